@@ -1,0 +1,105 @@
+//! How far each range of the hash space has been handled, for one deployment.
+//!
+//! Checkpoints tile the hash space: every point lies in exactly one. A worker that takes over a
+//! partition *claims* it: checkpoints that cross its edges are split there, and what lies inside
+//! gets the worker's generation. Neighbours that reach the same position are *merged*. Both are pure
+//! functions; stores only carry out what they say, inside one transaction.
+
+use crate::membership::Generation;
+use crate::partition::HashRange;
+use crate::position::Position;
+
+/// How far one range has been handled, and the generation that may move it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Checkpoint {
+    pub range: HashRange,
+    /// Every event in the range up to and including this position has taken effect.
+    pub position: Position,
+    /// Only a worker of this generation may move the checkpoint.
+    pub generation: Generation,
+}
+
+impl Checkpoint {
+    /// The only checkpoint of a deployment that has not begun.
+    pub const UNTOUCHED: Self = Self {
+        range: HashRange::ALL,
+        position: Position::START,
+        generation: Generation::NONE,
+    };
+}
+
+/// What a claim changes: rows to remove, rows to write in their place, and what the claimant owns.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claim {
+    pub removed: Vec<HashRange>,
+    pub written: Vec<Checkpoint>,
+    pub owned: Vec<Checkpoint>,
+}
+
+/// Claims `partition` for `generation`. `current` are the checkpoints that touch it.
+///
+/// Pieces that fall outside keep their position and generation: their owners may be at work. Owned
+/// neighbours at one position become one row. Claiming twice changes nothing the second time.
+#[must_use]
+pub fn claim(current: &[Checkpoint], partition: HashRange, generation: Generation) -> Claim {
+    let mut outside = Vec::new();
+    let mut inside = Vec::new();
+    let mut touched = Vec::new();
+    for checkpoint in current {
+        let Some(range) = checkpoint.range.intersection(partition) else { continue };
+        touched.push(*checkpoint);
+        inside.push(Checkpoint { range, generation, ..*checkpoint });
+        let edges = [
+            HashRange::new(checkpoint.range.start(), range.start()),
+            HashRange::new(range.end(), checkpoint.range.end()),
+        ];
+        outside.extend(edges.into_iter().flatten().map(|range| Checkpoint { range, ..*checkpoint }));
+    }
+    let owned = merge(inside);
+    let wanted: Vec<Checkpoint> = outside.into_iter().chain(owned.iter().copied()).collect();
+    Claim {
+        removed: touched.iter().filter(|row| !wanted.contains(row)).map(|row| row.range).collect(),
+        written: wanted.into_iter().filter(|row| !touched.contains(row)).collect(),
+        owned,
+    }
+}
+
+/// Joins neighbours that have the same position and generation. The result is sorted by range.
+#[must_use]
+pub fn merge(mut checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
+    checkpoints.sort_unstable();
+    let mut merged: Vec<Checkpoint> = Vec::with_capacity(checkpoints.len());
+    for next in checkpoints {
+        if let Some(last) = merged.last_mut()
+            && last.range.end() == next.range.start()
+            && last.position == next.position
+            && last.generation == next.generation
+            && let Some(range) = HashRange::new(last.range.start(), next.range.end())
+        {
+            last.range = range;
+        } else {
+            merged.push(next);
+        }
+    }
+    merged
+}
+
+/// The ranges to work on next: those that are furthest behind, and where to stop so that they can
+/// merge with those ahead of them. `None` when nothing is owned.
+#[must_use]
+pub fn furthest_behind(owned: &[Checkpoint], horizon: Position) -> Option<(Vec<HashRange>, Position, Position)> {
+    let from = owned.iter().map(|checkpoint| checkpoint.position).min()?;
+    let next = owned.iter().map(|checkpoint| checkpoint.position).filter(|position| *position > from).min();
+    let upto = next.unwrap_or(horizon).min(horizon).max(from);
+    let ranges = owned.iter().filter(|checkpoint| checkpoint.position == from).map(|checkpoint| checkpoint.range);
+    Some((ranges.collect(), from, upto))
+}
+
+/// `owned` after the checkpoints at `ranges` have moved to `position`, merged.
+#[must_use]
+pub fn advance(owned: &[Checkpoint], ranges: &[HashRange], position: Position) -> Vec<Checkpoint> {
+    let moved = owned.iter().map(|checkpoint| {
+        if ranges.contains(&checkpoint.range) { Checkpoint { position, ..*checkpoint } } else { *checkpoint }
+    });
+    merge(moved.collect())
+}

@@ -1,0 +1,33 @@
+//! Words, laws and ports of Kennel. Synchronous and free of I/O: everything here can be tested
+//! without a database, a guest or a clock.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`position`], [`event`] | the event log: positions, events, what a writer appends |
+//! | [`name`], [`digest`] | validated names and content digests |
+//! | [`projection`] | descriptors, settings and deployments |
+//! | [`partition`] | the frozen hash rule, hash ranges, partitions |
+//! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
+//! | [`change`] | what a guest asks of a read model, folded into one change per document |
+//! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
+//! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
+//! | [`limits`] | every bound, in one place |
+//! | [`port`] | what the engine needs of a store and of a runtime |
+//!
+//! Invariants: nothing here names a database, a wasm engine or an async runtime. The ports are async
+//! traits because their implementations wait, but no code in this crate ever does.
+
+pub mod change;
+pub mod checkpoint;
+pub mod digest;
+pub mod event;
+pub mod failure;
+pub mod limits;
+pub mod membership;
+pub mod name;
+pub mod partition;
+pub mod plan;
+pub mod port;
+pub mod position;
+pub mod projection;
+pub mod retry;

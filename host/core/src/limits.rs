@@ -1,0 +1,53 @@
+//! Every bound in one place, with its unit in its name.
+
+use std::time::Duration;
+
+/// Longest projection or replica set name.
+pub const NAME_BYTES_MAX: usize = 48;
+/// Longest collection name.
+pub const COLLECTION_BYTES_MAX: usize = 200;
+/// Longest document key.
+pub const KEY_BYTES_MAX: usize = 1024;
+/// Largest document.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+/// Most keys in one `get-many`, and most rows that one `scan` returns.
+pub const READ_KEYS_MAX: usize = 1000;
+/// Changes that one batch may hold in memory before it is committed early.
+pub const BATCH_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Events handled and committed together unless the operator says otherwise.
+pub const BATCH_EVENTS_DEFAULT: usize = 1000;
+/// Most events that may be handled and committed together.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// Payload bytes that one batch may read before it is cut short.
+pub const BATCH_PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Longest time that one handler call may take.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
+/// Longest time that `describe` may take.
+pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
+/// Most memory that one guest instance may use.
+pub const GUEST_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Most stack that one guest instance may use.
+pub const GUEST_STACK_BYTES_MAX: usize = 1024 * 1024;
+/// Guest instances that may exist at once in one process.
+pub const GUEST_INSTANCES_MAX: u32 = 100;
+/// Largest component that can be deployed.
+pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Lines that a guest may log while it handles one event; the rest is counted and dropped.
+pub const LOG_LINES_PER_EVENT_MAX: u32 = 20;
+/// Longest line in a projection's log; longer ones are cut.
+pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Longest error text that is kept with a failure.
+pub const ERROR_BYTES_MAX: usize = 4096;
+
+/// The start of `text` in at most about 60 characters, for error messages.
+#[must_use]
+pub fn excerpt(text: &str) -> String {
+    let escaped: String = text.chars().take(60).flat_map(char::escape_debug).collect();
+    if text.chars().nth(60).is_some() { format!("{escaped}…") } else { escaped }
+}
+
+/// `text` cut to at most `bytes_max` bytes at a character's edge.
+#[must_use]
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}

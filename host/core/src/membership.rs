@@ -1,0 +1,154 @@
+//! Workers and generations: who is in, and which answer to that question is current.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// The number of one agreed answer to "which workers are in, and who owns what". Only ever replaced by
+/// the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Generation(u64);
+
+impl Generation {
+    /// Before the first generation.
+    pub const NONE: Self = Self(0);
+
+    /// The generation with this number.
+    #[must_use]
+    pub const fn new(value: u64) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// The only generation that may follow this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The identity of a worker. A worker that comes back is a new worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerId(pub Uuid);
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a worker is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkerState {
+    Initializing,
+    Coordinating,
+    Processing,
+    Stopping,
+}
+
+impl WorkerState {
+    /// Every state, for metric series.
+    pub const ALL: [Self; 4] = [Self::Initializing, Self::Coordinating, Self::Processing, Self::Stopping];
+
+    /// The word used in metrics and stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "initializing",
+            Self::Coordinating => "coordinating",
+            Self::Processing => "processing",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// The state that this word names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
+/// A registered worker, as the store sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub id: WorkerId,
+    pub host: String,
+    pub pid: u32,
+    pub state: WorkerState,
+    /// Time since the last heartbeat, by the database's clock.
+    pub heartbeat_age: Duration,
+    /// Whether the store holds the worker for alive: a fresh heartbeat and, where the store can tell, a
+    /// living connection.
+    pub alive: bool,
+}
+
+/// Why a generation was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cause {
+    /// There was none.
+    First,
+    /// Workers joined.
+    Joined,
+    /// Workers left or died.
+    Left,
+    /// Both.
+    Changed,
+}
+
+impl Cause {
+    /// The word used in stores and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Joined => "joined",
+            Self::Left => "left",
+            Self::Changed => "changed",
+        }
+    }
+
+    /// The cause that this word names.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::First, Self::Joined, Self::Left, Self::Changed].into_iter().find(|cause| cause.as_str() == word)
+    }
+}
+
+/// An agreed assignment: `owners[k]` owns partition `k` of `owners.len()`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    pub generation: Generation,
+    pub owners: Vec<WorkerId>,
+}
+
+impl Assignment {
+    /// Number of partitions, which is the number of workers that were active.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        u32::try_from(self.owners.len()).unwrap_or(u32::MAX)
+    }
+
+    /// The partition that `worker` owns.
+    #[must_use]
+    pub fn partition_of(&self, worker: WorkerId) -> Option<u32> {
+        let index = self.owners.iter().position(|owner| *owner == worker)?;
+        u32::try_from(index).ok()
+    }
+}

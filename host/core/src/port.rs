@@ -1,0 +1,41 @@
+//! What the engine needs of a store and of a runtime, in the words of the domain.
+//!
+//! Floor 2 meets here: `kennel-store` implements the first four ports, `kennel-runtime` the last, and
+//! `kennel-engine` drives them without knowing either.
+
+mod coordination;
+mod event_source;
+mod read_model;
+mod registry;
+mod runtime;
+
+pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
+pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery};
+pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
+pub use registry::{NewDeployment, ProjectionProgress, ProjectionState, Registry};
+pub use runtime::{CallFailure, Component, GuestEnv, HostError, Instance, LogLevel, Refusal, Runtime};
+
+/// A store that could not do what it was asked. The cause is in the source chain.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The store cannot be reached or has gone away: trying again later may help.
+    #[error("the store is unavailable while {doing}")]
+    Unavailable {
+        doing: String,
+        #[source]
+        source: BoxError,
+    },
+    /// The request can never succeed as it is.
+    #[error("{message}")]
+    Invalid { message: String },
+    /// Something else went wrong.
+    #[error("the store failed while {doing}")]
+    Failed {
+        doing: String,
+        #[source]
+        source: BoxError,
+    },
+}
+
+/// Any error, as the source of another.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

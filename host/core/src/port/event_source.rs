@@ -1,0 +1,79 @@
+//! The event log.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::event::{Event, NewEvent};
+use crate::partition::HashRange;
+use crate::position::Position;
+use crate::projection::Scope;
+
+/// A transaction that may still write below positions that are already visible.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    /// The writer's process id at the database server.
+    pub pid: i32,
+    /// What the writer calls itself.
+    pub application: String,
+    /// Seconds since its transaction began.
+    pub open_seconds: u64,
+}
+
+/// Up to where the log is complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Horizon {
+    /// No event can still appear at or below this position.
+    pub position: Position,
+    /// The highest visible position.
+    pub head: Position,
+    /// Who keeps the horizon below the head.
+    pub blockers: Vec<Blocker>,
+}
+
+/// Which events to read.
+#[derive(Clone, Debug)]
+pub struct ReadQuery<'a> {
+    pub after: Position,
+    pub upto: Position,
+    pub scope: &'a Scope,
+    /// Only aggregates whose hash lies in one of these.
+    pub ranges: &'a [HashRange],
+    /// At least 1.
+    pub limit: usize,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// In the order of their positions.
+    pub events: Vec<Event>,
+    /// Every wanted event after `after` and up to here is in `events`: `upto` for a short page, else
+    /// the last row that was looked at.
+    pub reached: Position,
+}
+
+/// What an append did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Appended {
+    pub written: u64,
+    /// Events that the log held already, known by their event id.
+    pub skipped: u64,
+    /// The highest position after the append.
+    pub head: Position,
+}
+
+/// The event log of a store.
+#[async_trait]
+pub trait EventSource: Send + Sync {
+    /// Up to where the log is complete. Never goes back within one process.
+    async fn horizon(&self) -> Result<Horizon, StoreError>;
+
+    /// Reads a page. `query.upto` must not lie above the horizon.
+    async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError>;
+
+    /// Resolves at the next sign of new events. A hint only: signs can be lost and can be false.
+    async fn hint(&self);
+
+    /// Writes all of `events` or none, leaving out those whose event id the log holds already.
+    async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError>;
+}

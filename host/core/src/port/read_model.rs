@@ -1,0 +1,96 @@
+//! Read models: what deployments have written, committed together with their checkpoints.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::change::{CollectionChanges, Stored};
+use crate::failure::EventFailure;
+use crate::membership::Generation;
+use crate::partition::HashRange;
+use crate::position::Position;
+use crate::projection::DeploymentId;
+
+/// Documents to fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub collection: String,
+    pub keys: Vec<String>,
+}
+
+/// A document with its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    pub key: String,
+    pub stored: Stored,
+}
+
+/// An event that a projection could not handle and has gone past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    pub failure: EventFailure,
+}
+
+/// One batch: everything in it takes effect, or nothing.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub deployment: DeploymentId,
+    /// The generation that owns `ranges`: a store refuses the batch if any of them has another owner
+    /// or another position than `from`.
+    pub generation: Generation,
+    pub ranges: Vec<HashRange>,
+    pub from: Position,
+    pub to: Position,
+    pub changes: Vec<CollectionChanges>,
+    pub dead_letters: Vec<DeadLetter>,
+    /// Events that were handled.
+    pub events: u64,
+    /// Whether this owner is the only one of the deployment: then no other can have changed a document
+    /// since it was read, and revisions need no check. The fence still holds.
+    pub sole_owner: bool,
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// It has taken effect.
+    Committed,
+    /// Another generation owns the range, or it stands elsewhere. Nothing was written.
+    Fenced,
+    /// Another worker changed a document since it was read. Nothing was written; running the batch
+    /// again on fresh reads may succeed.
+    Conflict { collection: String, key: String },
+    /// The database cannot hold what a guest wrote. Nothing was written.
+    Refused { reason: String },
+}
+
+/// The read models of a store.
+#[async_trait]
+pub trait ReadModel: Send + Sync {
+    /// The wanted documents, one list per entry of `wanted`, one element per key.
+    async fn fetch(
+        &self,
+        deployment: DeploymentId,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError>;
+
+    /// Documents whose key starts with `prefix` and sorts after `after` by bytes, in that order.
+    async fn scan(
+        &self,
+        deployment: DeploymentId,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError>;
+
+    /// Commits a batch, fenced by its generation.
+    async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError>;
+
+    /// The collections that the deployment has written to, sorted by name.
+    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError>;
+
+    /// The dead letters of a deployment, by position.
+    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+}

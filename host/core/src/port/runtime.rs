@@ -1,0 +1,96 @@
+//! The runtime that executes components, and what a component sees of the host.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::StoreError;
+use crate::change::Refused;
+use crate::digest::Digest;
+use crate::event::Event;
+use crate::failure::FailureKind;
+use crate::projection::Descriptor;
+
+/// A component that this host cannot run, in words for the person who built it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// One readable sentence that names what is missing, extra or wrong, and what to do.
+    pub message: String,
+}
+
+/// A host call that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The guest asked for something that is not allowed: its own failure.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The host could not do it: nobody's fault but the store's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A handler call that did not succeed.
+#[derive(Debug)]
+pub enum CallFailure {
+    /// The guest's failure: counted, kept and subject to the failure policy.
+    Guest { kind: FailureKind, message: String },
+    /// The host's: the batch is run again when the store is back, and nothing is counted.
+    Host(StoreError),
+}
+
+/// Severity of a line in a projection's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// What a guest sees of the host while it handles a batch. Calls come one at a time.
+#[async_trait]
+pub trait GuestEnv: Send + Sync {
+    async fn get(&self, collection: &str, key: &str) -> Result<Option<Arc<str>>, HostError>;
+    async fn get_many(&self, collection: &str, keys: &[String]) -> Result<Vec<Option<Arc<str>>>, HostError>;
+    async fn scan(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: u32,
+    ) -> Result<Vec<(String, Arc<str>)>, HostError>;
+    fn put(&self, collection: &str, key: &str, document: String) -> Result<(), HostError>;
+    fn delete(&self, collection: &str, key: &str) -> Result<(), HostError>;
+    fn increment(&self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), HostError>;
+    fn config(&self, key: &str) -> Option<String>;
+    /// A line for the projection's log, already bounded by the runtime.
+    fn log(&self, level: LogLevel, message: &str);
+}
+
+/// Compiles components.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// Checks that `bytes` are a component (or a core module made for it) of a world that this host
+    /// knows, compiles it, and asks it to describe itself.
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal>;
+}
+
+/// A component that is ready to run. Its digest is that of the bytes as they were handed in.
+#[async_trait]
+pub trait Component: Send + Sync {
+    fn digest(&self) -> Digest;
+    fn descriptor(&self) -> &Descriptor;
+    /// A fresh instance that calls back into `env`. Waits for a free place in the pool.
+    async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure>;
+}
+
+/// One guest instance. After any failure it is of no further use and has to be dropped.
+#[async_trait]
+pub trait Instance: Send {
+    /// Handles one event. `seed` decides the random bytes that the guest may see: the same for the
+    /// same deployment and position.
+    async fn handle(&mut self, event: Event, seed: u64) -> Result<(), CallFailure>;
+    /// The most memory that the instance has used, in bytes.
+    fn memory_peak(&self) -> usize;
+}

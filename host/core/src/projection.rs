@@ -1,0 +1,154 @@
+//! What a projection says of itself, what the operator sets, and what a deployment is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::limits;
+use crate::name::{ProjectionName, ReplicaSet};
+
+/// Which events a projection wants. An empty list means all; lists are combined with "and".
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Scope {
+    pub bounded_contexts: Vec<String>,
+    pub aggregate_types: Vec<String>,
+    pub event_types: Vec<String>,
+}
+
+impl Scope {
+    /// Whether an event with these words is wanted.
+    #[must_use]
+    pub fn admits(&self, bounded_context: &str, aggregate_type: &str, event_type: &str) -> bool {
+        let admits = |list: &[String], word: &str| list.is_empty() || list.iter().any(|entry| entry == word);
+        admits(&self.bounded_contexts, bounded_context)
+            && admits(&self.aggregate_types, aggregate_type)
+            && admits(&self.event_types, event_type)
+    }
+}
+
+/// How the work of a projection may be divided among workers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Partitioning {
+    /// By the hash of the aggregate id.
+    #[default]
+    ByAggregate,
+    /// One worker at a time handles everything.
+    Single,
+}
+
+/// What a component says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descriptor {
+    pub name: String,
+    pub version: String,
+    pub scope: Scope,
+    pub partitioning: Partitioning,
+}
+
+/// What becomes of an event that a projection could not handle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// The projection stands still and says so.
+    #[default]
+    Halt,
+    /// The event is recorded with its reason and the projection goes on.
+    DeadLetter,
+}
+
+impl OnFailure {
+    /// The word used in configuration and in stores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Halt => "halt",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+}
+
+impl fmt::Display for OnFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no failure policy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a failure policy: use `halt` or `dead-letter`")]
+pub struct UnknownOnFailure(String);
+
+impl FromStr for OnFailure {
+    type Err = UnknownOnFailure;
+    fn from_str(text: &str) -> Result<Self, UnknownOnFailure> {
+        match text {
+            "halt" => Ok(Self::Halt),
+            "dead-letter" => Ok(Self::DeadLetter),
+            other => Err(UnknownOnFailure(other.to_owned())),
+        }
+    }
+}
+
+/// What the operator sets for one deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Most events handled and committed together.
+    pub batch: usize,
+    pub on_failure: OnFailure,
+    /// What the guest reads through the `config` import.
+    pub config: BTreeMap<String, String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            batch: limits::BATCH_EVENTS_DEFAULT,
+            on_failure: OnFailure::default(),
+            config: BTreeMap::new(),
+        }
+    }
+}
+
+/// The number of a deployment, unique in its store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeploymentId(i64);
+
+impl DeploymentId {
+    /// The deployment with this number.
+    #[must_use]
+    pub const fn new(value: i64) -> Self {
+        Self(value)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One version of one projection: a component, its settings, its own read model and checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deployment {
+    pub id: DeploymentId,
+    pub projection: ProjectionName,
+    pub replica_set: ReplicaSet,
+    /// Counts the deployments of one projection from 1.
+    pub number: u32,
+    pub digest: Digest,
+    pub descriptor: Descriptor,
+    pub settings: Settings,
+}
