@@ -110,6 +110,8 @@ enum Pending {
 #[derive(Clone, Debug, Default)]
 struct Slot {
     base: Base,
+    /// Whether the guest has seen the document: what was only fetched ahead for it does not count.
+    seen: bool,
     pending: Pending,
     writer: Position,
 }
@@ -159,29 +161,25 @@ impl WriteSet {
     }
 
     /// The document as the events so far have left it, if the write set knows.
-    pub fn lookup(&self, collection: &str, key: &str) -> Result<Lookup, Refused> {
-        let Some(slot) = self.collections.get(collection).and_then(|slots| slots.get(key)) else {
+    pub fn lookup(&mut self, collection: &str, key: &str) -> Result<Lookup, Refused> {
+        let Some(slot) = self.collections.get_mut(collection).and_then(|slots| slots.get_mut(key)) else {
             check_collection(collection)?;
             check_key(key)?;
             return Ok(Lookup::Unknown);
         };
+        slot.seen |= matches!(slot.pending, Pending::Untouched | Pending::Incremented(_));
         Ok(match (&slot.pending, &slot.base) {
             (Pending::Put(document), _) => Lookup::Known(Some(Arc::clone(document))),
             (Pending::Deleted, _) => Lookup::Known(None),
-            (Pending::Untouched, Base::Read(stored)) => Lookup::Known(stored.as_ref().map(|s| Arc::clone(&s.document))),
+            (Pending::Untouched, Base::Read(stored)) => {
+                Lookup::Known(stored.as_ref().map(|s| Arc::clone(&s.document)))
+            }
             (Pending::Incremented(amounts), Base::Read(stored)) => {
                 let base = stored.as_ref().map(|stored| &*stored.document);
                 Lookup::Known(Some(add(collection, key, base, amounts)?.into()))
             }
             (Pending::Untouched | Pending::Incremented(_), Base::Unread) => Lookup::Unknown,
         })
-    }
-
-    /// Whether the stored state of the document has been read already.
-    #[must_use]
-    pub fn has_read(&self, collection: &str, key: &str) -> bool {
-        let slot = self.collections.get(collection).and_then(|slots| slots.get(key));
-        slot.is_some_and(|slot| matches!(slot.base, Base::Read(_)))
     }
 
     /// Takes note of what the store holds under a key. What is known already stays: the first read of
@@ -199,12 +197,20 @@ impl WriteSet {
         check_key(key)?;
         if document.len() > limits::DOCUMENT_BYTES_MAX {
             let bytes = document.len();
-            return Err(Refused::TooLarge { collection: collection.to_owned(), key: limits::excerpt(key), bytes });
+            return Err(Refused::TooLarge {
+                collection: collection.to_owned(),
+                key: limits::excerpt(key),
+                bytes,
+            });
         }
         if !is_json(&document) {
             let reason = serde_json::from_str::<serde::de::IgnoredAny>(&document).err();
             let reason = reason.map(|error| error.to_string()).unwrap_or_default();
-            return Err(Refused::NotJson { collection: collection.to_owned(), key: limits::excerpt(key), reason });
+            return Err(Refused::NotJson {
+                collection: collection.to_owned(),
+                key: limits::excerpt(key),
+                reason,
+            });
         }
         self.spend(document.len() + key.len())?;
         self.change(collection, key, Pending::Put(document.into()));
@@ -250,30 +256,25 @@ impl WriteSet {
         // Where the stored document is known, a sum that cannot be built is this event's mistake and
         // must not wait for the commit.
         if let (Pending::Incremented(amounts), Base::Read(stored)) = (&pending, &slot.base) {
-            add(collection, key, stored.as_ref().map(|stored| &*stored.document), amounts)?;
+            let sum = add(collection, key, stored.as_ref().map(|stored| &*stored.document), amounts);
+            // A refusal tells the guest about the stored document, so its revision counts.
+            slot.seen |= sum.is_err();
+            sum?;
         }
         self.change(collection, key, pending);
         Ok(())
     }
 
-    /// The keys in a collection that start with `prefix` and sort after `after`, as the events so far
-    /// have changed them: `None` for a document that is gone. A scan lays them over what is stored.
-    pub fn changed(
-        &self,
-        collection: &str,
-        after: Option<&str>,
-        prefix: &str,
-    ) -> Result<BTreeMap<String, Lookup>, Refused> {
-        check_collection(collection)?;
+    /// The keys in a collection that start with `prefix` and sort after `after` and that the events so
+    /// far have changed, in no order. A scan lays them over what is stored.
+    pub fn changed(&self, collection: &str, after: Option<&str>, prefix: &str) -> Vec<String> {
         let slots = self.collections.get(collection).into_iter().flatten();
-        slots
-            .filter(|(key, slot)| {
-                key.starts_with(prefix)
-                    && after.is_none_or(|after| key.as_str() > after)
-                    && !matches!(slot.pending, Pending::Untouched)
-            })
-            .map(|(key, _)| Ok((key.clone(), self.lookup(collection, key)?)))
-            .collect()
+        let changed = slots.filter(|(key, slot)| {
+            key.starts_with(prefix)
+                && after.is_none_or(|after| key.as_str() > after)
+                && !matches!(slot.pending, Pending::Untouched)
+        });
+        changed.map(|(key, _)| key.clone()).collect()
     }
 
     /// Everything that has to be checked and written, sorted by collection and key.
@@ -289,10 +290,6 @@ impl WriteSet {
     }
 
     fn slot(&mut self, collection: &str, key: &str) -> &mut Slot {
-        // Looked up by reference first: an entry call would copy both names on every access.
-        if !self.collections.contains_key(collection) {
-            self.collections.insert(collection.to_owned(), Collection::new());
-        }
         let slots = self.collections.entry(collection.to_owned()).or_default();
         slots.entry(key.to_owned()).or_default()
     }
@@ -308,13 +305,18 @@ impl WriteSet {
     fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
         self.bytes += bytes;
         // A single event may fill a whole batch; the runner commits early when a batch has grown large.
-        if self.bytes - self.bytes_before_event > limits::BATCH_CHANGE_BYTES_MAX { Err(Refused::TooMuch) } else { Ok(()) }
+        if self.bytes - self.bytes_before_event > limits::BATCH_CHANGE_BYTES_MAX {
+            Err(Refused::TooMuch)
+        } else {
+            Ok(())
+        }
     }
 }
 
 impl Slot {
     fn into_change(self, key: String) -> Option<Change> {
         let expectation = match &self.base {
+            _ if !self.seen => Expectation::Unread,
             Base::Unread => Expectation::Unread,
             Base::Read(None) => Expectation::Absent,
             Base::Read(Some(stored)) => Expectation::Revision(stored.revision),

@@ -21,11 +21,8 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// The only checkpoint of a deployment that has not begun.
-    pub const UNTOUCHED: Self = Self {
-        range: HashRange::ALL,
-        position: Position::START,
-        generation: Generation::NONE,
-    };
+    pub const UNTOUCHED: Self =
+        Self { range: HashRange::ALL, position: Position::START, generation: Generation::NONE };
 }
 
 /// What a claim changes: rows to remove, rows to write in their place, and what the claimant owns.
@@ -87,11 +84,15 @@ pub fn merge(mut checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
 /// The ranges to work on next: those that are furthest behind, and where to stop so that they can
 /// merge with those ahead of them. `None` when nothing is owned.
 #[must_use]
-pub fn furthest_behind(owned: &[Checkpoint], horizon: Position) -> Option<(Vec<HashRange>, Position, Position)> {
+pub fn furthest_behind(
+    owned: &[Checkpoint],
+    horizon: Position,
+) -> Option<(Vec<HashRange>, Position, Position)> {
     let from = owned.iter().map(|checkpoint| checkpoint.position).min()?;
     let next = owned.iter().map(|checkpoint| checkpoint.position).filter(|position| *position > from).min();
     let upto = next.unwrap_or(horizon).min(horizon).max(from);
-    let ranges = owned.iter().filter(|checkpoint| checkpoint.position == from).map(|checkpoint| checkpoint.range);
+    let ranges =
+        owned.iter().filter(|checkpoint| checkpoint.position == from).map(|checkpoint| checkpoint.range);
     Some((ranges.collect(), from, upto))
 }
 

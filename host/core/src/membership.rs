@@ -127,7 +127,9 @@ impl Cause {
     /// The cause that this word names.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::First, Self::Joined, Self::Left, Self::Changed].into_iter().find(|cause| cause.as_str() == word)
+        [Self::First, Self::Joined, Self::Left, Self::Changed]
+            .into_iter()
+            .find(|cause| cause.as_str() == word)
     }
 }
 

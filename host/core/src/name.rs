@@ -45,7 +45,7 @@ macro_rules! identifier {
                 if is_identifier(text) {
                     Ok(Self(text.to_owned()))
                 } else {
-                    Err(InvalidName { what: $what, given: text.to_owned(), rule: IDENTIFIER_RULE })
+                    Err(InvalidName { what: $what, given: limits::excerpt(text), rule: IDENTIFIER_RULE })
                 }
             }
         }

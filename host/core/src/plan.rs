@@ -24,7 +24,8 @@ pub struct Plan {
 #[must_use]
 pub fn next(current: &Assignment, alive: &[WorkerId]) -> Option<Plan> {
     let living: HashSet<WorkerId> = alive.iter().copied().collect();
-    let mut owners: Vec<WorkerId> = current.owners.iter().copied().filter(|owner| living.contains(owner)).collect();
+    let mut owners: Vec<WorkerId> =
+        current.owners.iter().copied().filter(|owner| living.contains(owner)).collect();
     let left = owners.len() < current.owners.len();
     let known: HashSet<WorkerId> = owners.iter().copied().collect();
     let mut newcomers: Vec<WorkerId> = living.difference(&known).copied().collect();

@@ -18,11 +18,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts_max: 4,
-            pause_first: Duration::from_millis(100),
-            pause_max: Duration::from_secs(5),
-        }
+        Self { attempts_max: 4, pause_first: Duration::from_millis(100), pause_max: Duration::from_secs(5) }
     }
 }
 

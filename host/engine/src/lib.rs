@@ -1,1 +1,57 @@
+//! The engine: reads events, runs handlers, commits read models together with checkpoints, and shares
+//! the work with other workers. It drives the ports of `kennel-core` and knows no database and no wasm.
+//!
+//! ```text
+//! horizon ──► position up to which the log is complete ─┐
+//! catalog ──► deployments, compiled and ready ──────────┼─► supervisor ─► runners, one for each
+//! coordinator ─► generation and partitions of this process ┘              deployment and partition
+//! ```
+//!
+//! | module | duty |
+//! | --- | --- |
+//! | [`supervisor`] | reconciles the runners that exist with those that should |
+//! | [`runner`] | one deployment on one partition: claim, read, run, commit, again |
+//! | [`batch`] | handles events one by one inside one write set, and times every call |
+//! | [`env`] | what a guest sees of the host: the write set over the stored read model |
+//! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
+//! | [`horizon`], [`catalog`] | watch the log's end and the active deployments |
+//! | [`status`] | what stands still in this process, and why |
+//! | [`metrics`] | the public metrics of the engine |
+//! | [`shutdown`], [`entropy`] | how to stop; where randomness comes from |
+//!
+//! Invariants: time comes from tokio's clock and randomness from [`entropy::Entropy`], so that a test
+//! can run the engine on a virtual clock and a seed. Every durable write of a runner carries its
+//! generation. A wake-up carries no data: whoever is woken looks for itself.
 
+pub mod batch;
+pub mod catalog;
+pub mod coordinator;
+pub mod entropy;
+pub mod env;
+pub mod horizon;
+pub mod metrics;
+pub mod options;
+pub mod runner;
+pub mod shutdown;
+pub mod status;
+pub mod supervisor;
+
+pub use entropy::Entropy;
+pub use metrics::Metrics;
+pub use options::{CallObserver, Options, Ports};
+pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use status::Status;
+pub use supervisor::Engine;
+
+/// An error and its causes in one line, for people.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -102,5 +102,9 @@ pub trait Coordination: Send + Sync {
     ) -> Result<Claimed, StoreError>;
 
     /// The latest generations, newest first.
-    async fn history(&self, replica_set: &ReplicaSet, limit: usize) -> Result<Vec<GenerationRecord>, StoreError>;
+    async fn history(
+        &self,
+        replica_set: &ReplicaSet,
+        limit: usize,
+    ) -> Result<Vec<GenerationRecord>, StoreError>;
 }

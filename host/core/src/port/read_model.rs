@@ -92,5 +92,9 @@ pub trait ReadModel: Send + Sync {
     async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError>;
 
     /// The dead letters of a deployment, by position.
-    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError>;
+    async fn dead_letters(
+        &self,
+        deployment: DeploymentId,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError>;
 }

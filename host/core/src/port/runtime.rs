@@ -89,8 +89,10 @@ pub trait Component: Send + Sync {
 #[async_trait]
 pub trait Instance: Send {
     /// Handles one event. `seed` decides the random bytes that the guest may see: the same for the
-    /// same deployment and position.
-    async fn handle(&mut self, event: Event, seed: u64) -> Result<(), CallFailure>;
+    /// same deployment and position. The event is borrowed, and should be lowered into the guest from
+    /// there without a copy (bindings with borrowed parameters): the runner keeps it until its effect is
+    /// committed.
+    async fn handle(&mut self, event: &Event, seed: u64) -> Result<(), CallFailure>;
     /// The most memory that the instance has used, in bytes.
     fn memory_peak(&self) -> usize;
 }

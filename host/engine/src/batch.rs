@@ -1,0 +1,144 @@
+//! Runs the handler for a list of events inside one write set, timing each call.
+//!
+//! It neither reads events nor commits: the runner does both. A batch ends at the first event that
+//! fails, when it has run long enough, when it has changed enough, or when a stop is asked for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::change::CollectionChanges;
+use kennel_core::event::Event;
+use kennel_core::failure::FailureKind;
+use kennel_core::limits;
+use kennel_core::name::ProjectionName;
+use kennel_core::partition;
+use kennel_core::port::{CallFailure, Component, ReadModel, StoreError};
+use kennel_core::position::Position;
+use kennel_core::projection::Deployment;
+use tokio::time::Instant;
+
+use crate::env::{BatchEnv, ReadHabits};
+use crate::shutdown::Shutdown;
+
+/// A component that is ready to run for a deployment.
+#[derive(Clone)]
+pub struct Loaded {
+    pub deployment: Arc<Deployment>,
+    pub component: Arc<dyn Component>,
+}
+
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Loaded").field(&self.deployment.id).finish()
+    }
+}
+
+/// The event that ended a batch.
+#[derive(Debug)]
+pub struct FailedEvent {
+    pub kind: FailureKind,
+    pub message: String,
+}
+
+/// What a batch did.
+#[derive(Debug)]
+pub struct BatchRun {
+    /// So many events from the front of the list were handled.
+    pub handled: usize,
+    /// The position of the last of them.
+    pub last: Option<Position>,
+    pub changes: Vec<CollectionChanges>,
+    /// How long each call took, the failed one included.
+    pub durations: Vec<Duration>,
+    /// Why the event after the handled ones failed, if it did.
+    pub failed: Option<FailedEvent>,
+    pub memory_peak: usize,
+}
+
+/// When a batch ends, besides at its last event.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub events: usize,
+    pub duration: Duration,
+}
+
+/// Handles `events` in order until one of the bounds is reached.
+pub async fn run(
+    loaded: &Loaded,
+    read_model: &Arc<dyn ReadModel>,
+    habits: &mut ReadHabits,
+    events: &[Event],
+    bounds: Bounds,
+    stop: &Shutdown,
+) -> Result<BatchRun, StoreError> {
+    let env = BatchEnv::new(Arc::clone(read_model), &loaded.deployment, std::mem::take(habits));
+    let events = &events[..events.len().min(bounds.events)];
+    env.prefetch(events).await?;
+    let mut run = BatchRun {
+        handled: 0,
+        last: None,
+        changes: Vec::new(),
+        durations: Vec::with_capacity(events.len()),
+        failed: None,
+        memory_peak: 0,
+    };
+    let env = Arc::new(env);
+    let handled = handle_all(loaded, &env, events, bounds.duration, stop, &mut run).await;
+    let (changes, learned) = env.finish();
+    *habits = learned;
+    run.changes = changes;
+    handled.map(|()| run)
+}
+
+async fn handle_all(
+    loaded: &Loaded,
+    env: &Arc<BatchEnv>,
+    events: &[Event],
+    duration_max: Duration,
+    stop: &Shutdown,
+    run: &mut BatchRun,
+) -> Result<(), StoreError> {
+    let mut instance = match loaded.component.instantiate(Arc::clone(env) as _).await {
+        Ok(instance) => instance,
+        Err(CallFailure::Host(error)) => return Err(error),
+        Err(CallFailure::Guest { kind, message }) => {
+            run.failed = Some(FailedEvent { kind, message });
+            return Ok(());
+        }
+    };
+    let began = Instant::now();
+    for event in events {
+        env.begin(event);
+        let call = Instant::now();
+        let result = instance.handle(event, seed(&loaded.deployment.projection, event.position)).await;
+        let after = Instant::now();
+        run.durations.push(after - call);
+        match result {
+            Ok(()) => {
+                let bytes = env.keep();
+                run.handled += 1;
+                run.last = Some(event.position);
+                if bytes >= limits::BATCH_CHANGE_BYTES_MAX
+                    || after - began >= duration_max
+                    || stop.is_requested()
+                {
+                    break;
+                }
+            }
+            Err(CallFailure::Host(error)) => return Err(error),
+            Err(CallFailure::Guest { kind, message }) => {
+                env.undo();
+                run.failed = Some(FailedEvent { kind, message });
+                break;
+            }
+        }
+    }
+    run.memory_peak = instance.memory_peak();
+    Ok(())
+}
+
+/// What a guest's random numbers start from: the same whenever the projection handles the event, also in
+/// a later deployment that builds the read model anew.
+fn seed(projection: &ProjectionName, position: Position) -> u64 {
+    (u64::from(partition::hash(projection.as_str())) << 32) ^ position.get()
+}

@@ -1,0 +1,194 @@
+//! Registers the workers of this process, keeps them alive, and agrees with the others on generations.
+//!
+//! There is no leader: whoever sees that the living workers differ from the current generation proposes
+//! the next one, and the store lets exactly one proposal win. The coordinator never touches a
+//! checkpoint; runners claim theirs with the generation that it publishes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
+use kennel_core::plan;
+use kennel_core::port::{Ballot, Coordination, NewWorker, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::entropy::Entropy;
+use crate::metrics::ReplicaSetMetrics;
+use crate::options::Options;
+use crate::shutdown::Shutdown;
+use crate::status::{self, Status};
+
+/// What this process owns in one generation.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    pub generation: Generation,
+    /// Number of partitions of the generation.
+    pub partitions: u32,
+    /// This process's workers, each with the partition it owns.
+    pub mine: Vec<(WorkerId, u32)>,
+}
+
+/// Keeps the workers of this process in the replica set.
+pub struct Coordinator {
+    pub coordination: Arc<dyn Coordination>,
+    pub options: Options,
+    pub metrics: ReplicaSetMetrics,
+    pub status: Arc<Status>,
+    pub entropy: Arc<Entropy>,
+    /// Woken when somebody has reason to believe that the generation has changed.
+    pub look: Arc<Notify>,
+}
+
+impl std::fmt::Debug for Coordinator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Coordinator").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Coordinator {
+    /// Coordinates until `stop` is asked for, then marks the workers as stopping. Call [`Self::leave`]
+    /// when their work has ended.
+    pub async fn run(&self, publish: &watch::Sender<Lanes>, mut stop: Shutdown) -> Vec<WorkerId> {
+        let mut workers: Vec<WorkerId> = Vec::new();
+        let mut heartbeat_due = Instant::now();
+        let mut pause = self.options.poll_min;
+        loop {
+            if stop.is_requested() {
+                break;
+            }
+            match self.round(&mut workers, &mut heartbeat_due, publish).await {
+                Ok(()) => {
+                    self.status.clear(status::COORDINATION);
+                    pause = self.options.poll_min;
+                    let until = self.options.coordination_interval.min(heartbeat_due - Instant::now());
+                    tokio::select! {
+                        () = stop.requested() => {}
+                        () = self.look.notified() => {}
+                        () = tokio::time::sleep(until) => {}
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(reason = crate::chain(&error), "coordination failed; trying again");
+                    self.status.block(status::COORDINATION, crate::chain(&error));
+                    pause = (pause * 2).min(self.options.poll_max);
+                    tokio::select! {
+                        () = stop.requested() => {}
+                        () = tokio::time::sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)) => {}
+                    }
+                }
+            }
+        }
+        for worker in &workers {
+            self.metrics.worker_state(*worker, WorkerState::Stopping);
+        }
+        workers
+    }
+
+    /// Takes the workers out of the replica set. A failure is only logged: the others will notice their
+    /// silence.
+    pub async fn leave(&self, workers: &[WorkerId]) {
+        for worker in workers {
+            if let Err(error) = self.coordination.leave(*worker).await {
+                tracing::warn!(%worker, reason = crate::chain(&error), "the worker could not sign off");
+            }
+            self.metrics.worker_gone(*worker);
+        }
+    }
+
+    async fn round(
+        &self,
+        workers: &mut Vec<WorkerId>,
+        heartbeat_due: &mut Instant,
+        publish: &watch::Sender<Lanes>,
+    ) -> Result<(), StoreError> {
+        self.join_missing(workers).await?;
+        if Instant::now() >= *heartbeat_due {
+            self.heartbeat(workers).await?;
+            self.join_missing(workers).await?;
+            *heartbeat_due = Instant::now() + self.options.heartbeat_interval;
+        }
+        self.agree(workers, publish).await
+    }
+
+    async fn join_missing(&self, workers: &mut Vec<WorkerId>) -> Result<(), StoreError> {
+        while workers.len() < self.options.workers.max(1) {
+            let worker = NewWorker {
+                id: self.entropy.worker_id(),
+                replica_set: self.options.replica_set.clone(),
+                host: self.options.host.clone(),
+                pid: self.options.pid,
+            };
+            self.coordination.join(&worker).await?;
+            self.metrics.worker_registered();
+            self.metrics.worker_state(worker.id, WorkerState::Initializing);
+            tracing::debug!(worker = %worker.id, "joined");
+            workers.push(worker.id);
+        }
+        Ok(())
+    }
+
+    async fn heartbeat(&self, workers: &mut Vec<WorkerId>) -> Result<(), StoreError> {
+        let mut kept = Vec::with_capacity(workers.len());
+        for worker in workers.iter() {
+            let began = Instant::now();
+            let registered = self.coordination.heartbeat(*worker, WorkerState::Processing).await?;
+            self.metrics.heartbeat(began.elapsed());
+            if registered {
+                kept.push(*worker);
+            } else {
+                tracing::warn!(%worker, "taken for dead by the others; joining again as a new worker");
+                self.metrics.worker_gone(*worker);
+            }
+        }
+        *workers = kept;
+        Ok(())
+    }
+
+    /// Looks at the replica set until its generation fits its living workers, then publishes.
+    async fn agree(&self, workers: &[WorkerId], publish: &watch::Sender<Lanes>) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let replica_set = &self.options.replica_set;
+        let stale_after = self.options.stale_after;
+        loop {
+            let view = self.coordination.view(replica_set, stale_after).await?;
+            let alive = view.alive();
+            let Some(plan) = plan::next(&view.assignment, &alive) else {
+                self.metrics.observed(alive.len(), view.assignment.partitions());
+                let mine = workers
+                    .iter()
+                    .filter_map(|worker| Some((*worker, view.assignment.partition_of(*worker)?)));
+                let lanes = Lanes {
+                    generation: view.assignment.generation,
+                    partitions: view.assignment.partitions(),
+                    mine: mine.collect(),
+                };
+                self.publish(lanes, publish, began.elapsed());
+                return Ok(());
+            };
+            for worker in workers {
+                self.metrics.worker_state(*worker, WorkerState::Coordinating);
+            }
+            let ballot = self
+                .coordination
+                .propose(replica_set, view.assignment.generation, &plan, stale_after)
+                .await?;
+            if let Ballot::Accepted { generation, stale_removed } = ballot {
+                let partitions = u32::try_from(plan.owners.len()).unwrap_or(u32::MAX);
+                self.metrics.generation_created(partitions, plan.cause != Cause::First, stale_removed);
+                tracing::info!(%generation, partitions, cause = plan.cause.as_str(), "new generation");
+            }
+        }
+    }
+
+    fn publish(&self, lanes: Lanes, publish: &watch::Sender<Lanes>, took: Duration) {
+        for (worker, _) in &lanes.mine {
+            self.metrics.worker_state(*worker, WorkerState::Processing);
+        }
+        let changed = *publish.borrow() != lanes;
+        if changed {
+            self.metrics.coordinated(took);
+            publish.send_replace(lanes);
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The metrics of the engine. Names, types, labels and buckets are a public contract.
+//!
+//! Counters that many processes could count are counted once, by the process that did the thing. The
+//! series of a replica set and of a projection exist at 0 as soon as the process knows of them, so that
+//! `rate()` and `== 0` work from the start. With metrics off nothing is registered and the handles do
+//! no work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::failure::FailureKind;
+use kennel_core::membership::{WorkerId, WorkerState};
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry,
+};
+
+const PREFIX: &str = "pupsourcing_orchestrator_";
+
+/// Buckets of `event_processing_duration_seconds`.
+pub const PROCESSING_BUCKETS: [f64; 8] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// Buckets of `coordination_duration_seconds`.
+pub const COORDINATION_BUCKETS: [f64; 8] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+/// Buckets of `heartbeat_latency_seconds`.
+pub const HEARTBEAT_BUCKETS: [f64; 7] = [0.001, 0.01, 0.05, 0.1, 0.5, 1.0, 2.0];
+
+/// All metrics, or none. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(Option<Arc<Vectors>>);
+
+#[derive(Debug)]
+struct Vectors {
+    generations: IntCounterVec,
+    workers_registered: IntCounterVec,
+    partition_assignments: IntCounterVec,
+    reconfigurations: IntCounterVec,
+    stale_workers_cleaned: IntCounterVec,
+    active_workers: IntGaugeVec,
+    generation_partitions: IntGaugeVec,
+    worker_state: IntGaugeVec,
+    coordination_duration: HistogramVec,
+    heartbeat_latency: HistogramVec,
+    events_processed: IntCounterVec,
+    projection_errors: IntCounterVec,
+    processing_duration: HistogramVec,
+    guest_failures: IntCounterVec,
+    guest_memory_peak: GaugeVec,
+}
+
+impl Metrics {
+    /// Registers every metric with `registry`.
+    ///
+    /// # Errors
+    /// If the registry holds a metric of one of these names already.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let set = ["replica_set"];
+        let projection = ["replica_set", "projection"];
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vector.clone())).map(|()| vector)
+        };
+        let gauge = |name: &str, help: &str, labels: &[&str]| {
+            let vector = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(vector.clone())).map(|()| vector)
+        };
+        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
+            let opts = HistogramOpts::new(format!("{PREFIX}{name}"), help).buckets(buckets.to_vec());
+            let vector = HistogramVec::new(opts, labels)?;
+            registry.register(Box::new(vector.clone())).map(|()| vector)
+        };
+        let memory_peak = GaugeVec::new(
+            Opts::new(
+                "kennel_guest_memory_peak_bytes",
+                "Most memory that one guest instance has used, in bytes.",
+            ),
+            &projection,
+        )?;
+        registry.register(Box::new(memory_peak.clone()))?;
+        let ours = |name: &str| format!("{PREFIX}{name}");
+        Ok(Self(Some(Arc::new(Vectors {
+            generations: counter(&ours("generations_total"), "Generations created by this process.", &set)?,
+            workers_registered: counter(
+                &ours("workers_registered_total"),
+                "Workers that this process has registered.",
+                &set,
+            )?,
+            partition_assignments: counter(
+                &ours("partition_assignments_total"),
+                "Partitions assigned in generations that this process created.",
+                &set,
+            )?,
+            reconfigurations: counter(
+                &ours("reconfiguration_total"),
+                "Generations created by this process because workers joined or left.",
+                &set,
+            )?,
+            stale_workers_cleaned: counter(
+                &ours("stale_workers_cleaned_total"),
+                "Workers that this process removed because they were taken for dead.",
+                &set,
+            )?,
+            active_workers: gauge(
+                &ours("active_workers"),
+                "Workers of the replica set that are alive, as this process sees it.",
+                &set,
+            )?,
+            generation_partitions: gauge(
+                &ours("current_generation_partitions"),
+                "Partitions of the current generation, as this process sees it.",
+                &set,
+            )?,
+            worker_state: gauge(
+                &ours("worker_state"),
+                "1 for the state that a worker of this process is in, 0 for the others.",
+                &["replica_set", "worker_id", "state"],
+            )?,
+            coordination_duration: histogram(
+                "coordination_duration_seconds",
+                "Time from noticing that the workers have changed to working on the new partitions, in seconds.",
+                &set,
+                &COORDINATION_BUCKETS,
+            )?,
+            heartbeat_latency: histogram(
+                "heartbeat_latency_seconds",
+                "Time that recording a heartbeat took, in seconds.",
+                &set,
+                &HEARTBEAT_BUCKETS,
+            )?,
+            events_processed: counter(
+                &ours("events_processed_total"),
+                "Events whose handling has been committed.",
+                &projection,
+            )?,
+            projection_errors: counter(
+                &ours("projection_errors_total"),
+                "Handler calls that failed: returned failures, traps and limits.",
+                &projection,
+            )?,
+            processing_duration: histogram(
+                "event_processing_duration_seconds",
+                "Time that one call of the handler took, in seconds.",
+                &projection,
+                &PROCESSING_BUCKETS,
+            )?,
+            guest_failures: counter(
+                "kennel_guest_failures_total",
+                "Handler calls that failed, by kind.",
+                &["replica_set", "projection", "kind"],
+            )?,
+            guest_memory_peak: memory_peak,
+        }))))
+    }
+
+    /// The handles of a replica set; its series exist from now on.
+    #[must_use]
+    pub fn replica_set(&self, replica_set: &ReplicaSet) -> ReplicaSetMetrics {
+        let name = replica_set.as_str();
+        ReplicaSetMetrics(self.0.as_ref().map(|vectors| ReplicaSetHandles {
+            replica_set: replica_set.clone(),
+            generations: vectors.generations.with_label_values(&[name]),
+            workers_registered: vectors.workers_registered.with_label_values(&[name]),
+            partition_assignments: vectors.partition_assignments.with_label_values(&[name]),
+            reconfigurations: vectors.reconfigurations.with_label_values(&[name]),
+            stale_workers_cleaned: vectors.stale_workers_cleaned.with_label_values(&[name]),
+            active_workers: vectors.active_workers.with_label_values(&[name]),
+            generation_partitions: vectors.generation_partitions.with_label_values(&[name]),
+            coordination_duration: vectors.coordination_duration.with_label_values(&[name]),
+            heartbeat_latency: vectors.heartbeat_latency.with_label_values(&[name]),
+            vectors: Arc::clone(vectors),
+        }))
+    }
+}
+
+/// The metrics of one replica set.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicaSetMetrics(Option<ReplicaSetHandles>);
+
+#[derive(Clone, Debug)]
+struct ReplicaSetHandles {
+    replica_set: ReplicaSet,
+    vectors: Arc<Vectors>,
+    generations: IntCounter,
+    workers_registered: IntCounter,
+    partition_assignments: IntCounter,
+    reconfigurations: IntCounter,
+    stale_workers_cleaned: IntCounter,
+    active_workers: IntGauge,
+    generation_partitions: IntGauge,
+    coordination_duration: Histogram,
+    heartbeat_latency: Histogram,
+}
+
+impl ReplicaSetMetrics {
+    /// This process has registered a worker.
+    pub fn worker_registered(&self) {
+        if let Some(handles) = &self.0 {
+            handles.workers_registered.inc();
+        }
+    }
+
+    /// This process has created a generation.
+    pub fn generation_created(&self, partitions: u32, reconfiguration: bool, stale_removed: u64) {
+        if let Some(handles) = &self.0 {
+            handles.generations.inc();
+            handles.partition_assignments.inc_by(u64::from(partitions));
+            handles.reconfigurations.inc_by(u64::from(reconfiguration));
+            handles.stale_workers_cleaned.inc_by(stale_removed);
+        }
+    }
+
+    /// What this process sees of the replica set.
+    pub fn observed(&self, active_workers: usize, partitions: u32) {
+        if let Some(handles) = &self.0 {
+            handles.active_workers.set(i64::try_from(active_workers).unwrap_or(i64::MAX));
+            handles.generation_partitions.set(i64::from(partitions));
+        }
+    }
+
+    /// From noticing a change to working on the new partitions.
+    pub fn coordinated(&self, took: Duration) {
+        if let Some(handles) = &self.0 {
+            handles.coordination_duration.observe(took.as_secs_f64());
+        }
+    }
+
+    /// A heartbeat was recorded.
+    pub fn heartbeat(&self, took: Duration) {
+        if let Some(handles) = &self.0 {
+            handles.heartbeat_latency.observe(took.as_secs_f64());
+        }
+    }
+
+    /// A worker of this process is in this state now.
+    pub fn worker_state(&self, worker: WorkerId, current: WorkerState) {
+        let Some(handles) = &self.0 else { return };
+        let worker = worker.to_string();
+        for state in WorkerState::ALL {
+            let labels = [handles.replica_set.as_str(), worker.as_str(), state.as_str()];
+            handles.vectors.worker_state.with_label_values(&labels).set(i64::from(state == current));
+        }
+    }
+
+    /// A worker of this process is gone: its series disappear.
+    pub fn worker_gone(&self, worker: WorkerId) {
+        let Some(handles) = &self.0 else { return };
+        let worker = worker.to_string();
+        for state in WorkerState::ALL {
+            let labels = [handles.replica_set.as_str(), worker.as_str(), state.as_str()];
+            // An error means that the series never existed.
+            let _ = handles.vectors.worker_state.remove_label_values(&labels);
+        }
+    }
+
+    /// The handles of a projection; its series exist from now on.
+    #[must_use]
+    pub fn projection(&self, projection: &ProjectionName) -> ProjectionMetrics {
+        ProjectionMetrics(self.0.as_ref().map(|handles| {
+            let labels = [handles.replica_set.as_str(), projection.as_str()];
+            let vectors = &handles.vectors;
+            ProjectionHandles {
+                processed: vectors.events_processed.with_label_values(&labels),
+                errors: vectors.projection_errors.with_label_values(&labels),
+                duration: vectors.processing_duration.with_label_values(&labels),
+                memory_peak: vectors.guest_memory_peak.with_label_values(&labels),
+                kinds: FailureKind::ALL.map(|kind| {
+                    let labels = [labels[0], labels[1], kind.as_str()];
+                    (kind, vectors.guest_failures.with_label_values(&labels))
+                }),
+            }
+        }))
+    }
+}
+
+/// The metrics of one projection.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectionMetrics(Option<ProjectionHandles>);
+
+#[derive(Clone, Debug)]
+struct ProjectionHandles {
+    processed: IntCounter,
+    errors: IntCounter,
+    duration: Histogram,
+    memory_peak: Gauge,
+    kinds: [(FailureKind, IntCounter); FailureKind::ALL.len()],
+}
+
+impl ProjectionMetrics {
+    /// The handling of so many events has been committed.
+    pub fn committed(&self, events: u64) {
+        if let Some(handles) = &self.0 {
+            handles.processed.inc_by(events);
+        }
+    }
+
+    /// A handler call failed.
+    pub fn failed(&self, kind: FailureKind) {
+        let Some(handles) = &self.0 else { return };
+        handles.errors.inc();
+        if let Some((_, counter)) = handles.kinds.iter().find(|(known, _)| *known == kind) {
+            counter.inc();
+        }
+    }
+
+    /// Handler calls took this long.
+    pub fn called(&self, durations: &[Duration], memory_peak: usize) {
+        let Some(handles) = &self.0 else { return };
+        let local = handles.duration.local();
+        for duration in durations {
+            local.observe(duration.as_secs_f64());
+        }
+        local.flush();
+        #[expect(clippy::cast_precision_loss, reason = "memory sizes are far below 2^53 bytes")]
+        let memory_peak = memory_peak as f64;
+        if memory_peak > handles.memory_peak.get() {
+            handles.memory_peak.set(memory_peak);
+        }
+    }
+}

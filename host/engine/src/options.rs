@@ -1,0 +1,94 @@
+//! What the engine is given: ports to work through and numbers to work by.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::{Coordination, EventSource, ReadModel, Registry, Runtime};
+use kennel_core::retry::RetryPolicy;
+
+/// The store and the runtime that the engine drives.
+#[derive(Clone)]
+pub struct Ports {
+    pub events: Arc<dyn EventSource>,
+    pub read_model: Arc<dyn ReadModel>,
+    pub registry: Arc<dyn Registry>,
+    pub coordination: Arc<dyn Coordination>,
+    pub runtime: Arc<dyn Runtime>,
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
+
+/// Is told how long each handler call took.
+pub trait CallObserver: Send + Sync {
+    /// The calls of one batch, in order.
+    fn calls(&self, projection: &ProjectionName, durations: &[Duration]);
+}
+
+/// How the engine works. The defaults are meant to be right.
+#[derive(Clone)]
+pub struct Options {
+    pub replica_set: ReplicaSet,
+    /// Lanes of execution in this process.
+    pub workers: usize,
+    /// The name of this machine, for people who look at the workers.
+    pub host: String,
+    pub pid: u32,
+    pub heartbeat_interval: Duration,
+    /// How often the workers of the replica set are looked at, besides every sign of a change.
+    pub coordination_interval: Duration,
+    /// A worker whose last heartbeat is older than this is taken for dead.
+    pub stale_after: Duration,
+    /// How often the active deployments are looked at.
+    pub catalog_interval: Duration,
+    /// The pause between looks at the log's end grows from the first to the second while nothing
+    /// happens.
+    pub poll_min: Duration,
+    pub poll_max: Duration,
+    /// A batch is committed when its handlers have run this long, however many events are left.
+    pub batch_duration_max: Duration,
+    /// A checkpoint that moved only over events that nobody wanted is committed this much later.
+    pub idle_commit_delay: Duration,
+    pub retry: RetryPolicy,
+    /// Overrides the batch size of every deployment.
+    pub batch: Option<usize>,
+    pub observer: Option<Arc<dyn CallObserver>>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("replica_set", &self.replica_set)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Options {
+    /// The defaults for a replica set.
+    #[must_use]
+    pub fn new(replica_set: ReplicaSet) -> Self {
+        Self {
+            replica_set,
+            workers: 1,
+            host: String::new(),
+            pid: std::process::id(),
+            heartbeat_interval: Duration::from_secs(2),
+            coordination_interval: Duration::from_secs(1),
+            stale_after: Duration::from_secs(10),
+            catalog_interval: Duration::from_secs(1),
+            poll_min: Duration::from_millis(10),
+            poll_max: Duration::from_secs(1),
+            batch_duration_max: Duration::from_millis(250),
+            idle_commit_delay: Duration::from_millis(500),
+            retry: RetryPolicy::default(),
+            batch: None,
+            observer: None,
+        }
+    }
+}

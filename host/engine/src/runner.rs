@@ -1,0 +1,257 @@
+//! One deployment on one partition: claims its checkpoints, then reads, runs and commits batch by batch.
+//!
+//! A runner owns no truth. What it holds in memory is what its claim returned plus its own commits;
+//! whenever it cannot be sure (a store error, a lost fence), it goes back to claiming. What becomes of
+//! an event that fails is decided in `failing`, reading ahead is done in `reading`.
+
+mod failing;
+mod reading;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::change::CollectionChanges;
+use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::membership::Generation;
+use kennel_core::partition::HashRange;
+use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, Horizon, ProjectionState, StoreError};
+use kennel_core::position::Position;
+use tokio::sync::watch;
+
+use crate::batch::{self, Bounds, Loaded};
+use crate::entropy::Entropy;
+use crate::env::ReadHabits;
+use crate::metrics::ProjectionMetrics;
+use crate::options::{Options, Ports};
+use crate::shutdown::Shutdown;
+use crate::status::Status;
+use failing::Trying;
+use reading::Ahead;
+
+/// Why a runner ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// Its generation is no longer current, or another owner has its range: coordinate first.
+    Superseded,
+}
+
+/// Everything a runner is given.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    pub ports: Ports,
+    pub options: Arc<Options>,
+    pub loaded: Loaded,
+    pub generation: Generation,
+    pub range: HashRange,
+    pub horizon: watch::Receiver<Horizon>,
+    pub metrics: ProjectionMetrics,
+    pub status: Arc<Status>,
+    pub entropy: Arc<Entropy>,
+    pub stop: Shutdown,
+}
+
+/// What a runner knows while its claim holds.
+struct Progress {
+    owned: Vec<Checkpoint>,
+    ahead: Option<Ahead>,
+    /// The log holds nothing of interest up to here, beyond the committed checkpoint.
+    skipped: Option<Position>,
+    habits: ReadHabits,
+    /// Most events in the next batch: shrinks when the store refuses or contests a batch.
+    limit: usize,
+    trying: Option<Trying>,
+    /// What the store was last told about this projection by this runner.
+    reported: Option<ProjectionState>,
+}
+
+/// The ranges that are furthest behind, where they stand, and how far they may go together.
+struct Stretch {
+    ranges: Vec<HashRange>,
+    from: Position,
+    upto: Position,
+}
+
+/// What comes after a round.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Round,
+    End(Ended),
+}
+
+impl Runner {
+    /// Works until a stop is asked for or the generation has passed.
+    pub async fn run(mut self) -> Ended {
+        let mut pause = self.options.poll_min;
+        loop {
+            match self.work(&mut pause).await {
+                Ok(ended) => {
+                    self.status.clear(&self.part());
+                    return ended;
+                }
+                Err(error) => {
+                    let projection = &self.loaded.deployment.projection;
+                    let reason = crate::chain(&error);
+                    tracing::warn!(%projection, %reason, "the store failed; trying again");
+                    self.status.block(&self.part(), reason);
+                    pause = (pause * 2).min(self.options.poll_max);
+                    if self.sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)).await {
+                        return Ended::Stopped;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Claims, and works while the claim holds.
+    async fn work(&mut self, store_pause: &mut Duration) -> Result<Ended, StoreError> {
+        let (replica_set, deployment) = (&self.options.replica_set, self.loaded.deployment.id);
+        let claim = self.ports.coordination.claim(replica_set, self.generation, deployment, self.range);
+        let Claimed::Owned(owned) = claim.await? else { return Ok(Ended::Superseded) };
+        self.status.clear(&self.part());
+        let mut progress = Progress {
+            owned,
+            ahead: None,
+            skipped: None,
+            habits: ReadHabits::default(),
+            limit: self.batch_max(),
+            trying: None,
+            reported: None,
+        };
+        loop {
+            let horizon = self.horizon.borrow_and_update().position;
+            let behind = checkpoint::furthest_behind(&progress.owned, horizon);
+            let next = match behind {
+                _ if self.stop.is_requested() => {
+                    self.commit_skipped(&mut progress).await?;
+                    Next::End(Ended::Stopped)
+                }
+                Some((ranges, from, upto))
+                    if progress.skipped.map_or(from, |skipped| skipped.max(from)) < upto =>
+                {
+                    self.round(&mut progress, &Stretch { ranges, from, upto }).await?
+                }
+                _ => self.idle(&mut progress).await?,
+            };
+            *store_pause = self.options.poll_min;
+            if let Next::End(ended) = next {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
+    /// that a quiet projection does not write with every event that it does not want.
+    async fn idle(&mut self, progress: &mut Progress) -> Result<Next, StoreError> {
+        let delay = if progress.skipped.is_some() { self.options.idle_commit_delay } else { Duration::MAX };
+        tokio::select! {
+            () = self.stop.requested() => {}
+            changed = self.horizon.changed() => {
+                if changed.is_err() {
+                    return Ok(Next::End(Ended::Stopped));
+                }
+            }
+            () = tokio::time::sleep(delay) => return self.commit_skipped(progress).await,
+        }
+        Ok(Next::Round)
+    }
+
+    /// One batch: read, run, commit.
+    async fn round(&mut self, progress: &mut Progress, stretch: &Stretch) -> Result<Next, StoreError> {
+        let mut ahead = self.read(progress, stretch).await?;
+        if ahead.events().is_empty() {
+            progress.skipped = Some(ahead.reached());
+            let alone = progress.owned.iter().all(|checkpoint| checkpoint.position == stretch.from);
+            // Ranges that stand elsewhere wait to be joined: only a commit brings them together.
+            return if alone { Ok(Next::Round) } else { self.commit_skipped(progress).await };
+        }
+        let bounds = Bounds { events: progress.limit, duration: self.options.batch_duration_max };
+        let read_model = &self.ports.read_model;
+        let run =
+            batch::run(&self.loaded, read_model, &mut progress.habits, ahead.events(), bounds, &self.stop)
+                .await?;
+        self.metrics.called(&run.durations, run.memory_peak);
+        if let Some(observer) = &self.options.observer {
+            observer.calls(&self.loaded.deployment.projection, &run.durations);
+        }
+        if let Some(last) = run.last {
+            let to = ahead.reached_after(run.handled, last);
+            match self.commit(progress, stretch, to, run.changes, Vec::new(), run.handled).await? {
+                CommitOutcome::Committed => ahead.take(run.handled),
+                outcome => return self.not_committed(progress, ahead, run.handled, outcome).await,
+            }
+        }
+        progress.limit = (progress.limit * 2).min(self.batch_max());
+        match run.failed {
+            None => {
+                self.recovered(progress).await?;
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
+            Some(failed) => self.event_failed(progress, ahead, failed).await,
+        }
+    }
+
+    /// Commits what a batch has changed and moves the stretch's checkpoints to `to`.
+    async fn commit(
+        &self,
+        progress: &mut Progress,
+        stretch: &Stretch,
+        to: Position,
+        changes: Vec<CollectionChanges>,
+        dead_letters: Vec<DeadLetter>,
+        events: usize,
+    ) -> Result<CommitOutcome, StoreError> {
+        let events = u64::try_from(events).unwrap_or(u64::MAX);
+        let batch = Commit {
+            deployment: self.loaded.deployment.id,
+            generation: self.generation,
+            ranges: stretch.ranges.clone(),
+            from: stretch.from,
+            to,
+            changes,
+            dead_letters,
+            events,
+            sole_owner: self.range == HashRange::ALL,
+        };
+        let outcome = self.ports.read_model.commit(&batch).await?;
+        if outcome == CommitOutcome::Committed {
+            progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
+            progress.skipped = None;
+            self.metrics.committed(events);
+        }
+        Ok(outcome)
+    }
+
+    /// Commits a checkpoint that moved only over events that nobody wanted.
+    async fn commit_skipped(&self, progress: &mut Progress) -> Result<Next, StoreError> {
+        let Some(to) = progress.skipped else { return Ok(Next::Round) };
+        let Some((ranges, from, _)) = checkpoint::furthest_behind(&progress.owned, to) else {
+            return Ok(Next::Round);
+        };
+        let stretch = Stretch { ranges, from, upto: to };
+        match self.commit(progress, &stretch, to, Vec::new(), Vec::new(), 0).await? {
+            CommitOutcome::Fenced => Ok(Next::End(Ended::Superseded)),
+            _ => Ok(Next::Round),
+        }
+    }
+
+    fn batch_max(&self) -> usize {
+        let configured = self.options.batch.unwrap_or(self.loaded.deployment.settings.batch);
+        configured.clamp(1, kennel_core::limits::BATCH_EVENTS_MAX)
+    }
+
+    /// The name under which this runner appears in the status.
+    fn part(&self) -> String {
+        format!("projection {} from {:08x}", self.loaded.deployment.projection, self.range.start())
+    }
+
+    /// Sleeps; `true` if a stop was asked for meanwhile.
+    async fn sleep(&mut self, duration: Duration) -> bool {
+        tokio::select! {
+            () = self.stop.requested() => true,
+            () = tokio::time::sleep(duration) => false,
+        }
+    }
+}

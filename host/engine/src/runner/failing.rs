@@ -1,0 +1,163 @@
+//! What a runner does when an event fails or a batch is not committed.
+
+use kennel_core::event::Event;
+use kennel_core::failure::{EventFailure, FailureKind};
+use kennel_core::limits;
+use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
+use kennel_core::position::Position;
+use kennel_core::retry::{self, Decision};
+
+use super::reading::Ahead;
+use super::{Ended, Next, Progress, Runner, Stretch};
+use crate::batch::FailedEvent;
+
+/// The event that is being tried again.
+pub(super) struct Trying {
+    position: Position,
+    attempts: u32,
+}
+
+impl Runner {
+    /// The event at the front of `ahead` failed: retry it, record it and go on, or stand still.
+    pub(super) async fn event_failed(
+        &mut self,
+        progress: &mut Progress,
+        mut ahead: Ahead,
+        failed: FailedEvent,
+    ) -> Result<Next, StoreError> {
+        let Some(event) = ahead.events().first() else { return Ok(Next::Round) };
+        self.metrics.failed(failed.kind);
+        let before = progress.trying.take().filter(|trying| trying.position == event.position);
+        let attempts = before.map_or(1, |trying| trying.attempts + 1);
+        progress.trying = Some(Trying { position: event.position, attempts });
+        let failure = self.failure(event, failed, attempts);
+        let on_failure = self.loaded.deployment.settings.on_failure;
+        let jitter = self.entropy.fraction();
+        let decision = retry::decide(failure.kind, attempts, &self.options.retry, on_failure, jitter);
+        self.log(&failure, decision);
+        match decision {
+            Decision::RetryAfter(pause) => {
+                self.report(progress, ProjectionState::Retrying, &failure).await?;
+                progress.ahead = Some(ahead);
+                self.sleep(pause).await;
+                Ok(Next::Round)
+            }
+            Decision::Halt => {
+                self.report(progress, ProjectionState::Halted, &failure).await?;
+                self.status.block(&self.part(), describe(&failure));
+                self.stop.requested().await;
+                Ok(Next::End(Ended::Stopped))
+            }
+            Decision::DeadLetter => {
+                let to = ahead.reached_after(1, event.position);
+                let horizon = self.horizon.borrow().position;
+                let Some((ranges, from, upto)) =
+                    kennel_core::checkpoint::furthest_behind(&progress.owned, horizon)
+                else {
+                    return Ok(Next::Round);
+                };
+                let stretch = Stretch { ranges, from, upto };
+                self.report(progress, ProjectionState::Running, &failure).await?;
+                let dead_letters = vec![DeadLetter { failure }];
+                match self.commit(progress, &stretch, to, Vec::new(), dead_letters, 0).await? {
+                    CommitOutcome::Fenced => return Ok(Next::End(Ended::Superseded)),
+                    CommitOutcome::Committed => ahead.take(1),
+                    CommitOutcome::Conflict { .. } | CommitOutcome::Refused { .. } => {}
+                }
+                progress.trying = None;
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
+        }
+    }
+
+    /// A batch was handled and not committed.
+    pub(super) async fn not_committed(
+        &mut self,
+        progress: &mut Progress,
+        ahead: Ahead,
+        handled: usize,
+        outcome: CommitOutcome,
+    ) -> Result<Next, StoreError> {
+        match outcome {
+            CommitOutcome::Fenced | CommitOutcome::Committed => Ok(Next::End(Ended::Superseded)),
+            CommitOutcome::Conflict { collection, key } => {
+                let projection = &self.loaded.deployment.projection;
+                tracing::debug!(%projection, collection, key, "another worker changed a document; running again");
+                progress.limit = (handled / 2).max(1);
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
+            // The database says only that something in the batch is wrong. Smaller and smaller batches
+            // find the event; alone in its batch, it has failed.
+            CommitOutcome::Refused { reason } if handled == 1 => {
+                let failed = FailedEvent { kind: FailureKind::InvalidCall, message: reason };
+                progress.limit = 1;
+                self.event_failed(progress, ahead, failed).await
+            }
+            CommitOutcome::Refused { .. } => {
+                progress.limit = (handled / 2).max(1);
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
+        }
+    }
+
+    /// Events are being handled again: takes back what was reported.
+    pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
+        progress.trying = None;
+        if progress.reported != Some(ProjectionState::Running) {
+            self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
+            progress.reported = Some(ProjectionState::Running);
+        }
+        Ok(())
+    }
+
+    async fn report(
+        &self,
+        progress: &mut Progress,
+        state: ProjectionState,
+        failure: &EventFailure,
+    ) -> Result<(), StoreError> {
+        self.ports.registry.report(self.loaded.deployment.id, state, Some(failure)).await?;
+        progress.reported = Some(state);
+        Ok(())
+    }
+
+    fn failure(&self, event: &Event, failed: FailedEvent, attempts: u32) -> EventFailure {
+        EventFailure {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            aggregate_id: event.aggregate_id.clone(),
+            digest: self.loaded.component.digest(),
+            kind: failed.kind,
+            message: limits::cut(&failed.message, limits::ERROR_BYTES_MAX).to_owned(),
+            attempts,
+        }
+    }
+
+    fn log(&self, failure: &EventFailure, decision: Decision) {
+        let projection = &self.loaded.deployment.projection;
+        let then = match decision {
+            Decision::RetryAfter(pause) => format!("trying again in {} ms", pause.as_millis()),
+            Decision::Halt => "the projection stands still".to_owned(),
+            Decision::DeadLetter => "recorded as a dead letter; going on".to_owned(),
+        };
+        tracing::warn!(
+            %projection,
+            position = %failure.position,
+            event_id = %failure.event_id,
+            component = %failure.digest,
+            kind = %failure.kind,
+            attempts = failure.attempts,
+            message = %failure.message,
+            "an event failed: {then}"
+        );
+    }
+}
+
+fn describe(failure: &EventFailure) -> String {
+    let EventFailure { position, event_id, kind, message, .. } = failure;
+    format!("halted at position {position}, event {event_id}: {kind}: {message}")
+}
