@@ -1,0 +1,16 @@
+//! The door to the host, for `export_projection!` and the modules of this crate; authors never name it.
+//!
+//! On wasm it leads to the host's imports. On other targets there is no host: log lines are kept and
+//! settings are read where the test kit can reach them.
+
+#[cfg(not(target_family = "wasm"))]
+mod native;
+#[cfg(target_family = "wasm")]
+mod wasm;
+
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use native::{log, set_settings, setting, take_log};
+#[cfg(target_family = "wasm")]
+pub use wasm::{bindings, carry_panics_to_the_log, describe, handle};
+#[cfg(target_family = "wasm")]
+pub(crate) use wasm::{log, setting};

@@ -1,0 +1,136 @@
+//! The generated bindings, and the conversion between their types and this crate's.
+//!
+//! Strings and payloads are moved, never copied.
+
+use std::any::Any;
+use std::panic::{self, PanicHookInfo};
+
+use self::bindings::kennel::projection as host;
+use crate::log::Level;
+use crate::{Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel};
+
+/// What wit-bindgen makes of the world.
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "projection",
+        pub_export_macro: true,
+        default_bindings_module: "kennel_guest::sys::bindings",
+    });
+}
+
+/// The read model that the host offers.
+struct HostReadModel;
+
+impl ReadModel for HostReadModel {
+    fn get_text(&mut self, collection: &str, key: &str) -> Option<String> {
+        host::read_model::get(collection, key)
+    }
+
+    fn get_many_text(&mut self, collection: &str, keys: &[String]) -> Vec<Option<String>> {
+        host::read_model::get_many(collection, keys)
+    }
+
+    fn put_text(&mut self, collection: &str, key: &str, document: &str) {
+        host::read_model::put(collection, key, document);
+    }
+
+    fn delete(&mut self, collection: &str, key: &str) {
+        host::read_model::delete(collection, key);
+    }
+
+    fn scan_text(
+        &mut self,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: u32,
+    ) -> Vec<(String, String)> {
+        host::read_model::scan(collection, after, prefix, limit)
+    }
+
+    fn increment(&mut self, collection: &str, key: &str, field: &str, by: i64) {
+        host::read_model::increment(collection, key, field, by);
+    }
+}
+
+/// Answers the export `describe`.
+pub fn describe(projection: &impl Projection) -> bindings::Descriptor {
+    let Descriptor { name, version, bounded_contexts, aggregate_types, event_types, partitioning } =
+        projection.descriptor();
+    bindings::Descriptor {
+        name,
+        version,
+        scope: host::types::Scope { bounded_contexts, aggregate_types, event_types },
+        partitioning: match partitioning {
+            Partitioning::ByAggregate => host::types::Partitioning::ByAggregate,
+            Partitioning::Single => host::types::Partitioning::Single,
+        },
+    }
+}
+
+/// Answers the export `handle`.
+///
+/// # Errors
+///
+/// What the projection says.
+pub fn handle(projection: &impl Projection, event: bindings::Event) -> Result<(), bindings::Failure> {
+    let event = Event {
+        position: event.position,
+        bounded_context: event.bounded_context,
+        aggregate_type: event.aggregate_type,
+        aggregate_id: event.aggregate_id,
+        aggregate_version: event.aggregate_version,
+        event_id: event.event_id,
+        event_type: event.event_type,
+        event_version: event.event_version,
+        payload: match event.payload {
+            host::types::Payload::Json(text) => Payload::Json(text),
+            host::types::Payload::Binary(bytes) => Payload::Binary(bytes),
+        },
+        metadata: event.metadata,
+        trace_id: event.trace_id,
+        correlation_id: event.correlation_id,
+        causation_id: event.causation_id,
+        created_at: event.created_at,
+    };
+    projection.handle(&event, &mut HostReadModel).map_err(|failure| match failure {
+        Failure::Retry(reason) => bindings::Failure::Retry(reason),
+        Failure::Reject(reason) => bindings::Failure::Reject(reason),
+    })
+}
+
+pub(crate) fn log(level: Level, message: &str) {
+    let level = match level {
+        Level::Debug => host::log::Level::Debug,
+        Level::Info => host::log::Level::Info,
+        Level::Warn => host::log::Level::Warn,
+        Level::Error => host::log::Level::Error,
+    };
+    host::log::log(level, message);
+}
+
+pub(crate) fn setting(key: &str) -> Option<String> {
+    host::config::get(key)
+}
+
+/// A panic ends in a trap, and a trap carries no words. The hook sends them ahead, by the log.
+pub fn carry_panics_to_the_log() {
+    panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        let message = words(panic.payload());
+        match panic.location() {
+            Some(location) => log(Level::Error, &format!("panicked at {location}: {message}")),
+            None => log(Level::Error, &format!("panicked: {message}")),
+        }
+    }));
+}
+
+fn words(payload: &dyn Any) -> &str {
+    if let Some(text) = payload.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = payload.downcast_ref::<String>() {
+        text
+    } else {
+        "(a value that is not text)"
+    }
+}
