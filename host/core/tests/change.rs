@@ -1,5 +1,7 @@
 //! The write set against a model that is nothing but a map of documents, copied before every event.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -226,19 +226,16 @@ impl GuestEnv for BatchEnv {
 
     fn log(&self, level: LogLevel, message: &str) {
         let (projection, deployment, position) = (&self.projection, self.number, self.inner().position);
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(target: "kennel::guest", %projection, deployment, %position, "{message}")
+            };
+        }
         match level {
-            LogLevel::Debug => {
-                tracing::debug!(target: "kennel::guest", %projection, deployment, %position, "{message}")
-            }
-            LogLevel::Info => {
-                tracing::info!(target: "kennel::guest", %projection, deployment, %position, "{message}")
-            }
-            LogLevel::Warn => {
-                tracing::warn!(target: "kennel::guest", %projection, deployment, %position, "{message}")
-            }
-            LogLevel::Error => {
-                tracing::error!(target: "kennel::guest", %projection, deployment, %position, "{message}")
-            }
+            LogLevel::Debug => line!(debug),
+            LogLevel::Info => line!(info),
+            LogLevel::Warn => line!(warn),
+            LogLevel::Error => line!(error),
         }
     }
 }

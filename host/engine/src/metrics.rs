@@ -12,8 +12,7 @@ use kennel_core::failure::FailureKind;
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
 const PREFIX: &str = "pupsourcing_orchestrator_";
@@ -41,11 +40,87 @@ struct Vectors {
     worker_state: IntGaugeVec,
     coordination_duration: HistogramVec,
     heartbeat_latency: HistogramVec,
+    projections: ProjectionVectors,
+}
+
+#[derive(Debug)]
+struct ProjectionVectors {
     events_processed: IntCounterVec,
-    projection_errors: IntCounterVec,
+    errors: IntCounterVec,
     processing_duration: HistogramVec,
     guest_failures: IntCounterVec,
-    guest_memory_peak: GaugeVec,
+    guest_memory_peak: IntGaugeVec,
+}
+
+/// Labels of a replica set's metrics.
+const SET: [&str; 1] = ["replica_set"];
+/// Labels of a projection's metrics.
+const PROJECTION: [&str; 2] = ["replica_set", "projection"];
+
+/// Makes metrics and registers them.
+struct Register<'a>(&'a Registry);
+
+impl Register<'_> {
+    /// A metric's full name: those that do not bear our own prefix belong to the contract.
+    fn opts(name: &str, help: &str) -> Opts {
+        let prefix = if name.starts_with("kennel_") { "" } else { PREFIX };
+        Opts::new(format!("{prefix}{name}"), help)
+    }
+
+    fn counter(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let vector = IntCounterVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(vector.clone())).map(|()| vector)
+    }
+
+    fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let vector = IntGaugeVec::new(Self::opts(name, help), labels)?;
+        self.0.register(Box::new(vector.clone())).map(|()| vector)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let vector =
+            HistogramVec::new(HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec()), labels)?;
+        self.0.register(Box::new(vector.clone())).map(|()| vector)
+    }
+}
+
+impl ProjectionVectors {
+    fn register(register: &Register<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            events_processed: register.counter(
+                "events_processed_total",
+                "Events whose handling has been committed.",
+                &PROJECTION,
+            )?,
+            errors: register.counter(
+                "projection_errors_total",
+                "Handler calls that failed: returned failures, traps and limits.",
+                &PROJECTION,
+            )?,
+            processing_duration: register.histogram(
+                "event_processing_duration_seconds",
+                "Time that one call of the handler took, in seconds.",
+                &PROJECTION,
+                &PROCESSING_BUCKETS,
+            )?,
+            guest_failures: register.counter(
+                "kennel_guest_failures_total",
+                "Handler calls that failed, by kind.",
+                &["replica_set", "projection", "kind"],
+            )?,
+            guest_memory_peak: register.gauge(
+                "kennel_guest_memory_peak_bytes",
+                "Most memory that one guest instance has used, in bytes.",
+                &PROJECTION,
+            )?,
+        })
+    }
 }
 
 impl Metrics {
@@ -54,101 +129,57 @@ impl Metrics {
     /// # Errors
     /// If the registry holds a metric of one of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let set = ["replica_set"];
-        let projection = ["replica_set", "projection"];
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let vector = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vector.clone())).map(|()| vector)
-        };
-        let gauge = |name: &str, help: &str, labels: &[&str]| {
-            let vector = IntGaugeVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(vector.clone())).map(|()| vector)
-        };
-        let histogram = |name: &str, help: &str, labels: &[&str], buckets: &[f64]| {
-            let opts = HistogramOpts::new(format!("{PREFIX}{name}"), help).buckets(buckets.to_vec());
-            let vector = HistogramVec::new(opts, labels)?;
-            registry.register(Box::new(vector.clone())).map(|()| vector)
-        };
-        let memory_peak = GaugeVec::new(
-            Opts::new(
-                "kennel_guest_memory_peak_bytes",
-                "Most memory that one guest instance has used, in bytes.",
-            ),
-            &projection,
-        )?;
-        registry.register(Box::new(memory_peak.clone()))?;
-        let ours = |name: &str| format!("{PREFIX}{name}");
+        let register = Register(registry);
         Ok(Self(Some(Arc::new(Vectors {
-            generations: counter(&ours("generations_total"), "Generations created by this process.", &set)?,
-            workers_registered: counter(
-                &ours("workers_registered_total"),
+            generations: register.counter("generations_total", "Generations created by this process.", &SET)?,
+            workers_registered: register.counter(
+                "workers_registered_total",
                 "Workers that this process has registered.",
-                &set,
+                &SET,
             )?,
-            partition_assignments: counter(
-                &ours("partition_assignments_total"),
+            partition_assignments: register.counter(
+                "partition_assignments_total",
                 "Partitions assigned in generations that this process created.",
-                &set,
+                &SET,
             )?,
-            reconfigurations: counter(
-                &ours("reconfiguration_total"),
+            reconfigurations: register.counter(
+                "reconfiguration_total",
                 "Generations created by this process because workers joined or left.",
-                &set,
+                &SET,
             )?,
-            stale_workers_cleaned: counter(
-                &ours("stale_workers_cleaned_total"),
+            stale_workers_cleaned: register.counter(
+                "stale_workers_cleaned_total",
                 "Workers that this process removed because they were taken for dead.",
-                &set,
+                &SET,
             )?,
-            active_workers: gauge(
-                &ours("active_workers"),
+            active_workers: register.gauge(
+                "active_workers",
                 "Workers of the replica set that are alive, as this process sees it.",
-                &set,
+                &SET,
             )?,
-            generation_partitions: gauge(
-                &ours("current_generation_partitions"),
+            generation_partitions: register.gauge(
+                "current_generation_partitions",
                 "Partitions of the current generation, as this process sees it.",
-                &set,
+                &SET,
             )?,
-            worker_state: gauge(
-                &ours("worker_state"),
+            worker_state: register.gauge(
+                "worker_state",
                 "1 for the state that a worker of this process is in, 0 for the others.",
                 &["replica_set", "worker_id", "state"],
             )?,
-            coordination_duration: histogram(
+            coordination_duration: register.histogram(
                 "coordination_duration_seconds",
                 "Time from noticing that the workers have changed to working on the new partitions, in seconds.",
-                &set,
+                &SET,
                 &COORDINATION_BUCKETS,
             )?,
-            heartbeat_latency: histogram(
+            heartbeat_latency: register.histogram(
                 "heartbeat_latency_seconds",
                 "Time that recording a heartbeat took, in seconds.",
-                &set,
+                &SET,
                 &HEARTBEAT_BUCKETS,
             )?,
-            events_processed: counter(
-                &ours("events_processed_total"),
-                "Events whose handling has been committed.",
-                &projection,
-            )?,
-            projection_errors: counter(
-                &ours("projection_errors_total"),
-                "Handler calls that failed: returned failures, traps and limits.",
-                &projection,
-            )?,
-            processing_duration: histogram(
-                "event_processing_duration_seconds",
-                "Time that one call of the handler took, in seconds.",
-                &projection,
-                &PROCESSING_BUCKETS,
-            )?,
-            guest_failures: counter(
-                "kennel_guest_failures_total",
-                "Handler calls that failed, by kind.",
-                &["replica_set", "projection", "kind"],
-            )?,
-            guest_memory_peak: memory_peak,
+            projections: ProjectionVectors::register(&register)?,
         }))))
     }
 
@@ -257,10 +288,10 @@ impl ReplicaSetMetrics {
     pub fn projection(&self, projection: &ProjectionName) -> ProjectionMetrics {
         ProjectionMetrics(self.0.as_ref().map(|handles| {
             let labels = [handles.replica_set.as_str(), projection.as_str()];
-            let vectors = &handles.vectors;
+            let vectors = &handles.vectors.projections;
             ProjectionHandles {
                 processed: vectors.events_processed.with_label_values(&labels),
-                errors: vectors.projection_errors.with_label_values(&labels),
+                errors: vectors.errors.with_label_values(&labels),
                 duration: vectors.processing_duration.with_label_values(&labels),
                 memory_peak: vectors.guest_memory_peak.with_label_values(&labels),
                 kinds: FailureKind::ALL.map(|kind| {
@@ -281,7 +312,7 @@ struct ProjectionHandles {
     processed: IntCounter,
     errors: IntCounter,
     duration: Histogram,
-    memory_peak: Gauge,
+    memory_peak: IntGauge,
     kinds: [(FailureKind, IntCounter); FailureKind::ALL.len()],
 }
 
@@ -310,8 +341,7 @@ impl ProjectionMetrics {
             local.observe(duration.as_secs_f64());
         }
         local.flush();
-        #[expect(clippy::cast_precision_loss, reason = "memory sizes are far below 2^53 bytes")]
-        let memory_peak = memory_peak as f64;
+        let memory_peak = i64::try_from(memory_peak).unwrap_or(i64::MAX);
         if memory_peak > handles.memory_peak.get() {
             handles.memory_peak.set(memory_peak);
         }

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
 
-/// Asks for a stop; dropping it asks as well, so that nothing runs on without an owner.
-#[derive(Debug)]
+/// Asks for a stop; dropping the last one asks as well, so that nothing runs on without an owner.
+#[derive(Clone, Debug)]
 pub struct ShutdownTrigger(watch::Sender<bool>);
 
 impl Shutdown {

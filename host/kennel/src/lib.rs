@@ -1,1 +1,21 @@
+//! Kennel: runs event-sourcing projections as sandboxed WebAssembly components.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`cli`] | the subcommands, one file each |
+//! | [`config`] | `kennel.toml`, one file a section |
+//! | [`api`] | the HTTP endpoints that `kennel run` serves |
+//! | [`wire`] | the only place that names concrete stores and runtimes |
+//! | [`jsonl`] | events as lines of JSON |
+//! | [`audit`] | was every event handled exactly once? |
+//! | [`telemetry`] | the log |
+//! | [`exit`] | exit codes, a documented part of the command's interface |
 
+pub mod api;
+pub mod audit;
+pub mod cli;
+pub mod config;
+pub mod exit;
+pub mod jsonl;
+pub mod telemetry;
+pub mod wire;

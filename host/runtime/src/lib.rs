@@ -1,1 +1,38 @@
+//! Runs projections as sandboxed WebAssembly components: Kennel's only door to wasmtime.
+//!
+//! | module | what lives there |
+//! | --- | --- |
+//! | [`options`] | what the embedder sets |
+//! | [`runtime`] | the `Runtime` port: bytes in, component out |
+//! | `engine`, `ticker` | wasmtime's configuration; the thread that advances the epoch |
+//! | `binary` | what kind of file it is; core modules are wrapped |
+//! | `check`, [`inspect`] | the component's type against the world, in readable sentences |
+//! | `cache` | compiled code on disk |
+//! | `component`, `instance` | the `Component` and `Instance` ports |
+//! | `sandbox` | the state of one instance and its limits |
+//! | `world` | one adapter for each published version of the contract |
+//! | `capability` | what a guest can do, one file a capability |
+//! | `trap` | a failed call, in words |
+//!
+//! Invariants: a guest sees no wall clock, randomness, file, socket or environment of the host, so that
+//! a replay gives the same read model. A guest that loops, traps or eats memory ends its own call and
+//! nothing else. Nothing here knows a store, a batch or a policy.
 
+mod binary;
+mod cache;
+mod capability;
+mod check;
+mod component;
+mod engine;
+pub mod inspect;
+mod instance;
+pub mod options;
+pub mod runtime;
+mod sandbox;
+mod ticker;
+mod trap;
+mod world;
+
+pub use inspect::{Inspection, inspect};
+pub use options::{RuntimeError, RuntimeOptions};
+pub use runtime::WasmRuntime;

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+#
+# Installs what is missing for the purposes named, and is quick when nothing is:
+#
+#   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
+#   test    the above and the programs of a PostgreSQL server
+#   lint    the above without PostgreSQL, and typos, shellcheck and cargo-deny
+#
+# Debian's packages need root or sudo, but only where one is missing. Nothing is left running.
+set -euo pipefail
+# shellcheck source=.ci/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+as_root() {
+  if [[ $(id -u) -eq 0 ]]; then "$@"; elif [[ -t 0 ]]; then sudo "$@"; else sudo -n "$@"; fi
+}
+
+apt_install() {
+  have apt-get || return 1
+  say "apt-get install $*"
+  local log
+  log=$(mktemp)
+  # Debian's packages tell long stories: they are of interest only when they end badly.
+  if { as_root apt-get update -qq &&
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1; then
+    rm "$log"
+  else
+    cat "$log" >&2
+    rm "$log"
+    return 1
+  fi
+}
+
+need_packages() {
+  local missing=()
+  have cc || missing+=(gcc libc6-dev)
+  have make || missing+=(make)
+  have pkg-config || missing+=(pkg-config)
+  [[ ${#missing[@]} -eq 0 ]] || apt_install "${missing[@]}" ||
+    die "install ${missing[*]} with your system's package manager, then run this again"
+}
+
+need_rust() {
+  have cargo || die "install Rust from https://rustup.rs, then run this again"
+  # The first call in the repository makes rustup fetch the toolchain that rust-toolchain.toml names.
+  cargo --version >/dev/null || die "the toolchain that rust-toolchain.toml names cannot be had: see above"
+}
+
+# A test run without a database leaves out what only a real one can show: fine at a desk, never in CI.
+need_postgres() {
+  have_postgres || apt_install postgresql || true
+  if have_postgres; then return; fi
+  [[ ${CI:-} != true ]] || die "initdb is missing: CI must run the PostgreSQL tests, so install postgresql"
+  say "initdb is missing: tests that need PostgreSQL cannot run; install postgresql to include them"
+}
+
+need_python_tools() {
+  if [[ -x $python_tools/bin/typos ]]; then return; fi
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip ||
+    die "install Python 3 with pip, then run this again"
+  say "pip install typos and shellcheck into $python_tools"
+  rm -rf "$python_tools.new"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+    --only-binary :all: --require-hashes --requirement .ci/python-tools.txt --target "$python_tools.new"
+  mv "$python_tools.new" "$python_tools"
+}
+
+# Compiled from crates.io: some minutes, once per machine. Its speed does not matter here, so that it is
+# compiled with few optimisations.
+need_cargo_deny() {
+  if [[ -x $cargo_deny ]]; then return; fi
+  say "cargo install cargo-deny $cargo_deny_version into $tools (a few minutes, once)"
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    CARGO_PROFILE_RELEASE_DEBUG=0 cargo install --quiet --locked "cargo-deny@$cargo_deny_version" \
+    --root "$tools/cargo-deny-$cargo_deny_version" --target-dir "$tools/build"
+  rm -rf "$tools/build"
+}
+
+need_packages
+need_rust
+case ${1:-} in
+  build) ;;
+  test) need_postgres ;;
+  lint)
+    need_python_tools
+    need_cargo_deny
+    ;;
+  *) die "usage: .ci/setup.sh build|test|lint" ;;
+esac

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+#
+# Every test there is: the host's, the SDK's and the examples', on components built here. Ends with the totals.
+set -euo pipefail
+# shellcheck source=.ci/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+.ci/setup.sh test
+
+say "guests"
+.ci/guests.sh
+
+results=$(mktemp)
+trap 'rm -f "$results"' EXIT
+failed=false
+
+run_tests() {
+  say "cargo test $*"
+  cargo test --locked --no-fail-fast "$@" 2>&1 | tee -a "$results" || failed=true
+}
+
+run_tests --workspace
+run_tests --manifest-path examples/Cargo.toml --workspace --target-dir "${CARGO_TARGET_DIR:-target}/examples"
+
+# "test result: ok. 12 passed; 0 failed; 1 ignored; ..." once per test binary.
+read -r passed broken ignored < <(
+  awk '/test result:/ {
+         for (i = 2; i <= NF; i++) {
+           if ($i ~ /^passed/) passed += $(i - 1)
+           if ($i ~ /^failed/) broken += $(i - 1)
+           if ($i ~ /^ignored/) ignored += $(i - 1)
+         }
+       }
+       END { print passed + 0, broken + 0, ignored + 0 }' "$results"
+)
+printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$broken" "$ignored"
+[[ $failed == false && $broken -eq 0 ]] || die "tests failed: see above"
+[[ $passed -gt 0 ]] || die "no test was run"

@@ -1,0 +1,23 @@
+# What there is to do here. Each target is one script in .ci/, which installs what is missing first.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint guests clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## build everything and run the demo; options: make demo ARGS="--json"
+	@.ci/demo.sh $(ARGS)
+
+test: ## build the guests and run all tests
+	@.ci/test.sh
+
+lint: ## formatting, clippy, spelling, shell scripts, licences and dependencies
+	@.ci/lint.sh
+
+guests: ## build each example projection into target/guests/NAME.wasm
+	@.ci/guests.sh
+
+clean: ## remove everything that was built here
+	@cargo clean
+	@rm -rf examples/target

@@ -1,0 +1,121 @@
+//! The command line: one file a subcommand.
+
+mod append;
+mod demo;
+mod deploy;
+mod documents;
+mod inspect;
+mod migrate;
+mod output;
+mod run;
+mod status;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, DEFAULT_STORE};
+use crate::exit;
+use crate::telemetry::{self, LogFormat};
+
+const EXAMPLES: &str = "\
+Examples:
+  kennel append --from events.jsonl
+  kennel deploy order-summary order_summary.wasm
+  kennel run --until-caught-up
+  kennel documents order-summary orders --limit 5
+
+Exit codes: 0 success, 1 unforeseen, 2 wrong command line, 3 store unusable, 4 wrong input,
+5 taken (a name, a port, a store in use), 6 wrong configuration, 7 not found, 8 a projection stands still.";
+
+/// Runs event-sourcing projections as sandboxed WebAssembly components.
+#[derive(Debug, Parser)]
+#[command(name = "kennel", version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every subcommand accepts.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: kennel.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "KENNEL_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Which store to work on.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The store: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:kennel.db]
+    #[arg(long, value_name = "URL", env = "KENNEL_STORE", hide_env_values = true)]
+    store: Option<String>,
+}
+
+impl StoreArgs {
+    fn url<'a>(&'a self, config: &'a Config) -> &'a str {
+        self.store.as_deref().or(config.store.as_deref()).unwrap_or(DEFAULT_STORE)
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Creates or updates the tables of a store
+    Migrate(migrate::Migrate),
+    /// Appends events from lines of JSON to the log
+    Append(append::Append),
+    /// Checks a component, stores it and activates it as a projection
+    Deploy(deploy::Deploy),
+    /// Runs the projections of a replica set
+    Run(run::Run),
+    /// Prints the documents of a read model
+    Documents(documents::Documents),
+    /// Tells how the projections are doing
+    Status(status::Status),
+    /// Tells what a component is, and whether this host can run it
+    Inspect(inspect::Inspect),
+    /// Shows the whole of Kennel at work on a temporary store
+    Demo(demo::Demo),
+}
+
+impl Cli {
+    /// Runs the command and turns its outcome into an exit code.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        match self.execute() {
+            Ok(code) => code,
+            Err(error) => {
+                output::error(&error);
+                exit::code(&error)
+            }
+        }
+    }
+
+    fn execute(self) -> anyhow::Result<ExitCode> {
+        let config = Config::load(self.global.config.as_deref())?;
+        let (level, format) = match &self.command {
+            Command::Run(run) => ("info", run.log_format(&config)),
+            _ => ("warn", LogFormat::Text),
+        };
+        telemetry::start(level, format);
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let code = runtime.block_on(async {
+            match self.command {
+                Command::Migrate(command) => command.execute(&config).await,
+                Command::Append(command) => command.execute(&config).await,
+                Command::Deploy(command) => command.execute(&config).await,
+                Command::Run(command) => command.execute(&config).await,
+                Command::Documents(command) => command.execute(&config).await,
+                Command::Status(command) => command.execute(&config).await,
+                Command::Inspect(command) => command.execute().await,
+                Command::Demo(command) => command.execute().await,
+            }
+        });
+        // A blocking read of standard input cannot be interrupted; nothing waits for it here.
+        runtime.shutdown_background();
+        code
+    }
+}

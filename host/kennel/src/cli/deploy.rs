@@ -1,0 +1,145 @@
+//! `kennel deploy`: checks a component, stores it and activates it as a projection.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde::Serialize;
+
+use kennel_core::limits;
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::{NewDeployment, Registry as _};
+use kennel_core::projection::OnFailure;
+
+use super::{StoreArgs, output};
+use crate::config::{Config, ProjectionConfig};
+use crate::exit::{Kind, ResultExt as _};
+use crate::wire;
+
+const EXAMPLES: &str = "\
+Examples:
+  kennel deploy order-summary target/guests/order-summary.wasm
+  kennel deploy audit-log audit.wasm --on-failure dead-letter --set retention=30
+
+Settings can also stand in kennel.toml:
+  [projections.audit-log]
+  on_failure = \"dead-letter\"";
+
+/// Checks a component, stores it and activates it as a projection.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Deploy {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The name to deploy under
+    name: String,
+    /// The component
+    file: PathBuf,
+    /// What becomes of an event that cannot be handled: `halt` (default) or `dead-letter`
+    #[arg(long, value_name = "POLICY")]
+    on_failure: Option<OnFailure>,
+    /// Most events handled and committed together [default: 1000]
+    #[arg(long, value_name = "EVENTS")]
+    batch: Option<usize>,
+    /// A setting that the guest can read; may be given many times
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    /// The replica set that runs the projection
+    #[arg(long, default_value = "main", value_name = "NAME")]
+    replica_set: String,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Outcome<'a> {
+    projection: &'a ProjectionName,
+    deployment: u32,
+    digest: String,
+    replica_set: &'a ReplicaSet,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("use KEY=VALUE".to_owned()),
+    }
+}
+
+impl Deploy {
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let projection: ProjectionName = self.name.parse().kind(Kind::Input)?;
+        let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
+        let given = ProjectionConfig {
+            batch: self.batch,
+            on_failure: self.on_failure,
+            config: self.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
+        };
+        let section = config.projections.get(projection.as_str()).cloned().unwrap_or_default();
+        let settings = section.settings(&given).map_err(|reason| Kind::Config.error(reason))?;
+        let bytes = read_component(&self.file)?;
+        let store = wire::open(self.store.url(config)).await?;
+        if let Some(existing) = store.find(&projection).await? {
+            return Err(exists(&projection, existing.number, &existing.digest.short()));
+        }
+        let component = wire::runtime()?
+            .prepare(bytes.clone().into())
+            .await
+            .map_err(|refusal| Kind::Input.error(format!("{}: {refusal}", self.file.display())))?;
+        let digest = component.digest();
+        store.put_component(digest, &bytes).await?;
+        let new = NewDeployment {
+            projection: projection.clone(),
+            replica_set: replica_set.clone(),
+            digest,
+            descriptor: component.descriptor().clone(),
+            settings,
+            author: wire::author(),
+        };
+        let Some(deployment) = store.deploy(&new).await? else {
+            return Err(exists(&projection, 1, &digest.short()));
+        };
+        if self.json {
+            output::json(&Outcome {
+                projection: &projection,
+                deployment: deployment.number,
+                digest: digest.to_string(),
+                replica_set: &replica_set,
+            })?;
+        } else {
+            output::line(format!(
+                "deployed {projection}: component {} ({} {}), deployment {}. `kennel run` will run it",
+                digest.short(),
+                new.descriptor.name,
+                new.descriptor.version,
+                deployment.number
+            ))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Reads a component's file, unless it is larger than any component may be.
+pub(super) fn read_component(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+    let cannot =
+        |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
+    let size = std::fs::metadata(file).map_err(cannot)?.len();
+    if size > limits::COMPONENT_BYTES_MAX as u64 {
+        let max = limits::COMPONENT_BYTES_MAX >> 20;
+        return Err(Kind::Input.error(format!(
+            "{} has {} MiB; a component has at most {max} MiB",
+            file.display(),
+            size >> 20
+        )));
+    }
+    std::fs::read(file).map_err(cannot)
+}
+
+fn exists(projection: &ProjectionName, number: u32, digest: &str) -> anyhow::Error {
+    Kind::Taken.error(format!(
+        "the projection `{projection}` exists: deployment {number}, component {digest}. \
+         Replacing the component of an existing projection is not supported yet: choose another name"
+    ))
+}

@@ -1,0 +1,83 @@
+//! How commands print: data to standard output, everything else to standard error.
+//!
+//! The only place that writes to the standard streams.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use comfy_table::Table;
+use comfy_table::presets::NOTHING;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+/// Prints a line of data.
+pub(super) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
+    raw(&format!("{}\n", text.as_ref()))
+}
+
+/// Prints text as it is. A reader that has gone away (`| head`) ends the command quietly.
+pub(super) fn raw(text: &str) -> anyhow::Result<()> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        result => Ok(result?),
+    }
+}
+
+/// Prints a value as JSON, indented.
+pub(super) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    line(serde_json::to_string_pretty(value)?)
+}
+
+/// Prints a table without rules.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<()> {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(header);
+    table.add_rows(rows);
+    let text = table.to_string();
+    text.lines().try_for_each(|row| line(row.trim_end()))
+}
+
+/// Tells the person at the terminal something that is not data.
+pub(super) fn note(text: impl AsRef<str>) {
+    // Nothing sensible is left to do when even standard error is gone.
+    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+}
+
+/// Prints an error with its causes.
+pub(super) fn error(error: &anyhow::Error) {
+    note(format!("error: {error:#}"));
+}
+
+/// A progress bar on standard error, invisible where that is not a terminal.
+pub(super) fn progress(label: &str, length: Option<u64>) -> ProgressBar {
+    let target =
+        if io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    bar.set_style(style(length.is_some()));
+    bar.set_prefix(label.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// How progress bars look.
+pub(super) fn style(bounded: bool) -> ProgressStyle {
+    let template = if bounded {
+        "{prefix:16} {bar:30} {human_pos:>9}/{human_len} {per_sec:>14} {msg}"
+    } else {
+        "{prefix:16} {spinner} {human_pos:>9} {per_sec:>14} {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A number with commas between the thousands.
+pub(super) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}

@@ -1,0 +1,120 @@
+//! `kennel run`: runs the projections of a replica set until it is told to stop.
+
+mod signals;
+mod until_caught_up;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+
+use kennel_core::limits;
+use kennel_core::name::ReplicaSet;
+use kennel_core::port::Registry as _;
+use kennel_engine::{Engine, Metrics, Options, Shutdown};
+
+use super::StoreArgs;
+use crate::api::{self, Sources};
+use crate::config::Config;
+use crate::exit::{Kind, ResultExt as _};
+use crate::telemetry::LogFormat;
+use crate::wire;
+
+const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+const EXAMPLES: &str = "\
+Examples:
+  kennel run
+  kennel run --store sqlite:shop.db --listen 127.0.0.1:9100
+  kennel run --until-caught-up && kennel status
+
+SIGTERM or Ctrl-C: batches under way are finished and committed, then the command ends with 0.
+A second signal ends it at once; nothing is lost, since a batch that was not committed is run again.";
+
+/// Runs the projections of a replica set and serves /metrics, /healthz and /readyz.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Run {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:9090; with --until-caught-up nowhere]
+    #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// Lanes of execution in this process [default: one]
+    #[arg(long, value_name = "N", env = "KENNEL_WORKERS")]
+    workers: Option<NonZeroUsize>,
+    /// The replica set whose projections to run [default: main]
+    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    replica_set: Option<String>,
+    /// End once every projection has handled the whole log, or stands still
+    #[arg(long)]
+    until_caught_up: bool,
+    /// Most events handled and committed together, for all projections
+    #[arg(long, value_name = "EVENTS")]
+    batch: Option<usize>,
+    /// Time to finish batches after a signal, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    grace: u64,
+    /// How log lines look [default: text]
+    #[arg(long, value_name = "FORMAT", env = "KENNEL_LOG_FORMAT")]
+    log_format: Option<LogFormat>,
+}
+
+impl Run {
+    pub(super) fn log_format(&self, config: &Config) -> LogFormat {
+        self.log_format.or(config.run.log_format).unwrap_or_default()
+    }
+
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let options = self.options(config)?;
+        let store = wire::open(self.store.url(config)).await?;
+        let _lock = store.acquire_run_lock().kind(Kind::Taken)?;
+        let listen = self.listen.or(config.run.listen);
+        let listen = if self.until_caught_up { listen } else { Some(listen.unwrap_or(LISTEN_DEFAULT)) };
+        let listener = match listen {
+            Some(address) => Some(api::bind(address).await?),
+            None => None,
+        };
+        let registry = prometheus::default_registry().clone();
+        let metrics = Metrics::register(&registry)?;
+        let (trigger, stop) = Shutdown::channel();
+        let deployed = store.active(&options.replica_set).await?.len();
+        let replica_set = options.replica_set.clone();
+        tracing::info!(%replica_set, workers = options.workers, projections = deployed, "starting");
+        if deployed == 0 {
+            tracing::info!(
+                "no projection is deployed yet; `kennel deploy NAME FILE.wasm` adds one at any time"
+            );
+        }
+        let engine = Engine::new(wire::ports(&store, wire::runtime()?), options, &metrics, wire::entropy());
+        if let Some(listener) = listener {
+            tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
+            let sources = Sources { registry, status: engine.status() };
+            tokio::spawn(api::serve(listener, sources, stop.clone()));
+        }
+        signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
+        let engine = tokio::spawn(engine.run(stop.clone()));
+        let code = if self.until_caught_up {
+            let halted = until_caught_up::wait(&store, &replica_set, stop).await?;
+            trigger.stop();
+            if halted { ExitCode::from(Kind::Halted.code()) } else { ExitCode::SUCCESS }
+        } else {
+            ExitCode::SUCCESS
+        };
+        engine.await?;
+        tracing::info!("stopped");
+        Ok(code)
+    }
+
+    fn options(&self, config: &Config) -> anyhow::Result<Options> {
+        let name = self.replica_set.as_deref().or(config.run.replica_set.as_deref()).unwrap_or("main");
+        let replica_set: ReplicaSet = name.parse().kind(Kind::Input)?;
+        if self.batch.is_some_and(|batch| !(1..=limits::BATCH_EVENTS_MAX).contains(&batch)) {
+            return Err(Kind::Input.error(format!("--batch takes 1 to {}", limits::BATCH_EVENTS_MAX)));
+        }
+        let workers = self.workers.map(NonZeroUsize::get).or(config.run.workers).unwrap_or(1).max(1);
+        Ok(Options { workers, host: wire::host(), batch: self.batch, ..Options::new(replica_set) })
+    }
+}

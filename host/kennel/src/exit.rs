@@ -1,0 +1,90 @@
+//! Exit codes: a documented part of the command's interface, decided in this one place.
+//!
+//! | code | meaning |
+//! | --- | --- |
+//! | 0 | success |
+//! | 1 | something unforeseen: a bug, or a failure that has no code of its own |
+//! | 2 | the command line is wrong |
+//! | 3 | the store cannot be used: unreachable, read-only, damaged |
+//! | 4 | the input is wrong: a component that cannot run here, an event that does not parse |
+//! | 5 | what is asked for is taken: a name, a port, a store that another process runs |
+//! | 6 | the configuration is wrong |
+//! | 7 | what is asked for does not exist |
+//! | 8 | a projection stands still, or a check has found a difference |
+
+use std::process::ExitCode;
+
+/// The kinds of failure that have an exit code of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Store,
+    Input,
+    Taken,
+    Config,
+    Missing,
+    Halted,
+}
+
+impl Kind {
+    /// The exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Store => 3,
+            Self::Input => 4,
+            Self::Taken => 5,
+            Self::Config => 6,
+            Self::Missing => 7,
+            Self::Halted => 8,
+        }
+    }
+
+    /// An error of this kind with these words.
+    pub fn error(self, message: impl Into<String>) -> anyhow::Error {
+        anyhow::Error::new(Failed { kind: self, source: anyhow::Error::msg(message.into()) })
+    }
+
+    /// Makes any error one of this kind.
+    pub fn of(self, source: impl Into<anyhow::Error>) -> anyhow::Error {
+        anyhow::Error::new(Failed { kind: self, source: source.into() })
+    }
+}
+
+/// An error with a kind. Its words are those of its source.
+#[derive(Debug)]
+struct Failed {
+    kind: Kind,
+    source: anyhow::Error,
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.source.fmt(f)
+    }
+}
+
+impl std::error::Error for Failed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.source()
+    }
+}
+
+/// Gives every error of an expression a kind.
+pub trait ResultExt<T> {
+    /// Makes the error one of `kind`.
+    fn kind(self, kind: Kind) -> anyhow::Result<T>;
+}
+
+impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
+    fn kind(self, kind: Kind) -> anyhow::Result<T> {
+        self.map_err(|error| kind.of(error))
+    }
+}
+
+/// The exit code for an error.
+#[must_use]
+pub fn code(error: &anyhow::Error) -> ExitCode {
+    let store = error.downcast_ref::<kennel_core::port::StoreError>().map(|_| Kind::Store);
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
+    ExitCode::from(kind.or(store).map_or(1, Kind::code))
+}

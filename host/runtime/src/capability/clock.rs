@@ -1,0 +1,93 @@
+//! Clocks that a replay cannot tell from the first run: the wall clock shows when the event was
+//! written, the monotonic clock counts how often it was asked. Nobody sleeps: a guest that waits finds
+//! that the time has come.
+
+use kennel_core::position::Position;
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+
+use crate::sandbox::Sandbox;
+
+/// The monotonic time that belongs to one event. A power of two above four seconds: no call may take
+/// that long, so the clock never runs into the next event's time, and never goes backwards while
+/// positions rise, whichever events share an instance.
+const EVENT_NANOS_LOG2: u32 = 32;
+
+/// What the clocks show.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EventClock {
+    wall_nanos: u64,
+    position: u64,
+    elapsed_nanos: u64,
+}
+
+impl EventClock {
+    pub(crate) fn at(position: Position, created_at: u64) -> Self {
+        Self { wall_nanos: created_at, position: position.get(), elapsed_nanos: 0 }
+    }
+
+    fn monotonic_nanos(self) -> u64 {
+        (self.position << EVENT_NANOS_LOG2) | self.elapsed_nanos
+    }
+
+    fn pass(&mut self, nanos: u64) {
+        self.elapsed_nanos = self.elapsed_nanos.saturating_add(nanos).min((1 << EVENT_NANOS_LOG2) - 1);
+    }
+}
+
+impl wall_clock::Host for Sandbox {
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        let nanos = self.clock.wall_nanos;
+        let nanoseconds = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+        Ok(wall_clock::Datetime { seconds: nanos / 1_000_000_000, nanoseconds })
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        Ok(wall_clock::Datetime { seconds: 0, nanoseconds: 1 })
+    }
+}
+
+impl monotonic_clock::Host for Sandbox {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        self.clock.pass(1);
+        Ok(self.clock.monotonic_nanos())
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(1)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.subscribe_duration(when.saturating_sub(self.clock.monotonic_nanos()))
+    }
+
+    fn subscribe_duration(&mut self, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.clock.pass(nanos);
+        let arrived = self.table.push(Arrived)?;
+        subscribe(&mut self.table, arrived)
+    }
+}
+
+/// A point in time that has come.
+struct Arrived;
+
+#[async_trait::async_trait]
+impl Pollable for Arrived {
+    async fn ready(&mut self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_rises_within_an_event_and_from_event_to_event() {
+        let mut first = EventClock::at(Position::new(7), 0);
+        let start = first.monotonic_nanos();
+        first.pass(1);
+        assert!(first.monotonic_nanos() > start);
+        first.pass(u64::MAX);
+        assert!(first.monotonic_nanos() < EventClock::at(Position::new(8), 0).monotonic_nanos());
+    }
+}

@@ -1,0 +1,88 @@
+//! Random bytes that a replay gets again: the generator starts anew with each event, from a seed that
+//! the engine derives from deployment and position.
+
+use wasmtime::bail;
+use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+
+use crate::sandbox::Sandbox;
+
+/// Most random bytes that a guest gets in one call.
+const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
+
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). It is
+/// not for secrets, and a projection has none.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Generator {
+    state: u64,
+}
+
+impl Generator {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed }
+    }
+
+    fn next(&mut self) -> u64 {
+        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    fn bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        if len > RANDOM_BYTES_MAX {
+            bail!("{len} random bytes in one call; at most {RANDOM_BYTES_MAX} are allowed");
+        }
+        let len = usize::try_from(len)?;
+        let mut bytes = Vec::with_capacity(len.next_multiple_of(8));
+        while bytes.len() < len {
+            bytes.extend_from_slice(&self.next().to_le_bytes());
+        }
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+}
+
+impl random::Host for Sandbox {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.random.bytes(len)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.random.next())
+    }
+}
+
+impl insecure::Host for Sandbox {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.random.bytes(len)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.random.next())
+    }
+}
+
+impl insecure_seed::Host for Sandbox {
+    /// The seed of hash tables. A guest asks once and keeps it as long as the instance lives, so it must
+    /// not depend on which event came first: the order of a table's entries may reach a document.
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        Ok((0x6b65_6e6e_656c_2d68, 0x6173_682d_7365_6564))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_bytes() {
+        let bytes = |seed| Generator::new(seed).bytes(13).unwrap();
+        assert_eq!(bytes(1), bytes(1));
+        assert_ne!(bytes(1), bytes(2));
+        assert_eq!(bytes(1).len(), 13);
+        // The published test vector of the generator.
+        assert_eq!(Generator::new(1_234_567).next(), 6_457_827_717_110_365_317);
+        assert!(Generator::new(0).bytes(RANDOM_BYTES_MAX + 1).is_err());
+    }
+}

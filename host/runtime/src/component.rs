@@ -1,0 +1,47 @@
+//! A component that is ready to run.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::port::{CallFailure, Component, GuestEnv, Instance};
+use kennel_core::projection::Descriptor;
+use tokio::sync::Semaphore;
+use wasmtime::Engine;
+
+use crate::instance::WasmInstance;
+use crate::options::RuntimeOptions;
+use crate::sandbox::Sandbox;
+use crate::world::v0_1;
+
+/// What every component of one runtime shares.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) options: RuntimeOptions,
+    /// The places in the pool. The pool itself would fail where this waits.
+    pub(crate) places: Arc<Semaphore>,
+}
+
+pub(crate) struct WasmComponent {
+    pub(crate) digest: Digest,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) pre: v0_1::ProjectionPre<Sandbox>,
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[async_trait]
+impl Component for WasmComponent {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        let deadline = self.shared.options.call_deadline;
+        let instance = WasmInstance::new(&self.shared, &self.pre, Some(env), deadline).await?;
+        Ok(Box::new(instance))
+    }
+}

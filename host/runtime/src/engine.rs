@@ -1,0 +1,92 @@
+//! How wasmtime is configured: pooled instances, copy-on-write memory, epochs, and results that do not
+//! depend on the machine.
+
+use std::num::NonZeroUsize;
+
+use kennel_core::limits;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
+
+use crate::options::{RuntimeError, RuntimeOptions};
+use crate::ticker;
+
+/// Core modules in one component; Python brings about 40.
+const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 100;
+const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
+const TABLES_PER_COMPONENT_MAX: u32 = 32;
+/// Elements in one table; interpreters written in C have some ten thousand functions.
+pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Bookkeeping of one instance, apart from its memory.
+const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Room on a fiber's stack for the host functions that a guest calls.
+const HOST_STACK_BYTES: usize = 1024 * 1024;
+/// Frames kept of a trap's backtrace: enough to tell endless recursion from a deep but finite one.
+pub(crate) const BACKTRACE_FRAMES_MAX: usize = 64;
+/// The page of a linear memory.
+const WASM_PAGE_BYTES: usize = 64 * 1024;
+
+/// The engine, with its ticker running.
+pub(crate) fn start(options: &RuntimeOptions) -> Result<Engine, RuntimeError> {
+    let engine = match Engine::new(&pooled(options)) {
+        Ok(engine) => engine,
+        Err(error) => {
+            // The pool reserves terabytes of addresses and no memory. Where addresses are rationed
+            // (ulimit -v, some containers), instances are allocated one by one: slower, not different.
+            tracing::warn!(error = format!("{error:#}"), "no pool of instances: allocating them one by one");
+            Engine::new(&on_demand(options)).map_err(|error| RuntimeError::Engine(error.into()))?
+        }
+    };
+    ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
+    Ok(engine)
+}
+
+fn pooled(options: &RuntimeOptions) -> Config {
+    let instances = options.instances_max;
+    let mut pool = PoolingAllocationConfig::new();
+    // A permit for one instance must be enough to get everything that the instance needs, so every
+    // total is the number of instances times the most that one of them may have.
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(CORE_INSTANCES_PER_COMPONENT_MAX))
+        .total_memories(instances.saturating_mul(MEMORIES_PER_COMPONENT_MAX))
+        .total_tables(instances.saturating_mul(TABLES_PER_COMPONENT_MAX))
+        .total_stacks(instances)
+        .max_core_instances_per_component(CORE_INSTANCES_PER_COMPONENT_MAX)
+        .max_memories_per_component(MEMORIES_PER_COMPONENT_MAX)
+        .max_tables_per_component(TABLES_PER_COMPONENT_MAX)
+        .max_tables_per_module(TABLES_PER_COMPONENT_MAX)
+        .max_component_instance_size(INSTANCE_BYTES_MAX)
+        .max_core_instance_size(INSTANCE_BYTES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
+        .max_memory_size(options.memory_bytes_max.next_multiple_of(WASM_PAGE_BYTES));
+    let mut config = common();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+fn on_demand(options: &RuntimeOptions) -> Config {
+    let mut config = common();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand)
+        .memory_reservation(options.memory_bytes_max as u64)
+        .memory_reservation_for_growth(0)
+        .memory_guard_size(WASM_PAGE_BYTES as u64);
+    config
+}
+
+fn common() -> Config {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .consume_fuel(false)
+        .memory_init_cow(true)
+        // No call of a component's function runs beside another, which makes every call cheaper.
+        .concurrency_support(false)
+        .max_wasm_stack(limits::GUEST_STACK_BYTES_MAX)
+        .async_stack_size(limits::GUEST_STACK_BYTES_MAX + HOST_STACK_BYTES)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES_MAX))
+        // The same event must give the same document on every machine.
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true);
+    config
+}

@@ -1,0 +1,94 @@
+//! One guest instance: typed calls, each bounded and each failure explained.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::event::Event;
+use kennel_core::failure::FailureKind;
+use kennel_core::port::{CallFailure, GuestEnv, Instance};
+use kennel_core::projection::Descriptor;
+use tokio::sync::OwnedSemaphorePermit;
+use wasmtime::Store;
+
+use crate::component::Shared;
+use crate::options::TICK;
+use crate::sandbox::{Sandbox, bound};
+use crate::trap;
+use crate::world::v0_1;
+
+pub(crate) struct WasmInstance {
+    store: Store<Sandbox>,
+    exports: v0_1::Projection,
+    deadline: Duration,
+    // Last, so that the place in the pool is free before somebody is told that it is.
+    _permit: OwnedSemaphorePermit,
+}
+
+impl WasmInstance {
+    /// Waits for a place in the pool and fills it. `deadline` bounds each call, and the guest's own
+    /// initialisation too.
+    pub(crate) async fn new(
+        shared: &Shared,
+        pre: &v0_1::ProjectionPre<Sandbox>,
+        env: Option<Arc<dyn GuestEnv>>,
+        deadline: Duration,
+    ) -> Result<Self, CallFailure> {
+        let permit = shared.places.clone().acquire_owned().await.map_err(|_| CallFailure::Guest {
+            kind: FailureKind::Trap,
+            message: "the runtime is shutting down".to_owned(),
+        })?;
+        let mut store = Store::new(&shared.engine, Sandbox::new(env, shared.options.memory_bytes_max));
+        bound(&mut store);
+        store.data_mut().begin_call(ticks(deadline));
+        store.set_epoch_deadline(1);
+        let exports = pre.instantiate_async(&mut store).await;
+        store.data().end();
+        match exports {
+            Ok(exports) => Ok(Self { store, exports, deadline, _permit: permit }),
+            Err(error) => Err(trap::explain(&error, store.data_mut(), deadline)),
+        }
+    }
+
+    /// Asks the component what it is.
+    pub(crate) async fn describe(&mut self) -> Result<Descriptor, CallFailure> {
+        self.store.data_mut().begin_call(ticks(self.deadline));
+        self.store.set_epoch_deadline(1);
+        let result = self.exports.call_describe(&mut self.store).await;
+        self.store.data().end();
+        match result {
+            Ok(descriptor) => Ok(v0_1::descriptor(descriptor)),
+            Err(error) => Err(trap::explain(&error, self.store.data_mut(), self.deadline)),
+        }
+    }
+}
+
+#[async_trait]
+impl Instance for WasmInstance {
+    async fn handle(&mut self, event: &Event, seed: u64) -> Result<(), CallFailure> {
+        self.store.data_mut().begin(event, seed, ticks(self.deadline));
+        self.store.set_epoch_deadline(1);
+        let mut event_id: v0_1::EventIdText = [0; 36];
+        let event = v0_1::event(event, &mut event_id);
+        let result = self.exports.call_handle(&mut self.store, event).await;
+        self.store.data().end();
+        match result {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failure)) => {
+                let (kind, reason) = v0_1::failure(failure);
+                Err(trap::returned(kind, &reason, self.store.data()))
+            }
+            Err(error) => Err(trap::explain(&error, self.store.data_mut(), self.deadline)),
+        }
+    }
+
+    fn memory_peak(&self) -> usize {
+        self.store.data().limits.memory_bytes_peak
+    }
+}
+
+/// How many ticks may find a call running. One more than fit, because the first may come at once.
+fn ticks(deadline: Duration) -> u64 {
+    let ticks = deadline.as_nanos().div_ceil(TICK.as_nanos()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,157 @@
+//! Opens a SQLite file, creates and upgrades its tables. Says in words what is wrong with a path.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Executor as _, Row as _};
+
+use super::{SqliteBackend, SqliteSql, watch::Watch};
+use crate::connect::{ConnectError, ConnectOptions, Mode};
+use crate::sql::{Words, statement};
+use crate::store::Dialect;
+
+/// How long a write waits for another process that is writing. `kennel append` of a large file holds
+/// the lock for as long as one chunk takes, far less than this.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Enough for every projection's reads to overlap with one commit.
+const READERS_MAX: u32 = 4;
+/// Rows that a reader may run ahead of the code that takes them. More would save some switching between
+/// threads but hold more payloads in memory.
+const ROWS_AHEAD: usize = 128;
+/// Statements that a connection keeps prepared: those of some hundred collections.
+const STATEMENTS_MAX: usize = 512;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+const MIGRATIONS_TABLE: &str = "kennel_migration";
+
+pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<SqliteBackend, ConnectError> {
+    check_path(path, options.mode)?;
+    let words = Words::new(Dialect::Sqlite, &options.tables);
+    let base = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(options.mode != Mode::Existing)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .row_buffer_size(ROWS_AHEAD)
+        .statement_cache_capacity(STATEMENTS_MAX)
+        .pragma("temp_store", "memory")
+        .pragma("cache_size", "-32768")
+        .disable_statement_logging();
+    // The mode is stored in the file, so only the first connection has to ask for it.
+    let writing = base.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let writer = pool(1, options.acquire_timeout).connect_with(writing).await.map_err(|e| cannot_open(path, e))?;
+    let readers = pool(READERS_MAX, options.acquire_timeout).connect_lazy_with(base.clone());
+    let backend = SqliteBackend {
+        path: path.to_owned(),
+        watch: Watch::new(base, words.fill(include_str!("../../sql/sqlite/events_head.sql"))),
+        writer,
+        readers,
+        sql: SqliteSql::new(&words),
+        words,
+    };
+    backend.migrate().await?;
+    Ok(backend)
+}
+
+fn pool(connections: u32, acquire_timeout: Duration) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(acquire_timeout)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}
+
+/// Looks at the path before SQLite does: its own "unable to open database file" names no reason.
+fn check_path(path: &Path, mode: Mode) -> Result<(), ConnectError> {
+    let shown = || path.display().to_string();
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => return Err(ConnectError::IsDirectory { path: shown() }),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+            if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+                let directory = parent.display().to_string();
+                return Err(ConnectError::NoDirectory { path: shown(), directory });
+            }
+            return if mode == Mode::Existing { Err(ConnectError::Missing { path: shown() }) } else { Ok(()) };
+        }
+        Err(source) => return Err(ConnectError::NotReadable { path: shown(), source }),
+    }
+    let mut file = fs::File::open(path).map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
+    let mut header = Vec::new();
+    let read = file.by_ref().take(16).read_to_end(&mut header);
+    read.map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
+    // An empty file is what SQLite itself leaves behind before the first write.
+    if !header.is_empty() && header != b"SQLite format 3\0" {
+        return Err(ConnectError::NotADatabase { path: shown() });
+    }
+    let writable = fs::OpenOptions::new().write(true).open(path);
+    writable.map_err(|source| ConnectError::NotWritable { path: shown(), source })?;
+    Ok(())
+}
+
+fn cannot_open(path: &Path, error: sqlx::Error) -> ConnectError {
+    const READ_ONLY: i32 = 8;
+    const CANNOT_OPEN: i32 = 14;
+    const NOT_A_DATABASE: i32 = 26;
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+    let path = path.display().to_string();
+    match code.map(|code| code & 0xff) {
+        Some(READ_ONLY | CANNOT_OPEN) => {
+            let source = io::Error::other("the file or its directory does not accept writes");
+            ConnectError::NotWritable { path, source }
+        }
+        Some(NOT_A_DATABASE) => ConnectError::NotADatabase { path },
+        _ => ConnectError::Unavailable { store: format!("sqlite:{path}"), source: error.into() },
+    }
+}
+
+impl SqliteBackend {
+    /// Creates and upgrades the tables. Changes nothing if they are up to date.
+    pub(crate) async fn migrate(&self) -> Result<(), ConnectError> {
+        let failed = |error: MigrateError| match error {
+            MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
+                ConnectError::Newer { store: format!("sqlite:{}", self.path.display()) }
+            }
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => cannot_open(&self.path, error),
+            other => ConnectError::Migration { store: format!("sqlite:{}", self.path.display()), source: other.into() },
+        };
+        if self.is_current().await {
+            return Ok(());
+        }
+        // The lock is taken before looking again, because two processes may create the same file.
+        let mut tx = self
+            .begin(crate::session::Durability::Acknowledged)
+            .await
+            .map_err(|error| cannot_open(&self.path, error))?;
+        let mut migrations = sqlx::migrate::Migrator { migrations: MIGRATIONS.migrations.clone(), ..sqlx::migrate::Migrator::DEFAULT };
+        migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
+        migrations.run(&mut *tx).await.map_err(failed)?;
+        let events = self.words.fill(include_str!("../../sql/sqlite/events_create.sql"));
+        tx.execute(sqlx::raw_sql(events)).await.map_err(|error| failed(error.into()))?;
+        tx.commit().await.map_err(|error| failed(error.into()))
+    }
+
+    /// Closes the connections, the writing one last: it moves the write-ahead log into the file.
+    pub(crate) async fn close(&self) {
+        self.watch.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Whether there is nothing to migrate, found out without the write lock.
+    async fn is_current(&self) -> bool {
+        let latest = MIGRATIONS.iter().map(|migration| migration.version).max();
+        let sql = statement(format!("SELECT max(version), count(*) FROM {MIGRATIONS_TABLE} WHERE success"));
+        let Ok(row) = sqlx::query(sql).fetch_one(&self.readers).await else { return false };
+        let tables = sqlx::query(sqlx::SqlStr::clone(&self.sql.events_head)).fetch_one(&self.readers).await;
+        row.try_get::<Option<i64>, _>(0).ok().flatten() == latest
+            && row.try_get::<i64, _>(1).ok() == i64::try_from(MIGRATIONS.iter().count()).ok()
+            && tables.is_ok()
+    }
+}

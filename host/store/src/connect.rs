@@ -1,0 +1,107 @@
+//! Opening a store, and what can go wrong then.
+
+use std::io;
+use std::time::Duration;
+
+use kennel_core::port::BoxError;
+
+use crate::backend::{Backend, sqlite};
+use crate::sql::{EventTables, Words};
+use crate::store::{Dialect, Store};
+use crate::url::{InvalidUrl, StoreUrl};
+
+/// What the store is opened for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// To read and write. A SQLite file is created if it does not exist.
+    #[default]
+    ReadWrite,
+    /// The store has to exist.
+    Existing,
+    /// To create or upgrade its tables with [`Store::migrate`]. Other modes do that for SQLite on their
+    /// own and refuse a PostgreSQL database whose tables are missing or old.
+    Migrate,
+}
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct ConnectOptions {
+    pub mode: Mode,
+    /// Which tables hold the event log.
+    pub tables: EventTables,
+    /// How long to wait for a connection before the store counts as unavailable.
+    pub acquire_timeout: Duration,
+    /// Most connections to a PostgreSQL server, beside one for liveness and one for notifications.
+    pub connections_max: u32,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            mode: Mode::default(),
+            tables: EventTables::default(),
+            acquire_timeout: Duration::from_secs(30),
+            connections_max: 10,
+        }
+    }
+}
+
+/// A store that could not be opened, with what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error("there is no store at {path}: create it with `kennel migrate --store sqlite:{path}`")]
+    Missing { path: String },
+    #[error("{path} cannot be created: there is no directory {directory}; create it first")]
+    NoDirectory { path: String, directory: String },
+    #[error("{path} is a directory: give the path of a file in it, such as sqlite:{path}/kennel.db")]
+    IsDirectory { path: String },
+    #[error("{path} cannot be read: check its permissions and those of its directory")]
+    NotReadable {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} cannot be written: Kennel needs to write to the file and to its directory; check their permissions")]
+    NotWritable {
+        path: String,
+        #[source]
+        source: io::Error,
+    },
+    #[error("{path} is not a SQLite database: check the path; the file was left as it is")]
+    NotADatabase { path: String },
+    #[error("the store {store} was made by a newer Kennel: use that version or a later one")]
+    Newer { store: String },
+    #[error("the store {store} has no Kennel tables, or old ones: run `kennel migrate --store …` once")]
+    NotMigrated { store: String },
+    #[error("the store {store} is of no use to Kennel: {reason}")]
+    Unfit { store: String, reason: String },
+    #[error("the tables of {store} cannot be created or upgraded")]
+    Migration {
+        store: String,
+        #[source]
+        source: BoxError,
+    },
+    #[error("the store {store} cannot be reached: check that it is running and that the URL is right")]
+    Unavailable {
+        store: String,
+        #[source]
+        source: BoxError,
+    },
+}
+
+/// Opens the store at `url`.
+pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, ConnectError> {
+    match url {
+        StoreUrl::Sqlite(path) => {
+            let words = Words::new(Dialect::Sqlite, &options.tables);
+            let sqlite = Box::pin(sqlite::open(path, options)).await?;
+            Ok(Store::new(Backend::Sqlite(sqlite), &words))
+        }
+        StoreUrl::Postgres(_) => Err(ConnectError::Unfit {
+            store: url.to_string(),
+            reason: "PostgreSQL is not supported by this version; use sqlite:PATH".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,208 @@
+//! Workers and generations. Every judgement of time happens inside the database, by its clock: hosts
+//! whose clocks differ would otherwise take each other for dead.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::checkpoint::claim;
+use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
+use kennel_core::name::ReplicaSet;
+use kennel_core::partition::HashRange;
+use kennel_core::plan::Plan;
+use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
+use kennel_core::projection::DeploymentId;
+
+use crate::error::{Doing, corrupt};
+use crate::row::{self, signed, unsigned};
+use crate::session::{Arg, Durability, Row, Tx};
+use crate::store::Store;
+
+/// Generations whose record is kept: the history is for people, who look at the latest.
+pub(crate) const GENERATIONS_KEPT: u64 = 1000;
+
+#[async_trait]
+impl Coordination for Store {
+    async fn join(&self, worker: &NewWorker) -> Result<(), StoreError> {
+        let doing = "registering a worker";
+        let lock_key = self.backend().announce_alive(worker.id).await?;
+        let id = worker.id.to_string();
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let replica_set = Arg::Text(worker.replica_set.as_str());
+        tx.execute(&self.sql().replica_set_ensure, &[replica_set]).await.doing(doing)?;
+        let args = [
+            Arg::Text(&id),
+            replica_set,
+            Arg::Text(&worker.host),
+            Arg::Int(i64::from(worker.pid)),
+            Arg::Text(WorkerState::Initializing.as_str()),
+            Arg::IntOrNull(lock_key),
+        ];
+        tx.execute(&self.sql().worker_join, &args).await.doing(doing)?;
+        tx.commit().await.doing(doing)
+    }
+
+    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
+        let id = worker.to_string();
+        let args = [Arg::Text(&id), Arg::Text(state.as_str())];
+        let touched = self.backend().pulse(&self.sql().worker_heartbeat, &args, "sending a heartbeat").await?;
+        Ok(touched > 0)
+    }
+
+    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
+        let id = worker.to_string();
+        self.backend().pulse(&self.sql().worker_leave, &[Arg::Text(&id)], "removing a worker").await?;
+        self.backend().announce_gone(worker).await
+    }
+
+    async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {
+        let doing = "looking at a replica set";
+        self.backend().stay_alive().await?;
+        let name = Arg::Text(replica_set.as_str());
+        let current = self.backend().row(&self.sql().generation_current, &[name], doing).await?;
+        let assignment = current.as_ref().map(assignment).transpose()?.unwrap_or_default();
+        let args = [name, Arg::Int(micros(stale_after))];
+        let rows = self.backend().rows(&self.sql().workers, &args, doing).await?;
+        let mut members = rows.iter().map(member).collect::<Result<Vec<_>, _>>()?;
+        members.sort_unstable_by_key(|member| member.id);
+        Ok(View { assignment, members })
+    }
+
+    async fn propose(
+        &self,
+        replica_set: &ReplicaSet,
+        parent: Generation,
+        plan: &Plan,
+        stale_after: Duration,
+    ) -> Result<Ballot, StoreError> {
+        let doing = "proposing a generation";
+        let name = Arg::Text(replica_set.as_str());
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql().replica_set_ensure, &[name]).await.doing(doing)?;
+        // Whoever comes second waits here, and then sees that its parent is no longer current.
+        let row = tx.row(&self.sql().replica_set_lock, &[name]).await.doing(doing)?;
+        if current_generation(row, doing)? != parent {
+            tx.rollback().await.doing(doing)?;
+            return Ok(Ballot::Superseded);
+        }
+        let generation = parent.next();
+        let owners = row::to_json(&plan.owners)?;
+        let number = Arg::Int(signed(generation.get()));
+        let args = [name, number, Arg::Text(&owners), Arg::Text(plan.cause.as_str())];
+        tx.execute(&self.sql().generation_insert, &args).await.doing(doing)?;
+        tx.execute(&self.sql().replica_set_advance, &[name, number]).await.doing(doing)?;
+        let forgotten = generation.get().saturating_sub(GENERATIONS_KEPT);
+        tx.execute(&self.sql().generation_prune, &[name, Arg::Int(signed(forgotten))]).await.doing(doing)?;
+        let stale_removed = self.remove_stale(&mut tx, name, plan, stale_after).await?;
+        tx.commit().await.doing(doing)?;
+        Ok(Ballot::Accepted { generation, stale_removed })
+    }
+
+    async fn claim(
+        &self,
+        replica_set: &ReplicaSet,
+        generation: Generation,
+        deployment: DeploymentId,
+        range: HashRange,
+    ) -> Result<Claimed, StoreError> {
+        let doing = "claiming checkpoints";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        // As long as this lock is held, no newer generation can be agreed on; claims of other workers
+        // share it.
+        let row = tx.row(&self.sql().replica_set_lock_shared, &[Arg::Text(replica_set.as_str())]).await.doing(doing)?;
+        if current_generation(row, doing)? != generation {
+            tx.rollback().await.doing(doing)?;
+            return Ok(Claimed::Superseded);
+        }
+        // Claims of one deployment take turns. Otherwise a claim that waits for a row which another claim
+        // splits would not see the piece that was split off.
+        let id = Arg::Int(deployment.get());
+        if tx.row(&self.sql().deployment_lock, &[id]).await.doing(doing)?.is_none() {
+            return Err(StoreError::Invalid { message: format!("deployment {deployment} does not exist") });
+        }
+        let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
+        let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
+        let current = rows.iter().map(|found| row::checkpoint(found, 0)).collect::<Result<Vec<_>, _>>()?;
+        let claim = claim(&current, range, generation);
+        for removed in &claim.removed {
+            let args = [id, Arg::Int(signed(removed.start()))];
+            tx.execute(&self.sql().checkpoint_delete, &args).await.doing(doing)?;
+        }
+        for written in &claim.written {
+            self.insert_checkpoint(&mut tx, deployment, written).await.doing(doing)?;
+        }
+        tx.commit().await.doing(doing)?;
+        Ok(Claimed::Owned(claim.owned))
+    }
+
+    async fn history(&self, replica_set: &ReplicaSet, limit: usize) -> Result<Vec<GenerationRecord>, StoreError> {
+        let args = [Arg::Text(replica_set.as_str()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        let rows = self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
+        rows.iter().map(record).collect()
+    }
+}
+
+impl Store {
+    /// Removes the workers that the plan leaves out and that are not alive.
+    async fn remove_stale(
+        &self,
+        tx: &mut Tx,
+        replica_set: Arg<'_>,
+        plan: &Plan,
+        stale_after: Duration,
+    ) -> Result<u64, StoreError> {
+        let doing = "removing stale workers";
+        let stale_after = Arg::Int(micros(stale_after));
+        let mut removed = 0;
+        for found in tx.rows(&self.sql().workers, &[replica_set, stale_after]).await.doing(doing)? {
+            let member = member(&found)?;
+            if member.alive || plan.owners.contains(&member.id) {
+                continue;
+            }
+            // It is judged once more as it is removed: its heartbeat may arrive in between.
+            let id = member.id.to_string();
+            let args = [Arg::Text(&id), stale_after];
+            removed += tx.execute(&self.sql().worker_remove_stale, &args).await.doing(doing)?;
+        }
+        Ok(removed)
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn current_generation(row: Option<Row>, doing: &str) -> Result<Generation, StoreError> {
+    let number = row.map(|row| row.int(0)).transpose().doing(doing)?.unwrap_or(0);
+    Ok(Generation::new(unsigned(number)))
+}
+
+fn assignment(row: &Row) -> Result<Assignment, StoreError> {
+    let doing = "reading a generation";
+    Ok(Assignment {
+        generation: Generation::new(unsigned(row.int(0).doing(doing)?)),
+        owners: row::owners(&row.text(1).doing(doing)?)?,
+    })
+}
+
+fn member(row: &Row) -> Result<Member, StoreError> {
+    let doing = "reading a worker";
+    let state = row.text(3).doing(doing)?;
+    Ok(Member {
+        id: row::worker(&row.text(0).doing(doing)?)?,
+        host: row.text(1).doing(doing)?,
+        pid: u32::try_from(row.int(2).doing(doing)?).unwrap_or(0),
+        state: WorkerState::parse(&state).ok_or_else(|| corrupt("a worker's state", &state))?,
+        heartbeat_age: Duration::from_micros(unsigned(row.int(4).doing(doing)?)),
+        alive: row.int(5).doing(doing)? != 0,
+    })
+}
+
+fn record(row: &Row) -> Result<GenerationRecord, StoreError> {
+    let doing = "reading a past generation";
+    let cause = row.text(2).doing(doing)?;
+    Ok(GenerationRecord {
+        assignment: assignment(row)?,
+        cause: Cause::parse(&cause).ok_or_else(|| corrupt("a generation's cause", &cause))?,
+        age: Duration::from_micros(unsigned(row.int(3).doing(doing)?)),
+    })
+}

@@ -1,0 +1,78 @@
+//! Sorts database errors into the three kinds that callers tell apart. The only place that looks at
+//! error codes, except where a code decides the outcome of a commit.
+
+use kennel_core::port::StoreError;
+
+/// Adds what was being done to a database error.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: &str) -> Result<T, StoreError>;
+}
+
+impl<T> Doing<T> for Result<T, sqlx::Error> {
+    fn doing(self, what: &str) -> Result<T, StoreError> {
+        self.map_err(|error| classify(error, what))
+    }
+}
+
+/// The error of doing `what`.
+pub(crate) fn classify(error: sqlx::Error, what: &str) -> StoreError {
+    let doing = what.to_owned();
+    if is_transient(&error) {
+        StoreError::Unavailable { doing, source: error.into() }
+    } else {
+        StoreError::Failed { doing, source: error.into() }
+    }
+}
+
+/// A stored value that makes no sense.
+pub(crate) fn corrupt(what: &str, found: &str) -> StoreError {
+    StoreError::Failed {
+        doing: format!("reading {what}"),
+        source: format!("`{}` is not a valid value", kennel_core::limits::excerpt(found)).into(),
+    }
+}
+
+/// Whether trying again later may help.
+pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
+        _ => false,
+    }
+}
+
+/// SQLite's codes are decimal numbers whose low byte is the primary code; PostgreSQL's are five letters
+/// or digits.
+fn is_transient_code(code: &str) -> bool {
+    if code.len() == 5 {
+        // Connection exceptions, serialization failures and deadlocks, insufficient resources, and a
+        // server that is starting, stopping or was told to cancel.
+        return ["08", "40", "53"].iter().any(|class| code.starts_with(class))
+            || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006");
+    }
+    const BUSY: i32 = 5;
+    const LOCKED: i32 = 6;
+    const IO: i32 = 10;
+    const FULL: i32 = 13;
+    const CANNOT_OPEN: i32 = 14;
+    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, BUSY | LOCKED | IO | FULL | CANNOT_OPEN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_of_both_databases_are_sorted() {
+        for code in ["5", "261", "517", "10", "57P01", "08006", "40P01", "53300"] {
+            assert!(is_transient_code(code), "{code}");
+        }
+        for code in ["1", "19", "2067", "23505", "42P01", "22P05"] {
+            assert!(!is_transient_code(code), "{code}");
+        }
+    }
+}

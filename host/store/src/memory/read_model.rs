@@ -1,0 +1,157 @@
+//! Read models in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
+use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
+use kennel_core::projection::DeploymentId;
+
+use super::{Deployed, MemoryStore};
+use crate::naming;
+
+#[async_trait]
+impl ReadModel for MemoryStore {
+    async fn fetch(
+        &self,
+        deployment: DeploymentId,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        let state = self.state();
+        let deployed = state.deployments.get(&deployment);
+        let answers = wanted.iter().map(|Wanted { collection, keys }| {
+            let documents = deployed.and_then(|deployed| deployed.collections.get(collection));
+            keys.iter().map(|key| documents.and_then(|documents| documents.get(key)).cloned()).collect()
+        });
+        Ok(answers.collect())
+    }
+
+    async fn scan(
+        &self,
+        deployment: DeploymentId,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        let state = self.state();
+        let documents = state.deployments.get(&deployment).and_then(|deployed| deployed.collections.get(collection));
+        let Some(documents) = documents else { return Ok(Vec::new()) };
+        let found = documents
+            .range(naming::first_of_scan(after, prefix)..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .take(limit);
+        Ok(found.map(|(key, stored)| Document { key: key.clone(), stored: stored.clone() }).collect())
+    }
+
+    async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
+        if batch.to < batch.from {
+            let message = format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
+            return Err(StoreError::Invalid { message });
+        }
+        let mut state = self.state();
+        let Some(deployed) = state.deployments.get_mut(&batch.deployment) else { return Ok(CommitOutcome::Fenced) };
+        if !deployed.owns(batch) {
+            return Ok(CommitOutcome::Fenced);
+        }
+        // Everything that can fail comes before anything is changed.
+        let mut prepared = Vec::with_capacity(batch.changes.len());
+        for changes in &batch.changes {
+            match deployed.prepare(changes, batch.sole_owner) {
+                Ok(documents) => prepared.push((changes.collection.clone(), documents)),
+                Err(outcome) => return Ok(outcome),
+            }
+        }
+        for (collection, documents) in prepared {
+            deployed.apply(collection, documents);
+        }
+        for row in &mut deployed.checkpoints {
+            if batch.ranges.iter().any(|range| range.intersection(row.range) == Some(row.range)) {
+                row.position = batch.to;
+            }
+        }
+        for letter in &batch.dead_letters {
+            deployed.dead_letters.insert(letter.failure.position, letter.failure.clone());
+        }
+        Ok(CommitOutcome::Committed)
+    }
+
+    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
+        let state = self.state();
+        let collections = state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.collections.keys());
+        Ok(collections.map(|name| Arc::from(name.as_str())).collect())
+    }
+
+    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let state = self.state();
+        let letters = state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.dead_letters.values());
+        Ok(letters.take(limit).map(|failure| DeadLetter { failure: failure.clone() }).collect())
+    }
+}
+
+/// What becomes of each document of a collection: `None` removes it.
+type Prepared = BTreeMap<String, Option<Stored>>;
+
+impl Deployed {
+    /// Whether the batch's owner may move all of its ranges.
+    fn owns(&self, batch: &Commit) -> bool {
+        batch.ranges.iter().all(|range| {
+            let mine = self.checkpoints.iter().filter(|row| {
+                row.range.intersection(*range) == Some(row.range)
+                    && row.generation == batch.generation
+                    && row.position == batch.from
+            });
+            mine.map(|row| row.range.end() - row.range.start()).sum::<u64>() == range.end() - range.start()
+        })
+    }
+
+    fn prepare(&self, changes: &CollectionChanges, sole_owner: bool) -> Result<Prepared, CommitOutcome> {
+        let documents = self.collections.get(&changes.collection);
+        let found = |change: &Change| documents.and_then(|documents| documents.get(&change.key));
+        for change in changes.changes.iter().filter(|_| !sole_owner) {
+            let revision = found(change).map(|stored| stored.revision);
+            let as_expected = match change.expectation {
+                Expectation::Unread => true,
+                Expectation::Absent => revision.is_none(),
+                Expectation::Revision(expected) => revision == Some(expected),
+            };
+            if !as_expected {
+                let (collection, key) = (changes.collection.clone(), change.key.clone());
+                return Err(CommitOutcome::Conflict { collection, key });
+            }
+        }
+        let mut prepared = Prepared::new();
+        for change in &changes.changes {
+            let document: Arc<str> = match &change.operation {
+                Operation::Put(document) => Arc::clone(document),
+                Operation::Increment(amounts) => {
+                    let before = found(change).map(|stored| &*stored.document);
+                    let sum = add(&changes.collection, &change.key, before, amounts);
+                    sum.map_err(|refused| CommitOutcome::Refused { reason: refused.to_string() })?.into()
+                }
+                Operation::Delete => {
+                    prepared.insert(change.key.clone(), None);
+                    continue;
+                }
+                Operation::Read => continue,
+            };
+            prepared.insert(change.key.clone(), Some(Stored { document, revision: change.revision }));
+        }
+        Ok(prepared)
+    }
+
+    fn apply(&mut self, collection: String, prepared: Prepared) {
+        // A collection comes into being with the first document that is put into it.
+        if prepared.values().all(Option::is_none) && !self.collections.contains_key(&collection) {
+            return;
+        }
+        let documents = self.collections.entry(collection).or_default();
+        for (key, stored) in prepared {
+            match stored {
+                Some(stored) => drop(documents.insert(key, stored)),
+                None => drop(documents.remove(&key)),
+            }
+        }
+    }
+}

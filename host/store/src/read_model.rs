@@ -1,0 +1,107 @@
+//! The read models of both databases: fetching, scanning, and the table that each collection has. How a
+//! batch is committed is in `read_model/commit`.
+
+mod catalog;
+mod commit;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kennel_core::change::Stored;
+use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
+use kennel_core::position::Position;
+use kennel_core::projection::DeploymentId;
+
+pub(crate) use catalog::{Catalog, Table};
+
+use crate::error::Doing;
+use crate::naming;
+use crate::row;
+use crate::session::Arg;
+use crate::store::Store;
+
+/// Documents that a commit is about to check and to change.
+#[derive(Debug, Default)]
+pub(crate) struct Hold<'a> {
+    /// Whether documents that do not exist have been read, and so must not come into being meanwhile.
+    pub(crate) absence_matters: bool,
+    /// Documents that may come into being.
+    pub(crate) may_create: bool,
+    /// Changed, in key order.
+    pub(crate) written: Vec<&'a str>,
+    /// Changed on the ground of what is stored now, in key order.
+    pub(crate) summed: Vec<&'a str>,
+    /// Only read, in key order.
+    pub(crate) read: Vec<&'a str>,
+}
+
+/// A document as a commit finds it. Its text is only there if it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) revision: Position,
+    pub(crate) document: Option<Arc<str>>,
+}
+
+/// A document to write.
+#[derive(Clone, Debug)]
+pub(crate) struct Put<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) document: Arc<str>,
+    pub(crate) revision: Position,
+    /// Whether it must not exist yet.
+    pub(crate) new: bool,
+}
+
+#[async_trait]
+impl ReadModel for Store {
+    async fn fetch(
+        &self,
+        deployment: DeploymentId,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        let mut answers = Vec::with_capacity(wanted.len());
+        for Wanted { collection, keys } in wanted {
+            let found = match self.table(deployment, collection).await? {
+                Some(table) if !keys.is_empty() => {
+                    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+                    self.backend().fetch(&table, &keys).await.doing("fetching documents")?
+                }
+                _ => HashMap::new(),
+            };
+            // A key may be wanted twice, so nothing is taken out of what was found.
+            answers.push(keys.iter().map(|key| found.get(key).cloned()).collect());
+        }
+        Ok(answers)
+    }
+
+    async fn scan(
+        &self,
+        deployment: DeploymentId,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        let Some(table) = self.table(deployment, collection).await? else { return Ok(Vec::new()) };
+        let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
+        self.backend().scan(&table, &first, &end, limit).await.doing("scanning documents")
+    }
+
+    async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
+        commit::commit(self, batch).await
+    }
+
+    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
+        let doing = "listing collections";
+        let rows = self.backend().rows(&self.sql().collections, &[Arg::Int(deployment.get())], doing).await?;
+        rows.iter().map(|row| row.text(0).map(Arc::from).doing(doing)).collect()
+    }
+
+    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let doing = "reading dead letters";
+        let args = [Arg::Int(deployment.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;
+        rows.iter().map(|found| row::dead_letter(&found.text(0).doing(doing)?)).collect()
+    }
+}

@@ -1,0 +1,254 @@
+//! Commits a batch in one transaction: fence, expectations, documents, dead letters.
+//!
+//! The order matters. The fence comes first: it locks the checkpoints, so a worker that takes them over
+//! waits for this commit to land or makes it fail, and nothing in between. Collections are made next,
+//! before any document is locked, so that making one never waits for somebody who waits for us.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, add};
+use kennel_core::port::{Commit, CommitOutcome, StoreError};
+
+use super::{Held, Hold, Put, Table};
+use crate::error::Doing;
+use crate::row::{self, signed};
+use crate::session::{Arg, Durability, Tx};
+use crate::store::Store;
+
+/// How often the sums of one batch are built again because somebody else made the document first.
+const RACES_MAX: usize = 100;
+
+/// Why a commit goes no further.
+pub(super) enum Stop {
+    Outcome(CommitOutcome),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcome, StoreError> {
+    let doing = "committing a batch";
+    if batch.to < batch.from {
+        let message = format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
+        return Err(StoreError::Invalid { message });
+    }
+    let mut tx = store.backend().begin(Durability::Replayable, doing).await?;
+    let tables = match write(store, &mut tx, batch).await {
+        Ok(tables) => tables,
+        Err(stop) => {
+            // The transaction is rolled back either way; waiting for it keeps the connection usable.
+            let rolled_back = tx.rollback().await;
+            return match stop {
+                Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
+                Stop::Store(error) => Err(error),
+            };
+        }
+    };
+    tx.commit().await.doing(doing)?;
+    for (changes, table) in batch.changes.iter().zip(&tables) {
+        if let Some(table) = table {
+            store.catalog().remember(batch.deployment, &changes.collection, table);
+        }
+    }
+    Ok(CommitOutcome::Committed)
+}
+
+async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<Arc<Table>>>, Stop> {
+    fence(store, tx, batch).await?;
+    let mut tables = Vec::with_capacity(batch.changes.len());
+    for changes in &batch.changes {
+        let creates = |change: &Change| matches!(change.operation, Operation::Put(_) | Operation::Increment(_));
+        let create = changes.changes.iter().any(creates);
+        tables.push(store.table_in(tx, batch.deployment, &changes.collection, create).await?);
+    }
+    for (changes, table) in batch.changes.iter().zip(&tables) {
+        let collection = Collection { store, batch, changes, table: table.as_deref() };
+        collection.apply(tx).await?;
+    }
+    for letter in &batch.dead_letters {
+        let failure = row::failure_to_json(&letter.failure)?;
+        let position = signed(letter.failure.position.get());
+        let args = [Arg::Int(batch.deployment.get()), Arg::Int(position), Arg::Text(&failure)];
+        tx.execute(&store.sql().dead_letter_insert, &args).await.doing("recording a dead letter")?;
+    }
+    Ok(tables)
+}
+
+/// Moves the checkpoints, or finds that they belong to somebody else by now.
+///
+/// The owner's picture may be coarser than the rows: two rows that have reached the same position are
+/// one range to their owner. So a range is in order if the rows inside it that could be moved
+/// cover it completely. Rows are joined when somebody claims them.
+async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
+    for range in &batch.ranges {
+        let args = [
+            Arg::Int(signed(batch.to.get())),
+            Arg::Int(batch.deployment.get()),
+            Arg::Int(signed(batch.generation.get())),
+            Arg::Int(signed(batch.from.get())),
+            Arg::Int(signed(range.start())),
+            Arg::Int(signed(range.end())),
+        ];
+        let doing = "moving checkpoints";
+        let moved = tx.rows(&store.sql().checkpoint_move, &args).await.doing(doing)?;
+        let mut covered = 0;
+        for row in &moved {
+            covered += row.int(0).doing(doing)?;
+        }
+        if covered != signed(range.end() - range.start()) {
+            return Err(Stop::Outcome(CommitOutcome::Fenced));
+        }
+    }
+    Ok(())
+}
+
+/// The changes of one collection.
+struct Collection<'a> {
+    store: &'a Store,
+    batch: &'a Commit,
+    changes: &'a CollectionChanges,
+    table: Option<&'a Table>,
+}
+
+impl<'a> Collection<'a> {
+    async fn apply(&self, tx: &mut Tx) -> Result<(), Stop> {
+        let hold = self.hold();
+        let mut held = self.find(tx, &hold).await?;
+        if !self.batch.sole_owner {
+            self.check(&held)?;
+        }
+        let Some(table) = self.table else { return Ok(()) };
+        let deletes = self.keys(|change| change.operation == Operation::Delete);
+        if !deletes.is_empty() {
+            let deleted = self.store.backend().delete(tx, table, &deletes).await;
+            deleted.map_err(|error| self.stop(error))?;
+        }
+        let mut pending: Vec<&'a Change> = self.changes.changes.iter().collect();
+        for _ in 0..RACES_MAX {
+            let puts = self.puts(&pending, &held)?;
+            if puts.is_empty() {
+                return Ok(());
+            }
+            let raced = self.store.backend().put(tx, table, &puts).await.map_err(|error| self.stop(error))?;
+            if raced.is_empty() {
+                return Ok(());
+            }
+            // Somebody made these documents since we looked. A sum can be built on what they wrote; for
+            // anything else it is a conflict.
+            pending.retain(|change| raced.contains(&change.key));
+            if let Some(change) = pending.iter().find(|change| change.expectation != Expectation::Unread) {
+                return Err(self.conflict(&change.key));
+            }
+            let summed = pending.iter().map(|change| change.key.as_str()).collect();
+            held = self.find(tx, &Hold { summed, ..Hold::default() }).await?;
+        }
+        Err(self.conflict(pending.first().map_or("", |change| &change.key)))
+    }
+
+    /// What has to be found out before anything is written. A sole owner knows all but its sums.
+    fn hold(&self) -> Hold<'a> {
+        let summed = self.keys(|change| matches!(change.operation, Operation::Increment(_)));
+        if self.batch.sole_owner {
+            return Hold { summed, ..Hold::default() };
+        }
+        let is_read = |change: &Change| change.operation == Operation::Read;
+        Hold {
+            absence_matters: !self
+                .keys(|change| is_read(change) && change.expectation == Expectation::Absent)
+                .is_empty(),
+            may_create: self.changes.changes.iter().any(|change| {
+                matches!(change.operation, Operation::Put(_) | Operation::Increment(_))
+                    && !matches!(change.expectation, Expectation::Revision(_))
+            }),
+            written: self.keys(|change| matches!(change.operation, Operation::Put(_) | Operation::Delete)),
+            summed,
+            read: self.keys(is_read),
+        }
+    }
+
+    fn keys(&self, wanted: impl Fn(&Change) -> bool) -> Vec<&'a str> {
+        let changes = self.changes.changes.iter();
+        changes.filter(|change| wanted(change)).map(|change| change.key.as_str()).collect()
+    }
+
+    async fn find(&self, tx: &mut Tx, hold: &Hold<'_>) -> Result<HashMap<String, Held>, Stop> {
+        let found = self.store.backend().hold(tx, self.batch.deployment, &self.changes.collection, self.table, hold);
+        found.await.map_err(|error| self.stop(error))
+    }
+
+    fn check(&self, held: &HashMap<String, Held>) -> Result<(), Stop> {
+        let as_expected = |change: &&Change| {
+            let found = held.get(&change.key).map(|held| held.revision);
+            match change.expectation {
+                Expectation::Unread => true,
+                Expectation::Absent => found.is_none(),
+                Expectation::Revision(revision) => found == Some(revision),
+            }
+        };
+        match self.changes.changes.iter().find(|change| !as_expected(change)) {
+            Some(change) => Err(self.conflict(&change.key)),
+            None => Ok(()),
+        }
+    }
+
+    /// The documents to write, sums included.
+    fn puts(&self, pending: &[&'a Change], held: &HashMap<String, Held>) -> Result<Vec<Put<'a>>, Stop> {
+        let mut puts = Vec::with_capacity(pending.len());
+        for change in pending {
+            let found = held.get(&change.key);
+            let (document, new) = match &change.operation {
+                Operation::Put(document) => (Arc::clone(document), change.expectation == Expectation::Absent),
+                Operation::Increment(amounts) => (self.sum(change, amounts, found)?, found.is_none()),
+                Operation::Delete | Operation::Read => continue,
+            };
+            let new = new && !self.batch.sole_owner;
+            // Every write bears the position of its own event, also when a later one has written before: what
+            // counts is that no two writes bear the same.
+            puts.push(Put { key: &change.key, document, revision: change.revision, new });
+        }
+        Ok(puts)
+    }
+
+    fn sum(&self, change: &Change, amounts: &BTreeMap<String, i64>, found: Option<&Held>) -> Result<Arc<str>, Stop> {
+        let document = found.and_then(|held| held.document.as_deref());
+        let sum = add(&self.changes.collection, &change.key, document, amounts);
+        sum.map(Arc::from).map_err(|refused| Stop::Outcome(CommitOutcome::Refused { reason: refused.to_string() }))
+    }
+
+    fn conflict(&self, key: &str) -> Stop {
+        let collection = self.changes.collection.clone();
+        Stop::Outcome(CommitOutcome::Conflict { collection, key: key.to_owned() })
+    }
+
+    /// What an error means for the batch while documents are written.
+    fn stop(&self, error: sqlx::Error) -> Stop {
+        let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
+        // PostgreSQL's serialization failure and deadlock: somebody else wanted the same documents.
+        if matches!(code.as_str(), "40001" | "40P01") {
+            return self.conflict(self.changes.changes.first().map_or("", |change| &change.key));
+        }
+        // PostgreSQL's data exceptions, limits of a row and of nesting; SQLite's "too big".
+        let refused = code.len() == 5 && (code.starts_with("22") || code.starts_with("54")) || code == "18";
+        if !refused {
+            return crate::error::classify(error, "writing documents").into();
+        }
+        let culprits = self.changes.changes.iter().filter(|change| match &change.operation {
+            Operation::Put(document) => code != "22P05" || document.contains("\\u0000"),
+            Operation::Increment(_) | Operation::Delete | Operation::Read => false,
+        });
+        let keys: Vec<String> = culprits.take(3).map(|change| kennel_core::limits::excerpt(&change.key)).collect();
+        let hint = if code == "22P05" { "; a document must not contain \\u0000 there" } else { "" };
+        let reason = format!(
+            "the database cannot hold a document of collection `{}` (one of: {}): {}{hint}",
+            kennel_core::limits::excerpt(&self.changes.collection),
+            keys.join(", "),
+            error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned()),
+        );
+        Stop::Outcome(CommitOutcome::Refused { reason })
+    }
+}

@@ -1,0 +1,129 @@
+//! Rows of Kennel's own tables to core types and back. Event rows are decoded by the backends, whose
+//! column types differ.
+
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::digest::Digest;
+use kennel_core::failure::{EventFailure, FailureKind};
+use kennel_core::membership::{Generation, WorkerId};
+use kennel_core::partition::HashRange;
+use kennel_core::port::{DeadLetter, StoreError};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::error::{Doing, corrupt};
+use crate::session::Row;
+
+/// A number that databases hold with a sign and core without.
+pub(crate) fn unsigned(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
+/// A number that core holds without a sign and databases with one.
+pub(crate) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A deployment from its first seven columns.
+pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
+    let doing = "reading a deployment";
+    let digest = row.text(4).doing(doing)?;
+    Ok(Deployment {
+        id: DeploymentId::new(row.int(0).doing(doing)?),
+        projection: parsed(row.text(1).doing(doing)?, "a projection's name")?,
+        replica_set: parsed(row.text(3).doing(doing)?, "a replica set's name")?,
+        number: u32::try_from(row.int(2).doing(doing)?).unwrap_or(u32::MAX),
+        digest: digest.parse().map_err(|_| corrupt("a component digest", &digest))?,
+        descriptor: from_json(&row.text(5).doing(doing)?, "a descriptor")?,
+        settings: from_json(&row.text(6).doing(doing)?, "settings")?,
+    })
+}
+
+/// A checkpoint from four columns, beginning with `first`.
+pub(crate) fn checkpoint(row: &Row, first: usize) -> Result<Checkpoint, StoreError> {
+    let column = |index| row.int(first + index).doing("reading a checkpoint").map(unsigned);
+    let (start, end) = (column(0)?, column(1)?);
+    let range = HashRange::new(start, end).ok_or_else(|| corrupt("a checkpoint's range", &format!("{start}..{end}")))?;
+    Ok(Checkpoint {
+        range,
+        position: Position::new(column(2)?),
+        generation: Generation::new(column(3)?),
+    })
+}
+
+/// The owners of a generation from their JSON.
+pub(crate) fn owners(text: &str) -> Result<Vec<WorkerId>, StoreError> {
+    from_json(text, "the owners of a generation")
+}
+
+/// A worker's id from its text.
+pub(crate) fn worker(text: &str) -> Result<WorkerId, StoreError> {
+    Uuid::parse_str(text).map(WorkerId).map_err(|_| corrupt("a worker's id", text))
+}
+
+fn parsed<T: TryFrom<String>>(text: String, what: &str) -> Result<T, StoreError> {
+    T::try_from(text.clone()).map_err(|_| corrupt(what, &text))
+}
+
+/// A value that is stored as JSON.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|_| corrupt(what, text))
+}
+
+/// A value as the JSON to store.
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Failed { doing: "writing a value as JSON".to_owned(), source: error.into() })
+}
+
+/// How a failure is stored. Core's type has no serde, so that its words are chosen here alone.
+#[derive(Serialize, Deserialize)]
+struct StoredFailure {
+    position: u64,
+    event_id: Uuid,
+    event_type: String,
+    aggregate_id: String,
+    digest: String,
+    kind: String,
+    message: String,
+    attempts: u32,
+}
+
+/// A failure as the JSON to store. In JSON text NUL is an escape, so both databases can hold it.
+pub(crate) fn failure_to_json(failure: &EventFailure) -> Result<String, StoreError> {
+    let stored = StoredFailure {
+        position: failure.position.get(),
+        event_id: failure.event_id,
+        event_type: failure.event_type.clone(),
+        aggregate_id: failure.aggregate_id.clone(),
+        digest: failure.digest.to_string(),
+        kind: failure.kind.as_str().to_owned(),
+        message: failure.message.clone(),
+        attempts: failure.attempts,
+    };
+    to_json(&stored)
+}
+
+/// A failure from its stored JSON.
+pub(crate) fn failure_from_json(text: &str) -> Result<EventFailure, StoreError> {
+    let stored: StoredFailure = from_json(text, "a failure")?;
+    let digest: Digest = stored.digest.parse().map_err(|_| corrupt("a failure's digest", &stored.digest))?;
+    let kind = FailureKind::parse(&stored.kind).ok_or_else(|| corrupt("a failure's kind", &stored.kind))?;
+    Ok(EventFailure {
+        position: Position::new(stored.position),
+        event_id: stored.event_id,
+        event_type: stored.event_type,
+        aggregate_id: stored.aggregate_id,
+        digest,
+        kind,
+        message: stored.message,
+        attempts: stored.attempts,
+    })
+}
+
+/// A dead letter from its stored JSON.
+pub(crate) fn dead_letter(text: &str) -> Result<DeadLetter, StoreError> {
+    failure_from_json(text).map(|failure| DeadLetter { failure })
+}

@@ -1,0 +1,115 @@
+//! One way to speak to both databases, so that logic which is the same exists once: statements with
+//! positional parameters in, rows with positional columns out. Hot paths that differ go to the
+//! backends instead.
+
+use sqlx::{Postgres, Row as _, Sqlite, SqlStr, Transaction};
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+
+/// What a write has to survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durability {
+    /// Acknowledged to somebody outside: must survive a power loss.
+    Acknowledged,
+    /// May be lost with everything after it, because it follows again from what was acknowledged.
+    Replayable,
+}
+
+/// A parameter of a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg<'a> {
+    Int(i64),
+    IntOrNull(Option<i64>),
+    Text(&'a str),
+    TextOrNull(Option<&'a str>),
+    Bytes(&'a [u8]),
+}
+
+/// A row of either database.
+pub(crate) enum Row {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+}
+
+macro_rules! column {
+    ($name:ident, $type:ty) => {
+        pub(crate) fn $name(&self, index: usize) -> Result<$type, sqlx::Error> {
+            match self {
+                Self::Sqlite(row) => row.try_get(index),
+                Self::Postgres(row) => row.try_get(index),
+            }
+        }
+    };
+}
+
+impl Row {
+    column!(int, i64);
+    column!(text, String);
+    column!(text_or_null, Option<String>);
+    column!(bytes, Vec<u8>);
+}
+
+/// Binds `args` to a statement of whichever database the executor belongs to.
+macro_rules! bound {
+    ($sql:expr, $args:expr) => {{
+        let mut query = sqlx::query(sqlx::SqlStr::clone($sql));
+        for arg in $args {
+            query = match *arg {
+                Arg::Int(value) => query.bind(value),
+                Arg::IntOrNull(value) => query.bind(value),
+                Arg::Text(value) => query.bind(value),
+                Arg::TextOrNull(value) => query.bind(value),
+                Arg::Bytes(value) => query.bind(value),
+            };
+        }
+        query
+    }};
+}
+pub(crate) use bound;
+
+/// A transaction of either database. Dropped without a commit, it is rolled back.
+pub(crate) enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Transaction<'static, Postgres>),
+}
+
+impl Tx {
+    /// Executes a statement and says how many rows it touched.
+    pub(crate) async fn execute(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => Ok(bound!(sql, args).execute(&mut **tx).await?.rows_affected()),
+            Self::Postgres(tx) => Ok(bound!(sql, args).execute(&mut **tx).await?.rows_affected()),
+        }
+    }
+
+    /// The rows of a statement.
+    pub(crate) async fn rows(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => {
+                Ok(bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect())
+            }
+            Self::Postgres(tx) => {
+                Ok(bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect())
+            }
+        }
+    }
+
+    /// The only row of a statement, if there is one.
+    pub(crate) async fn row(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<Option<Row>, sqlx::Error> {
+        Ok(self.rows(sql, args).await?.into_iter().next())
+    }
+
+    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+    }
+}

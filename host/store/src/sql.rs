@@ -1,0 +1,159 @@
+//! The statements that both databases share, read from `sql/*.sql`, with the few words that differ
+//! filled in once when a store is opened. Statements of one database alone are in `sql/DIALECT/`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::store::Dialect;
+
+/// Which tables hold the event log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventTables {
+    pub events: TableName,
+    pub aggregate_heads: TableName,
+}
+
+impl Default for EventTables {
+    fn default() -> Self {
+        Self {
+            events: TableName("events".to_owned()),
+            aggregate_heads: TableName("aggregate_heads".to_owned()),
+        }
+    }
+}
+
+/// The name of a table, with or without its schema: `events` or `sales.events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableName(String);
+
+impl TableName {
+    /// The name as SQL, quoted.
+    pub(crate) fn quoted(&self) -> String {
+        self.0.split('.').map(quoted).collect::<Vec<_>>().join(".")
+    }
+}
+
+/// Text that cannot name an event table.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a table name: use TABLE or SCHEMA.TABLE, of letters, digits, `_` and `-`")]
+pub struct InvalidTableName(String);
+
+impl FromStr for TableName {
+    type Err = InvalidTableName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTableName> {
+        let is_part = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 63
+                && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
+        };
+        if text.split('.').count() <= 2 && text.split('.').all(is_part) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidTableName(kennel_core::limits::excerpt(text)))
+        }
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// `name` as a quoted SQL identifier.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// Fills in what differs between the databases.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    dialect: Dialect,
+    events: String,
+    heads: String,
+}
+
+impl Words {
+    pub(crate) fn new(dialect: Dialect, tables: &EventTables) -> Self {
+        Self {
+            dialect,
+            events: tables.events.quoted(),
+            heads: tables.aggregate_heads.quoted(),
+        }
+    }
+
+    /// The statement that `template` stands for.
+    ///
+    /// Times are whole microseconds since 1970 by the database's clock, so that hosts whose clocks
+    /// differ agree on who is alive.
+    pub(crate) fn fill(&self, template: &str) -> SqlStr {
+        let (prefix, now, for_update, for_share, connected) = match self.dialect {
+            Dialect::Sqlite => {
+                ("kennel_", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)", "", "", "true")
+            }
+            Dialect::Postgres => (
+                "kennel.",
+                "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+                "FOR UPDATE",
+                "FOR SHARE",
+                include_str!("sql/postgres/connected.sql"),
+            ),
+        };
+        let text = template
+            .replace("{k}", prefix)
+            .replace("{now}", now)
+            .replace("{for_update}", for_update)
+            .replace("{for_share}", for_share)
+            .replace("{connected}", connected.trim())
+            .replace("{events}", &self.events)
+            .replace("{heads}", &self.heads);
+        statement(text)
+    }
+}
+
+/// Text made of statements in this crate and of names that were checked or quoted: never of what a guest
+/// or a writer of events said, which is always bound as a parameter.
+pub(crate) fn statement(text: String) -> SqlStr {
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// Declares a set of statements, each read from a file of its name.
+macro_rules! statements {
+    ($(#[$doc:meta])* $set:ident in $folder:literal: $($name:ident)*) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $set { $(pub(crate) $name: sqlx::SqlStr,)* }
+
+        impl $set {
+            pub(crate) fn new(words: &crate::sql::Words) -> Self {
+                Self { $($name: words.fill(include_str!(concat!($folder, stringify!($name), ".sql"))),)* }
+            }
+
+            /// Every statement with its name, so that a test can have the database check them all.
+            #[cfg(test)]
+            pub(crate) fn all(&self) -> Vec<(&'static str, &sqlx::SqlStr)> {
+                vec![$((stringify!($name), &self.$name),)*]
+            }
+        }
+    };
+}
+pub(crate) use statements;
+
+statements! {
+    /// The statements that both databases share.
+    Shared in "sql/":
+    component_put component_get
+    projection_exists projection_insert read_schema_taken
+    deployment_insert deployments_active deployment_find deployment_report deployment_schema deployment_lock
+    progress
+    checkpoints_active checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move
+    collections collection_find collection_insert
+    dead_letter_insert dead_letters
+    replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance
+    generation_current generation_insert generation_prune generation_history
+    worker_join worker_heartbeat worker_leave workers worker_remove_stale
+}

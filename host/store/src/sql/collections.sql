@@ -1,0 +1,1 @@
+SELECT name FROM {k}collection WHERE deployment = $1 ORDER BY name

@@ -1,0 +1,1 @@
+SELECT bytes FROM {k}component WHERE digest = $1

@@ -1,0 +1,3 @@
+SELECT d.id, d.projection, d.number, d.replica_set, d.digest, d.descriptor, d.settings
+FROM {k}projection p JOIN {k}deployment d ON d.id = p.deployment
+WHERE p.name = $1

@@ -1,0 +1,1 @@
+SELECT id FROM {k}deployment WHERE id = $1 {for_update}

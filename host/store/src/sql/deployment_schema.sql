@@ -1,0 +1,1 @@
+SELECT read_schema FROM {k}deployment WHERE id = $1

@@ -1,0 +1,1 @@
+SELECT deployment FROM {k}projection WHERE name = $1

@@ -1,0 +1,1 @@
+INSERT INTO {k}projection (name, deployment) VALUES ($1, $2)

@@ -1,0 +1,1 @@
+SELECT id FROM {k}deployment WHERE read_schema = $1

@@ -1,0 +1,1 @@
+UPDATE {k}replica_set SET generation = $2 WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT key, document, revision FROM {table} WHERE key IN (SELECT value FROM json_each($1))

@@ -1,0 +1,1 @@
+DELETE FROM {k}worker WHERE id = $1 AND NOT (heartbeat_at > {now} - $2 AND {connected})

@@ -1,0 +1,79 @@
+//! The handle that implements kennel-core's ports over either database. The ports are implemented in
+//! `event_source`, `read_model`, `registry` and `coordination`.
+
+use std::sync::Arc;
+
+use crate::backend::Backend;
+use crate::connect::ConnectError;
+use crate::read_model::Catalog;
+use crate::run_lock::{self, RunLock, RunLockError};
+use crate::sql::{Shared, Words};
+
+/// Which database a store is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// An open store. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    backend: Backend,
+    sql: Shared,
+    catalog: Catalog,
+}
+
+impl Store {
+    pub(crate) fn new(backend: Backend, words: &Words) -> Self {
+        let inner = Inner { backend, sql: Shared::new(words), catalog: Catalog::default() };
+        Self { inner: Arc::new(inner) }
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.inner.backend
+    }
+
+    pub(crate) fn sql(&self) -> &Shared {
+        &self.inner.sql
+    }
+
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.inner.catalog
+    }
+
+    /// Which database the store is in.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self.backend() {
+            Backend::Sqlite(_) => Dialect::Sqlite,
+        }
+    }
+
+    /// Creates and upgrades the tables. Changes nothing if they are up to date.
+    pub async fn migrate(&self) -> Result<(), ConnectError> {
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.migrate().await,
+        }
+    }
+
+    /// Makes this process the running one of a SQLite file, until the lock is dropped or the process
+    /// ends in whichever way. On PostgreSQL any number of processes may run.
+    pub fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
+        match self.backend() {
+            Backend::Sqlite(sqlite) => run_lock::acquire(&sqlite.path),
+        }
+    }
+
+    /// Closes the connections. SQLite moves its write-ahead log into the file then.
+    pub async fn close(&self) {
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.close().await,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What every store has to do, checked through the ports alone. Each check gets an empty store.
+
+pub(crate) mod deployments;
+pub(crate) mod documents;
+pub(crate) mod log;
+pub(crate) mod workers;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::digest::Digest;
+use kennel_core::event::NewEvent;
+use kennel_core::membership::{Cause, Generation, WorkerId};
+use kennel_core::name::ReplicaSet;
+use kennel_core::partition::HashRange;
+use kennel_core::plan::Plan;
+use kennel_core::port::{
+    Ballot, Claimed, Commit, CommitOutcome, Coordination, EventSource, NewDeployment, ReadModel, Registry, Wanted,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId, Descriptor, Partitioning, Scope, Settings};
+use serde_json::Value;
+use uuid::Uuid;
+
+/// All ports of a store.
+pub(crate) trait Ports: EventSource + ReadModel + Registry + Coordination {}
+impl<T: EventSource + ReadModel + Registry + Coordination> Ports for T {}
+
+pub(crate) const STALE_AFTER: Duration = Duration::from_secs(60);
+
+pub(crate) fn replica_set() -> ReplicaSet {
+    "main".parse().unwrap()
+}
+
+pub(crate) fn worker(number: u128) -> WorkerId {
+    WorkerId(Uuid::from_u128(number))
+}
+
+/// Event number `number`, of aggregate `aggregate`.
+pub(crate) fn event(number: u128, aggregate: &str) -> NewEvent {
+    NewEvent {
+        bounded_context: "sales".to_owned(),
+        aggregate_type: "order".to_owned(),
+        aggregate_id: aggregate.to_owned(),
+        aggregate_version: None,
+        event_id: Uuid::from_u128(number),
+        event_type: "order-placed".to_owned(),
+        event_version: 1,
+        payload: format!("{{\"number\":{number}}}").into_bytes(),
+        metadata: None,
+        trace_id: None,
+        correlation_id: None,
+        causation_id: None,
+        created_at: Some(1_700_000_000_000_000_000),
+    }
+}
+
+pub(crate) fn new_deployment(name: &str) -> NewDeployment {
+    NewDeployment {
+        projection: name.parse().unwrap(),
+        replica_set: replica_set(),
+        digest: Digest::of(name.as_bytes()),
+        descriptor: Descriptor {
+            name: name.to_owned(),
+            version: "1.2.3".to_owned(),
+            scope: Scope { event_types: vec!["order-placed".to_owned()], ..Scope::default() },
+            partitioning: Partitioning::ByAggregate,
+        },
+        settings: Settings {
+            config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
+            ..Settings::default()
+        },
+        author: "me".to_owned(),
+    }
+}
+
+pub(crate) async fn deploy(store: &dyn Ports, name: &str) -> Deployment {
+    store.deploy(&new_deployment(name)).await.unwrap().unwrap()
+}
+
+/// Makes the generation after `parent`, with `partitions` owners.
+pub(crate) async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> Generation {
+    let plan = Plan { owners: (1..=partitions).map(worker).collect(), cause: Cause::First };
+    match store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap() {
+        Ballot::Accepted { generation, .. } => generation,
+        Ballot::Superseded => panic!("generation {parent} is not current"),
+    }
+}
+
+pub(crate) async fn claim(
+    store: &dyn Ports,
+    generation: Generation,
+    deployment: DeploymentId,
+    range: HashRange,
+) -> Vec<Checkpoint> {
+    match store.claim(&replica_set(), generation, deployment, range).await.unwrap() {
+        Claimed::Owned(owned) => owned,
+        Claimed::Superseded => panic!("generation {generation} is not current"),
+    }
+}
+
+/// A batch of a deployment's only owner that moves everything and changes nothing.
+pub(crate) fn batch(deployment: DeploymentId, generation: Generation, from: u64, to: u64) -> Commit {
+    Commit {
+        deployment,
+        generation,
+        ranges: vec![HashRange::ALL],
+        from: Position::new(from),
+        to: Position::new(to),
+        changes: Vec::new(),
+        dead_letters: Vec::new(),
+        events: 0,
+        sole_owner: true,
+    }
+}
+
+pub(crate) fn change(key: &str, operation: Operation, expectation: Expectation, revision: u64) -> Change {
+    Change { key: key.to_owned(), operation, expectation, revision: Position::new(revision) }
+}
+
+pub(crate) fn put(document: &str) -> Operation {
+    Operation::Put(document.into())
+}
+
+pub(crate) fn increment(field: &str, by: i64) -> Operation {
+    Operation::Increment(BTreeMap::from([(field.to_owned(), by)]))
+}
+
+pub(crate) fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChanges> {
+    vec![CollectionChanges { collection: collection.to_owned(), changes }]
+}
+
+/// A document as a JSON value with its revision: databases may write the same value in other text.
+pub(crate) async fn document(store: &dyn Ports, deployment: DeploymentId, collection: &str, key: &str) -> Option<(Value, u64)> {
+    let wanted = [Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] }];
+    let found = store.fetch(deployment, &wanted).await.unwrap();
+    assert_eq!((found.len(), found[0].len()), (1, 1));
+    found[0][0].as_ref().map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
+}
+
+pub(crate) async fn keys(store: &dyn Ports, deployment: DeploymentId, collection: &str) -> Vec<String> {
+    let found = store.scan(deployment, collection, None, "", usize::MAX >> 1).await.unwrap();
+    found.into_iter().map(|document| document.key).collect()
+}
+
+/// Commits and expects it to take effect.
+pub(crate) async fn commit(store: &dyn Ports, batch: &Commit) {
+    assert_eq!(store.commit(batch).await.unwrap(), CommitOutcome::Committed);
+}

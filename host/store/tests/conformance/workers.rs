@@ -1,0 +1,130 @@
+//! Workers, generations and claims.
+
+use std::time::Duration;
+
+use kennel_core::membership::{Cause, Generation, WorkerState};
+use kennel_core::partition::HashRange;
+use kennel_core::plan::{self, Plan};
+use kennel_core::port::{Ballot, Claimed, NewWorker, StoreError, View};
+use kennel_core::projection::DeploymentId;
+
+use super::{Ports, STALE_AFTER, agree, batch, claim, commit, deploy, replica_set, worker};
+
+async fn join(store: &dyn Ports, number: u128) {
+    let new = NewWorker { id: worker(number), replica_set: replica_set(), host: "höst".to_owned(), pid: 42 };
+    store.join(&new).await.unwrap();
+}
+
+async fn view(store: &dyn Ports) -> View {
+    store.view(&replica_set(), STALE_AFTER).await.unwrap()
+}
+
+pub(crate) async fn workers_join_beat_and_leave(store: &dyn Ports) {
+    assert_eq!(view(store).await, View::default());
+    assert!(!store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    join(store, 2).await;
+    join(store, 1).await;
+    assert!(store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    let seen = view(store).await;
+    assert_eq!(seen.alive(), [worker(1), worker(2)]);
+    assert_eq!((seen.members[0].state, seen.members[1].state), (WorkerState::Processing, WorkerState::Initializing));
+    assert_eq!((seen.members[0].host.as_str(), seen.members[0].pid), ("höst", 42));
+    assert!(seen.members[0].heartbeat_age < Duration::from_secs(30));
+    store.leave(worker(2)).await.unwrap();
+    store.leave(worker(2)).await.unwrap();
+    assert_eq!(view(store).await.alive(), [worker(1)]);
+    let elsewhere = store.view(&"other".parse().unwrap(), STALE_AFTER).await.unwrap();
+    assert_eq!(elsewhere, View::default());
+}
+
+pub(crate) async fn of_two_proposals_one_wins(store: &dyn Ports) {
+    join(store, 1).await;
+    let plan = plan::next(&view(store).await.assignment, &[worker(1)]).unwrap();
+    let propose = || store.propose(&plan_set().0, Generation::NONE, &plan, STALE_AFTER);
+    fn plan_set() -> (&'static kennel_core::name::ReplicaSet,) {
+        static SET: std::sync::OnceLock<kennel_core::name::ReplicaSet> = std::sync::OnceLock::new();
+        (SET.get_or_init(replica_set),)
+    }
+    let ballots = tokio::join!(propose(), propose());
+    let ballots = [ballots.0.unwrap(), ballots.1.unwrap()];
+    let first = Ballot::Accepted { generation: Generation::new(1), stale_removed: 0 };
+    assert_eq!(ballots.iter().filter(|ballot| **ballot == first).count(), 1, "{ballots:?}");
+    assert_eq!(ballots.iter().filter(|ballot| **ballot == Ballot::Superseded).count(), 1, "{ballots:?}");
+    let assignment = view(store).await.assignment;
+    assert_eq!((assignment.generation, assignment.owners), (Generation::new(1), vec![worker(1)]));
+}
+
+pub(crate) async fn history_is_told_newest_first(store: &dyn Ports) {
+    assert!(store.history(&replica_set(), 5).await.unwrap().is_empty());
+    let mut parent = Generation::NONE;
+    for (count, cause) in [(1, Cause::First), (2, Cause::Joined), (1, Cause::Left)] {
+        let plan = Plan { owners: (1..=count).map(worker).collect(), cause };
+        let ballot = store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap();
+        assert_eq!(ballot, Ballot::Accepted { generation: parent.next(), stale_removed: 0 });
+        parent = parent.next();
+    }
+    let history = store.history(&replica_set(), 2).await.unwrap();
+    let told: Vec<_> = history.iter().map(|record| (record.assignment.generation.get(), record.assignment.owners.len(), record.cause)).collect();
+    assert_eq!(told, [(3, 1, Cause::Left), (2, 2, Cause::Joined)]);
+    assert!(history[0].age <= history[1].age);
+}
+
+pub(crate) async fn stale_workers_are_removed_with_the_next_generation(store: &dyn Ports) {
+    for number in 1..=3 {
+        join(store, number).await;
+    }
+    // Nobody is fresh enough for this: whoever the plan leaves out goes, whoever it names stays.
+    let at_once = Duration::ZERO;
+    assert!(store.view(&replica_set(), at_once).await.unwrap().alive().is_empty());
+    let plan = Plan { owners: vec![worker(2)], cause: Cause::First };
+    let superseded = store.propose(&replica_set(), Generation::new(9), &plan, at_once).await.unwrap();
+    assert_eq!(superseded, Ballot::Superseded);
+    assert_eq!(view(store).await.members.len(), 3);
+    let ballot = store.propose(&replica_set(), Generation::NONE, &plan, at_once).await.unwrap();
+    assert_eq!(ballot, Ballot::Accepted { generation: Generation::new(1), stale_removed: 2 });
+    assert_eq!(view(store).await.alive(), [worker(2)]);
+    assert!(!store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    assert!(store.heartbeat(worker(2), WorkerState::Processing).await.unwrap());
+}
+
+pub(crate) async fn claims_need_the_current_generation(store: &dyn Ports) {
+    let deployment = deploy(store, "p").await.id;
+    let set = replica_set();
+    let all = HashRange::ALL;
+    let stale = store.claim(&set, Generation::new(1), deployment, all).await.unwrap();
+    assert_eq!(stale, Claimed::Superseded);
+    let first = agree(store, Generation::NONE, 1).await;
+    let second = agree(store, first, 2).await;
+    assert_eq!(store.claim(&set, first, deployment, all).await.unwrap(), Claimed::Superseded);
+    let unknown = store.claim(&set, second, DeploymentId::new(999), all).await;
+    assert!(matches!(unknown, Err(StoreError::Invalid { .. })), "{unknown:?}");
+    let once = claim(store, second, deployment, HashRange::of_partition(0, 2)).await;
+    assert_eq!(claim(store, second, deployment, HashRange::of_partition(0, 2)).await, once);
+}
+
+/// Workers come and go while they are at different positions; afterwards the checkpoints tile the hash
+/// space and none has gone back.
+pub(crate) async fn checkpoints_split_and_meet_as_workers_come_and_go(store: &dyn Ports) {
+    let deployment = deploy(store, "p").await.id;
+    let mut generation = Generation::NONE;
+    let mut target = 0;
+    for count in [1_u32, 2, 3, 2, 1, 4, 1] {
+        generation = agree(store, generation, u128::from(count)).await;
+        for index in 0..count {
+            let range = HashRange::of_partition(index, count);
+            let owned = claim(store, generation, deployment, range).await;
+            let covered: u64 = owned.iter().map(|row| row.range.end() - row.range.start()).sum();
+            assert_eq!(covered, range.end() - range.start());
+            // Every worker but the first gets somewhere; the first dies at once.
+            for row in owned.iter().filter(|_| index > 0 || count == 1) {
+                target += 1;
+                let mut step = batch(deployment, generation, row.position.get(), row.position.get().max(target));
+                (step.ranges, step.sole_owner) = (vec![row.range], false);
+                commit(store, &step).await;
+            }
+        }
+        let rows = &store.progress().await.unwrap()[0].checkpoints;
+        assert_eq!(rows.iter().map(|row| row.range.end() - row.range.start()).sum::<u64>(), HashRange::ALL.end());
+        assert!(rows.windows(2).all(|pair| pair[0].range.end() == pair[1].range.start()), "{rows:?}");
+    }
+}

@@ -1,0 +1,77 @@
+//! Runs the conformance suite on every store.
+#![expect(clippy::unwrap_used, reason = "a failing test should panic")]
+
+mod conformance;
+
+use conformance::Ports;
+use kennel_store::memory::MemoryStore;
+use kennel_store::{ConnectOptions, StoreUrl};
+
+async fn on_memory<'a>(check: impl AsyncFn(&dyn Ports)) {
+    check(&MemoryStore::new()).await;
+}
+
+async fn on_sqlite(check: impl AsyncFn(&dyn Ports)) {
+    let folder = tempfile::tempdir().unwrap();
+    let url = StoreUrl::Sqlite(folder.path().join("kennel.db"));
+    let store = kennel_store::connect(&url, &ConnectOptions::default()).await.unwrap();
+    check(&store).await;
+    store.close().await;
+}
+
+macro_rules! on_every_store {
+    ($($group:ident: $($check:ident)*;)*) => {
+        on_every_store!(@store memory, on_memory, $($group: $($check)*;)*);
+        on_every_store!(@store sqlite, on_sqlite, $($group: $($check)*;)*);
+    };
+    (@store $store:ident, $run:ident, $($group:ident: $($check:ident)*;)*) => {
+        mod $store {
+            $($(
+                #[tokio::test]
+                async fn $check() {
+                    super::$run(super::conformance::$group::$check).await;
+                }
+            )*)*
+        }
+    };
+}
+
+on_every_store! {
+    log:
+        what_is_appended_is_read
+        the_store_gives_the_time_where_the_writer_does_not
+        known_events_are_skipped
+        a_wrong_version_writes_nothing
+        what_no_store_can_hold_is_refused
+        awkward_text_and_payloads_arrive_as_they_are
+        scopes_are_combined_with_and
+        pages_follow_one_another_without_gap
+        ranges_divide_the_log_by_aggregate
+        heavy_pages_are_cut_short
+        an_aggregate_of_many_events_keeps_its_order;
+    documents:
+        documents_and_checkpoint_move_together
+        a_fenced_batch_writes_nothing
+        a_zombie_is_fenced_range_by_range
+        ranges_that_meet_are_moved_as_one
+        a_changed_document_is_a_conflict
+        increments_add_up
+        delete_and_create_again_does_not_fool_a_reader
+        scans_go_in_byte_order
+        fetches_keep_the_order_of_what_was_wanted
+        dead_letters_are_kept_with_their_reason
+        awkward_names_and_sizes_are_held
+        large_batches_are_written_whole;
+    deployments:
+        components_are_kept_by_digest
+        a_name_is_deployed_once
+        deployments_are_listed_by_replica_set_and_name
+        progress_tells_state_and_last_failure;
+    workers:
+        workers_join_beat_and_leave
+        of_two_proposals_one_wins
+        history_is_told_newest_first
+        stale_workers_are_removed_with_the_next_generation
+        claims_need_the_current_generation
+        checkpoints_split_and_meet_as_workers_come_and_go;
+}

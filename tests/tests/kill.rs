@@ -1,0 +1,38 @@
+//! `kill -9` at random moments: every event still takes effect exactly once.
+
+use std::time::Duration;
+
+use kennel_tests::audit::{Audit, audit};
+use kennel_tests::binary::Kennel;
+use kennel_tests::components::guest;
+use kennel_tests::events;
+
+const KILLS: u64 = 20;
+const EVENTS: u64 = 100_000;
+
+#[test]
+fn twenty_kills_lose_nothing_and_double_nothing() {
+    let kennel = Kennel::default();
+    let file = kennel.write("events.jsonl", events::log(EVENTS, 3_000));
+    kennel.ok(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
+    let component = guest("audit-log");
+    kennel.ok(&["deploy", "audit-log", component.to_str().expect("a UTF-8 path")]);
+    let mut midway = 0;
+    let mut random = std::process::id().into();
+    for _ in 0..KILLS {
+        let running = kennel.start(&["run", "--until-caught-up"]);
+        random = next(random);
+        std::thread::sleep(Duration::from_millis(60 + random % 240));
+        running.kill();
+        let position = kennel.status("audit-log")["position"].as_u64().expect("a position");
+        midway += u64::from(position > 0 && position < EVENTS);
+    }
+    assert!(midway >= 5, "only {midway} kills hit while events were being handled: the test proved little");
+    kennel.ok(&["run", "--until-caught-up"]);
+    let expected = Audit { events: 100_000, aggregates: 3_000, not_once: 0, out_of_order: 0 };
+    assert_eq!(audit(&kennel, "audit-log"), expected);
+}
+
+fn next(state: u64) -> u64 {
+    (state ^ 0x2545_f491_4f6c_dd1d).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
+}

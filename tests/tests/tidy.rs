@@ -1,0 +1,281 @@
+//! The house's own laws: what no compiler checks and every reader relies on.
+//!
+//! A law is a function from the repository's files to complaints, so that each can be tried on a made-up
+//! repository that breaks it. Nothing here looks at behaviour, and nothing but std is used.
+
+#[path = "tidy/broken.rs"]
+mod broken;
+#[path = "tidy/house.rs"]
+mod house;
+#[path = "tidy/prose.rs"]
+mod prose;
+#[path = "tidy/rust.rs"]
+mod rust;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use house::{House, has_extension, numbered};
+
+/// The complaints about a house: each names a place and says what to do.
+type Law = fn(&House) -> Vec<String>;
+
+const FILE_LINES_MAX: usize = 600;
+const FUNCTION_LINES_MAX: usize = 70;
+
+/// The crates, and which of ours each may see. Imports go down only; siblings meet through core's ports.
+const FLOORS: [(&str, &[&str]); 6] = [
+    ("host/core", &[]),
+    ("host/engine", &["kennel-core"]),
+    ("host/store", &["kennel-core"]),
+    ("host/runtime", &["kennel-core"]),
+    ("host/kennel", &["kennel-core", "kennel-engine", "kennel-store", "kennel-runtime"]),
+    ("guest-sdk/rust", &[]),
+];
+const OUR_CRATES: [&str; 6] =
+    ["kennel", "kennel-core", "kennel-engine", "kennel-store", "kennel-runtime", "kennel-guest"];
+
+/// Heavy dependencies, and the crates that keep them behind their door.
+const DOORS: [(&str, &[&str]); 9] = [
+    ("sqlx", &["host/store"]),
+    ("wasmtime", &["host/runtime"]),
+    ("wasmtime-wasi", &["host/runtime"]),
+    ("wasmparser", &["host/runtime"]),
+    ("wit-component", &["host/runtime"]),
+    ("prometheus", &["host/engine", "host/kennel"]),
+    ("axum", &["host/kennel"]),
+    ("clap", &["host/kennel"]),
+    ("tokio", &["host/engine", "host/store", "host/runtime", "host/kennel"]),
+];
+
+/// The top level is fixed: what belongs nowhere here belongs in one of these.
+const TOP_LEVEL: [&str; 8] = [".ci", "docs", "examples", "guest-sdk", "host", "tests", "wit", "target"];
+
+/// These files name what they forbid.
+const TIDY: &str = "tests/tests/tidy";
+
+// --- the laws --------------------------------------------------------------------------------------
+
+fn imports_go_down(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (manifest, text) in house.under("").filter(|(path, _)| path.ends_with("/Cargo.toml")) {
+        let folder = manifest.trim_end_matches("/Cargo.toml");
+        let Some(seen) = may_see(folder) else {
+            if folder.starts_with("host/") {
+                complaints.push(format!(
+                    "{manifest}: a crate that the house does not know; give the reason in docs/adr/, then \
+                     add it to FLOORS in {TIDY}.rs"
+                ));
+            }
+            continue;
+        };
+        let dependencies = rust::dependencies(text);
+        for name in OUR_CRATES.iter().filter(|name| dependencies.contains(**name) && !seen.contains(name)) {
+            complaints.push(format!(
+                "{manifest}: depends on {name}, which it must not see; imports go down only and siblings meet \
+                 through a port in host/core/src/port"
+            ));
+        }
+        for (path, source) in house.under(&format!("{folder}/")).filter(|(path, _)| path.ends_with(".rs")) {
+            for name in OUR_CRATES.iter().filter(|name| !seen.contains(name) && !is_own(folder, name)) {
+                for line in rust::lines_that_import(source, &name.replace('-', "_")) {
+                    complaints.push(format!("{path}:{line}: uses {name}, which {folder} must not see"));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+fn heavy_dependencies_stay_behind_their_door(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (manifest, text) in house.under("host/").filter(|(path, _)| path.ends_with("/Cargo.toml")) {
+        let dependencies = rust::dependencies(text);
+        for (heavy, doors) in DOORS.iter().filter(|(heavy, _)| dependencies.contains(*heavy)) {
+            if !doors.iter().any(|door| manifest == format!("{door}/Cargo.toml")) {
+                complaints.push(format!(
+                    "{manifest}: depends on {heavy}, which only {} may; put what you need behind a port",
+                    doors.join(" and ")
+                ));
+            }
+        }
+    }
+    complaints
+}
+
+fn migrations_are_twins(house: &House) -> Vec<String> {
+    let names = |dialect: &str| -> BTreeSet<String> {
+        let folder = format!("host/store/migrations/{dialect}/");
+        house.under(&folder).map(|(path, _)| path[folder.len()..].to_owned()).collect()
+    };
+    let (sqlite, postgres) = (names("sqlite"), names("postgres"));
+    let lonely = sqlite.symmetric_difference(&postgres).map(|name| {
+        let missing = if sqlite.contains(name) { "postgres" } else { "sqlite" };
+        format!("host/store/migrations/{missing}/{name} is missing: migrations are twins, write this one too")
+    });
+    lonely.collect()
+}
+
+fn files_are_short(house: &House) -> Vec<String> {
+    let sources = house.under("").filter(|(path, _)| has_extension(path, &["rs", "sql", "sh"]));
+    let long = sources.filter(|(_, text)| text.lines().count() > FILE_LINES_MAX);
+    long.map(|(path, text)| {
+        let lines = text.lines().count();
+        format!("{path}: {lines} lines, at most {FILE_LINES_MAX} are allowed; find the seam and split it")
+    })
+    .collect()
+}
+
+fn functions_are_short(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in house.rust() {
+        for (line, name, length) in rust::functions(text).filter(|(.., length)| *length > FUNCTION_LINES_MAX)
+        {
+            complaints.push(format!(
+                "{path}:{line}: `{name}` has {length} lines of code, at most {FUNCTION_LINES_MAX} are allowed; \
+                 branch here and move the leaves out"
+            ));
+        }
+    }
+    complaints
+}
+
+fn files_say_their_duty(house: &House) -> Vec<String> {
+    let silent = house.rust().filter(|(_, text)| !text.starts_with("//! "));
+    silent
+        .map(|(path, _)| {
+            format!("{path}:1: open with `//!` and the file's one duty, and what it deliberately does not do")
+        })
+        .collect()
+}
+
+fn nothing_is_left_undone(house: &House) -> Vec<String> {
+    let left = ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"];
+    // A test that another one starts as a process of its own is run, only not by the test runner.
+    let started_by_another = "#[ignore = \"a part of ";
+    let mut complaints = Vec::new();
+    for (path, text) in house.rust().filter(|(path, _)| !path.starts_with(TIDY)) {
+        for (number, line) in numbered(text).filter(|(_, line)| !line.contains(started_by_another)) {
+            for word in left.iter().filter(|word| line.contains(**word)) {
+                complaints.push(format!("{path}:{number}: `{word}` is left; finish it or take it out"));
+            }
+        }
+    }
+    complaints
+}
+
+fn no_path_of_one_machine(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in house.under("").filter(|(path, _)| !path.starts_with(TIDY)) {
+        for (number, line) in numbered(text) {
+            for folder in ["/work/", "/root/", "/home/"] {
+                let starts_there = |at: usize| {
+                    let before = line[..at].chars().next_back();
+                    !before.is_some_and(|c| c.is_alphanumeric() || "._-}/~".contains(c))
+                };
+                if line.match_indices(folder).any(|(at, _)| starts_there(at)) {
+                    complaints.push(format!(
+                        "{path}:{number}: a path below {folder} exists on one machine only; use one from the \
+                         repository's root"
+                    ));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+fn paths_in_docs_exist(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let docs = house.under("").filter(|(path, _)| *path == "README.md" || path.starts_with("docs/"));
+    for (path, text) in docs.filter(|(path, _)| has_extension(path, &["md"])) {
+        for (number, named) in prose::paths_named(path, text) {
+            if !named.is_empty() && !house.has(&named) {
+                complaints
+                    .push(format!("{path}:{number}: names `{named}`, which does not exist; correct it"));
+            }
+        }
+    }
+    complaints
+}
+
+fn the_changelog_has_an_unreleased_section(house: &House) -> Vec<String> {
+    let Some(text) = house.0.get("CHANGELOG.md") else {
+        return vec!["CHANGELOG.md is missing: write what changes for users there".to_owned()];
+    };
+    if text.lines().any(|line| line.starts_with("## ") && line.contains("Unreleased")) {
+        return Vec::new();
+    }
+    vec!["CHANGELOG.md: has no section `## Unreleased`; add it at the top".to_owned()]
+}
+
+fn scripts_stop_at_the_first_failure(house: &House) -> Vec<String> {
+    let scripts = house.under("").filter(|(path, text)| {
+        has_extension(path, &["sh"]) || text.lines().next().is_some_and(|first| first.ends_with("bash"))
+    });
+    let careless = scripts.filter(|(_, text)| !text.lines().any(|line| line == "set -euo pipefail"));
+    careless.map(|(path, _)| format!("{path}: begin with `set -euo pipefail`")).collect()
+}
+
+fn the_top_level_is_fixed(house: &House) -> Vec<String> {
+    let folders: BTreeSet<&str> =
+        house.under("").filter_map(|(path, _)| path.split_once('/')).map(|p| p.0).collect();
+    let strange = folders.into_iter().filter(|folder| !TOP_LEVEL.contains(folder) && *folder != ".github");
+    strange
+        .map(|folder| format!("{folder}/: the top level is fixed; put it into one of {TOP_LEVEL:?}"))
+        .collect()
+}
+
+/// Which of our crates the crate in `folder` may see; `None` where the law does not reach.
+fn may_see(folder: &str) -> Option<&'static [&'static str]> {
+    if folder.starts_with("examples/") {
+        return Some(&["kennel-guest"]);
+    }
+    FLOORS.iter().find(|(floor, _)| *floor == folder).map(|(_, seen)| *seen)
+}
+
+/// Whether `name` is the crate in `folder` itself: its binary and its tests import it by name.
+fn is_own(folder: &str, name: &str) -> bool {
+    match folder {
+        "host/kennel" => name == "kennel",
+        "guest-sdk/rust" => name == "kennel-guest",
+        _ => folder.strip_prefix("host/") == name.strip_prefix("kennel-"),
+    }
+}
+
+// --- the laws hold ---------------------------------------------------------------------------------
+
+/// Holds the repository against one law.
+fn hold(law: Law) {
+    let root = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("tests"), PathBuf::from);
+    let complaints = law(&House::read(&root.join("..")));
+    let mut message = String::new();
+    for complaint in &complaints {
+        writeln!(message, "  {complaint}").expect("a string takes any text");
+    }
+    assert!(complaints.is_empty(), "this law is broken ({}):\n{message}", complaints.len());
+}
+
+macro_rules! laws {
+    ($($law:ident),* $(,)?) => {
+        mod the_house_obeys {
+            $(#[test] fn $law() { super::hold(super::$law); })*
+        }
+    };
+}
+
+laws!(
+    imports_go_down,
+    heavy_dependencies_stay_behind_their_door,
+    migrations_are_twins,
+    files_are_short,
+    functions_are_short,
+    files_say_their_duty,
+    nothing_is_left_undone,
+    no_path_of_one_machine,
+    paths_in_docs_exist,
+    the_changelog_has_an_unreleased_section,
+    scripts_stop_at_the_first_failure,
+    the_top_level_is_fixed,
+);
