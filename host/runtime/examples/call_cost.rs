@@ -1,4 +1,6 @@
-//! What one handler call costs: `cargo run --release -p kennel-runtime --example call_cost -- FILE.wasm`.
+//! What one handler call costs:
+//! `cargo run --release -p kennel-runtime --example call_cost -- [FILE.wasm [EVENT-TYPE [PAYLOAD]]]`.
+//! Without a file it measures a guest that does nothing: the price of the crossing alone.
 //!
 //! The host side keeps documents in a map, so that what is measured is the guest and the crossing.
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
@@ -72,12 +74,15 @@ impl GuestEnv for Documents {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let file = std::env::args().nth(1).ok_or("usage: call_cost FILE.wasm [EVENT-TYPE [PAYLOAD]]")?;
+    let bytes = match std::env::args().nth(1) {
+        Some(file) => std::fs::read(file)?,
+        None => trivial()?,
+    };
     let event_type = std::env::args().nth(2).unwrap_or_else(|| "OrderPlaced".to_owned());
     let payload = std::env::args().nth(3).unwrap_or_else(|| "{}".to_owned());
     let runtime = WasmRuntime::new(RuntimeOptions::default())?;
     let started = Instant::now();
-    let component = runtime.prepare(std::fs::read(&file)?.into()).await?;
+    let component = runtime.prepare(bytes.into()).await?;
     println!("prepare      {:?}", started.elapsed());
 
     let env: Arc<Documents> = Arc::default();
@@ -97,6 +102,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let each = started.elapsed().as_nanos() / u128::from(CALLS);
     println!("handle       {each} ns a call, memory peak {} KiB", instance.memory_peak() / 1024);
     Ok(())
+}
+
+/// A guest whose `handle` returns at once; its memory for arguments is used anew in every call.
+fn trivial() -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut module = wat::parse_str(
+        r#"(module
+            (memory (export "memory") 2)
+            (global $heap (mut i32) (i32.const 4096))
+            (data (i32.const 1024) "trivial1.0")
+            (data (i32.const 512) "\00\04\00\00\07\00\00\00\07\04\00\00\03\00\00\00")
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                (global.set $heap (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)))
+                (global.get $heap)
+                (global.set $heap (i32.add (global.get $heap) (local.get 3))))
+            (func (export "describe") (result i32) (i32.const 512))
+            (func (export "handle") (param i32) (result i32)
+                (global.set $heap (i32.const 4096))
+                (i32.const 256)))"#,
+    )?;
+    let mut resolve = wit_parser::Resolve::default();
+    let package = resolve.push_source("world.wit", include_str!("../../../wit/world.wit"))?;
+    let world = resolve.select_world(&[package], Some("projection"))?;
+    let encoding = wit_component::StringEncoding::UTF8;
+    wit_component::embed_component_metadata(&mut module, &resolve, world, encoding)?;
+    Ok(module)
 }
 
 fn event(event_type: String, payload: String) -> Event {

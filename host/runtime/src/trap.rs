@@ -176,7 +176,12 @@ fn backtrace(functions: &[String]) -> String {
     let more = if runs.len() > FRAMES_SHOWN { ", …" } else { "" };
     let names = runs.iter().take(FRAMES_SHOWN).map(|(name, times)| {
         let name = limits::cut(name, 120);
-        if *times == 1 { name.to_owned() } else { format!("{name} ({times} times)") }
+        match *times {
+            1 => name.to_owned(),
+            // No more are recorded.
+            BACKTRACE_FRAMES_MAX.. => format!("{name} ({times} times or more)"),
+            _ => format!("{name} ({times} times)"),
+        }
     });
     names.collect::<Vec<_>>().join(", ") + more
 }

@@ -64,6 +64,7 @@ fn a_damaged_world_section_is_refused() {
     for place in at..whole.len() {
         let mut bytes = whole.clone();
         bytes[place] ^= 0x41;
-        kennel_runtime::inspect(&bytes);
+        let inspection = kennel_runtime::inspect(&bytes);
+        assert_eq!(inspection.runnable, inspection.problems.is_empty());
     }
 }
