@@ -1,7 +1,7 @@
 # What there is to do here. Each target is one script in .ci/, which installs what is missing first.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint guests clean
+.PHONY: help demo test lint guests soak clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -14,6 +14,9 @@ test: ## build the guests and run all tests
 
 lint: ## formatting, clippy, spelling, shell scripts, licences and dependencies
 	@.ci/lint.sh
+
+soak: ## simulate fresh seeds until stopped; prints the first that fails
+	@.ci/soak.sh
 
 guests: ## build each example projection into target/guests/NAME.wasm
 	@.ci/guests.sh

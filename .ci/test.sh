@@ -18,6 +18,8 @@ run_tests() {
   cargo test --locked --no-fail-fast "$@" 2>&1 | tee -a "$results" || failed=true
 }
 
+# The tests of the command use the one that is built with them, instead of asking cargo for another.
+export KENNEL_BINARY=${CARGO_TARGET_DIR:-$PWD/target}/debug/kennel
 run_tests --workspace
 run_tests --manifest-path examples/Cargo.toml --workspace --target-dir "${CARGO_TARGET_DIR:-target}/examples"
 

@@ -139,6 +139,7 @@ impl Drop for Running {
 
 /// Waits for a condition, looking often, and fails the test if it does not come true in time.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "the processes that are waited for live in real time")]
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
@@ -147,10 +148,14 @@ pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() ->
     }
 }
 
-/// The `kennel` command, built with the profile that the tests were built with.
+/// The `kennel` command: the one that `KENNEL_BINARY` names, or one that is built now with the profile
+/// that the tests were built with.
 fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
+        if let Some(built) = std::env::var_os("KENNEL_BINARY") {
+            return PathBuf::from(built);
+        }
         // The test binary lies in PROFILE/deps; the command lies in PROFILE. Only cargo knows whether
         // it is up to date, so cargo is asked, which is quick when it is.
         let test = std::env::current_exe().expect("the test binary has a path");

@@ -6,8 +6,12 @@
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`events`] | events as lines of JSON |
+//! | [`postgres`] | a throw-away PostgreSQL cluster |
+//! | [`sim`] | whole engines in virtual time, with faults, from a seed |
 
 pub mod audit;
 pub mod binary;
 pub mod components;
 pub mod events;
+pub mod postgres;
+pub mod sim;

@@ -62,6 +62,7 @@ impl Watcher {
                 }
             }
             tokio::select! {
+                biased;
                 () = stop.requested() => return,
                 () = tokio::time::sleep(self.interval) => {}
             }

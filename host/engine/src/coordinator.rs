@@ -19,6 +19,9 @@ use crate::options::Options;
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
+/// How long a worker that stops tries to tell the store so.
+const SIGN_OFF_MAX: Duration = Duration::from_secs(2);
+
 /// What this process owns in one generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lanes {
@@ -51,18 +54,20 @@ impl Coordinator {
     /// when their work has ended.
     pub async fn run(&self, publish: &watch::Sender<Lanes>, mut stop: Shutdown) -> Vec<WorkerId> {
         let mut workers: Vec<WorkerId> = Vec::new();
+        let mut joining: Option<WorkerId> = None;
         let mut heartbeat_due = Instant::now();
         let mut pause = self.options.poll_min;
         loop {
             if stop.is_requested() {
                 break;
             }
-            match self.round(&mut workers, &mut heartbeat_due, publish).await {
+            match self.round(&mut workers, &mut joining, &mut heartbeat_due, publish).await {
                 Ok(()) => {
                     self.status.clear(status::COORDINATION);
                     pause = self.options.poll_min;
                     let until = self.options.coordination_interval.min(heartbeat_due - Instant::now());
                     tokio::select! {
+                        biased;
                         () = stop.requested() => {}
                         () = self.look.notified() => {}
                         () = tokio::time::sleep(until) => {}
@@ -73,14 +78,19 @@ impl Coordinator {
                     self.status.block(status::COORDINATION, crate::chain(&error));
                     pause = (pause * 2).min(self.options.poll_max);
                     tokio::select! {
+                        biased;
                         () = stop.requested() => {}
                         () = tokio::time::sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)) => {}
                     }
                 }
             }
         }
+        workers.extend(joining);
         for worker in &workers {
             self.metrics.worker_state(*worker, WorkerState::Stopping);
+            // For people who look at the workers; that it may fail changes nothing.
+            let heartbeat = self.coordination.heartbeat(*worker, WorkerState::Stopping);
+            let _ = tokio::time::timeout(SIGN_OFF_MAX, heartbeat).await;
         }
         workers
     }
@@ -89,8 +99,12 @@ impl Coordinator {
     /// silence.
     pub async fn leave(&self, workers: &[WorkerId]) {
         for worker in workers {
-            if let Err(error) = self.coordination.leave(*worker).await {
-                tracing::warn!(%worker, reason = crate::chain(&error), "the worker could not sign off");
+            match tokio::time::timeout(SIGN_OFF_MAX, self.coordination.leave(*worker)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%worker, reason = crate::chain(&error), "the worker could not sign off");
+                }
+                Err(_) => tracing::warn!(%worker, "the worker could not sign off: the store does not answer"),
             }
             self.metrics.worker_gone(*worker);
         }
@@ -99,22 +113,33 @@ impl Coordinator {
     async fn round(
         &self,
         workers: &mut Vec<WorkerId>,
+        joining: &mut Option<WorkerId>,
         heartbeat_due: &mut Instant,
         publish: &watch::Sender<Lanes>,
     ) -> Result<(), StoreError> {
-        self.join_missing(workers).await?;
+        self.join_missing(workers, joining).await?;
         if Instant::now() >= *heartbeat_due {
-            self.heartbeat(workers).await?;
-            self.join_missing(workers).await?;
+            let working =
+                workers.iter().any(|worker| publish.borrow().mine.iter().any(|(known, _)| known == worker));
+            let state = if working { WorkerState::Processing } else { WorkerState::Coordinating };
+            self.heartbeat(workers, state).await?;
+            self.join_missing(workers, joining).await?;
             *heartbeat_due = Instant::now() + self.options.heartbeat_interval;
         }
         self.agree(workers, publish).await
     }
 
-    async fn join_missing(&self, workers: &mut Vec<WorkerId>) -> Result<(), StoreError> {
+    /// Joins until there are as many workers as there should be. A join whose outcome is not known is
+    /// tried again under the same id: under another, the first would be left behind as a worker who owns a
+    /// partition and does nothing, until its silence is noticed.
+    async fn join_missing(
+        &self,
+        workers: &mut Vec<WorkerId>,
+        joining: &mut Option<WorkerId>,
+    ) -> Result<(), StoreError> {
         while workers.len() < self.options.workers.max(1) {
             let worker = NewWorker {
-                id: self.entropy.worker_id(),
+                id: *joining.get_or_insert_with(|| self.entropy.worker_id()),
                 replica_set: self.options.replica_set.clone(),
                 host: self.options.host.clone(),
                 pid: self.options.pid,
@@ -123,16 +148,17 @@ impl Coordinator {
             self.metrics.worker_registered();
             self.metrics.worker_state(worker.id, WorkerState::Initializing);
             tracing::debug!(worker = %worker.id, "joined");
+            *joining = None;
             workers.push(worker.id);
         }
         Ok(())
     }
 
-    async fn heartbeat(&self, workers: &mut Vec<WorkerId>) -> Result<(), StoreError> {
+    async fn heartbeat(&self, workers: &mut Vec<WorkerId>, state: WorkerState) -> Result<(), StoreError> {
         let mut kept = Vec::with_capacity(workers.len());
         for worker in workers.iter() {
             let began = Instant::now();
-            let registered = self.coordination.heartbeat(*worker, WorkerState::Processing).await?;
+            let registered = self.coordination.heartbeat(*worker, state).await?;
             self.metrics.heartbeat(began.elapsed());
             if registered {
                 kept.push(*worker);

@@ -3,28 +3,68 @@
 //! A hint from the store wakes it early; the poll is the truth.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kennel_core::port::{EventSource, Horizon};
-use tokio::sync::watch;
+use kennel_core::position::Position;
+use tokio::sync::Notify;
 
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
+/// Tells the runners of a process where the horizon is. Clones share it.
+///
+/// It wakes those who wait in the order in which they began to. tokio's `watch` wakes them in an order
+/// that it draws itself, so that no seed could repeat a run.
+#[derive(Clone, Debug, Default)]
+pub struct Feed(Arc<Told>);
+
+#[derive(Debug, Default)]
+struct Told {
+    position: AtomicU64,
+    moved: Notify,
+}
+
+impl Feed {
+    /// Up to where the log is known to be complete.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        Position::new(self.0.position.load(Ordering::SeqCst))
+    }
+
+    /// Resolves once the horizon is above `seen`.
+    pub async fn above(&self, seen: Position) {
+        loop {
+            let moved = self.0.moved.notified();
+            if self.position() > seen {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    fn publish(&self, position: Position) {
+        self.0.position.fetch_max(position.get(), Ordering::SeqCst);
+        self.0.moved.notify_waiters();
+    }
+}
+
 /// Publishes the horizon until a stop is asked for.
 pub async fn watch(
     events: Arc<dyn EventSource>,
-    publish: watch::Sender<Horizon>,
+    feed: Feed,
     status: Arc<Status>,
     (poll_min, poll_max): (Duration, Duration),
     mut stop: Shutdown,
 ) {
     let mut pause = poll_min;
+    let mut last = Horizon::default();
     loop {
         match events.horizon().await {
             Ok(horizon) => {
                 status.clear(status::HORIZON);
-                let moved = horizon != *publish.borrow();
+                let moved = horizon != last;
                 // Below the head something is about to change: look again soon.
                 pause = if moved || horizon.position < horizon.head {
                     poll_min
@@ -32,8 +72,9 @@ pub async fn watch(
                     (pause * 2).min(poll_max)
                 };
                 if moved {
-                    report_blockers(&publish.borrow(), &horizon);
-                    publish.send_replace(horizon);
+                    report_blockers(&last, &horizon);
+                    feed.publish(horizon.position);
+                    last = horizon;
                 }
             }
             Err(error) => {
@@ -43,6 +84,7 @@ pub async fn watch(
             }
         }
         tokio::select! {
+            biased;
             () = stop.requested() => return,
             () = events.hint() => pause = poll_min,
             () = tokio::time::sleep(pause) => {}

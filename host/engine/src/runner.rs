@@ -14,13 +14,14 @@ use kennel_core::change::CollectionChanges;
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, Horizon, ProjectionState, StoreError};
+use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
-use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::batch::{self, Bounds, Loaded};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
+use crate::horizon::Feed;
 use crate::metrics::ProjectionMetrics;
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
@@ -45,7 +46,7 @@ pub struct Runner {
     pub loaded: Loaded,
     pub generation: Generation,
     pub range: HashRange,
-    pub horizon: watch::Receiver<Horizon>,
+    pub horizon: Feed,
     pub metrics: ProjectionMetrics,
     pub status: Arc<Status>,
     pub entropy: Arc<Entropy>,
@@ -56,14 +57,22 @@ pub struct Runner {
 struct Progress {
     owned: Vec<Checkpoint>,
     ahead: Option<Ahead>,
-    /// The log holds nothing of interest up to here, beyond the committed checkpoint.
-    skipped: Option<Position>,
+    skipped: Option<Skipped>,
     habits: ReadHabits,
     /// Most events in the next batch: shrinks when the store refuses or contests a batch.
     limit: usize,
     trying: Option<Trying>,
     /// What the store was last told about this projection by this runner.
     reported: Option<ProjectionState>,
+}
+
+/// The log holds nothing of interest up to `to`, which lies beyond the committed checkpoint.
+#[derive(Clone, Copy)]
+struct Skipped {
+    to: Position,
+    /// When this began to be so. Events that nobody wants may come without end: they must not put off
+    /// the commit.
+    since: Instant,
 }
 
 /// The ranges that are furthest behind, where they stand, and how far they may go together.
@@ -97,6 +106,8 @@ impl Runner {
                     self.status.block(&self.part(), reason);
                     pause = (pause * 2).min(self.options.poll_max);
                     if self.sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)).await {
+                        // What was in the way of this runner is in nobody's way any more.
+                        self.status.clear(&self.part());
                         return Ended::Stopped;
                     }
                 }
@@ -120,7 +131,7 @@ impl Runner {
             reported: None,
         };
         loop {
-            let horizon = self.horizon.borrow_and_update().position;
+            let horizon = self.horizon.position();
             let behind = checkpoint::furthest_behind(&progress.owned, horizon);
             let next = match behind {
                 _ if self.stop.is_requested() => {
@@ -128,11 +139,11 @@ impl Runner {
                     Next::End(Ended::Stopped)
                 }
                 Some((ranges, from, upto))
-                    if progress.skipped.map_or(from, |skipped| skipped.max(from)) < upto =>
+                    if progress.skipped.map_or(from, |skipped| skipped.to.max(from)) < upto =>
                 {
                     self.round(&mut progress, &Stretch { ranges, from, upto }).await?
                 }
-                _ => self.idle(&mut progress).await?,
+                _ => self.idle(&mut progress, horizon).await?,
             };
             *store_pause = self.options.poll_min;
             if let Next::End(ended) = next {
@@ -143,25 +154,28 @@ impl Runner {
 
     /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
     /// that a quiet projection does not write with every event that it does not want.
-    async fn idle(&mut self, progress: &mut Progress) -> Result<Next, StoreError> {
-        let delay = if progress.skipped.is_some() { self.options.idle_commit_delay } else { Duration::MAX };
-        tokio::select! {
-            () = self.stop.requested() => {}
-            changed = self.horizon.changed() => {
-                if changed.is_err() {
-                    return Ok(Next::End(Ended::Stopped));
-                }
+    async fn idle(&mut self, progress: &mut Progress, horizon: Position) -> Result<Next, StoreError> {
+        let commit_due = progress.skipped.map(|skipped| skipped.since + self.options.idle_commit_delay);
+        let due = async {
+            match commit_due {
+                Some(due) => tokio::time::sleep_until(due).await,
+                None => std::future::pending().await,
             }
-            () = tokio::time::sleep(delay) => return self.commit_skipped(progress).await,
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => Ok(Next::Round),
+            () = due => self.commit_skipped(progress).await,
+            () = self.horizon.above(horizon) => Ok(Next::Round),
         }
-        Ok(Next::Round)
     }
 
     /// One batch: read, run, commit.
     async fn round(&mut self, progress: &mut Progress, stretch: &Stretch) -> Result<Next, StoreError> {
         let mut ahead = self.read(progress, stretch).await?;
         if ahead.events().is_empty() {
-            progress.skipped = Some(ahead.reached());
+            let since = progress.skipped.map_or_else(Instant::now, |skipped| skipped.since);
+            progress.skipped = Some(Skipped { to: ahead.reached(), since });
             let alone = progress.owned.iter().all(|checkpoint| checkpoint.position == stretch.from);
             // Ranges that stand elsewhere wait to be joined: only a commit brings them together.
             return if alone { Ok(Next::Round) } else { self.commit_skipped(progress).await };
@@ -213,7 +227,9 @@ impl Runner {
             changes,
             dead_letters,
             events,
-            sole_owner: self.range == HashRange::ALL,
+            // Owning everything is not enough: while this batch runs, others may take over the ranges that
+            // it does not move, and commit. Only a batch that moves everything is fenced from all of them.
+            sole_owner: stretch.ranges == [HashRange::ALL],
         };
         let outcome = self.ports.read_model.commit(&batch).await?;
         if outcome == CommitOutcome::Committed {
@@ -226,7 +242,7 @@ impl Runner {
 
     /// Commits a checkpoint that moved only over events that nobody wanted.
     async fn commit_skipped(&self, progress: &mut Progress) -> Result<Next, StoreError> {
-        let Some(to) = progress.skipped else { return Ok(Next::Round) };
+        let Some(Skipped { to, .. }) = progress.skipped else { return Ok(Next::Round) };
         let Some((ranges, from, _)) = checkpoint::furthest_behind(&progress.owned, to) else {
             return Ok(Next::Round);
         };
@@ -250,6 +266,7 @@ impl Runner {
     /// Sleeps; `true` if a stop was asked for meanwhile.
     async fn sleep(&mut self, duration: Duration) -> bool {
         tokio::select! {
+            biased;
             () = self.stop.requested() => true,
             () = tokio::time::sleep(duration) => false,
         }

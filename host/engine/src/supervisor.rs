@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::partition::{self, HashRange};
-use kennel_core::port::Horizon;
 use kennel_core::projection::{DeploymentId, Partitioning};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -74,7 +73,7 @@ impl Engine {
     /// Works until a stop is asked for; then every runner finishes its batch, commits it, and the
     /// workers leave the replica set.
     pub async fn run(self, stop: Shutdown) {
-        let (horizon_out, horizon) = watch::channel(Horizon::default());
+        let horizon = horizon::Feed::default();
         let (catalog_out, catalog) = watch::channel(None);
         let (lanes_out, lanes) = watch::channel(Lanes::default());
         let look = Arc::new(Notify::new());
@@ -97,7 +96,7 @@ impl Engine {
         let events = Arc::clone(&self.ports.events);
         let status = Arc::clone(&self.status);
         let ((), (), workers, ()) = tokio::join!(
-            horizon::watch(events, horizon_out, status, polls, stop.clone()),
+            horizon::watch(events, horizon.clone(), status, polls, stop.clone()),
             watcher.watch(catalog_out, stop.clone()),
             coordinator.run(&lanes_out, stop.clone()),
             self.supervise(horizon, catalog, lanes, look, stop),
@@ -107,7 +106,7 @@ impl Engine {
 
     async fn supervise(
         &self,
-        horizon: watch::Receiver<Horizon>,
+        horizon: horizon::Feed,
         mut catalog: watch::Receiver<Option<Catalog>>,
         mut lanes: watch::Receiver<Lanes>,
         look: Arc<Notify>,
@@ -186,7 +185,7 @@ impl Engine {
         wanted: &BTreeMap<Post, Loaded>,
         running: &mut BTreeMap<Post, Running>,
         tasks: &mut JoinSet<Ended>,
-        horizon: &watch::Receiver<Horizon>,
+        horizon: &horizon::Feed,
     ) {
         for (post, runner) in running.iter() {
             if !wanted.contains_key(post) {

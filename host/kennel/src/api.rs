@@ -1,5 +1,6 @@
 //! The HTTP endpoints that `kennel run` serves: /metrics, /healthz and /readyz.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,14 +30,19 @@ pub struct Sources {
 /// Takes the address, so that a port in use is noticed before any work begins.
 pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| {
-        let advice = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                "another program uses the port: choose another with --listen, or --listen 127.0.0.1:0 for any free one"
-            }
-            std::io::ErrorKind::PermissionDenied => "ports below 1024 need special rights: choose a higher one",
-            _ => "choose an address of this machine with --listen",
+        let (kind, reason) = match error.kind() {
+            ErrorKind::AddrInUse => (
+                Kind::Taken,
+                "another program uses the port; choose another with --listen, or 127.0.0.1:0 for any free one"
+                    .to_owned(),
+            ),
+            ErrorKind::PermissionDenied => (
+                Kind::Config,
+                "ports below 1024 need special rights; choose a higher one with --listen".to_owned(),
+            ),
+            _ => (Kind::Config, format!("{error}; choose an address of this machine with --listen")),
         };
-        Kind::Taken.error(format!("cannot listen on {address}: {error}; {advice}"))
+        kind.error(format!("cannot listen on {address}: {reason}"))
     })
 }
 

@@ -4,11 +4,14 @@ mod append;
 mod demo;
 mod deploy;
 mod documents;
+mod generations;
 mod inspect;
 mod migrate;
 mod output;
 mod run;
 mod status;
+mod values;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,8 +29,12 @@ Examples:
   kennel run --until-caught-up
   kennel documents order-summary orders --limit 5
 
-Exit codes: 0 success, 1 unforeseen, 2 wrong command line, 3 store unusable, 4 wrong input,
-5 taken (a name, a port, a store in use), 6 wrong configuration, 7 not found, 8 a projection stands still.";
+Exit codes:
+  0 success                 5 taken: a name, a port, a store in use
+  1 unforeseen              6 wrong configuration
+  2 wrong command line      7 not found
+  3 store unusable          8 a projection stands still
+  4 wrong input             143 ended by a second signal";
 
 /// Runs event-sourcing projections as sandboxed WebAssembly components.
 #[derive(Debug, Parser)]
@@ -75,6 +82,10 @@ enum Command {
     Documents(documents::Documents),
     /// Tells how the projections are doing
     Status(status::Status),
+    /// Tells which workers a replica set has
+    Workers(workers::Workers),
+    /// Tells how the division of the work has changed
+    Generations(generations::Generations),
     /// Tells what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
     /// Shows the whole of Kennel at work on a temporary store
@@ -110,6 +121,8 @@ impl Cli {
                 Command::Run(command) => command.execute(&config).await,
                 Command::Documents(command) => command.execute(&config).await,
                 Command::Status(command) => command.execute(&config).await,
+                Command::Workers(command) => command.execute(&config).await,
+                Command::Generations(command) => command.execute(&config).await,
                 Command::Inspect(command) => command.execute().await,
                 Command::Demo(command) => command.execute().await,
             }

@@ -3,15 +3,21 @@
 
 mod projections;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 
+use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 
 use crate::exit::Kind;
 pub use projections::ProjectionConfig;
+pub(crate) use projections::batch_size;
 pub use run::RunConfig;
+pub(crate) use run::address;
 
 /// The file that is read when it is there.
 pub const DEFAULT_FILE: &str = "kennel.toml";
@@ -26,42 +32,56 @@ pub struct Config {
     pub store: Option<String>,
     pub run: RunConfig,
     /// Settings by the projection's name, for `kennel deploy`.
-    pub projections: BTreeMap<String, ProjectionConfig>,
+    pub projections: BTreeMap<ProjectionName, ProjectionConfig>,
 }
 
 impl Config {
     /// Reads `file`, or [`DEFAULT_FILE`] if there is one.
     pub fn load(file: Option<&Path>) -> anyhow::Result<Self> {
-        let path = match file {
-            Some(path) => path,
-            None if Path::new(DEFAULT_FILE).exists() => Path::new(DEFAULT_FILE),
-            None => return Ok(Self::default()),
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => {
+                let path = path.display();
+                return Err(Kind::Config.error(format!("cannot read the configuration file {path}: {error}")));
+            }
         };
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Kind::Config.error(format!("cannot read {}: {error}", path.display())))?;
-        Self::parse(&text).map_err(|message| Kind::Config.error(format!("{}: {message}", path.display())))
+        Self::parse(&text).map_err(|message| Kind::Config.error(format!("{}, {message}", path.display())))
     }
 
-    /// Parses the text of a configuration file.
+    /// Parses the text of a configuration file. The error begins with the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| explain(text, &error))
     }
 }
 
-/// An error of the TOML parser in one line, with a suggestion for a misspelt key.
+/// An error of the TOML parser in one line: where, which key, and what it takes. Values of the file are
+/// not repeated unless they have the wrong type, since a store's URL may hold a password.
 fn explain(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-    let at = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-    let message = error.message();
-    match misspelt(message) {
-        Some((given, known)) => {
-            let suggestion =
-                nearest(given, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            format!("{at}unknown key `{given}`{suggestion} Known keys here: {}", known.join(", "))
-                .replace("` Known", "`. Known")
-        }
-        None => format!("{at}{}", message.replace('\n', " ")),
-    }
+    let start = error.span().map_or(0, |span| text.floor_char_boundary(span.start));
+    let line = text[..start].matches('\n').count() + 1;
+    let before = text[..start].rsplit('\n').next().unwrap_or_default();
+    let key = before.trim_end().strip_suffix('=').map(|before| {
+        let before = before.trim_end();
+        before.rsplit([' ', '\t', '{', ',', '.']).next().unwrap_or(before)
+    });
+    let message = error.message().replace('\n', " ");
+    let problem = match (misspelt(&message), key) {
+        (Some((given, known)), _) => match nearest(given, &known) {
+            Some(near) => format!("unknown key `{given}`; did you mean `{near}`?"),
+            None => format!("unknown key `{given}`; known keys here: {}", known.join(", ")),
+        },
+        (None, Some(key)) => match mismatch(&message) {
+            Some((found, expected)) => format!("`{key}` takes {}, not {found}", in_words(expected)),
+            None => format!("`{key}`: {message}"),
+        },
+        (None, None) => match mismatch(&message) {
+            Some((found, expected)) => format!("{} is needed here, not {found}", in_words(expected)),
+            None => message,
+        },
+    };
+    format!("line {line}: {problem}")
 }
 
 /// Takes apart serde's "unknown field `x`, expected one of `a`, `b`".
@@ -69,6 +89,25 @@ fn misspelt(message: &str) -> Option<(&str, Vec<&str>)> {
     let rest = message.strip_prefix("unknown field `")?;
     let (given, expected) = rest.split_once('`')?;
     Some((given, expected.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Takes apart serde's "invalid type: integer `5`, expected a string" and its likes.
+fn mismatch(message: &str) -> Option<(&str, &str)> {
+    let found = ["invalid type: ", "invalid value: ", "unknown variant "];
+    let rest = found.iter().find_map(|start| message.strip_prefix(start))?;
+    rest.split_once(", expected ")
+}
+
+/// What serde expects, without the names of Rust's types.
+fn in_words(expected: &str) -> &str {
+    match expected {
+        "usize" | "u64" | "u32" => "a whole number",
+        "a nonzero usize" => "a whole number of at least 1",
+        "a string" => "text in quotes",
+        "a map" => "a table",
+        name if name.starts_with("struct ") => "a table",
+        other => other,
+    }
 }
 
 /// The known word that is most like the given one, if any is alike at all.

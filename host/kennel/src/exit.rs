@@ -14,6 +14,8 @@
 
 use std::process::ExitCode;
 
+use kennel_core::port::StoreError;
+
 /// The kinds of failure that have an exit code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -84,7 +86,15 @@ impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
 /// The exit code for an error.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> ExitCode {
-    let store = error.downcast_ref::<kennel_core::port::StoreError>().map(|_| Kind::Store);
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
-    ExitCode::from(kind.or(store).map_or(1, Kind::code))
+    let given = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
+    let of_store = || error.downcast_ref::<StoreError>().map(kind_of_store);
+    ExitCode::from(given.or_else(of_store).map_or(1, Kind::code))
+}
+
+/// A request that the store can never fulfil is wrong itself; anything else is the store's trouble.
+const fn kind_of_store(error: &StoreError) -> Kind {
+    match error {
+        StoreError::Invalid { .. } => Kind::Input,
+        StoreError::Unavailable { .. } | StoreError::Failed { .. } => Kind::Store,
+    }
 }

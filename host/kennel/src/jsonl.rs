@@ -1,6 +1,9 @@
 //! Events as lines of JSON, with fields named like the columns of the event log.
 
+mod misfit;
+
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -40,7 +43,7 @@ struct Line<'a> {
 
 /// Reads one event. The error is in words, without the line's number.
 pub fn parse(text: &str) -> Result<NewEvent, String> {
-    let line: Line<'_> = serde_json::from_str(text).map_err(|error| explain(&error))?;
+    let line: Line<'_> = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
     for (field, value) in [
         ("bounded_context", &line.bounded_context),
         ("aggregate_type", &line.aggregate_type),
@@ -85,11 +88,112 @@ fn nanoseconds(text: &str) -> Result<u64, String> {
     u64::try_from(time.unix_timestamp_nanos()).map_err(|_| wrong())
 }
 
-/// serde's words without its line number, which is always 1 here.
-fn explain(error: &serde_json::Error) -> String {
+/// What is wrong, in the words of the log: serde names Rust's types and no field.
+fn explain(text: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
-    match message.rsplit_once(" at line ") {
-        Some((what, _)) => format!("{what} (column {})", error.column()),
-        None => message,
+    let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
+    let column = error.column();
+    match error.classify() {
+        Category::Eof => {
+            format!("the JSON ends too early, at column {column}: an event has to stand on one line")
+        }
+        Category::Data => misfit::find(text).unwrap_or_else(|| format!("{what} (column {column})")),
+        Category::Syntax | Category::Io => format!("not valid JSON: {what} at column {column}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An event with these fields instead of, or beside, the usual ones.
+    fn event(changes: serde_json::Value) -> String {
+        let mut event = serde_json::json!({
+            "bounded_context": "Sales", "aggregate_type": "Order", "aggregate_id": "order-1",
+            "event_id": "00000000-0000-0000-0000-000000000001", "event_type": "OrderPlaced", "payload": {},
+        });
+        let fields = event.as_object_mut().unwrap();
+        for (field, value) in changes.as_object().unwrap() {
+            fields.insert(field.clone(), value.clone());
+        }
+        event.to_string()
+    }
+
+    #[test]
+    fn every_field_is_read_and_the_payload_is_kept_byte_for_byte() {
+        let parsed = parse(
+            r#"{"bounded_context":"Sales","aggregate_type":"Order","aggregate_id":"ö","aggregate_version":3,
+            "event_id":"6B1E3F00-0000-0000-0000-00000000000A","event_type":"OrderPlaced","event_version":2,
+            "payload":{ "b" : 1.50, "a" : [ ] },"metadata":{"k":1},"trace_id":"t","correlation_id":"c",
+            "causation_id":"u","created_at":"2026-01-31T13:00:00.000000001+01:00","global_position":7}"#,
+        )
+        .unwrap();
+        assert_eq!(parsed.payload, br#"{ "b" : 1.50, "a" : [ ] }"#);
+        assert_eq!((parsed.aggregate_version, parsed.event_version), (Some(3), 2));
+        assert_eq!(parsed.event_id.to_string(), "6b1e3f00-0000-0000-0000-00000000000a");
+        assert_eq!(parsed.metadata.as_deref(), Some(r#"{"k":1}"#));
+        assert_eq!(parsed.created_at, Some(1_769_860_800_000_000_001));
+        assert_eq!(parsed.trace_id.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn what_may_be_left_out_may_also_be_null() {
+        let optional = serde_json::json!({
+            "aggregate_version": null, "event_version": null, "metadata": null, "trace_id": null,
+            "correlation_id": null, "causation_id": null, "created_at": null, "global_position": null,
+        });
+        assert_eq!(parse(&event(optional)), parse(&event(serde_json::json!({}))));
+        assert_eq!(parse(&event(serde_json::json!({"payload": null}))).unwrap().payload, b"null");
+        assert!(parse(&event(serde_json::json!({"event_id": null}))).unwrap_err().contains("`event_id`"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_the_field_and_what_it_takes() {
+        let changed = |field: &str, value: serde_json::Value| event(serde_json::json!({ field: value }));
+        for (text, expected) in [
+            (
+                r#"{"bounded_context":"#.to_owned(),
+                "the JSON ends too early, at column 19: an event has to stand on one line",
+            ),
+            ("hello".to_owned(), "not valid JSON: expected value at column 1"),
+            ("[1]".to_owned(), "an event is a JSON object, not an array"),
+            ("\"x\"".to_owned(), "an event is a JSON object, not a string"),
+            (
+                r#"{"bounded_context":"S","event_type":"T"}"#.to_owned(),
+                "missing: `aggregate_type`, `aggregate_id`, `event_id`, `payload`",
+            ),
+            (changed("aggregateid", "x".into()), "unknown field `aggregateid`; did you mean `aggregate_id`?"),
+            (
+                changed("zzz", 1.into()),
+                "unknown field `zzz`; `kennel append --help` lists the fields; what is your own belongs into `payload` or `metadata`",
+            ),
+            (
+                changed("aggregate_version", "x".into()),
+                "`aggregate_version` takes a whole number, not a string",
+            ),
+            (changed("aggregate_version", (-1).into()), "`aggregate_version` takes a whole number, not -1"),
+            (changed("aggregate_version", 0.into()), "`aggregate_version` counts from 1"),
+            (
+                changed("event_version", 5_000_000_000_u64.into()),
+                "`event_version` takes a whole number up to 4294967295, not 5000000000",
+            ),
+            (changed("event_type", "".into()), "`event_type` is empty"),
+            (changed("trace_id", 3.into()), "`trace_id` takes text, not 3"),
+            (changed("event_id", "7".into()), "`event_id` is not a UUID: `7`"),
+            (
+                changed("created_at", "yesterday".into()),
+                "`created_at` is not a time since 1970 like 2026-01-31T12:00:00Z (RFC 3339): `yesterday`",
+            ),
+            (
+                changed("created_at", "1969-12-31T23:59:59Z".into()),
+                "`created_at` is not a time since 1970 like 2026-01-31T12:00:00Z (RFC 3339): `1969-12-31T23:59:59Z`",
+            ),
+            (
+                event(serde_json::json!({})).replacen('{', r#"{"trace_id":"a","trace_id":"b","#, 1),
+                "duplicate field `trace_id` (column 26)",
+            ),
+        ] {
+            assert_eq!(parse(&text).unwrap_err(), expected, "{text}");
+        }
     }
 }

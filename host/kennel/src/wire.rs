@@ -26,9 +26,18 @@ pub async fn open_existing(url: &str) -> anyhow::Result<Store> {
     connect(url, Mode::Existing).await
 }
 
-/// Creates or updates the tables of a store; returns its URL without a password.
-pub async fn migrate(url: &str) -> anyhow::Result<StoreUrl> {
-    connect(url, Mode::Migrate).await?.migrate().await.kind(Kind::Store)?;
+/// Creates or updates the tables of a store, and has it announce appends if asked to.
+pub async fn migrate(url: &str, install_notify: bool) -> anyhow::Result<()> {
+    let store = connect(url, Mode::Migrate).await?;
+    store.migrate().await.kind(Kind::Store)?;
+    if install_notify {
+        store.install_notify().await.kind(Kind::Store)?;
+    }
+    Ok(())
+}
+
+/// A store's URL without a password.
+pub fn shown(url: &str) -> anyhow::Result<StoreUrl> {
     url.parse().kind(Kind::Config)
 }
 
@@ -97,7 +106,7 @@ pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyh
     let hint = match nearest(projection.as_str(), &known) {
         Some(near) => format!("did you mean `{near}`?"),
         None if known.is_empty() => {
-            "nothing has been deployed: `kennel deploy NAME FILE.wasm` does".to_owned()
+            "nothing is deployed yet: `kennel deploy NAME FILE.wasm` adds a projection".to_owned()
         }
         None => format!("there are: {}", known.join(", ")),
     };

@@ -1,5 +1,6 @@
 //! What truly differs between the two databases.
 
+pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::collections::HashMap;
@@ -10,14 +11,16 @@ use kennel_core::port::{Document, StoreError};
 use kennel_core::projection::DeploymentId;
 use sqlx::SqlStr;
 
-use crate::error::Doing;
+use crate::error::{Doing, classify, is_transient};
 use crate::read_model::{Held, Hold, Put, Table};
 use crate::session::{Arg, Durability, Row, Tx, bound};
+use crate::sql::{quoted, statement};
 
 /// An open database.
 #[derive(Debug)]
 pub(crate) enum Backend {
-    Sqlite(sqlite::SqliteBackend),
+    Sqlite(Box<sqlite::SqliteBackend>),
+    Postgres(Box<postgres::PostgresBackend>),
 }
 
 impl Backend {
@@ -25,59 +28,90 @@ impl Backend {
     pub(crate) async fn begin(&self, durability: Durability, doing: &str) -> Result<Tx, StoreError> {
         match self {
             Self::Sqlite(sqlite) => sqlite.begin(durability).await.map(Tx::Sqlite).doing(doing),
+            // The server's own setting decides about durability here.
+            Self::Postgres(postgres) => postgres.pool.begin().await.map(Tx::Postgres).doing(doing),
         }
     }
 
     /// The rows of a statement that only reads, outside any transaction.
-    pub(crate) async fn rows(&self, sql: &SqlStr, args: &[Arg<'_>], doing: &str) -> Result<Vec<Row>, StoreError> {
+    pub(crate) async fn rows(
+        &self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+        doing: &str,
+    ) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(sqlite) => {
                 let rows = bound!(sql, args).fetch_all(&sqlite.readers).await.doing(doing)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
+            Self::Postgres(postgres) => {
+                let rows = bound!(sql, args).fetch_all(&postgres.pool).await.doing(doing)?;
+                Ok(rows.into_iter().map(Row::Postgres).collect())
+            }
         }
     }
 
     /// The only row of a statement that only reads, if there is one.
-    pub(crate) async fn row(&self, sql: &SqlStr, args: &[Arg<'_>], doing: &str) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn row(
+        &self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+        doing: &str,
+    ) -> Result<Option<Row>, StoreError> {
         Ok(self.rows(sql, args, doing).await?.into_iter().next())
     }
 }
 
-/// Whether this process is alive, as far as its connection can tell.
+/// Whether this process is alive, as far as its connection can tell. One process runs a SQLite file, and
+/// whether it does is the run lock's business.
 impl Backend {
     /// Shows that a worker of this process is alive by more than its heartbeat. Returns what others look
     /// for, or `None` where a connection tells nothing.
-    pub(crate) async fn announce_alive(&self, _worker: WorkerId) -> Result<Option<i64>, StoreError> {
+    pub(crate) async fn announce_alive(&self, worker: WorkerId) -> Result<Option<i64>, StoreError> {
         match self {
-            // One process runs a file, and whether it does is the run lock's business.
             Self::Sqlite(_) => Ok(None),
+            Self::Postgres(postgres) => postgres.alive.announce(worker, &postgres.lock_sql()).await,
         }
     }
 
     /// Ends what [`Self::announce_alive`] began.
-    pub(crate) async fn announce_gone(&self, _worker: WorkerId) -> Result<(), StoreError> {
+    pub(crate) async fn announce_gone(&self, worker: WorkerId) {
         match self {
-            Self::Sqlite(_) => Ok(()),
+            Self::Sqlite(_) => {}
+            Self::Postgres(postgres) => postgres.alive.end(worker, &postgres.lock_sql()).await,
         }
     }
 
-    /// Sees to it that what was announced still holds.
-    pub(crate) async fn stay_alive(&self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
+    /// Executes a worker's statement about itself. Where a connection shows that its process is alive, the
+    /// statement travels on it, which mends it when it is broken.
+    pub(crate) async fn pulse(
+        &self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+        doing: &str,
+    ) -> Result<Option<Row>, StoreError> {
+        if let Self::Postgres(postgres) = self
+            && let Some(rows) = postgres.alive.run(sql, args, &postgres.lock_sql()).await.doing(doing)?
+        {
+            return Ok(rows.into_iter().next());
         }
+        let mut tx = self.begin(Durability::Replayable, doing).await?;
+        let row = tx.row(sql, args).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        Ok(row)
     }
 
-    /// Executes a worker's statement about itself.
-    pub(crate) async fn pulse(&self, sql: &SqlStr, args: &[Arg<'_>], doing: &str) -> Result<u64, StoreError> {
+    /// As [`Self::pulse`], for a statement that only reads.
+    pub(crate) async fn glance(
+        &self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+        doing: &str,
+    ) -> Result<Option<Row>, StoreError> {
         match self {
-            Self::Sqlite(_) => {
-                let mut tx = self.begin(Durability::Replayable, doing).await?;
-                let touched = tx.execute(sql, args).await.doing(doing)?;
-                tx.commit().await.doing(doing)?;
-                Ok(touched)
-            }
+            Self::Sqlite(_) => self.row(sql, args, doing).await,
+            Self::Postgres(_) => self.pulse(sql, args, doing).await,
         }
     }
 }
@@ -85,10 +119,17 @@ impl Backend {
 /// Documents and their tables.
 impl Backend {
     /// Makes a place for a read model; `false` if something else bears the name.
-    pub(crate) async fn create_schema(&self, _tx: &mut Tx, _name: &str) -> Result<bool, sqlx::Error> {
+    pub(crate) async fn create_schema(&self, tx: &mut Tx, name: &str) -> Result<bool, sqlx::Error> {
         match self {
             // Here it is only the beginning of the tables' names.
             Self::Sqlite(_) => Ok(true),
+            Self::Postgres(postgres) => {
+                let taken = tx.row(&postgres.sql.schema_exists, &[Arg::Text(name)]).await?.is_some();
+                if taken || name.starts_with("pg_") {
+                    return Ok(false);
+                }
+                tx.execute(&statement(format!("CREATE SCHEMA {}", quoted(name))), &[]).await.map(|_| true)
+            }
         }
     }
 
@@ -96,6 +137,7 @@ impl Backend {
     pub(crate) fn table_of(&self, name: &str) -> Table {
         match self {
             Self::Sqlite(_) => Table::Sqlite(sqlite::table_of(name)),
+            Self::Postgres(_) => Table::Postgres(postgres::table_of(name)),
         }
     }
 
@@ -103,33 +145,45 @@ impl Backend {
     pub(crate) fn table_name(&self, schema: &str, table: &str) -> String {
         match self {
             Self::Sqlite(_) => format!("{schema}__{table}"),
+            Self::Postgres(_) => format!("{schema}.{table}"),
         }
     }
 
     /// Whether something bears this name already.
     pub(crate) async fn table_exists(&self, tx: &mut Tx, name: &str) -> Result<bool, sqlx::Error> {
-        match self {
-            Self::Sqlite(sqlite) => Ok(tx.row(&sqlite.sql.table_exists, &[Arg::Text(name)]).await?.is_some()),
-        }
+        let sql = match self {
+            Self::Sqlite(sqlite) => &sqlite.sql.table_exists,
+            Self::Postgres(postgres) => &postgres.sql.table_exists,
+        };
+        Ok(tx.row(sql, &[Arg::Text(name)]).await?.is_some())
     }
 
     pub(crate) async fn create_table(&self, tx: &mut Tx, table: &Table) -> Result<(), sqlx::Error> {
-        match table {
-            Table::Sqlite(table) => tx.execute(&table.create, &[]).await.map(|_| ()),
-        }
+        let create = match table {
+            Table::Sqlite(table) => &table.create,
+            Table::Postgres(table) => &table.create,
+        };
+        tx.execute(create, &[]).await.map(|_| ())
     }
 
-    /// Lets one transaction at a time make collections.
-    pub(crate) async fn lock_catalog(&self, _tx: &mut Tx) -> Result<(), sqlx::Error> {
+    /// Lets one transaction at a time make schemas and tables.
+    pub(crate) async fn lock_catalog(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         match self {
             // A writing transaction is alone in any case.
             Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => tx.execute(&postgres.sql.lock_catalog, &[]).await.map(|_| ()),
         }
     }
 
-    pub(crate) async fn fetch(&self, table: &Table, keys: &[&str]) -> Result<HashMap<String, Stored>, sqlx::Error> {
+    pub(crate) async fn fetch(
+        &self,
+        table: &Table,
+        keys: &[&str],
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
         match (self, table) {
             (Self::Sqlite(sqlite), Table::Sqlite(table)) => table.fetch(&sqlite.readers, keys).await,
+            (Self::Postgres(postgres), Table::Postgres(table)) => table.fetch(&postgres.pool, keys).await,
+            _ => Err(mismatch()),
         }
     }
 
@@ -141,7 +195,13 @@ impl Backend {
         limit: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
         match (self, table) {
-            (Self::Sqlite(sqlite), Table::Sqlite(table)) => table.scan(&sqlite.readers, first, end, limit).await,
+            (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
+                table.scan(&sqlite.readers, first, end, limit).await
+            }
+            (Self::Postgres(postgres), Table::Postgres(table)) => {
+                table.scan(&postgres.pool, first, end, limit).await
+            }
+            _ => Err(mismatch()),
         }
     }
 
@@ -149,28 +209,58 @@ impl Backend {
     pub(crate) async fn hold(
         &self,
         tx: &mut Tx,
-        _deployment: DeploymentId,
-        _collection: &str,
+        deployment: DeploymentId,
+        collection: &str,
         table: Option<&Table>,
         hold: &Hold<'_>,
     ) -> Result<HashMap<String, Held>, sqlx::Error> {
-        match (tx, table) {
-            (Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.hold(tx, hold).await,
-            _ => Ok(HashMap::new()),
+        match (self, tx, table) {
+            (Self::Sqlite(_), Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.hold(tx, hold).await,
+            (Self::Sqlite(_), Tx::Sqlite(_), None) => Ok(HashMap::new()),
+            (Self::Postgres(postgres), Tx::Postgres(tx), None) => {
+                postgres::hold(tx, &postgres.sql, deployment, collection, None, hold).await
+            }
+            (Self::Postgres(postgres), Tx::Postgres(tx), Some(Table::Postgres(table))) => {
+                postgres::hold(tx, &postgres.sql, deployment, collection, Some(table), hold).await
+            }
+            _ => Err(mismatch()),
         }
     }
 
     /// Writes documents. Returns the keys of those that were to be new and exist: they were not written.
-    pub(crate) async fn put(&self, tx: &mut Tx, table: &Table, puts: &[Put<'_>]) -> Result<Vec<String>, sqlx::Error> {
+    pub(crate) async fn put(
+        &self,
+        tx: &mut Tx,
+        table: &Table,
+        puts: &[Put<'_>],
+    ) -> Result<Vec<String>, sqlx::Error> {
         match (tx, table) {
             (Tx::Sqlite(tx), Table::Sqlite(table)) => table.put(tx, puts).await.map(|()| Vec::new()),
+            (Tx::Postgres(tx), Table::Postgres(table)) => table.put(tx, puts).await,
             _ => Err(mismatch()),
+        }
+    }
+
+    /// Whether the database can hold this document.
+    pub(crate) async fn can_hold(&self, document: &str) -> Result<bool, StoreError> {
+        match self {
+            // It holds any text.
+            Self::Sqlite(_) => Ok(true),
+            Self::Postgres(postgres) => {
+                let args = [Arg::Text(document)];
+                match bound!(&postgres.sql.document_probe, &args).fetch_one(&postgres.pool).await {
+                    Ok(_) => Ok(true),
+                    Err(error) if is_transient(&error) => Err(classify(error, "trying a document")),
+                    Err(_) => Ok(false),
+                }
+            }
         }
     }
 
     pub(crate) async fn delete(&self, tx: &mut Tx, table: &Table, keys: &[&str]) -> Result<(), sqlx::Error> {
         match (tx, table) {
             (Tx::Sqlite(tx), Table::Sqlite(table)) => table.delete(tx, keys).await,
+            (Tx::Postgres(tx), Table::Postgres(table)) => table.delete(tx, keys).await,
             _ => Err(mismatch()),
         }
     }

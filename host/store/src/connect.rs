@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kennel_core::port::BoxError;
 
-use crate::backend::{Backend, sqlite};
+use crate::backend::{Backend, postgres, sqlite};
 use crate::sql::{EventTables, Words};
 use crate::store::{Dialect, Store};
 use crate::url::{InvalidUrl, StoreUrl};
@@ -63,7 +63,9 @@ pub enum ConnectError {
         #[source]
         source: io::Error,
     },
-    #[error("{path} cannot be written: Kennel needs to write to the file and to its directory; check their permissions")]
+    #[error(
+        "{path} cannot be written: Kennel needs to write to the file and to its directory; check their permissions"
+    )]
     NotWritable {
         path: String,
         #[source]
@@ -97,11 +99,12 @@ pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, 
         StoreUrl::Sqlite(path) => {
             let words = Words::new(Dialect::Sqlite, &options.tables);
             let sqlite = Box::pin(sqlite::open(path, options)).await?;
-            Ok(Store::new(Backend::Sqlite(sqlite), &words))
+            Ok(Store::new(Backend::Sqlite(Box::new(sqlite)), &words))
         }
-        StoreUrl::Postgres(_) => Err(ConnectError::Unfit {
-            store: url.to_string(),
-            reason: "PostgreSQL is not supported by this version; use sqlite:PATH".to_owned(),
-        }),
+        StoreUrl::Postgres(uri) => {
+            let words = Words::new(Dialect::Postgres, &options.tables);
+            let postgres = Box::pin(postgres::open(uri, options)).await?;
+            Ok(Store::new(Backend::Postgres(Box::new(postgres)), &words))
+        }
     }
 }

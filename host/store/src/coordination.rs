@@ -44,21 +44,23 @@ impl Coordination for Store {
     async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
         let id = worker.to_string();
         let args = [Arg::Text(&id), Arg::Text(state.as_str())];
-        let touched = self.backend().pulse(&self.sql().worker_heartbeat, &args, "sending a heartbeat").await?;
-        Ok(touched > 0)
+        let known = self.backend().pulse(&self.sql().worker_heartbeat, &args, "sending a heartbeat").await?;
+        Ok(known.is_some())
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
         let id = worker.to_string();
         self.backend().pulse(&self.sql().worker_leave, &[Arg::Text(&id)], "removing a worker").await?;
-        self.backend().announce_gone(worker).await
+        self.backend().announce_gone(worker).await;
+        Ok(())
     }
 
     async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {
         let doing = "looking at a replica set";
-        self.backend().stay_alive().await?;
         let name = Arg::Text(replica_set.as_str());
-        let current = self.backend().row(&self.sql().generation_current, &[name], doing).await?;
+        // On the connection that shows that this process is alive: were it broken, the process would find
+        // its own workers dead below.
+        let current = self.backend().glance(&self.sql().generation_current, &[name], doing).await?;
         let assignment = current.as_ref().map(assignment).transpose()?.unwrap_or_default();
         let args = [name, Arg::Int(micros(stale_after))];
         let rows = self.backend().rows(&self.sql().workers, &args, doing).await?;
@@ -108,7 +110,10 @@ impl Coordination for Store {
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         // As long as this lock is held, no newer generation can be agreed on; claims of other workers
         // share it.
-        let row = tx.row(&self.sql().replica_set_lock_shared, &[Arg::Text(replica_set.as_str())]).await.doing(doing)?;
+        let row = tx
+            .row(&self.sql().replica_set_lock_shared, &[Arg::Text(replica_set.as_str())])
+            .await
+            .doing(doing)?;
         if current_generation(row, doing)? != generation {
             tx.rollback().await.doing(doing)?;
             return Ok(Claimed::Superseded);
@@ -134,9 +139,14 @@ impl Coordination for Store {
         Ok(Claimed::Owned(claim.owned))
     }
 
-    async fn history(&self, replica_set: &ReplicaSet, limit: usize) -> Result<Vec<GenerationRecord>, StoreError> {
+    async fn history(
+        &self,
+        replica_set: &ReplicaSet,
+        limit: usize,
+    ) -> Result<Vec<GenerationRecord>, StoreError> {
         let args = [Arg::Text(replica_set.as_str()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        let rows = self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
+        let rows =
+            self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
         rows.iter().map(record).collect()
     }
 }

@@ -52,7 +52,7 @@ fn is_transient_code(code: &str) -> bool {
         // Connection exceptions, serialization failures and deadlocks, insufficient resources, and a
         // server that is starting, stopping or was told to cancel.
         return ["08", "40", "53"].iter().any(|class| code.starts_with(class))
-            || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006");
+            || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03");
     }
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;

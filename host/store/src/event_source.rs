@@ -17,24 +17,28 @@ impl EventSource for Store {
                 let head = sqlite.head().await?;
                 Ok(Horizon { position: head, head, blockers: Vec::new() })
             }
+            Backend::Postgres(postgres) => postgres.horizon().await,
         }
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.read(&query).await,
+            Backend::Postgres(postgres) => postgres.read(&query).await,
         }
     }
 
     async fn hint(&self) {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.watch.next().await,
+            Backend::Postgres(postgres) => postgres.listen.next().await,
         }
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.append(events).await,
+            Backend::Postgres(postgres) => postgres.append(events).await,
         }
     }
 }

@@ -9,7 +9,7 @@
 //! | `naming` | names of schemas and tables for read models: pure |
 //! | `session`, `sql`, `error` | one way to speak to both databases; statements; errors sorted once |
 //! | `backend/{sqlite,postgres}` | true differences only |
-//! | `horizon` | up to where a PostgreSQL log is complete |
+//! | `horizon`, `signs` | up to where a PostgreSQL log is complete: pure; handing on signs of new events |
 //! | [`run_lock`] | one running process per SQLite file |
 //! | [`memory`] | the reference store: plain maps, for tests and simulation |
 //!
@@ -23,6 +23,7 @@ pub mod connect;
 mod coordination;
 mod error;
 mod event_source;
+mod horizon;
 pub mod memory;
 mod naming;
 mod read_model;
@@ -30,6 +31,7 @@ mod registry;
 mod row;
 pub mod run_lock;
 mod session;
+mod signs;
 mod sql;
 pub mod store;
 pub mod url;

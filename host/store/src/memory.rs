@@ -21,11 +21,12 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{GenerationRecord, NewWorker, ProjectionState};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use events::PendingAppend;
+
+use crate::signs::Signs;
 
 /// A store in memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -36,7 +37,7 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Inner {
     born: Instant,
-    appended: Notify,
+    signs: Signs,
     state: Mutex<State>,
 }
 
@@ -83,7 +84,7 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        let inner = Inner { born: Instant::now(), appended: Notify::new(), state: Mutex::default() };
+        let inner = Inner { born: Instant::now(), signs: Signs::default(), state: Mutex::default() };
         Self { inner: Arc::new(inner) }
     }
 

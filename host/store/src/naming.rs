@@ -78,14 +78,29 @@ mod tests {
         assert_eq!(candidates("order-summary")[0], "order_summary");
         let long = "x".repeat(199);
         let odd = [
-            "Orders", "ORDERS", "or ders", "or\"ders", "käse", "ks", "1st", "", "日本語", "日本人",
-            &format!("{long}a"), &format!("{long}b"), "a;b", "a,b",
+            "Orders",
+            "ORDERS",
+            "or ders",
+            "or\"ders",
+            "käse",
+            "ks",
+            "1st",
+            "",
+            "日本語",
+            "日本人",
+            &format!("{long}a"),
+            &format!("{long}b"),
+            "a;b",
+            "a,b",
         ];
         let names: BTreeSet<String> = odd.iter().map(|name| candidates(name)[0].clone()).collect();
         assert_eq!(names.len(), odd.len(), "{names:?}");
         for name in odd.iter().flat_map(|name| candidates(name)) {
             assert!(name.len() <= 63, "{name}");
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+            assert!(
+                name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'),
+                "{name}"
+            );
         }
     }
 

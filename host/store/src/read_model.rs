@@ -98,7 +98,11 @@ impl ReadModel for Store {
         rows.iter().map(|row| row.text(0).map(Arc::from).doing(doing)).collect()
     }
 
-    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    async fn dead_letters(
+        &self,
+        deployment: DeploymentId,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let doing = "reading dead letters";
         let args = [Arg::Int(deployment.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;

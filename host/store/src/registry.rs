@@ -82,7 +82,8 @@ impl Registry for Store {
         let doing = "recording what a projection is doing";
         let failure = failure.map(row::failure_to_json).transpose()?;
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        let args = [Arg::Int(deployment.get()), Arg::Text(state.as_str()), Arg::TextOrNull(failure.as_deref())];
+        let args =
+            [Arg::Int(deployment.get()), Arg::Text(state.as_str()), Arg::TextOrNull(failure.as_deref())];
         tx.execute(&self.sql().deployment_report, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
@@ -101,7 +102,8 @@ impl Registry for Store {
             let failure = found.text_or_null(8).doing(doing)?;
             progress.push(ProjectionProgress {
                 checkpoints: checkpoint::merge(checkpoints.remove(&deployment.id).unwrap_or_default()),
-                state: ProjectionState::parse(&state).ok_or_else(|| corrupt("a projection's state", &state))?,
+                state: ProjectionState::parse(&state)
+                    .ok_or_else(|| corrupt("a projection's state", &state))?,
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
                 dead_letters: unsigned(found.int(9).doing(doing)?),
                 deployment,
@@ -121,7 +123,8 @@ impl Store {
                 return Ok(candidate);
             }
         }
-        let message = format!("no schema name is free for projection `{projection}`: deploy it under another name");
+        let message =
+            format!("no schema name is free for projection `{projection}`: deploy it under another name");
         Err(StoreError::Invalid { message })
     }
 

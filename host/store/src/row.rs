@@ -45,12 +45,9 @@ pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
 pub(crate) fn checkpoint(row: &Row, first: usize) -> Result<Checkpoint, StoreError> {
     let column = |index| row.int(first + index).doing("reading a checkpoint").map(unsigned);
     let (start, end) = (column(0)?, column(1)?);
-    let range = HashRange::new(start, end).ok_or_else(|| corrupt("a checkpoint's range", &format!("{start}..{end}")))?;
-    Ok(Checkpoint {
-        range,
-        position: Position::new(column(2)?),
-        generation: Generation::new(column(3)?),
-    })
+    let range = HashRange::new(start, end)
+        .ok_or_else(|| corrupt("a checkpoint's range", &format!("{start}..{end}")))?;
+    Ok(Checkpoint { range, position: Position::new(column(2)?), generation: Generation::new(column(3)?) })
 }
 
 /// The owners of a generation from their JSON.
@@ -74,8 +71,10 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str, what: &str) -> Result<T
 
 /// A value as the JSON to store.
 pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Failed { doing: "writing a value as JSON".to_owned(), source: error.into() })
+    serde_json::to_string(value).map_err(|error| StoreError::Failed {
+        doing: "writing a value as JSON".to_owned(),
+        source: error.into(),
+    })
 }
 
 /// How a failure is stored. Core's type has no serde, so that its words are chosen here alone.

@@ -22,7 +22,9 @@ impl RunLock {
 /// The run lock could not be had.
 #[derive(Debug, thiserror::Error)]
 pub enum RunLockError {
-    #[error("{store} is being run by {holder}: stop that process first, or use PostgreSQL, which many processes can share")]
+    #[error(
+        "{store} is being run by {holder}: stop that process first, or use PostgreSQL, which many processes can share"
+    )]
     Held { store: String, holder: String },
     #[error("the lock file {path} cannot be used: check the permissions of its directory")]
     Unusable {
@@ -52,7 +54,8 @@ pub(crate) fn acquire(store: &Path) -> Result<RunLock, RunLockError> {
         }
         Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
-    let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+    let write =
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(unusable)?;
     Ok(RunLock { _file: Some(file) })
 }
@@ -65,8 +68,6 @@ fn lock_path(store: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
-
     use super::*;
 
     #[test]

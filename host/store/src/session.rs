@@ -2,9 +2,9 @@
 //! positional parameters in, rows with positional columns out. Hot paths that differ go to the
 //! backends instead.
 
-use sqlx::{Postgres, Row as _, Sqlite, SqlStr, Transaction};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
+use sqlx::{Postgres, Row as _, SqlStr, Sqlite, Transaction};
 
 /// What a write has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,11 +79,12 @@ pub(crate) struct Words {
 
 impl Words {
     pub(crate) fn new(dialect: Dialect, tables: &EventTables) -> Self {
-        Self {
-            dialect,
-            events: tables.events.quoted(),
-            heads: tables.aggregate_heads.quoted(),
-        }
+        Self { dialect, events: tables.events.quoted(), heads: tables.aggregate_heads.quoted() }
+    }
+
+    /// The events table as SQL.
+    pub(crate) fn events(&self) -> &str {
+        &self.events
     }
 
     /// The statement that `template` stands for.
@@ -91,23 +92,23 @@ impl Words {
     /// Times are whole microseconds since 1970 by the database's clock, so that hosts whose clocks
     /// differ agree on who is alive.
     pub(crate) fn fill(&self, template: &str) -> SqlStr {
-        let (prefix, now, for_update, for_share, connected) = match self.dialect {
+        let (prefix, now, locks, connected) = match self.dialect {
             Dialect::Sqlite => {
-                ("kennel_", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)", "", "", "true")
+                ("kennel_", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)", [""; 3], "true")
             }
             Dialect::Postgres => (
                 "kennel.",
                 "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-                "FOR UPDATE",
-                "FOR SHARE",
+                ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE"],
                 include_str!("sql/postgres/connected.sql"),
             ),
         };
         let text = template
             .replace("{k}", prefix)
             .replace("{now}", now)
-            .replace("{for_update}", for_update)
-            .replace("{for_share}", for_share)
+            .replace("{for_update}", locks[0])
+            .replace("{for_no_key_update}", locks[1])
+            .replace("{for_share}", locks[2])
             .replace("{connected}", connected.trim())
             .replace("{events}", &self.events)
             .replace("{heads}", &self.heads);
@@ -157,3 +158,6 @@ statements! {
     generation_current generation_insert generation_prune generation_history
     worker_join worker_heartbeat worker_leave workers worker_remove_stale
 }
+
+#[cfg(test)]
+mod prepared;

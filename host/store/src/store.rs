@@ -52,6 +52,7 @@ impl Store {
     pub fn dialect(&self) -> Dialect {
         match self.backend() {
             Backend::Sqlite(_) => Dialect::Sqlite,
+            Backend::Postgres(_) => Dialect::Postgres,
         }
     }
 
@@ -59,6 +60,18 @@ impl Store {
     pub async fn migrate(&self) -> Result<(), ConnectError> {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.migrate().await,
+            Backend::Postgres(postgres) => postgres.migrate().await,
+        }
+    }
+
+    /// Has the database itself announce every append, so that those of other programs are noticed at once
+    /// as well. The only change that Kennel ever makes to an event log that is somebody else's.
+    ///
+    /// Does nothing on SQLite, where appends of other processes are noticed anyway.
+    pub async fn install_notify(&self) -> Result<(), ConnectError> {
+        match self.backend() {
+            Backend::Sqlite(_) => Ok(()),
+            Backend::Postgres(postgres) => postgres.install_notify().await,
         }
     }
 
@@ -67,6 +80,7 @@ impl Store {
     pub fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
         match self.backend() {
             Backend::Sqlite(sqlite) => run_lock::acquire(&sqlite.path),
+            Backend::Postgres(_) => Ok(RunLock::unneeded()),
         }
     }
 
@@ -74,6 +88,7 @@ impl Store {
     pub async fn close(&self) {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.close().await,
+            Backend::Postgres(postgres) => postgres.close().await,
         }
     }
 }

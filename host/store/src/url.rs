@@ -31,7 +31,9 @@ impl fmt::Display for PostgresUri {
         // A password may also be given as a query parameter, so nothing after `?` is shown.
         let rest = rest.split('?').next().unwrap_or_default();
         match rest.rsplit_once('@') {
-            Some((user, host)) => write!(f, "{scheme}://{}@{host}", user.split(':').next().unwrap_or_default()),
+            Some((user, host)) => {
+                write!(f, "{scheme}://{}@{host}", user.split(':').next().unwrap_or_default())
+            }
             None => write!(f, "{scheme}://{rest}"),
         }
     }
@@ -70,7 +72,11 @@ impl FromStr for StoreUrl {
         }
         let Some(path) = text.strip_prefix("sqlite:") else {
             let looks_like_path = !text.is_empty() && !text.contains(':');
-            return Err(invalid(if looks_like_path { "; a file needs `sqlite:` in front of it" } else { "" }));
+            return Err(invalid(if looks_like_path {
+                "; a file needs `sqlite:` in front of it"
+            } else {
+                ""
+            }));
         };
         match path.strip_prefix("//").unwrap_or(path) {
             "" => Err(invalid("; the path is missing")),

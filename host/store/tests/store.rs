@@ -2,19 +2,42 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
 mod conformance;
+#[path = "../../../tests/src/postgres.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
+mod postgres;
+
+use std::sync::LazyLock;
 
 use conformance::Ports;
 use kennel_store::memory::MemoryStore;
-use kennel_store::{ConnectOptions, StoreUrl};
+use kennel_store::{ConnectOptions, Mode, Store};
 
-async fn on_memory<'a>(check: impl AsyncFn(&dyn Ports)) {
+/// One server for all tests of this file; it ends with the process.
+static CLUSTER: LazyLock<postgres::Cluster> = LazyLock::new(postgres::Cluster::start);
+
+async fn open(url: &str, mode: Mode) -> Store {
+    kennel_store::connect(&url.parse().unwrap(), &ConnectOptions { mode, ..ConnectOptions::default() })
+        .await
+        .unwrap()
+}
+
+async fn on_postgres(check: impl AsyncFn(&dyn Ports)) {
+    let url = CLUSTER.create_database();
+    let store = open(&url, Mode::Migrate).await;
+    store.migrate().await.unwrap();
+    store.close().await;
+    let store = open(&url, Mode::Existing).await;
+    check(&store).await;
+    store.close().await;
+}
+
+async fn on_memory(check: impl AsyncFn(&dyn Ports)) {
     check(&MemoryStore::new()).await;
 }
 
 async fn on_sqlite(check: impl AsyncFn(&dyn Ports)) {
     let folder = tempfile::tempdir().unwrap();
-    let url = StoreUrl::Sqlite(folder.path().join("kennel.db"));
-    let store = kennel_store::connect(&url, &ConnectOptions::default()).await.unwrap();
+    let store = open(&format!("sqlite:{}/kennel.db", folder.path().display()), Mode::ReadWrite).await;
     check(&store).await;
     store.close().await;
 }
@@ -23,6 +46,7 @@ macro_rules! on_every_store {
     ($($group:ident: $($check:ident)*;)*) => {
         on_every_store!(@store memory, on_memory, $($group: $($check)*;)*);
         on_every_store!(@store sqlite, on_sqlite, $($group: $($check)*;)*);
+        on_every_store!(@store postgres_server, on_postgres, $($group: $($check)*;)*);
     };
     (@store $store:ident, $run:ident, $($group:ident: $($check:ident)*;)*) => {
         mod $store {

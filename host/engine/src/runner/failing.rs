@@ -50,7 +50,7 @@ impl Runner {
             }
             Decision::DeadLetter => {
                 let to = ahead.reached_after(1, event.position);
-                let horizon = self.horizon.borrow().position;
+                let horizon = self.horizon.position();
                 let Some((ranges, from, upto)) =
                     kennel_core::checkpoint::furthest_behind(&progress.owned, horizon)
                 else {

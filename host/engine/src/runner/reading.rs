@@ -51,7 +51,7 @@ impl Runner {
     /// The next events of the stretch: what is left of the last page, the page that was read ahead, or
     /// a new one.
     pub(super) async fn read(&self, progress: &mut Progress, stretch: &Stretch) -> Result<Ahead, StoreError> {
-        let mut after = progress.skipped.unwrap_or(stretch.from);
+        let mut after = progress.skipped.map_or(stretch.from, |skipped| skipped.to);
         let mut page = None;
         // What was read for other ranges is of no use: they have merged, or others have fallen behind.
         if let Some(mut ahead) = progress.ahead.take().filter(|ahead| ahead.ranges == stretch.ranges) {

@@ -1,20 +1,20 @@
 //! `kennel append`: lines of JSON into the log.
 //!
 //! A file is read twice: first every line is checked, so that a malformed line stops the import before
-//! anything is written. Standard input cannot be read twice; there the message says exactly what has
-//! been imported. Running the same import again is safe, because known event ids are skipped.
+//! anything is written. Standard input and pipes cannot be read twice; there the message says exactly
+//! what has been imported. Running the same import again is safe, because known event ids are skipped.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use kennel_core::event::NewEvent;
+use kennel_core::limits;
 use kennel_core::port::EventSource;
 
 use super::{StoreArgs, output};
@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::exit::Kind;
 use crate::{jsonl, wire};
 
-/// Events that are appended in one transaction.
+/// Events that are appended in one transaction, unless their payloads are large.
 const CHUNK: usize = 1000;
 
 const EXAMPLES: &str = "\
@@ -30,12 +30,18 @@ Examples:
   kennel append --from events.jsonl
   generate-events | kennel append --from - --store sqlite:shop.db
 
-One event a line, with fields named like the columns of the log:
-  required  bounded_context, aggregate_type, aggregate_id, event_id (UUID), event_type, payload (any JSON)
-  optional  aggregate_version (default: the next), event_version (1), metadata, trace_id, correlation_id,
-            causation_id, created_at (RFC 3339; default: now)";
+One event a line, with fields named like the columns of the log.
+Required:
+  bounded_context, aggregate_type, aggregate_id, event_type   text
+  event_id                                                    a UUID
+  payload                                                     any JSON
+Optional:
+  aggregate_version                                           the next
+  event_version                                               1
+  created_at                                                  now (RFC 3339)
+  metadata, trace_id, correlation_id, causation_id            none";
 
-/// Appends events from lines of JSON to the log.
+/// Appends events from lines of JSON to the log. Events whose id is known are skipped.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Append {
@@ -59,15 +65,13 @@ struct Outcome {
 
 impl Append {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let lines = if self.from.as_os_str() == "-" { None } else { Some(self.check()?) };
+        let (input, lines) = self.input()?;
         let store = wire::open(self.store.url(config)).await?;
         let bar = output::progress("appending", lines);
-        let input: Box<dyn BufRead> = match lines {
-            Some(_) => Box::new(self.open()?),
-            None => Box::new(BufReader::new(std::io::stdin())),
-        };
-        let outcome = import(&store, input, &bar).await?;
+        let mut import = Import { events: &store, from: self.name(), outcome: Outcome::default() };
+        import.run(input, &bar).await?;
         bar.finish_and_clear();
+        let outcome = import.outcome;
         if self.json {
             output::json(&outcome)?;
         } else {
@@ -84,28 +88,44 @@ impl Append {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn open(&self) -> anyhow::Result<BufReader<File>> {
-        let file = File::open(&self.from)
-            .map_err(|error| Kind::Input.error(format!("cannot read {}: {error}", self.from.display())))?;
-        Ok(BufReader::with_capacity(1 << 20, file))
+    fn name(&self) -> String {
+        if self.from.as_os_str() == "-" {
+            "standard input".to_owned()
+        } else {
+            self.from.display().to_string()
+        }
+    }
+
+    /// The input, and the number of its lines if it is a file and has been checked.
+    fn input(&self) -> anyhow::Result<(Box<dyn Read>, Option<u64>)> {
+        if self.from.as_os_str() == "-" {
+            return Ok((Box::new(std::io::stdin()), None));
+        }
+        let cannot =
+            |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", self.name()));
+        let mut file = File::open(&self.from).map_err(cannot)?;
+        let found = file.metadata().map_err(cannot)?;
+        if found.is_dir() {
+            return Err(cannot(ErrorKind::IsADirectory.into()));
+        }
+        // A pipe, such as <(zcat events.gz), would be empty the second time.
+        if !found.is_file() {
+            return Ok((Box::new(file), None));
+        }
+        let count = self.check(&file)?;
+        file.rewind().map_err(cannot)?;
+        Ok((Box::new(file), Some(count)))
     }
 
     /// Checks every line; returns their number.
-    fn check(&self) -> anyhow::Result<u64> {
+    fn check(&self, file: &File) -> anyhow::Result<u64> {
         let bar = output::progress("checking", None);
         let mut count = 0;
-        for (number, line) in self.open()?.lines().enumerate() {
-            let at = || format!("{}, line {}", self.from.display(), number + 1);
-            let line = line.map_err(|error| Kind::Input.error(format!("{}: {error}", at())))?;
-            if !line.trim().is_empty() {
-                jsonl::parse(&line).map_err(|reason| {
-                    Kind::Input.error(format!(
-                        "{}: {reason}. Nothing was appended: mend the line and run it again",
-                        at()
-                    ))
-                })?;
+        for (number, parsed) in events(file) {
+            if let Err(reason) = parsed {
+                return Err(malformed(&self.name(), number, &reason, 0));
             }
-            count += 1;
+            count = number;
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -113,63 +133,85 @@ impl Append {
     }
 }
 
-async fn import(
-    events: &dyn EventSource,
-    input: Box<dyn BufRead>,
-    bar: &ProgressBar,
-) -> anyhow::Result<Outcome> {
-    let mut outcome = Outcome::default();
-    let mut chunk: Vec<NewEvent> = Vec::with_capacity(CHUNK);
-    let mut first_of_chunk = 1;
-    for line in input.lines() {
-        outcome.lines += 1;
-        let number = outcome.lines;
-        let line = line.map_err(|error| error.to_string());
-        let parsed = line
-            .and_then(|line| if line.trim().is_empty() { Ok(None) } else { jsonl::parse(&line).map(Some) });
-        match parsed {
-            Ok(event) => chunk.extend(event),
-            Err(reason) => {
-                write(events, &mut chunk, &mut outcome, first_of_chunk, number - 1).await?;
-                let done = imported(number - 1);
-                return Err(Kind::Input.error(format!(
-                    "line {number}: {reason}. {done} Mend the line and run it again: what is there already will be skipped"
-                )));
+/// The events of an input by line number; `None` for an empty line.
+fn events(input: impl Read) -> impl Iterator<Item = (u64, Result<Option<NewEvent>, String>)> {
+    (1..).zip(BufReader::with_capacity(1 << 20, input).lines()).map(|(number, line)| {
+        let line = match line {
+            Ok(line) => line,
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                return (number, Err("the line is not UTF-8 text".to_owned()));
             }
-        }
-        if chunk.len() == CHUNK {
-            write(events, &mut chunk, &mut outcome, first_of_chunk, number).await?;
-            first_of_chunk = number + 1;
-        }
-        bar.inc(1);
-    }
-    let last = outcome.lines;
-    write(events, &mut chunk, &mut outcome, first_of_chunk, last).await?;
-    Ok(outcome)
+            Err(error) => return (number, Err(error.to_string())),
+        };
+        // Some editors begin a file with a byte order mark, which is no part of its text.
+        let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+        (number, if line.trim().is_empty() { Ok(None) } else { jsonl::parse(line).map(Some) })
+    })
 }
 
-async fn write(
-    events: &dyn EventSource,
-    chunk: &mut Vec<NewEvent>,
-    outcome: &mut Outcome,
-    first: u64,
-    last: u64,
-) -> anyhow::Result<()> {
-    let appended = events
-        .append(chunk)
-        .await
-        .with_context(|| format!("lines {first} to {last} were not appended. {}", imported(first - 1)))?;
-    outcome.written += appended.written;
-    outcome.skipped += appended.skipped;
-    outcome.head = appended.head.get();
-    chunk.clear();
-    Ok(())
+/// An import under way.
+struct Import<'a> {
+    events: &'a dyn EventSource,
+    /// The name of the input.
+    from: String,
+    outcome: Outcome,
+}
+
+impl Import<'_> {
+    async fn run(&mut self, input: Box<dyn Read>, bar: &ProgressBar) -> anyhow::Result<()> {
+        let mut chunk: Vec<NewEvent> = Vec::with_capacity(CHUNK);
+        let (mut first, mut bytes) = (1, 0);
+        for (number, parsed) in events(input) {
+            match parsed {
+                Ok(event) => {
+                    bytes += event.as_ref().map_or(0, |event| event.payload.len());
+                    chunk.extend(event);
+                }
+                Err(reason) => {
+                    self.write(&mut chunk, first, number - 1).await?;
+                    return Err(malformed(&self.from, number, &reason, number - 1));
+                }
+            }
+            if chunk.len() == CHUNK || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
+                self.write(&mut chunk, first, number).await?;
+                (first, bytes) = (number + 1, 0);
+            }
+            self.outcome.lines = number;
+            bar.inc(1);
+        }
+        self.write(&mut chunk, first, self.outcome.lines).await
+    }
+
+    /// Appends the events of these lines.
+    async fn write(&mut self, chunk: &mut Vec<NewEvent>, first: u64, last: u64) -> anyhow::Result<()> {
+        let appended = self.events.append(chunk).await.map_err(|error| {
+            let outcome = match first {
+                1 => "nothing was appended".to_owned(),
+                _ => format!("{}, {first} to {last} are not", imported(first - 1).to_lowercase()),
+            };
+            anyhow::Error::new(error).context(format!("{}: {outcome}", self.from))
+        })?;
+        self.outcome.written += appended.written;
+        self.outcome.skipped += appended.skipped;
+        self.outcome.head = appended.head.get();
+        chunk.clear();
+        Ok(())
+    }
+}
+
+/// The error for a line that is not an event, when the lines up to `last` have been imported.
+fn malformed(from: &str, number: u64, reason: &str, last: u64) -> anyhow::Error {
+    let stop = if reason.ends_with('?') { "" } else { "." };
+    let advice = match last {
+        0 => "Nothing was appended: mend the line and run it again".to_owned(),
+        last => format!(
+            "{}: mend the line and run it again; what is there already will be skipped",
+            imported(last)
+        ),
+    };
+    Kind::Input.error(format!("{from}, line {number}: {reason}{stop} {advice}"))
 }
 
 fn imported(last: u64) -> String {
-    match last {
-        0 => "Nothing was appended.".to_owned(),
-        1 => "Line 1 is in the log.".to_owned(),
-        last => format!("Lines 1 to {last} are in the log."),
-    }
+    if last == 1 { "Line 1 is in the log".to_owned() } else { format!("Lines 1 to {last} are in the log") }
 }

@@ -17,9 +17,9 @@ use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;
 
-use super::{deploy, output};
+use super::{deploy, output, values};
 use crate::audit::{Audit, audit};
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::Kind;
 use crate::wire::{self, Store};
 
 const SUMMARY: &str = "order-summary";
@@ -44,7 +44,7 @@ pub(super) struct Demo {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Most events handled and committed together
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", value_parser = values::batch)]
     batch: Option<usize>,
     /// Where the example components lie, as `make guests` builds them
     #[arg(long, value_name = "FOLDER", default_value = "target/guests", env = "KENNEL_GUESTS")]
@@ -76,7 +76,7 @@ struct Outcome {
 
 impl Demo {
     pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
-        let folder = tempfile::Builder::new().prefix("kennel-demo-").tempdir().kind(Kind::Store)?;
+        let folder = self.folder()?;
         let file = self.keep.clone().unwrap_or_else(|| folder.path().join("demo.db"));
         if file.exists() {
             return Err(
@@ -104,6 +104,17 @@ impl Demo {
         }
         let clean = outcome.audit.is_clean();
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(Kind::Halted.code()) })
+    }
+
+    fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
+        tempfile::Builder::new().prefix("kennel-demo-").tempdir().map_err(|error| {
+            let place = std::env::temp_dir();
+            let place = place.display();
+            Kind::Store.error(format!(
+                "cannot create a temporary folder in {place}: {}; name another place with TMPDIR",
+                error.kind()
+            ))
+        })
     }
 
     async fn append(&self, store: &Store, bars: &MultiProgress) -> anyhow::Result<()> {
@@ -183,8 +194,9 @@ async fn deploy_example(
     name: &str,
 ) -> anyhow::Result<Deployment> {
     let file = guests.join(format!("{name}.wasm"));
-    let bytes =
-        deploy::read_component(&file).context("`make guests` builds the examples; --guests says where")?;
+    let bytes = deploy::read_component(&file).map_err(|error| {
+        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
+    })?;
     let component = runtime
         .prepare(bytes.clone().into())
         .await

@@ -12,9 +12,9 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{NewDeployment, Registry as _};
 use kennel_core::projection::OnFailure;
 
-use super::{StoreArgs, output};
+use super::{StoreArgs, output, values};
 use crate::config::{Config, ProjectionConfig};
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::Kind;
 use crate::wire;
 
 const EXAMPLES: &str = "\
@@ -33,21 +33,21 @@ pub(super) struct Deploy {
     #[command(flatten)]
     store: StoreArgs,
     /// The name to deploy under
-    name: String,
+    name: ProjectionName,
     /// The component
     file: PathBuf,
     /// What becomes of an event that cannot be handled: `halt` (default) or `dead-letter`
     #[arg(long, value_name = "POLICY")]
     on_failure: Option<OnFailure>,
     /// Most events handled and committed together [default: 1000]
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", value_parser = values::batch)]
     batch: Option<usize>,
     /// A setting that the guest can read; may be given many times
-    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = setting)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::setting)]
     settings: Vec<(String, String)>,
     /// The replica set that runs the projection
     #[arg(long, default_value = "main", value_name = "NAME")]
-    replica_set: String,
+    replica_set: ReplicaSet,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -61,24 +61,16 @@ struct Outcome<'a> {
     replica_set: &'a ReplicaSet,
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err("use KEY=VALUE".to_owned()),
-    }
-}
-
 impl Deploy {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let projection: ProjectionName = self.name.parse().kind(Kind::Input)?;
-        let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
+        let (projection, replica_set) = (self.name, self.replica_set);
         let given = ProjectionConfig {
             batch: self.batch,
             on_failure: self.on_failure,
             config: self.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
         };
-        let section = config.projections.get(projection.as_str()).cloned().unwrap_or_default();
-        let settings = section.settings(&given).map_err(|reason| Kind::Config.error(reason))?;
+        let section = config.projections.get(&projection).cloned().unwrap_or_default();
+        let settings = section.settings(&given);
         let bytes = read_component(&self.file)?;
         let store = wire::open(self.store.url(config)).await?;
         if let Some(existing) = store.find(&projection).await? {

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use kennel_core::limits;
+use kennel_core::name::ProjectionName;
 use kennel_core::port::{Document, ReadModel as _, Wanted};
 use kennel_core::projection::DeploymentId;
 
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::Kind;
 use crate::wire::{self, Store};
 
 /// Documents that are printed for people unless they ask for more.
@@ -31,7 +32,7 @@ pub(super) struct Documents {
     #[command(flatten)]
     store: StoreArgs,
     /// The projection
-    projection: String,
+    projection: ProjectionName,
     /// The collection
     collection: String,
     /// Print only the document with this key
@@ -52,9 +53,9 @@ struct Row<'a> {
 
 impl Documents {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let projection = self.projection.parse().kind(Kind::Input)?;
+        let projection = &self.projection;
         let store = wire::open_existing(self.store.url(config)).await?;
-        let deployment = wire::find_deployment(&store, &projection).await?;
+        let deployment = wire::find_deployment(&store, projection).await?;
         let collections = store.collections(deployment.id).await?;
         if !collections.iter().any(|known| **known == *self.collection) {
             let known: Vec<&str> = collections.iter().map(|name| &**name).collect();

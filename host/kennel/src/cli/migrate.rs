@@ -10,16 +10,23 @@ use crate::wire;
 
 /// Creates or updates the tables of a store. Doing it again changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  kennel migrate\n  kennel migrate --store sqlite:shop.db")]
+#[command(
+    after_help = "Examples:\n  kennel migrate\n  kennel migrate --store postgres://kennel@db/shop --install-notify"
+)]
 pub(super) struct Migrate {
     #[command(flatten)]
     store: StoreArgs,
+    /// Adds a trigger to the events table that announces every append, so that events of other programs are
+    /// noticed at once instead of within a second. PostgreSQL only; SQLite needs none
+    #[arg(long)]
+    install_notify: bool,
 }
 
 impl Migrate {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let url = wire::migrate(self.store.url(config)).await?;
-        output::line(format!("{url} is up to date"))?;
+        let url = self.store.url(config);
+        wire::migrate(url, self.install_notify).await?;
+        output::line(format!("{} is up to date", wire::shown(url)?))?;
         Ok(ExitCode::SUCCESS)
     }
 }

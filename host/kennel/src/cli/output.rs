@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -19,7 +20,7 @@ pub(super) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
 pub(super) fn raw(text: &str) -> anyhow::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => Ok(result?),
+        result => result.context("cannot write to standard output"),
     }
 }
 
@@ -45,7 +46,21 @@ pub(super) fn note(text: impl AsRef<str>) {
 
 /// Prints an error with its causes.
 pub(super) fn error(error: &anyhow::Error) {
-    note(format!("error: {error:#}"));
+    note(format!("error: {}", words(error)));
+}
+
+/// An error and its causes in one line. Some libraries repeat the cause in their own words, so a cause
+/// that has just been said is left out.
+fn words(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// A progress bar on standard error, invisible where that is not a terminal.
@@ -80,4 +95,21 @@ pub(super) fn thousands(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("refused").context("connecting: refused").context("the store is away");
+        assert_eq!(words(&error), "the store is away: connecting: refused");
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        let shown = [0, 999, 1_000, 1_234_567].map(thousands);
+        assert_eq!(shown, ["0", "999", "1,000", "1,234,567"]);
+    }
 }

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use kennel_core::limits;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::Registry as _;
 use kennel_engine::{Engine, Metrics, Options, Shutdown};
 
-use super::StoreArgs;
+use super::{StoreArgs, values};
 use crate::api::{self, Sources};
 use crate::config::Config;
 use crate::exit::{Kind, ResultExt as _};
@@ -40,19 +39,19 @@ pub(super) struct Run {
     #[command(flatten)]
     store: StoreArgs,
     /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:9090; with --until-caught-up nowhere]
-    #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN")]
+    #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN", value_parser = values::address)]
     listen: Option<SocketAddr>,
     /// Lanes of execution in this process [default: one]
-    #[arg(long, value_name = "N", env = "KENNEL_WORKERS")]
+    #[arg(long, value_name = "N", env = "KENNEL_WORKERS", value_parser = values::workers)]
     workers: Option<NonZeroUsize>,
     /// The replica set whose projections to run [default: main]
     #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
-    replica_set: Option<String>,
+    replica_set: Option<ReplicaSet>,
     /// End once every projection has handled the whole log, or stands still
     #[arg(long)]
     until_caught_up: bool,
     /// Most events handled and committed together, for all projections
-    #[arg(long, value_name = "EVENTS")]
+    #[arg(long, value_name = "EVENTS", value_parser = values::batch)]
     batch: Option<usize>,
     /// Time to finish batches after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
@@ -69,7 +68,8 @@ impl Run {
 
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let options = self.options(config)?;
-        let store = wire::open(self.store.url(config)).await?;
+        let url = self.store.url(config);
+        let store = wire::open(url).await?;
         let _lock = store.acquire_run_lock().kind(Kind::Taken)?;
         let listen = self.listen.or(config.run.listen);
         let listen = if self.until_caught_up { listen } else { Some(listen.unwrap_or(LISTEN_DEFAULT)) };
@@ -82,7 +82,8 @@ impl Run {
         let (trigger, stop) = Shutdown::channel();
         let deployed = store.active(&options.replica_set).await?.len();
         let replica_set = options.replica_set.clone();
-        tracing::info!(%replica_set, workers = options.workers, projections = deployed, "starting");
+        let shown = wire::shown(url)?;
+        tracing::info!(store = %shown, %replica_set, workers = options.workers, projections = deployed, "starting");
         if deployed == 0 {
             tracing::info!(
                 "no projection is deployed yet; `kennel deploy NAME FILE.wasm` adds one at any time"
@@ -95,9 +96,10 @@ impl Run {
             tokio::spawn(api::serve(listener, sources, stop.clone()));
         }
         signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
+        let status = engine.status();
         let engine = tokio::spawn(engine.run(stop.clone()));
         let code = if self.until_caught_up {
-            let halted = until_caught_up::wait(&store, &replica_set, stop).await?;
+            let halted = until_caught_up::wait(&store, &replica_set, &status, stop).await?;
             trigger.stop();
             if halted { ExitCode::from(Kind::Halted.code()) } else { ExitCode::SUCCESS }
         } else {
@@ -109,12 +111,11 @@ impl Run {
     }
 
     fn options(&self, config: &Config) -> anyhow::Result<Options> {
-        let name = self.replica_set.as_deref().or(config.run.replica_set.as_deref()).unwrap_or("main");
-        let replica_set: ReplicaSet = name.parse().kind(Kind::Input)?;
-        if self.batch.is_some_and(|batch| !(1..=limits::BATCH_EVENTS_MAX).contains(&batch)) {
-            return Err(Kind::Input.error(format!("--batch takes 1 to {}", limits::BATCH_EVENTS_MAX)));
-        }
-        let workers = self.workers.map(NonZeroUsize::get).or(config.run.workers).unwrap_or(1).max(1);
+        let replica_set = match self.replica_set.as_ref().or(config.run.replica_set.as_ref()) {
+            Some(given) => given.clone(),
+            None => "main".parse()?,
+        };
+        let workers = self.workers.or(config.run.workers).map_or(1, NonZeroUsize::get);
         Ok(Options { workers, host: wire::host(), batch: self.batch, ..Options::new(replica_set) })
     }
 }

@@ -35,7 +35,16 @@ struct Report {
     head: Position,
     /// Up to here the log is complete.
     horizon: Position,
+    /// Writers that hold a transaction open below the head: events above the horizon wait for them.
+    writers: Vec<Writer>,
     projections: Vec<Projection>,
+}
+
+#[derive(Serialize)]
+struct Writer {
+    pid: i32,
+    application: String,
+    open_seconds: u64,
 }
 
 #[derive(Serialize)]
@@ -81,7 +90,13 @@ impl Status {
             };
             projections.push(Projection::new(progress, letters, horizon.head));
         }
-        let report = Report { head: horizon.head, horizon: horizon.position, projections };
+        let writers = horizon.blockers.into_iter().map(|blocker| Writer {
+            pid: blocker.pid,
+            application: blocker.application,
+            open_seconds: blocker.open_seconds,
+        });
+        let report =
+            Report { head: horizon.head, horizon: horizon.position, writers: writers.collect(), projections };
         if self.json {
             output::json(&report)?;
         } else {
@@ -147,6 +162,12 @@ impl Failure {
 impl Report {
     fn print(&self) -> anyhow::Result<()> {
         output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
+        for writer in &self.writers {
+            output::line(format!(
+                "  events above {} wait for a writer: pid {} ({}), its transaction is open for {} s",
+                self.horizon, writer.pid, writer.application, writer.open_seconds
+            ))?;
+        }
         if self.projections.is_empty() {
             return output::line("no projections yet: `kennel deploy NAME FILE.wasm` adds one");
         }

@@ -43,7 +43,10 @@ pub(crate) struct SqliteBackend {
 impl SqliteBackend {
     /// Begins a transaction and takes the write lock at once: a transaction that reads first and wants to
     /// write later can fail halfway when another process has written in between.
-    pub(crate) async fn begin(&self, durability: Durability) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(crate) async fn begin(
+        &self,
+        durability: Durability,
+    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         let begin = match durability {
             Durability::Acknowledged => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
             Durability::Replayable => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",

@@ -32,7 +32,11 @@ impl Coordination for MemoryStore {
     async fn join(&self, worker: &NewWorker) -> Result<(), StoreError> {
         let heartbeat = self.now();
         let joined = Worker { registered: worker.clone(), state: WorkerState::Initializing, heartbeat };
-        self.state().workers.entry(worker.id).and_modify(|known| known.heartbeat = heartbeat).or_insert(joined);
+        self.state()
+            .workers
+            .entry(worker.id)
+            .and_modify(|known| known.heartbeat = heartbeat)
+            .or_insert(joined);
         Ok(())
     }
 
@@ -82,7 +86,8 @@ impl Coordination for MemoryStore {
         let record = GenerationRecord { assignment, cause: plan.cause, age: now };
         let generations = state.replica_sets.entry(replica_set.clone()).or_default();
         generations.push(record);
-        let forgotten = generations.len().saturating_sub(usize::try_from(GENERATIONS_KEPT).unwrap_or(usize::MAX));
+        let forgotten =
+            generations.len().saturating_sub(usize::try_from(GENERATIONS_KEPT).unwrap_or(usize::MAX));
         generations.drain(..forgotten);
         let before = state.workers.len();
         state.workers.retain(|id, worker| {
@@ -115,11 +120,16 @@ impl Coordination for MemoryStore {
         Ok(Claimed::Owned(claim.owned))
     }
 
-    async fn history(&self, replica_set: &ReplicaSet, limit: usize) -> Result<Vec<GenerationRecord>, StoreError> {
+    async fn history(
+        &self,
+        replica_set: &ReplicaSet,
+        limit: usize,
+    ) -> Result<Vec<GenerationRecord>, StoreError> {
         let now = self.now();
         let state = self.state();
         let latest = state.replica_sets.get(replica_set).into_iter().flatten().rev().take(limit);
-        let aged = latest.map(|record| GenerationRecord { age: now.saturating_sub(record.age), ..record.clone() });
+        let aged =
+            latest.map(|record| GenerationRecord { age: now.saturating_sub(record.age), ..record.clone() });
         Ok(aged.collect())
     }
 }

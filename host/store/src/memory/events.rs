@@ -32,7 +32,7 @@ impl PendingAppend {
             state.events.insert(event.position, event);
         }
         drop(state);
-        self.store.inner.appended.notify_waiters();
+        self.store.inner.signs.give();
         self.appended
     }
 }
@@ -149,7 +149,7 @@ impl EventSource for MemoryStore {
     }
 
     async fn hint(&self) {
-        self.inner.appended.notified().await;
+        self.inner.signs.next().await;
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {

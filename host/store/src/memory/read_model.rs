@@ -36,7 +36,8 @@ impl ReadModel for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Document>, StoreError> {
         let state = self.state();
-        let documents = state.deployments.get(&deployment).and_then(|deployed| deployed.collections.get(collection));
+        let documents =
+            state.deployments.get(&deployment).and_then(|deployed| deployed.collections.get(collection));
         let Some(documents) = documents else { return Ok(Vec::new()) };
         let found = documents
             .range(naming::first_of_scan(after, prefix)..)
@@ -47,11 +48,14 @@ impl ReadModel for MemoryStore {
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
         if batch.to < batch.from {
-            let message = format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
+            let message =
+                format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
             return Err(StoreError::Invalid { message });
         }
         let mut state = self.state();
-        let Some(deployed) = state.deployments.get_mut(&batch.deployment) else { return Ok(CommitOutcome::Fenced) };
+        let Some(deployed) = state.deployments.get_mut(&batch.deployment) else {
+            return Ok(CommitOutcome::Fenced);
+        };
         if !deployed.owns(batch) {
             return Ok(CommitOutcome::Fenced);
         }
@@ -79,13 +83,22 @@ impl ReadModel for MemoryStore {
 
     async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
         let state = self.state();
-        let collections = state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.collections.keys());
+        let collections =
+            state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.collections.keys());
         Ok(collections.map(|name| Arc::from(name.as_str())).collect())
     }
 
-    async fn dead_letters(&self, deployment: DeploymentId, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+    async fn dead_letters(
+        &self,
+        deployment: DeploymentId,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
         let state = self.state();
-        let letters = state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.dead_letters.values());
+        let letters = state
+            .deployments
+            .get(&deployment)
+            .into_iter()
+            .flat_map(|deployed| deployed.dead_letters.values());
         Ok(letters.take(limit).map(|failure| DeadLetter { failure: failure.clone() }).collect())
     }
 }

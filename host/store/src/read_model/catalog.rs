@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kennel_core::port::StoreError;
 use kennel_core::projection::DeploymentId;
 
-use crate::backend::sqlite;
+use crate::backend::{postgres, sqlite};
 use crate::error::Doing;
 use crate::naming;
 use crate::session::{Arg, Tx};
@@ -17,6 +17,7 @@ use crate::store::Store;
 #[derive(Debug)]
 pub(crate) enum Table {
     Sqlite(sqlite::Table),
+    Postgres(postgres::Table),
 }
 
 /// The tables that this process knows.
@@ -49,7 +50,9 @@ impl Store {
             return Ok(Some(table));
         }
         let args = [Arg::Int(deployment.get()), Arg::Text(collection)];
-        let Some(row) = self.backend().row(&self.sql().collection_find, &args, doing).await? else { return Ok(None) };
+        let Some(row) = self.backend().row(&self.sql().collection_find, &args, doing).await? else {
+            return Ok(None);
+        };
         let table = Arc::new(self.backend().table_of(&row.text(0).doing(doing)?));
         self.catalog().remember(deployment, collection, &table);
         Ok(Some(table))
@@ -78,7 +81,8 @@ impl Store {
         if !create {
             return Ok(None);
         }
-        let schema = tx.row(&self.sql().deployment_schema, &[Arg::Int(deployment.get())]).await.doing(doing)?;
+        let schema =
+            tx.row(&self.sql().deployment_schema, &[Arg::Int(deployment.get())]).await.doing(doing)?;
         let Some(schema) = schema else {
             return Err(StoreError::Invalid { message: format!("deployment {deployment} does not exist") });
         };

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, add};
+use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
 use super::{Held, Hold, Put, Table};
@@ -22,6 +23,11 @@ const RACES_MAX: usize = 100;
 /// Why a commit goes no further.
 pub(super) enum Stop {
     Outcome(CommitOutcome),
+    /// The database cannot hold a document of this collection; its words.
+    Unfit {
+        collection: String,
+        message: String,
+    },
     Store(StoreError),
 }
 
@@ -45,6 +51,7 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
             let rolled_back = tx.rollback().await;
             return match stop {
                 Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
+                Stop::Unfit { collection, message } => refusal(store, batch, &collection, &message).await,
                 Stop::Store(error) => Err(error),
             };
         }
@@ -62,7 +69,8 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     fence(store, tx, batch).await?;
     let mut tables = Vec::with_capacity(batch.changes.len());
     for changes in &batch.changes {
-        let creates = |change: &Change| matches!(change.operation, Operation::Put(_) | Operation::Increment(_));
+        let creates =
+            |change: &Change| matches!(change.operation, Operation::Put(_) | Operation::Increment(_));
         let create = changes.changes.iter().any(creates);
         tables.push(store.table_in(tx, batch.deployment, &changes.collection, create).await?);
     }
@@ -177,7 +185,8 @@ impl<'a> Collection<'a> {
     }
 
     async fn find(&self, tx: &mut Tx, hold: &Hold<'_>) -> Result<HashMap<String, Held>, Stop> {
-        let found = self.store.backend().hold(tx, self.batch.deployment, &self.changes.collection, self.table, hold);
+        let found =
+            self.store.backend().hold(tx, self.batch.deployment, &self.changes.collection, self.table, hold);
         found.await.map_err(|error| self.stop(error))
     }
 
@@ -214,10 +223,16 @@ impl<'a> Collection<'a> {
         Ok(puts)
     }
 
-    fn sum(&self, change: &Change, amounts: &BTreeMap<String, i64>, found: Option<&Held>) -> Result<Arc<str>, Stop> {
+    fn sum(
+        &self,
+        change: &Change,
+        amounts: &BTreeMap<String, i64>,
+        found: Option<&Held>,
+    ) -> Result<Arc<str>, Stop> {
         let document = found.and_then(|held| held.document.as_deref());
         let sum = add(&self.changes.collection, &change.key, document, amounts);
-        sum.map(Arc::from).map_err(|refused| Stop::Outcome(CommitOutcome::Refused { reason: refused.to_string() }))
+        sum.map(Arc::from)
+            .map_err(|refused| Stop::Outcome(CommitOutcome::Refused { reason: refused.to_string() }))
     }
 
     fn conflict(&self, key: &str) -> Stop {
@@ -237,18 +252,33 @@ impl<'a> Collection<'a> {
         if !refused {
             return crate::error::classify(error, "writing documents").into();
         }
-        let culprits = self.changes.changes.iter().filter(|change| match &change.operation {
-            Operation::Put(document) => code != "22P05" || document.contains("\\u0000"),
-            Operation::Increment(_) | Operation::Delete | Operation::Read => false,
-        });
-        let keys: Vec<String> = culprits.take(3).map(|change| kennel_core::limits::excerpt(&change.key)).collect();
-        let hint = if code == "22P05" { "; a document must not contain \\u0000 there" } else { "" };
-        let reason = format!(
-            "the database cannot hold a document of collection `{}` (one of: {}): {}{hint}",
-            kennel_core::limits::excerpt(&self.changes.collection),
-            keys.join(", "),
-            error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned()),
-        );
-        Stop::Outcome(CommitOutcome::Refused { reason })
+        Stop::Unfit {
+            collection: self.changes.collection.clone(),
+            message: error
+                .as_database_error()
+                .map_or_else(|| error.to_string(), |error| error.message().to_owned()),
+        }
     }
+}
+
+/// Finds out which document it was. The database only says that one of a batch was wrong, so each is
+/// tried by itself; this happens once, and then somebody has to correct the guest.
+async fn refusal(
+    store: &Store,
+    batch: &Commit,
+    collection: &str,
+    message: &str,
+) -> Result<CommitOutcome, StoreError> {
+    let changes = batch.changes.iter().filter(|changes| changes.collection == collection);
+    let mut which = "a document".to_owned();
+    for change in changes.flat_map(|changes| &changes.changes) {
+        let Operation::Put(document) = &change.operation else { continue };
+        if !store.backend().can_hold(document).await? {
+            which = format!("document {}", limits::excerpt(&change.key));
+            break;
+        }
+    }
+    let collection = limits::excerpt(collection);
+    let reason = format!("the database cannot hold {which} of collection {collection}: {message}");
+    Ok(CommitOutcome::Refused { reason })
 }

@@ -1,1 +1,1 @@
-SELECT id FROM {k}deployment WHERE id = $1 {for_update}
+SELECT id FROM {k}deployment WHERE id = $1 {for_no_key_update}

@@ -25,7 +25,10 @@ pub(crate) async fn a_name_is_deployed_once(store: &dyn Ports) {
     let asked = new_deployment("order-summary");
     let found = store.find(&asked.projection).await.unwrap().unwrap();
     assert_eq!(found, deployed);
-    assert_eq!((found.descriptor, found.settings, found.digest), (asked.descriptor, asked.settings, asked.digest));
+    assert_eq!(
+        (found.descriptor, found.settings, found.digest),
+        (asked.descriptor, asked.settings, asked.digest)
+    );
     assert_eq!(store.find(&"nobody".parse().unwrap()).await.unwrap(), None);
 }
 
@@ -35,7 +38,9 @@ pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn P
     }
     let other = NewDeployment { replica_set: "other".parse().unwrap(), ..new_deployment("elsewhere") };
     store.deploy(&other).await.unwrap().unwrap();
-    let names = |list: Vec<kennel_core::projection::Deployment>| list.into_iter().map(|one| one.projection.to_string()).collect::<Vec<_>>();
+    let names = |list: Vec<kennel_core::projection::Deployment>| {
+        list.into_iter().map(|one| one.projection.to_string()).collect::<Vec<_>>()
+    };
     assert_eq!(names(store.active(&replica_set()).await.unwrap()), ["a", "b", "b-c", "b_c"]);
     assert_eq!(names(store.active(&"other".parse().unwrap()).await.unwrap()), ["elsewhere"]);
     assert!(store.active(&"none".parse().unwrap()).await.unwrap().is_empty());

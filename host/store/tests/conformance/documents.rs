@@ -157,7 +157,11 @@ pub(crate) async fn increments_add_up(store: &dyn Ports) {
             change("new", Operation::Increment(amounts), Expectation::Unread, step + 1),
             change("other", increment("count", 1), Expectation::Unread, step + 1),
         ];
-        commit(store, &Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, step, step + 1) }).await;
+        commit(
+            store,
+            &Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, step, step + 1) },
+        )
+        .await;
     }
     assert_eq!(document(store, id, "c", "new").await, Some((json!({"n": 15, "m": -3}), 3)));
     assert_eq!(document(store, id, "c", "other").await, Some((json!({"count": 3}), 3)));
@@ -188,13 +192,32 @@ pub(crate) async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn P
     commit(store, &step(Operation::Delete, 2)).await;
     commit(store, &step(put("{}"), 3)).await;
     let stale = change("a", put("{}"), Expectation::Revision(Position::new(1)), 4);
-    let outcome = store.commit(&Commit { changes: of("c", vec![stale]), ..step(Operation::Read, 4) }).await.unwrap();
+    let outcome =
+        store.commit(&Commit { changes: of("c", vec![stale]), ..step(Operation::Read, 4) }).await.unwrap();
     assert!(matches!(outcome, CommitOutcome::Conflict { .. }), "{outcome:?}");
 }
 
 pub(crate) async fn scans_go_in_byte_order(store: &dyn Ports) {
     let (id, generation) = owned(store).await;
-    let mut sorted = ["a", "B", "b", "ba", "b\u{1}", "b\u{10ffff}", "bb", "c", "Ä", "ä", "é", "e", "🐕", "~", "b%", "b_", "\u{7f}"];
+    let mut sorted = [
+        "a",
+        "B",
+        "b",
+        "ba",
+        "b\u{1}",
+        "b\u{10ffff}",
+        "bb",
+        "c",
+        "Ä",
+        "ä",
+        "é",
+        "e",
+        "🐕",
+        "~",
+        "b%",
+        "b_",
+        "\u{7f}",
+    ];
     sorted.sort_unstable();
     let changes = sorted.iter().map(|key| change(key, put("{}"), Expectation::Unread, 1)).collect();
     commit(store, &Commit { changes: of("c", changes), ..batch(id, generation, 0, 1) }).await;
@@ -221,10 +244,13 @@ pub(crate) async fn fetches_keep_the_order_of_what_was_wanted(store: &dyn Ports)
         collection: collection.to_owned(),
         keys: keys.iter().map(|key| (*key).to_owned()).collect(),
     };
-    let wanted = [wanted("d", &["x", "b", "b"]), wanted("none", &["a"]), wanted("c", &[]), wanted("c", &["a"])];
+    let wanted =
+        [wanted("d", &["x", "b", "b"]), wanted("none", &["a"]), wanted("c", &[]), wanted("c", &["a"])];
     let found = store.fetch(id, &wanted).await.unwrap();
-    let found: Vec<Vec<Option<&str>>> =
-        found.iter().map(|list| list.iter().map(|stored| stored.as_ref().map(|stored| &*stored.document)).collect()).collect();
+    let found: Vec<Vec<Option<&str>>> = found
+        .iter()
+        .map(|list| list.iter().map(|stored| stored.as_ref().map(|stored| &*stored.document)).collect())
+        .collect();
     assert_eq!(found, [vec![None, Some("2"), Some("2")], vec![None], vec![], vec![Some("1")]]);
 }
 
@@ -257,19 +283,46 @@ pub(crate) async fn awkward_names_and_sizes_are_held(store: &dyn Ports) {
     let long = "n".repeat(limits::COLLECTION_BYTES_MAX - 1);
     let (long_a, long_b) = (format!("{long}a"), format!("{long}b"));
     let mut names = vec![
-        "orders", "Orders", "ORDERS", "or ders", "a'b", "a\"b", "a;--", "käse", "日本", "🐕", ".", "..", "a.b",
-        "select", "events", "kennel_worker", "pg_class", "sqlite_schema", "1", "_", &long_a, &long_b,
+        "orders",
+        "Orders",
+        "ORDERS",
+        "or ders",
+        "a'b",
+        "a\"b",
+        "a;--",
+        "käse",
+        "日本",
+        "🐕",
+        ".",
+        "..",
+        "a.b",
+        "select",
+        "events",
+        "kennel_worker",
+        "pg_class",
+        "sqlite_schema",
+        "1",
+        "_",
+        &long_a,
+        &long_b,
     ];
     names.sort_unstable();
     let key = "k".repeat(limits::KEY_BYTES_MAX - 4) + "🐕";
     let keys = ["'", "\"", "\\", "a\nb", "$1", "🐕🐕", "A", "a", key.as_str()];
     let large = format!("\"{}\"", "d".repeat(limits::DOCUMENT_BYTES_MAX - 2));
     for (step, name) in names.iter().enumerate() {
-        let mut changes: Vec<_> = keys.iter().map(|key| change(key, put(&json!([name, key]).to_string()), Expectation::Absent, 1)).collect();
+        let mut changes: Vec<_> = keys
+            .iter()
+            .map(|key| change(key, put(&json!([name, key]).to_string()), Expectation::Absent, 1))
+            .collect();
         changes.sort_by(|a, b| a.key.cmp(&b.key));
         let sole_owner = step % 2 == 0;
         let at = step as u64;
-        commit(store, &Commit { changes: of(name, changes), sole_owner, ..batch(id, generation, at, at + 1) }).await;
+        commit(
+            store,
+            &Commit { changes: of(name, changes), sole_owner, ..batch(id, generation, at, at + 1) },
+        )
+        .await;
     }
     for name in &names {
         for key in keys {
@@ -281,22 +334,36 @@ pub(crate) async fn awkward_names_and_sizes_are_held(store: &dyn Ports) {
     let at = names.len() as u64;
     let changes = of("large", vec![change("k", put(&large), Expectation::Unread, 1)]);
     commit(store, &Commit { changes, ..batch(id, generation, at, at + 1) }).await;
-    assert_eq!(document(store, id, "large", "k").await.unwrap().0.as_str().unwrap().len(), limits::DOCUMENT_BYTES_MAX - 2);
+    assert_eq!(
+        document(store, id, "large", "k").await.unwrap().0.as_str().unwrap().len(),
+        limits::DOCUMENT_BYTES_MAX - 2
+    );
 }
 
 pub(crate) async fn large_batches_are_written_whole(store: &dyn Ports) {
     let (id, generation) = owned(store).await;
-    for (step, (count, sole_owner)) in [(1, true), (255, true), (256, false), (257, true), (5_000, false)].into_iter().enumerate() {
+    for (step, (count, sole_owner)) in
+        [(1, true), (255, true), (256, false), (257, true), (5_000, false)].into_iter().enumerate()
+    {
         let changes: Vec<_> = (0..count)
-            .map(|i| change(&format!("k{i:05}"), put(&json!({"step": step}).to_string()), Expectation::Unread, step as u64 + 1))
+            .map(|i| {
+                change(
+                    &format!("k{i:05}"),
+                    put(&json!({"step": step}).to_string()),
+                    Expectation::Unread,
+                    step as u64 + 1,
+                )
+            })
             .collect();
         let at = step as u64;
-        commit(store, &Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, at, at + 1) }).await;
+        commit(store, &Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, at, at + 1) })
+            .await;
         let found = store.scan(id, "c", None, "", 10_000).await.unwrap();
         let written = found.iter().filter(|found| found.stored.revision.get() == step as u64 + 1).count();
         assert_eq!(written, count);
     }
-    let deletes = (0..4_999).map(|i| change(&format!("k{i:05}"), Operation::Delete, Expectation::Unread, 9)).collect();
+    let deletes =
+        (0..4_999).map(|i| change(&format!("k{i:05}"), Operation::Delete, Expectation::Unread, 9)).collect();
     commit(store, &Commit { changes: of("c", deletes), ..batch(id, generation, 5, 6) }).await;
     assert_eq!(keys(store, id, "c").await, ["k04999"]);
 }

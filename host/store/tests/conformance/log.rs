@@ -64,7 +64,8 @@ pub(crate) async fn known_events_are_skipped(store: &dyn Ports) {
     store.append(&[event(1, "a"), event(2, "a")]).await.unwrap();
     let again = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
     assert_eq!((again.written, again.skipped), (1, 2));
-    let versions: Vec<u64> = everything(store).await.events.iter().map(|event| event.aggregate_version).collect();
+    let versions: Vec<u64> =
+        everything(store).await.events.iter().map(|event| event.aggregate_version).collect();
     assert_eq!(versions, [1, 2, 3]);
     let nothing = store.append(&[event(1, "a")]).await.unwrap();
     assert_eq!((nothing.written, nothing.skipped, nothing.head), (0, 1, again.head));
@@ -127,7 +128,13 @@ pub(crate) async fn scopes_are_combined_with_and(store: &dyn Ports) {
         event_type: event_type.to_owned(),
         ..event(number, "x")
     };
-    let events = [of(1, "a", "t", "e"), of(2, "b", "t", "e"), of(3, "a", "u", "e"), of(4, "a", "t", "f"), of(5, "A", "t", "e")];
+    let events = [
+        of(1, "a", "t", "e"),
+        of(2, "b", "t", "e"),
+        of(3, "a", "u", "e"),
+        of(4, "a", "t", "f"),
+        of(5, "A", "t", "e"),
+    ];
     store.append(&events).await.unwrap();
     let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     for (contexts, types, event_types, expected) in [
@@ -166,7 +173,13 @@ pub(crate) async fn pages_follow_one_another_without_gap(store: &dyn Ports) {
         assert_eq!(seen, all, "limit {limit}");
     }
     let scope = Scope::default();
-    let query = ReadQuery { after: Position::new(5), upto: Position::new(9), scope: &scope, ranges: &[HashRange::ALL], limit: 99 };
+    let query = ReadQuery {
+        after: Position::new(5),
+        upto: Position::new(9),
+        scope: &scope,
+        ranges: &[HashRange::ALL],
+        limit: 99,
+    };
     let page = store.read(query.clone()).await.unwrap();
     assert_eq!((positions(&page), page.reached.get()), (vec![6, 7, 8, 9], 9));
     let beyond = store.read(ReadQuery { after: Position::new(9), ..query }).await.unwrap();

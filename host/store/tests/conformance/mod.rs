@@ -17,7 +17,8 @@ use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Claimed, Commit, CommitOutcome, Coordination, EventSource, NewDeployment, ReadModel, Registry, Wanted,
+    Ballot, Claimed, Commit, CommitOutcome, Coordination, EventSource, NewDeployment, ReadModel, Registry,
+    Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, Descriptor, Partitioning, Scope, Settings};
@@ -133,11 +134,18 @@ pub(crate) fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChange
 }
 
 /// A document as a JSON value with its revision: databases may write the same value in other text.
-pub(crate) async fn document(store: &dyn Ports, deployment: DeploymentId, collection: &str, key: &str) -> Option<(Value, u64)> {
+pub(crate) async fn document(
+    store: &dyn Ports,
+    deployment: DeploymentId,
+    collection: &str,
+    key: &str,
+) -> Option<(Value, u64)> {
     let wanted = [Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] }];
     let found = store.fetch(deployment, &wanted).await.unwrap();
     assert_eq!((found.len(), found[0].len()), (1, 1));
-    found[0][0].as_ref().map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
+    found[0][0]
+        .as_ref()
+        .map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
 }
 
 pub(crate) async fn keys(store: &dyn Ports, deployment: DeploymentId, collection: &str) -> Vec<String> {

@@ -27,7 +27,10 @@ pub(crate) async fn workers_join_beat_and_leave(store: &dyn Ports) {
     assert!(store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
     let seen = view(store).await;
     assert_eq!(seen.alive(), [worker(1), worker(2)]);
-    assert_eq!((seen.members[0].state, seen.members[1].state), (WorkerState::Processing, WorkerState::Initializing));
+    assert_eq!(
+        (seen.members[0].state, seen.members[1].state),
+        (WorkerState::Processing, WorkerState::Initializing)
+    );
     assert_eq!((seen.members[0].host.as_str(), seen.members[0].pid), ("höst", 42));
     assert!(seen.members[0].heartbeat_age < Duration::from_secs(30));
     store.leave(worker(2)).await.unwrap();
@@ -40,11 +43,8 @@ pub(crate) async fn workers_join_beat_and_leave(store: &dyn Ports) {
 pub(crate) async fn of_two_proposals_one_wins(store: &dyn Ports) {
     join(store, 1).await;
     let plan = plan::next(&view(store).await.assignment, &[worker(1)]).unwrap();
-    let propose = || store.propose(&plan_set().0, Generation::NONE, &plan, STALE_AFTER);
-    fn plan_set() -> (&'static kennel_core::name::ReplicaSet,) {
-        static SET: std::sync::OnceLock<kennel_core::name::ReplicaSet> = std::sync::OnceLock::new();
-        (SET.get_or_init(replica_set),)
-    }
+    let set = replica_set();
+    let propose = || store.propose(&set, Generation::NONE, &plan, STALE_AFTER);
     let ballots = tokio::join!(propose(), propose());
     let ballots = [ballots.0.unwrap(), ballots.1.unwrap()];
     let first = Ballot::Accepted { generation: Generation::new(1), stale_removed: 0 };
@@ -64,7 +64,10 @@ pub(crate) async fn history_is_told_newest_first(store: &dyn Ports) {
         parent = parent.next();
     }
     let history = store.history(&replica_set(), 2).await.unwrap();
-    let told: Vec<_> = history.iter().map(|record| (record.assignment.generation.get(), record.assignment.owners.len(), record.cause)).collect();
+    let told: Vec<_> = history
+        .iter()
+        .map(|record| (record.assignment.generation.get(), record.assignment.owners.len(), record.cause))
+        .collect();
     assert_eq!(told, [(3, 1, Cause::Left), (2, 2, Cause::Joined)]);
     assert!(history[0].age <= history[1].age);
 }
@@ -118,13 +121,17 @@ pub(crate) async fn checkpoints_split_and_meet_as_workers_come_and_go(store: &dy
             // Every worker but the first gets somewhere; the first dies at once.
             for row in owned.iter().filter(|_| index > 0 || count == 1) {
                 target += 1;
-                let mut step = batch(deployment, generation, row.position.get(), row.position.get().max(target));
+                let mut step =
+                    batch(deployment, generation, row.position.get(), row.position.get().max(target));
                 (step.ranges, step.sole_owner) = (vec![row.range], false);
                 commit(store, &step).await;
             }
         }
         let rows = &store.progress().await.unwrap()[0].checkpoints;
-        assert_eq!(rows.iter().map(|row| row.range.end() - row.range.start()).sum::<u64>(), HashRange::ALL.end());
+        assert_eq!(
+            rows.iter().map(|row| row.range.end() - row.range.start()).sum::<u64>(),
+            HashRange::ALL.end()
+        );
         assert!(rows.windows(2).all(|pair| pair[0].range.end() == pair[1].range.start()), "{rows:?}");
     }
 }

@@ -75,7 +75,8 @@ pub(super) async fn print(
     output::line("\norder-summary, a few of its documents:")?;
     for collection in ["orders", "customers"] {
         for row in store.scan(summary.id, collection, None, "", 2).await? {
-            output::line(format!("  {collection}/{:14} {}", row.key, row.stored.document))?;
+            let name = format!("{collection}/{}", row.key);
+            output::line(format!("  {name:24} {}", row.stored.document))?;
         }
     }
     output::line("\nEvery event against the read model of audit-log:")?;

@@ -5,46 +5,49 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{EventSource as _, ProjectionState, Registry as _};
-use kennel_engine::Shutdown;
+use kennel_core::port::{EventSource as _, ProjectionProgress, ProjectionState, Registry as _};
+use kennel_core::position::Position;
+use kennel_engine::{Shutdown, Status};
+use tokio::time::Instant;
 
 use super::super::output;
 use crate::wire::Store;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// A projection that the store calls halted may have been halted by an earlier run and be under way again:
+/// unless this process says so too, it has to stand still for so long. An event's first try fits in.
+const HALT_BELIEVED_AFTER: Duration = Duration::from_secs(10);
 
 /// Waits; `true` if a projection stands still. Ends early when a stop is asked for.
 pub(super) async fn wait(
     store: &Store,
     replica_set: &ReplicaSet,
+    status: &Status,
     mut stop: Shutdown,
 ) -> anyhow::Result<bool> {
-    let mut bars: BTreeMap<String, ProgressBar> = BTreeMap::new();
+    let mut shown: BTreeMap<String, Shown> = BTreeMap::new();
     loop {
         let horizon = store.horizon().await?;
+        let blocked: Vec<String> = status.blocked().into_keys().collect();
         let mut done = horizon.position == horizon.head;
         let mut halted = false;
         for progress in store.progress().await? {
-            let deployment = &progress.deployment;
-            if deployment.replica_set != *replica_set {
+            if progress.deployment.replica_set != *replica_set {
                 continue;
             }
-            let position =
-                progress.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
-            let bar = bars
-                .entry(deployment.projection.to_string())
-                .or_insert_with_key(|name| output::progress(name, Some(horizon.head.get())));
-            bar.set_length(horizon.head.get());
-            bar.set_position(position.get());
-            if progress.state == ProjectionState::Halted {
+            let shown = shown
+                .entry(progress.deployment.projection.to_string())
+                .or_insert_with_key(|name| Shown::new(name, horizon.head));
+            shown.update(&progress, horizon.head);
+            if shown.stands_still(&progress, &blocked) {
                 halted = true;
-                bar.set_message("stands still");
-            } else if position < horizon.head {
+                shown.bar.set_message("stands still");
+            } else if shown.position < horizon.head {
                 done = false;
             }
         }
         if done || stop.is_requested() {
-            bars.values().for_each(ProgressBar::abandon);
+            shown.values().for_each(|shown| shown.bar.abandon());
             if halted {
                 output::note("a projection stands still: `kennel status` says why");
             }
@@ -54,5 +57,39 @@ pub(super) async fn wait(
             () = stop.requested() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
+    }
+}
+
+/// What is shown of one projection.
+struct Shown {
+    bar: ProgressBar,
+    position: Position,
+    moved: Instant,
+}
+
+impl Shown {
+    fn new(name: &str, head: Position) -> Self {
+        let bar = output::progress(name, Some(head.get()));
+        Self { bar, position: Position::START, moved: Instant::now() }
+    }
+
+    fn update(&mut self, progress: &ProjectionProgress, head: Position) {
+        let position =
+            progress.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
+        if position != self.position {
+            (self.position, self.moved) = (position, Instant::now());
+        }
+        self.bar.set_length(head.get());
+        self.bar.set_position(position.get());
+    }
+
+    fn stands_still(&self, progress: &ProjectionProgress, blocked: &[String]) -> bool {
+        // What cannot even be loaded bears the projection's name alone, its partitions add their range.
+        let name = format!("projection {}", progress.deployment.projection);
+        let partition = format!("{name} from ");
+        let halted = progress.state == ProjectionState::Halted;
+        blocked.contains(&name)
+            || (halted && blocked.iter().any(|part| part.starts_with(&partition)))
+            || (halted && self.moved.elapsed() >= HALT_BELIEVED_AFTER)
     }
 }

@@ -50,6 +50,18 @@ pub(crate) fn table_of(name: &str) -> Table {
 }
 
 impl Table {
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 6] {
+        [
+            ("fetch", &self.fetch),
+            ("revisions", &self.revisions),
+            ("scan", &self.scan),
+            ("delete", &self.delete),
+            ("upsert_some", &self.upsert_some),
+            ("upsert_many", &self.upsert_many),
+        ]
+    }
+
     pub(crate) async fn fetch<'c>(
         &self,
         executor: impl SqliteExecutor<'c>,
@@ -95,7 +107,11 @@ impl Table {
         Ok(held)
     }
 
-    pub(crate) async fn put(&self, tx: &mut Transaction<'static, Sqlite>, puts: &[Put<'_>]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn put(
+        &self,
+        tx: &mut Transaction<'static, Sqlite>,
+        puts: &[Put<'_>],
+    ) -> Result<(), sqlx::Error> {
         let (many, some) = puts.as_chunks::<UPSERT_ROWS>();
         for chunk in many {
             let mut query = sqlx::query(self.upsert_many.clone());
@@ -113,7 +129,11 @@ impl Table {
         Ok(())
     }
 
-    pub(crate) async fn delete(&self, tx: &mut Transaction<'static, Sqlite>, keys: &[&str]) -> Result<(), sqlx::Error> {
+    pub(crate) async fn delete(
+        &self,
+        tx: &mut Transaction<'static, Sqlite>,
+        keys: &[&str],
+    ) -> Result<(), sqlx::Error> {
         sqlx::query(self.delete.clone()).bind(json_list(keys)).execute(&mut **tx).await.map(|_| ())
     }
 }
@@ -124,6 +144,9 @@ fn json_list(words: &[&str]) -> String {
 
 fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
     let document: &str = row.try_get_unchecked(1)?;
-    let stored = Stored { document: Arc::from(document), revision: Position::new(unsigned(row.try_get_unchecked(2)?)) };
+    let stored = Stored {
+        document: Arc::from(document),
+        revision: Position::new(unsigned(row.try_get_unchecked(2)?)),
+    };
     Ok(Document { key: row.try_get_unchecked(0)?, stored })
 }

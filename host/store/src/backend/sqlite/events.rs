@@ -95,7 +95,9 @@ impl SqliteBackend {
         for size in INSERT_ROWS {
             let insert = self.insert_of(size);
             while let Some((chunk, after)) = rest.split_at_checked(size) {
-                insert_rows(&mut tx, &insert, chunk, &now).await.map_err(|error| insert_failed(error, doing))?;
+                insert_rows(&mut tx, &insert, chunk, &now)
+                    .await
+                    .map_err(|error| insert_failed(error, doing))?;
                 rest = after;
             }
         }
@@ -227,7 +229,8 @@ fn event_id_at<const INDEX: usize>(row: &SqliteRow) -> Result<Uuid, sqlx::Error>
 
 /// Nanoseconds since 1970 as the text to store.
 fn written_time(nanos: u64) -> String {
-    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let time =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(&Rfc3339).unwrap_or_default()
 }
 

@@ -43,7 +43,8 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         .disable_statement_logging();
     // The mode is stored in the file, so only the first connection has to ask for it.
     let writing = base.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
-    let writer = pool(1, options.acquire_timeout).connect_with(writing).await.map_err(|e| cannot_open(path, e))?;
+    let writer =
+        pool(1, options.acquire_timeout).connect_with(writing).await.map_err(|e| cannot_open(path, e))?;
     let readers = pool(READERS_MAX, options.acquire_timeout).connect_lazy_with(base.clone());
     let backend = SqliteBackend {
         path: path.to_owned(),
@@ -78,11 +79,16 @@ fn check_path(path: &Path, mode: Mode) -> Result<(), ConnectError> {
                 let directory = parent.display().to_string();
                 return Err(ConnectError::NoDirectory { path: shown(), directory });
             }
-            return if mode == Mode::Existing { Err(ConnectError::Missing { path: shown() }) } else { Ok(()) };
+            return if mode == Mode::Existing {
+                Err(ConnectError::Missing { path: shown() })
+            } else {
+                Ok(())
+            };
         }
         Err(source) => return Err(ConnectError::NotReadable { path: shown(), source }),
     }
-    let mut file = fs::File::open(path).map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
+    let mut file =
+        fs::File::open(path).map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
     let mut header = Vec::new();
     let read = file.by_ref().take(16).read_to_end(&mut header);
     read.map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
@@ -99,7 +105,8 @@ fn cannot_open(path: &Path, error: sqlx::Error) -> ConnectError {
     const READ_ONLY: i32 = 8;
     const CANNOT_OPEN: i32 = 14;
     const NOT_A_DATABASE: i32 = 26;
-    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
+    let code =
+        error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<i32>().ok());
     let path = path.display().to_string();
     match code.map(|code| code & 0xff) {
         Some(READ_ONLY | CANNOT_OPEN) => {
@@ -118,8 +125,13 @@ impl SqliteBackend {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
                 ConnectError::Newer { store: format!("sqlite:{}", self.path.display()) }
             }
-            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => cannot_open(&self.path, error),
-            other => ConnectError::Migration { store: format!("sqlite:{}", self.path.display()), source: other.into() },
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => {
+                cannot_open(&self.path, error)
+            }
+            other => ConnectError::Migration {
+                store: format!("sqlite:{}", self.path.display()),
+                source: other.into(),
+            },
         };
         if self.is_current().await {
             return Ok(());
@@ -129,7 +141,10 @@ impl SqliteBackend {
             .begin(crate::session::Durability::Acknowledged)
             .await
             .map_err(|error| cannot_open(&self.path, error))?;
-        let mut migrations = sqlx::migrate::Migrator { migrations: MIGRATIONS.migrations.clone(), ..sqlx::migrate::Migrator::DEFAULT };
+        let mut migrations = sqlx::migrate::Migrator {
+            migrations: MIGRATIONS.migrations.clone(),
+            ..sqlx::migrate::Migrator::DEFAULT
+        };
         migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
         migrations.run(&mut *tx).await.map_err(failed)?;
         let events = self.words.fill(include_str!("../../sql/sqlite/events_create.sql"));

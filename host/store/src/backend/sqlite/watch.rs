@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqlStr, SqliteConnection};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
+
+use crate::signs::Signs;
 
 /// How often to look. Looking costs some 20 microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -17,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Watch {
     options: SqliteConnectOptions,
     head: SqlStr,
-    appended: Notify,
+    signs: Signs,
     eye: Mutex<Option<Eye>>,
 }
 
@@ -30,22 +32,23 @@ struct Eye {
 
 impl Watch {
     pub(crate) fn new(options: SqliteConnectOptions, head: SqlStr) -> Self {
-        Self { options, head, appended: Notify::new(), eye: Mutex::new(None) }
+        Self { options, head, signs: Signs::default(), eye: Mutex::new(None) }
     }
 
     /// Announces an append of this process.
     pub(crate) fn announce(&self) {
-        self.appended.notify_waiters();
+        self.signs.give();
     }
 
     /// Resolves at the next sign of new events.
     pub(crate) async fn next(&self) {
-        let announced = self.appended.notified();
-        tokio::pin!(announced);
-        announced.as_mut().enable();
         tokio::select! {
-            () = announced => {}
-            () = self.look() => self.appended.notify_waiters(),
+            () = self.signs.next() => {}
+            () = self.look() => {
+                // For the others who wait; this caller has had the sign.
+                self.signs.give();
+                self.signs.next().await;
+            }
         }
     }
 

@@ -1,0 +1,93 @@
+//! What the configuration file accepts, and what it says of what it does not.
+
+use super::*;
+
+#[test]
+fn a_full_file_is_read() {
+    let config = Config::parse(
+        r#"
+        store = "sqlite:shop.db"
+        [run]
+        listen = "127.0.0.1:9100"
+        workers = 2
+        replica_set = "reports"
+        log_format = "json"
+        [projections.order-summary]
+        batch = 500
+        on_failure = "dead-letter"
+        config = { currency = "EUR" }
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.store.as_deref(), Some("sqlite:shop.db"));
+    assert_eq!(config.run.listen.unwrap().port(), 9100);
+    assert_eq!(config.run.workers.unwrap().get(), 2);
+    assert_eq!(config.run.replica_set.unwrap().as_str(), "reports");
+    let section = &config.projections[&"order-summary".parse().unwrap()];
+    let settings = section.settings(&ProjectionConfig::default());
+    assert_eq!((settings.batch, settings.on_failure.as_str()), (500, "dead-letter"));
+    assert_eq!(settings.config["currency"], "EUR");
+    assert_eq!(Config::parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn what_the_command_line_gives_wins_key_by_key() {
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    let section = ProjectionConfig {
+        batch: Some(500),
+        on_failure: None,
+        config: pairs(&[("currency", "EUR"), ("region", "north")]),
+    };
+    let given = ProjectionConfig { batch: Some(7), on_failure: None, config: pairs(&[("currency", "CHF")]) };
+    let settings = section.settings(&given);
+    assert_eq!((settings.batch, settings.on_failure.as_str()), (7, "halt"));
+    assert_eq!(settings.config, pairs(&[("currency", "CHF"), ("region", "north")]));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
+    for (text, expected) in [
+        ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
+        (
+            "[run]\nzzz = 1",
+            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format",
+        ),
+        ("\n[runn]", "line 2: unknown key `runn`; did you mean `run`?"),
+        (
+            "[projections.a]\nonfailure = \"halt\"",
+            "line 2: unknown key `onfailure`; did you mean `on_failure`?",
+        ),
+        ("[run]\nlisten = 5", "line 2: `listen` takes text in quotes, not integer `5`"),
+        (
+            "[run]\nlisten = \"localhost:1\"",
+            "line 2: `listen`: use an IP address and a port, such as 127.0.0.1:9090 or [::1]:9090",
+        ),
+        ("[run]\nworkers = \"2\"", "line 2: `workers` takes a whole number of at least 1, not string \"2\""),
+        ("[run]\nworkers = 0", "line 2: `workers` takes a whole number of at least 1, not integer `0`"),
+        ("[run]\nlog_format = \"xml\"", "line 2: `log_format` takes `text` or `json`, not `xml`"),
+        (
+            "[run]\nreplica_set = \"A\"",
+            "line 2: `replica_set`: `A` is not a valid replica set name: use 1 to 48 lower-case letters, digits, `-` or `_`, starting with a letter",
+        ),
+        (
+            "[projections.A]\n",
+            "line 1: `A` is not a valid projection name: use 1 to 48 lower-case letters, digits, `-` or `_`, starting with a letter",
+        ),
+        ("[projections.a]\nbatch = 0", "line 2: `batch`: a batch has 1 to 10000 events, not 0"),
+        (
+            "[projections.a]\non_failure = \"stop\"",
+            "line 2: `on_failure` takes `halt` or `dead-letter`, not `stop`",
+        ),
+        (
+            "[projections.a]\nconfig = { b = \"x\", c = 3 }",
+            "line 2: `c` takes text in quotes, not integer `3`",
+        ),
+        ("run = \"x\"", "line 1: `run` takes a table, not string \"x\""),
+        ("a = 1\na = 2", "line 2: duplicate key"),
+        ("store = x", "line 1: `store`: string values must be quoted, expected literal string"),
+    ] {
+        assert_eq!(Config::parse(text).unwrap_err(), expected, "{text}");
+    }
+}

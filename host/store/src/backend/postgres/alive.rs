@@ -1,0 +1,212 @@
+//! Shows that this process is alive. One connection holds an advisory lock for each of its workers;
+//! when the process dies, the server sees the connection drop and the locks are gone at once, long
+//! before heartbeats would be missed. Heartbeats travel on the same connection, so a broken one is
+//! noticed and mended by the next of them.
+//!
+//! A proxy that pools transactions gives a session's connection to others in between, so a lock tells
+//! nothing there. Such a proxy is recognised, and liveness falls back to heartbeats.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kennel_core::membership::WorkerId;
+use kennel_core::port::StoreError;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, PgConnection, PgPool, Row as _, SqlStr};
+use tokio::sync::Mutex;
+
+use super::open::prepare_session;
+use crate::error::{Doing, is_transient};
+use crate::session::{Arg, Row, bound};
+
+/// How long the server may take to answer a heartbeat.
+const SILENCE_MAX: Duration = Duration::from_secs(4);
+
+#[derive(Debug)]
+pub(crate) struct Alive {
+    options: PgConnectOptions,
+    pool: PgPool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    connection: Option<PgConnection>,
+    /// The keys of the locks that are, or ought to be, held.
+    keys: BTreeSet<i64>,
+    /// Whether sessions keep their connection; `None` until it was found out.
+    locks_work: Option<bool>,
+}
+
+/// The statements that locks need.
+pub(crate) struct LockSql<'a> {
+    pub(crate) lock: &'a SqlStr,
+    pub(crate) unlock: &'a SqlStr,
+    pub(crate) backend_pid: &'a SqlStr,
+}
+
+impl Alive {
+    pub(crate) fn new(options: PgConnectOptions, pool: PgPool) -> Self {
+        Self { options, pool, state: Mutex::default() }
+    }
+
+    /// Takes a worker's lock. Returns its key, or `None` where locks tell nothing.
+    pub(crate) async fn announce(
+        &self,
+        worker: WorkerId,
+        sql: &LockSql<'_>,
+    ) -> Result<Option<i64>, StoreError> {
+        let mut state = self.state.lock().await;
+        let taken = self.take(&mut state, worker, sql).await;
+        if taken.is_err() {
+            state.connection = None;
+        }
+        taken.doing("taking a worker's lock")
+    }
+
+    async fn take(
+        &self,
+        state: &mut State,
+        worker: WorkerId,
+        sql: &LockSql<'_>,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        let locks_work = match state.locks_work {
+            Some(known) => known,
+            None => {
+                let found = self.sessions_are_kept(state, sql).await?;
+                if !found {
+                    tracing::warn!(
+                        "the database is reached through a proxy that pools transactions: a worker that dies is \
+                         noticed by its missing heartbeats only; give Kennel a direct connection to notice it at \
+                         once"
+                    );
+                }
+                *state.locks_work.insert(found)
+            }
+        };
+        if !locks_work {
+            return Ok(None);
+        }
+        let key = key_of(worker);
+        if state.keys.insert(key)
+            && let Some(connection) = state.connection.as_mut()
+        {
+            lock(connection, sql.lock, key).await?;
+        }
+        // A connection that is made now takes all locks by itself.
+        self.connected(state, sql).await?;
+        Ok(Some(key))
+    }
+
+    /// Releases a worker's lock.
+    pub(crate) async fn end(&self, worker: WorkerId, sql: &LockSql<'_>) {
+        let key = key_of(worker);
+        let mut state = self.state.lock().await;
+        if !state.keys.remove(&key) {
+            return;
+        }
+        if let Some(connection) = state.connection.as_mut() {
+            // If this fails, the connection is broken and the lock gone with it.
+            if sqlx::query(sql.unlock.clone()).bind(key).execute(connection).await.is_err() {
+                state.connection = None;
+            }
+        }
+    }
+
+    /// Runs a worker's statement about itself on the connection that holds the locks, mending that once
+    /// if it is broken. Returns its rows and how many were touched; `None` if this process has no
+    /// workers with locks.
+    pub(crate) async fn run(
+        &self,
+        statement: &SqlStr,
+        args: &[Arg<'_>],
+        sql: &LockSql<'_>,
+    ) -> Result<Option<Vec<Row>>, sqlx::Error> {
+        let mut state = self.state.lock().await;
+        if state.keys.is_empty() {
+            return Ok(None);
+        }
+        if state.connection.is_some() {
+            match self.attempt(&mut state, statement, args, sql).await {
+                Err(error) if is_transient(&error) => {}
+                done => return done.map(Some),
+            }
+        }
+        self.attempt(&mut state, statement, args, sql).await.map(Some)
+    }
+
+    /// Runs a statement within a bounded time. A connection that fails or keeps silent is given up: over a
+    /// network that swallows everything, it would be waited for until long after this process counts as
+    /// dead.
+    async fn attempt(
+        &self,
+        state: &mut State,
+        statement: &SqlStr,
+        args: &[Arg<'_>],
+        sql: &LockSql<'_>,
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let run = async {
+            let connection = self.connected(state, sql).await?;
+            let rows = bound!(statement, args).fetch_all(connection).await?;
+            Ok(rows.into_iter().map(Row::Postgres).collect())
+        };
+        let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+        let done = tokio::time::timeout(SILENCE_MAX, run).await.unwrap_or_else(|_| Err(silent()));
+        if done.as_ref().is_err_and(is_transient) {
+            state.connection = None;
+        }
+        done
+    }
+
+    pub(crate) async fn close(&self) {
+        let mut state = self.state.lock().await;
+        state.keys.clear();
+        if let Some(connection) = state.connection.take() {
+            // The server notices the end of the connection in any case.
+            let _ = sqlx::Connection::close(connection).await;
+        }
+    }
+
+    /// The connection that holds the locks, made anew if there is none.
+    async fn connected<'a>(
+        &self,
+        state: &'a mut State,
+        sql: &LockSql<'_>,
+    ) -> Result<&'a mut PgConnection, sqlx::Error> {
+        if state.connection.is_none() {
+            let mut connection = self.options.connect().await?;
+            prepare_session(&mut connection).await?;
+            for key in &state.keys {
+                lock(&mut connection, sql.lock, *key).await?;
+            }
+            state.connection = Some(connection);
+        }
+        state.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+
+    /// Whether two connections of ours are two sessions of the server. A proxy that pools transactions
+    /// gives the session of the one, which rests, to the other.
+    async fn sessions_are_kept(&self, state: &mut State, sql: &LockSql<'_>) -> Result<bool, sqlx::Error> {
+        let connection = self.connected(state, sql).await?;
+        let before = backend_pid(connection, sql.backend_pid).await?;
+        let mut other = self.pool.begin().await?;
+        let others = backend_pid(&mut other, sql.backend_pid).await?;
+        let after = backend_pid(connection, sql.backend_pid).await?;
+        other.rollback().await?;
+        Ok(before == after && before != others)
+    }
+}
+
+/// A lock's key is drawn from the worker's random id, so that it meets no lock of another program.
+fn key_of(worker: WorkerId) -> i64 {
+    let (high, low) = worker.0.as_u64_pair();
+    i64::from_be_bytes((high ^ low).to_be_bytes())
+}
+
+async fn lock(connection: &mut PgConnection, sql: &SqlStr, key: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(sql.clone()).bind(key).execute(connection).await.map(|_| ())
+}
+
+async fn backend_pid(connection: &mut PgConnection, sql: &SqlStr) -> Result<i64, sqlx::Error> {
+    sqlx::query(sql.clone()).fetch_one(connection).await?.try_get(0)
+}

@@ -1,0 +1,190 @@
+//! Documents in PostgreSQL: `jsonb`, one table a collection, in a schema per projection, so that people
+//! can query them with plain SQL.
+//!
+//! Rows are locked in the order of their keys, collections in the order of their names, so that two
+//! batches that want the same documents wait for each other in turn. Where that is not enough, the
+//! database finds the deadlock and one of them runs again.
+
+use std::collections::{HashMap, HashSet};
+
+use kennel_core::change::Stored;
+use kennel_core::digest::Digest;
+use kennel_core::port::Document;
+use kennel_core::position::Position;
+use kennel_core::projection::DeploymentId;
+use sqlx::postgres::{PgExecutor, PgRow};
+use sqlx::{PgConnection, Row as _, SqlStr};
+
+use super::PostgresSql;
+use crate::read_model::{Held, Hold, Put};
+use crate::row::{signed, unsigned};
+use crate::sql::{quoted, statement};
+
+/// The statements of one collection.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) create: SqlStr,
+    fetch: SqlStr,
+    scan: SqlStr,
+    hold: SqlStr,
+    hold_read: SqlStr,
+    delete: SqlStr,
+    upsert: SqlStr,
+    insert: SqlStr,
+}
+
+/// The statements for the table `name`, which is SCHEMA.TABLE.
+pub(crate) fn table_of(name: &str) -> Table {
+    let name = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
+    let of = |template: &str| statement(template.replace("{table}", &name));
+    Table {
+        create: of(include_str!("../../sql/postgres/documents_create.sql")),
+        fetch: of(include_str!("../../sql/postgres/documents_fetch.sql")),
+        scan: of(include_str!("../../sql/postgres/documents_scan.sql")),
+        hold: of(include_str!("../../sql/postgres/documents_hold.sql")),
+        hold_read: of(include_str!("../../sql/postgres/documents_hold_read.sql")),
+        delete: of(include_str!("../../sql/postgres/documents_delete.sql")),
+        upsert: of(include_str!("../../sql/postgres/documents_upsert.sql")),
+        insert: of(include_str!("../../sql/postgres/documents_insert.sql")),
+    }
+}
+
+impl Table {
+    #[cfg(test)]
+    pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
+        [
+            ("fetch", &self.fetch),
+            ("scan", &self.scan),
+            ("hold", &self.hold),
+            ("hold_read", &self.hold_read),
+            ("delete", &self.delete),
+            ("upsert", &self.upsert),
+            ("insert", &self.insert),
+        ]
+    }
+
+    pub(crate) async fn fetch<'c>(
+        &self,
+        executor: impl PgExecutor<'c>,
+        keys: &[&str],
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        let rows = sqlx::query(self.fetch.clone()).bind(keys).fetch_all(executor).await?;
+        rows.iter().map(|row| document(row).map(|found| (found.key, found.stored))).collect()
+    }
+
+    pub(crate) async fn scan<'c>(
+        &self,
+        executor: impl PgExecutor<'c>,
+        first: &str,
+        end: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, sqlx::Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
+        query.fetch_all(executor).await?.iter().map(document).collect()
+    }
+
+    /// Writes documents. Returns the keys of those that were to be new and exist.
+    pub(crate) async fn put(
+        &self,
+        connection: &mut PgConnection,
+        puts: &[Put<'_>],
+    ) -> Result<Vec<String>, sqlx::Error> {
+        let (new, known): (Vec<&Put<'_>>, Vec<&Put<'_>>) = puts.iter().partition(|put| put.new);
+        if !known.is_empty() {
+            bind(&self.upsert, &known).execute(&mut *connection).await?;
+        }
+        if new.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = bind(&self.insert, &new).fetch_all(connection).await?;
+        let written = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<&str>, _>>()?;
+        let raced = new.iter().map(|put| put.key).filter(|key| !written.contains(key));
+        Ok(raced.map(str::to_owned).collect())
+    }
+
+    pub(crate) async fn delete(
+        &self,
+        connection: &mut PgConnection,
+        keys: &[&str],
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(self.delete.clone()).bind(keys).execute(connection).await.map(|_| ())
+    }
+
+    async fn hold(
+        &self,
+        connection: &mut PgConnection,
+        hold: &Hold<'_>,
+        held: &mut HashMap<String, Held>,
+    ) -> Result<(), sqlx::Error> {
+        let changed =
+            hold.written.iter().map(|key| (*key, false)).chain(hold.summed.iter().map(|key| (*key, true)));
+        let (keys, summed): (Vec<&str>, Vec<bool>) = changed.unzip();
+        if !keys.is_empty() {
+            let query = sqlx::query(self.hold.clone()).bind(keys).bind(summed);
+            for row in query.fetch_all(&mut *connection).await? {
+                let document: Option<&str> = row.try_get(2)?;
+                let revision = Position::new(unsigned(row.try_get(1)?));
+                held.insert(row.try_get(0)?, Held { revision, document: document.map(Into::into) });
+            }
+        }
+        if !hold.read.is_empty() {
+            let query = sqlx::query(self.hold_read.clone()).bind(hold.read.as_slice());
+            for row in query.fetch_all(connection).await? {
+                let revision = Position::new(unsigned(row.try_get(1)?));
+                held.insert(row.try_get(0)?, Held { revision, document: None });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds the documents that a commit checks and changes, and keeps others from changing them.
+///
+/// A document that does not exist cannot be locked. If its absence was read, no other batch may create
+/// documents in the collection until this one is through: creators share a lock, and who depends on an
+/// absence takes it alone.
+pub(crate) async fn hold(
+    connection: &mut PgConnection,
+    sql: &PostgresSql,
+    deployment: DeploymentId,
+    collection: &str,
+    table: Option<&Table>,
+    hold: &Hold<'_>,
+) -> Result<HashMap<String, Held>, sqlx::Error> {
+    let lock = match (hold.absence_matters, hold.may_create) {
+        (true, _) => Some(&sql.lock_collection),
+        (false, true) => Some(&sql.lock_collection_shared),
+        (false, false) => None,
+    };
+    if let Some(lock) = lock {
+        sqlx::query(lock.clone()).bind(lock_key(deployment, collection)).execute(&mut *connection).await?;
+    }
+    let mut held = HashMap::new();
+    if let Some(table) = table {
+        table.hold(connection, hold, &mut held).await?;
+    }
+    Ok(held)
+}
+
+fn lock_key(deployment: DeploymentId, collection: &str) -> i64 {
+    let digest = Digest::of(format!("kennel collection {deployment} {collection}").as_bytes()).to_string();
+    let high = u64::from_str_radix(&digest[..16], 16).unwrap_or_default();
+    i64::from_be_bytes(high.to_be_bytes())
+}
+
+fn bind<'a>(
+    sql: &SqlStr,
+    puts: &[&Put<'_>],
+) -> sqlx::query::Query<'a, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    let keys: Vec<&str> = puts.iter().map(|put| put.key).collect();
+    let documents: Vec<&str> = puts.iter().map(|put| &*put.document).collect();
+    let revisions: Vec<i64> = puts.iter().map(|put| signed(put.revision.get())).collect();
+    sqlx::query(sql.clone()).bind(keys).bind(documents).bind(revisions)
+}
+
+fn document(row: &PgRow) -> Result<Document, sqlx::Error> {
+    let document: &str = row.try_get(1)?;
+    let stored = Stored { document: document.into(), revision: Position::new(unsigned(row.try_get(2)?)) };
+    Ok(Document { key: row.try_get(0)?, stored })
+}

@@ -1,0 +1,366 @@
+//! The event log in PostgreSQL: horizon, reading pages, appending.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kennel_core::event::{Event, NewEvent, Payload};
+use kennel_core::limits;
+use kennel_core::partition::{HASH_SPACE, HashRange};
+use kennel_core::port::{Appended, Blocker, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::position::Position;
+use sqlx::postgres::PgRow;
+use sqlx::{Postgres, Row as _, SqlStr, Transaction};
+use time::OffsetDateTime;
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::PostgresBackend;
+use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
+use crate::error::{Doing, classify};
+use crate::horizon::{Question, Tracker, Writer};
+use crate::row::{signed, unsigned};
+use crate::sql::{Words, statement};
+
+/// Rows in one insert: enough to make round trips cheap, few enough to keep a message small.
+const INSERT_ROWS: usize = 2_000;
+/// How often an append that met another one is begun again.
+const APPEND_ATTEMPTS: u32 = 10;
+
+/// Positions that a reading statement looks at: at least, beside what the page should need, and at most.
+const WINDOW_MIN: u64 = 64;
+const WINDOW_MAX: u64 = 100_000;
+
+/// The three forms of the reading statement: without a partition, with one range, with several.
+#[derive(Debug)]
+pub(crate) struct ReadSql {
+    all: SqlStr,
+    one_range: SqlStr,
+    ranges: SqlStr,
+}
+
+impl ReadSql {
+    pub(crate) fn new(words: &Words) -> Self {
+        const HASH: &str = "('x' || substr(md5(aggregate_id::text), 1, 8))::bit(32)::bigint";
+        let template = words.fill(include_str!("../../sql/postgres/events_read.sql"));
+        let of = |in_ranges: &str| {
+            statement(template.as_str().replace("{in_ranges}", &in_ranges.replace("{hash}", HASH)))
+        };
+        Self {
+            all: of("true"),
+            one_range: of("{hash} >= $8 AND {hash} < $9"),
+            ranges: of(
+                "EXISTS (SELECT FROM unnest($8::bigint[], $9::bigint[]) AS owned(range_start, range_end) \
+                 WHERE {hash} >= range_start AND {hash} < range_end)",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+impl ReadSql {
+    pub(crate) fn all(&self) -> impl Iterator<Item = &SqlStr> {
+        [&self.all, &self.one_range, &self.ranges].into_iter()
+    }
+}
+
+/// What this process knows of the horizon, looked at by one caller at a time.
+#[derive(Debug)]
+pub(crate) struct SharedHorizon {
+    tracker: Mutex<(Option<Tracker>, u64)>,
+    looks: AtomicU64,
+}
+
+impl SharedHorizon {
+    pub(crate) fn new(tracker: Option<Tracker>) -> Self {
+        Self { tracker: Mutex::new((tracker, 0)), looks: AtomicU64::new(0) }
+    }
+}
+
+impl PostgresBackend {
+    /// Up to where the log is complete; see [`crate::horizon`].
+    ///
+    /// Callers that wait while another looks share what the next look finds.
+    pub(crate) async fn horizon(&self) -> Result<Horizon, StoreError> {
+        let arrived = self.horizon.looks.load(Ordering::SeqCst);
+        let mut known = self.horizon.tracker.lock().await;
+        let (tracker, finished) = &mut *known;
+        if let Some(tracker) = tracker
+            && *finished > arrived
+        {
+            return Ok(tracker.horizon());
+        }
+        let look = self.horizon.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        // The floor is asked for before the head: a checkpoint that lies behind the head by then was behind
+        // a horizon, and one beyond it belongs to a log that this one has replaced.
+        let floor = match tracker {
+            Some(_) => None,
+            None => Some(self.position(&self.sql.events_floor).await?),
+        };
+        let head = self.position(&self.sql.events_head).await?;
+        let tracker =
+            tracker.get_or_insert_with(|| Tracker::starting_at(floor.unwrap_or_default().min(head)));
+        let mut question = tracker.look(head);
+        if let Question::FirstMissing { after, upto } = question {
+            question = tracker.first_missing(self.first_missing(after, upto).await?);
+        }
+        if question == Question::Writers {
+            tracker.writers(self.writers().await?);
+        }
+        *finished = look;
+        Ok(tracker.horizon())
+    }
+
+    async fn position(&self, sql: &SqlStr) -> Result<Position, StoreError> {
+        let row = sqlx::query(sql.clone()).fetch_one(&self.pool).await;
+        let number: i64 = row.and_then(|row| row.try_get(0)).doing("reading the head of the event log")?;
+        Ok(Position::new(unsigned(number)))
+    }
+
+    async fn first_missing(&self, after: Position, upto: Position) -> Result<Option<Position>, StoreError> {
+        let doing = "looking for missing positions in the event log";
+        let query = sqlx::query(self.sql.events_first_missing.clone());
+        let row = query
+            .bind(signed(after.get()))
+            .bind(signed(upto.get()))
+            .fetch_optional(&self.pool)
+            .await
+            .doing(doing)?;
+        let number: Option<i64> = row.map(|row| row.try_get(0)).transpose().doing(doing)?;
+        Ok(number.map(|number| Position::new(unsigned(number))))
+    }
+
+    async fn writers(&self) -> Result<Vec<Writer>, StoreError> {
+        let doing = "looking for open writers of the event log";
+        let rows = sqlx::query(self.sql.events_writers.clone()).fetch_all(&self.pool).await.doing(doing)?;
+        let writer = |row: &PgRow| {
+            let blocker = Blocker {
+                pid: row.try_get(1)?,
+                application: row.try_get(2)?,
+                open_seconds: unsigned(row.try_get(3)?),
+            };
+            Ok(Writer { transaction: row.try_get(0)?, blocker })
+        };
+        rows.iter().map(writer).collect::<Result<_, sqlx::Error>>().doing(doing)
+    }
+
+    /// Reads a page, window by window of the log.
+    ///
+    /// A statement never looks farther than its window. Left to itself, the planner takes the hash for a
+    /// rare one and reads and sorts all the rest of the log to find a page of it.
+    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+        let mut page = Page { events: Vec::new(), reached: query.after };
+        let covered: u64 = query.ranges.iter().map(|range| range.end() - range.start()).sum();
+        if covered == 0 {
+            page.reached = query.upto.max(query.after);
+            return Ok(page);
+        }
+        let mut window = (query.limit as u64).saturating_mul(HASH_SPACE) / covered;
+        window += window / 4 + WINDOW_MIN;
+        let mut bytes = 0;
+        while page.reached < query.upto {
+            let upto = query.upto.min(Position::new(page.reached.get().saturating_add(window)));
+            let missing = ReadQuery {
+                after: page.reached,
+                upto,
+                limit: query.limit - page.events.len(),
+                ..query.clone()
+            };
+            let events = self.read_window(&missing, limits::BATCH_PAYLOAD_BYTES_MAX - bytes).await?;
+            bytes += events.iter().map(|event| event.payload.as_bytes().len()).sum::<usize>();
+            page.events.extend(events);
+            page.reached = upto;
+            // A page that was cut short, by either bound, ends at its last row.
+            if page.events.len() >= query.limit || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
+                page.reached = page.events.last().map_or(upto, |event| event.position);
+                break;
+            }
+            window = (window * 4).min(WINDOW_MAX.max(window));
+        }
+        page.reached = page.reached.max(query.after);
+        Ok(page)
+    }
+
+    async fn read_window(&self, query: &ReadQuery<'_>, bytes_max: usize) -> Result<Vec<Event>, StoreError> {
+        let doing = "reading events";
+        let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+        let scoped = |sql: &SqlStr| {
+            sqlx::query(sql.clone())
+                .bind(signed(query.after.get()))
+                .bind(signed(query.upto.get()))
+                .bind(list(&query.scope.bounded_contexts))
+                .bind(list(&query.scope.aggregate_types))
+                .bind(list(&query.scope.event_types))
+                .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+                .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
+        };
+        let (starts, ends): (Vec<i64>, Vec<i64>) =
+            query.ranges.iter().map(|range| (signed(range.start()), signed(range.end()))).unzip();
+        let bound = match query.ranges {
+            _ if query.ranges.contains(&HashRange::ALL) => scoped(&self.read.all),
+            [_] => scoped(&self.read.one_range).bind(starts[0]).bind(ends[0]),
+            _ => scoped(&self.read.ranges).bind(starts).bind(ends),
+        };
+        let rows = bound.fetch_all(&self.pool).await.doing(doing)?;
+        rows.iter().map(event).collect::<Result<_, _>>().doing(doing)
+    }
+
+    pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+        let doing = "appending events";
+        check(events)?;
+        let mut attempt = 1;
+        loop {
+            match self.try_append(events).await {
+                Ok(appended) => {
+                    self.listen.announce();
+                    return Ok(appended);
+                }
+                Err(Failed::Refused(error)) => return Err(error),
+                // Somebody else has just begun one of the aggregates or written one of the events: looking
+                // again tells which, in words.
+                Err(Failed::Database(error)) if is_race(&error) && attempt < APPEND_ATTEMPTS => attempt += 1,
+                Err(Failed::Database(error)) if is_race(&error) => {
+                    let message = "an event with the same aggregate and version exists although the table of aggregate \
+                                   heads does not know it: the two disagree; correct the heads from the events";
+                    return Err(StoreError::Invalid { message: message.to_owned() });
+                }
+                Err(Failed::Database(error)) => return Err(classify(error, doing)),
+            }
+        }
+    }
+
+    async fn try_append(&self, events: &[NewEvent]) -> Result<Appended, Failed> {
+        let mut tx = self.pool.begin().await?;
+        // The heads come first: whoever holds them is alone with these aggregates, so that the events that
+        // are known afterwards are all that will be.
+        let mut heads = self.lock_heads(&mut tx, events).await?;
+        let ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
+        let rows = sqlx::query(self.sql.events_known.clone()).bind(ids).fetch_all(&mut *tx).await?;
+        let mut known = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
+        let numbered = number(events, &mut known, &mut heads).map_err(Failed::Refused)?;
+        for rows in numbered.chunks(INSERT_ROWS) {
+            self.insert(&mut tx, rows).await?;
+        }
+        if !numbered.is_empty() {
+            self.move_heads(&mut tx, &numbered, &heads).await?;
+            sqlx::query(self.sql.notify.clone()).execute(&mut *tx).await?;
+        }
+        let head: i64 = sqlx::query(self.sql.events_head.clone()).fetch_one(&mut *tx).await?.try_get(0)?;
+        tx.commit().await?;
+        let written = numbered.len();
+        Ok(Appended {
+            written: written as u64,
+            skipped: (events.len() - written) as u64,
+            head: Position::new(unsigned(head)),
+        })
+    }
+
+    async fn lock_heads<'a>(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        events: &'a [NewEvent],
+    ) -> Result<HashMap<Aggregate<'a>, i64>, sqlx::Error> {
+        let mut wanted: Vec<Aggregate<'a>> = events.iter().map(aggregate_of).collect();
+        // In one order for everybody, so that two appends wait for each other in turn.
+        wanted.sort_unstable();
+        wanted.dedup();
+        let (contexts, types, ids) = columns(&wanted);
+        let query = sqlx::query(self.sql.heads_lock.clone()).bind(contexts).bind(types).bind(ids);
+        let mut heads = HashMap::new();
+        for row in query.fetch_all(&mut **tx).await? {
+            let index = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
+            if let Some(aggregate) = wanted.get(index) {
+                heads.insert(*aggregate, row.try_get(1)?);
+            }
+        }
+        Ok(heads)
+    }
+
+    async fn move_heads(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        numbered: &[Numbered<'_>],
+        heads: &HashMap<Aggregate<'_>, i64>,
+    ) -> Result<(), sqlx::Error> {
+        let mut moved: Vec<Aggregate<'_>> = numbered.iter().map(|row| aggregate_of(row.event)).collect();
+        moved.sort_unstable();
+        moved.dedup();
+        let (contexts, types, ids) = columns(&moved);
+        let versions: Vec<i64> = moved.iter().map(|name| heads.get(name).copied().unwrap_or(0)).collect();
+        let query = sqlx::query(self.sql.heads_put.clone());
+        query.bind(contexts).bind(types).bind(ids).bind(versions).execute(&mut **tx).await.map(|_| ())
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        rows: &[Numbered<'_>],
+    ) -> Result<(), sqlx::Error> {
+        fn column<'a, T>(rows: &'a [Numbered<'a>], of: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
+            rows.iter().map(|row| of(row.event)).collect()
+        }
+        let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
+        let query = sqlx::query(self.sql.events_insert.clone())
+            .bind(column(rows, |event| event.bounded_context.as_str()))
+            .bind(column(rows, |event| event.aggregate_type.as_str()))
+            .bind(column(rows, |event| event.aggregate_id.as_str()))
+            .bind(versions)
+            .bind(column(rows, |event| event.event_id))
+            .bind(column(rows, |event| event.event_type.as_str()))
+            .bind(column(rows, |event| i32::try_from(event.event_version).unwrap_or(i32::MAX)))
+            .bind(column(rows, |event| event.payload.as_slice()))
+            .bind(column(rows, |event| event.trace_id.as_deref()))
+            .bind(column(rows, |event| event.correlation_id.as_deref()))
+            .bind(column(rows, |event| event.causation_id.as_deref()))
+            .bind(column(rows, |event| event.metadata.as_deref()))
+            .bind(column(rows, |event| event.created_at.and_then(time_of)));
+        query.execute(&mut **tx).await.map(|_| ())
+    }
+}
+
+/// Why an append came to nothing.
+enum Failed {
+    Refused(StoreError),
+    Database(sqlx::Error),
+}
+
+impl From<sqlx::Error> for Failed {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// A unique violation, or a deadlock with another append.
+fn is_race(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("23505" | "40P01" | "40001"))
+}
+
+fn columns<'a>(aggregates: &[Aggregate<'a>]) -> (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>) {
+    let contexts = aggregates.iter().map(|name| name.0).collect();
+    let types = aggregates.iter().map(|name| name.1).collect();
+    (contexts, types, aggregates.iter().map(|name| name.2).collect())
+}
+
+fn time_of(nanos: u64) -> Option<OffsetDateTime> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()
+}
+
+fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
+    let created_at: OffsetDateTime = row.try_get(13)?;
+    Ok(Event {
+        position: Position::new(unsigned(row.try_get(0)?)),
+        bounded_context: row.try_get(1)?,
+        aggregate_type: row.try_get(2)?,
+        aggregate_id: row.try_get(3)?,
+        aggregate_version: unsigned(row.try_get(4)?),
+        event_id: row.try_get(5)?,
+        event_type: row.try_get(6)?,
+        event_version: u32::try_from(row.try_get::<i32, _>(7)?).unwrap_or(0),
+        payload: Payload::from_stored(row.try_get(8)?),
+        trace_id: row.try_get(9)?,
+        correlation_id: row.try_get(10)?,
+        causation_id: row.try_get(11)?,
+        metadata: row.try_get(12)?,
+        created_at: u64::try_from(created_at.unix_timestamp_nanos()).unwrap_or(0),
+    })
+}

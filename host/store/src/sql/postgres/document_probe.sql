@@ -1,0 +1,1 @@
+SELECT length($1::jsonb::text)::bigint

@@ -1,0 +1,1 @@
+SELECT key, document::text, revision FROM {table} WHERE key = ANY($1)

@@ -1,0 +1,1 @@
+SELECT coalesce(max(position), 0)::bigint FROM kennel.checkpoint

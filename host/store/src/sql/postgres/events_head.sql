@@ -1,0 +1,1 @@
+SELECT coalesce(max(global_position), 0)::bigint FROM {events}

@@ -1,0 +1,325 @@
+//! Drives all stores with the same random operations and compares what they answer. Whatever the
+//! conformance suite did not think of, two stores that do not agree on it will show here.
+#![expect(clippy::unwrap_used, reason = "a failing test should panic")]
+
+#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
+mod conformance;
+#[path = "../../../tests/src/postgres.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
+mod postgres;
+
+use std::collections::BTreeMap;
+
+use conformance::{Ports, batch, change, deploy, event, replica_set, worker};
+use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
+use kennel_core::checkpoint::{Checkpoint, advance};
+use kennel_core::membership::{Cause, Generation};
+use kennel_core::partition::HashRange;
+use kennel_core::plan::Plan;
+use kennel_core::port::{Ballot, Claimed, Commit, CommitOutcome, ReadQuery, StoreError, Wanted};
+use kennel_core::position::Position;
+use kennel_core::projection::{DeploymentId, Scope};
+use kennel_store::memory::MemoryStore;
+use kennel_store::{ConnectOptions, Mode, Store};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::{Value, json};
+
+const KEYS: [&str; 5] = ["a", "B", "b", "é", "🐕"];
+const COLLECTIONS: [&str; 3] = ["orders", "Orders", "order lines"];
+
+/// One thing to do. Numbers are choices, taken modulo what there is to choose from.
+#[derive(Clone, Debug)]
+enum Step {
+    Append(Vec<(u8, u8, Option<u8>)>),
+    Read { after: u8, limit: u8, partition: (u8, u8) },
+    Agree { partitions: u8, stale: bool },
+    Claim { partition: u8, stale: bool },
+    Commit { owner: u8, by: u8, stale: bool, sole: bool, changes: Vec<(u8, u8, Act, Guess)> },
+    Scan { collection: u8, after: Option<u8>, prefix: u8, limit: u8 },
+}
+
+#[derive(Clone, Debug)]
+enum Act {
+    Put(u8),
+    Delete,
+    Increment(u8, i64),
+    Read,
+}
+
+/// What a change claims to know of its document.
+#[derive(Clone, Copy, Debug)]
+enum Guess {
+    Nothing,
+    Absent,
+    Right,
+    Wrong,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let act = prop_oneof![
+        4 => any::<u8>().prop_map(Act::Put),
+        1 => Just(Act::Delete),
+        2 => (any::<u8>(), -5..5_i64).prop_map(|(field, by)| Act::Increment(field, by)),
+        1 => Just(Act::Read),
+    ];
+    let guess = prop_oneof![3 => Just(Guess::Nothing), 1 => Just(Guess::Absent), 3 => Just(Guess::Right), 1 => Just(Guess::Wrong)];
+    let change = (any::<u8>(), any::<u8>(), act, guess);
+    let step = prop_oneof![
+        2 => prop::collection::vec((0..30_u8, any::<u8>(), prop::option::weighted(0.2, 0..4_u8)), 0..6).prop_map(Step::Append),
+        2 => (any::<u8>(), 1..9_u8, (any::<u8>(), 1..4_u8)).prop_map(|(after, limit, partition)| Step::Read { after, limit, partition }),
+        1 => (1..4_u8, prop::bool::weighted(0.2)).prop_map(|(partitions, stale)| Step::Agree { partitions, stale }),
+        3 => (any::<u8>(), prop::bool::weighted(0.1)).prop_map(|(partition, stale)| Step::Claim { partition, stale }),
+        8 => (any::<u8>(), 0..3_u8, prop::bool::weighted(0.1), any::<bool>(), prop::collection::vec(change, 0..6))
+            .prop_map(|(owner, by, stale, sole, changes)| Step::Commit { owner, by, stale, sole, changes }),
+        1 => (any::<u8>(), prop::option::of(any::<u8>()), any::<u8>(), 0..4_u8)
+            .prop_map(|(collection, after, prefix, limit)| Step::Scan { collection, after, prefix, limit }),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+/// One store with what its driver remembers of it.
+struct Driven<'a> {
+    store: &'a dyn Ports,
+    deployment: DeploymentId,
+    generation: Generation,
+    partitions: u32,
+    /// What each claim of the current generation owns, and what each of an older one thinks it owns.
+    owned: Vec<(Generation, Vec<Checkpoint>)>,
+    next_event: u64,
+}
+
+impl<'a> Driven<'a> {
+    async fn new(store: &'a dyn Ports) -> Self {
+        let deployment = deploy(store, "order-summary").await.id;
+        Self {
+            store,
+            deployment,
+            generation: Generation::NONE,
+            partitions: 1,
+            owned: Vec::new(),
+            next_event: 1,
+        }
+    }
+
+    /// Does a step and says what came of it, in words that are the same on every store.
+    async fn take(&mut self, step: &Step) -> Value {
+        match step {
+            Step::Append(events) => self.append(events).await,
+            Step::Read { after, limit, partition } => self.read(*after, *limit, *partition).await,
+            Step::Agree { partitions, stale } => self.agree(*partitions, *stale).await,
+            Step::Claim { partition, stale } => self.claim(*partition, *stale).await,
+            Step::Commit { owner, by, stale, sole, changes } => {
+                self.commit(*owner, *by, *stale, *sole, changes).await
+            }
+            Step::Scan { collection, after, prefix, limit } => {
+                let collection = pick(&COLLECTIONS, *collection);
+                let after = after.map(|after| pick(&KEYS, after));
+                let prefix = pick(&["", "", "b", "é"], *prefix);
+                let found =
+                    self.store.scan(self.deployment, collection, after, prefix, usize::from(*limit)).await;
+                let found = found.unwrap().into_iter();
+                found.map(|one| json!([one.key, parse(&one.stored.document), one.stored.revision])).collect()
+            }
+        }
+    }
+
+    async fn append(&self, events: &[(u8, u8, Option<u8>)]) -> Value {
+        let events: Vec<_> = events
+            .iter()
+            .map(|(number, aggregate, version)| {
+                let mut new = event(u128::from(*number) + 1, pick(&KEYS, *aggregate));
+                new.aggregate_version = version.map(u64::from);
+                new
+            })
+            .collect();
+        match self.store.append(&events).await {
+            Ok(appended) => json!([appended.written, appended.skipped]),
+            Err(StoreError::Invalid { message }) => json!(message),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    async fn read(&self, after: u8, limit: u8, (index, count): (u8, u8)) -> Value {
+        let horizon = self.store.horizon().await.unwrap().position;
+        let range = HashRange::of_partition(u32::from(index % count), u32::from(count));
+        let query = ReadQuery {
+            after: Position::new(u64::from(after) % (horizon.get() + 1)),
+            upto: horizon,
+            scope: &Scope::default(),
+            ranges: &[range],
+            limit: usize::from(limit),
+        };
+        let page = self.store.read(query).await.unwrap();
+        let events: Value =
+            page.events.iter().map(|event| json!([event.event_id, event.aggregate_version])).collect();
+        json!([events, page.events.len() == usize::from(limit)])
+    }
+
+    async fn agree(&mut self, partitions: u8, stale: bool) -> Value {
+        let plan = Plan { owners: (1..=u128::from(partitions)).map(worker).collect(), cause: Cause::Changed };
+        let parent = if stale { self.generation.next() } else { self.generation };
+        match self.store.propose(&replica_set(), parent, &plan, conformance::STALE_AFTER).await.unwrap() {
+            Ballot::Accepted { generation, .. } => {
+                (self.generation, self.partitions) = (generation, u32::from(partitions));
+                json!(generation)
+            }
+            Ballot::Superseded => json!("superseded"),
+        }
+    }
+
+    async fn claim(&mut self, partition: u8, stale: bool) -> Value {
+        let range = HashRange::of_partition(u32::from(partition) % self.partitions, self.partitions);
+        let generation = if stale { self.generation.next() } else { self.generation };
+        match self.store.claim(&replica_set(), generation, self.deployment, range).await.unwrap() {
+            Claimed::Owned(owned) => {
+                let told = rows(&owned);
+                self.owned.push((generation, owned));
+                told
+            }
+            Claimed::Superseded => json!("superseded"),
+        }
+    }
+
+    async fn commit(
+        &mut self,
+        owner: u8,
+        by: u8,
+        stale: bool,
+        sole: bool,
+        acts: &[(u8, u8, Act, Guess)],
+    ) -> Value {
+        let Some(index) = (!self.owned.is_empty()).then(|| usize::from(owner) % self.owned.len()) else {
+            return Value::Null;
+        };
+        let (generation, owned) = self.owned[index].clone();
+        let from = owned.iter().map(|row| row.position).min().unwrap();
+        let ranges: Vec<HashRange> =
+            owned.iter().filter(|row| row.position == from).map(|row| row.range).collect();
+        let changes = self.changes(acts).await;
+        let batch = Commit {
+            ranges: ranges.clone(),
+            generation: if stale { generation.next() } else { generation },
+            changes,
+            sole_owner: sole,
+            ..batch(self.deployment, generation, from.get(), from.get() + u64::from(by))
+        };
+        let outcome = self.store.commit(&batch).await.unwrap();
+        if outcome == CommitOutcome::Committed {
+            self.owned[index].1 = advance(&owned, &ranges, batch.to);
+        }
+        json!(format!("{outcome:?}"))
+    }
+
+    /// The changes of a batch, each with what it claims to know.
+    async fn changes(&mut self, acts: &[(u8, u8, Act, Guess)]) -> Vec<CollectionChanges> {
+        let mut sorted: BTreeMap<&str, BTreeMap<&str, Change>> = BTreeMap::new();
+        for (collection, key, act, guess) in acts {
+            let (collection, key) = (pick(&COLLECTIONS, *collection), pick(&KEYS, *key));
+            let wanted = [Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] }];
+            let found = self.store.fetch(self.deployment, &wanted).await.unwrap().remove(0).remove(0);
+            let expectation = match (guess, found) {
+                (Guess::Nothing, _) => Expectation::Unread,
+                (Guess::Absent, _) | (Guess::Right, None) => Expectation::Absent,
+                (Guess::Right, Some(stored)) => Expectation::Revision(stored.revision),
+                (Guess::Wrong, _) => Expectation::Revision(Position::new(99_999)),
+            };
+            self.next_event += 1;
+            let operation = match act {
+                Act::Put(value) => {
+                    Operation::Put(json!({"n": value, "list": [1.5, null, "é"]}).to_string().into())
+                }
+                Act::Delete => Operation::Delete,
+                // Sometimes of a field that is no number.
+                Act::Increment(field, by) => conformance::increment(pick(&["n", "m", "list"], *field), *by),
+                Act::Read => Operation::Read,
+            };
+            let expectation = match (&operation, expectation) {
+                (Operation::Read, Expectation::Unread) => Expectation::Absent,
+                (_, expectation) => expectation,
+            };
+            let change = change(key, operation, expectation, self.next_event);
+            sorted.entry(collection).or_default().insert(key, change);
+        }
+        let collections = sorted.into_iter().map(|(collection, changes)| CollectionChanges {
+            collection: collection.to_owned(),
+            changes: changes.into_values().collect(),
+        });
+        collections.collect()
+    }
+
+    /// Everything that can be seen from outside.
+    async fn state(&self) -> Value {
+        let mut documents = BTreeMap::new();
+        for collection in self.store.collections(self.deployment).await.unwrap() {
+            let found = self.store.scan(self.deployment, &collection, None, "", 100).await.unwrap();
+            let found: Value = found
+                .into_iter()
+                .map(|one| json!([one.key, parse(&one.stored.document), one.stored.revision]))
+                .collect();
+            documents.insert(collection.to_string(), found);
+        }
+        let progress = self.store.progress().await.unwrap();
+        json!([documents, rows(&progress[0].checkpoints)])
+    }
+}
+
+fn pick<'a>(list: &[&'a str], choice: u8) -> &'a str {
+    list[usize::from(choice) % list.len()]
+}
+
+fn parse(document: &str) -> Value {
+    serde_json::from_str(document).unwrap()
+}
+
+fn rows(checkpoints: &[Checkpoint]) -> Value {
+    checkpoints.iter().map(|row| json!([row.range, row.position, row.generation])).collect()
+}
+
+async fn open(url: &str) -> Store {
+    let options = ConnectOptions { mode: Mode::Migrate, ..ConnectOptions::default() };
+    let store = kennel_store::connect(&url.parse().unwrap(), &options).await.unwrap();
+    store.migrate().await.unwrap();
+    store
+}
+
+async fn compare(cluster: &postgres::Cluster, steps: &[Step]) {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = MemoryStore::new();
+    let sqlite = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
+    let server = open(&cluster.create_database()).await;
+    let mut model = Driven::new(&memory).await;
+    let mut others = [("sqlite", Driven::new(&sqlite).await), ("postgres", Driven::new(&server).await)];
+    for step in steps {
+        let expected = model.take(step).await;
+        for (name, driven) in &mut others {
+            assert_eq!(driven.take(step).await, expected, "{name}: {step:?}");
+        }
+    }
+    let expected = model.state().await;
+    for (name, driven) in &others {
+        assert_eq!(driven.state().await, expected, "{name} at the end");
+    }
+    sqlite.close().await;
+    server.close().await;
+}
+
+#[test]
+fn all_stores_answer_alike() {
+    let cluster = postgres::Cluster::start();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // The same cases every time: a failure here has to be found again.
+    let cases = std::env::var("KENNEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(30);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let mut runner = TestRunner::new_with_rng(
+        config,
+        prop::test_runner::TestRng::deterministic_rng(prop::test_runner::RngAlgorithm::ChaCha),
+    );
+    let outcome = runner.run(&steps(), |steps| {
+        runtime.block_on(compare(&cluster, &steps));
+        Ok(())
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}

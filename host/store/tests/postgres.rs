@@ -1,0 +1,48 @@
+//! What is special about PostgreSQL: writers that commit in any order, batches at the same time,
+//! workers whose connection drops, and databases that are not as they should be.
+#![expect(clippy::unwrap_used, reason = "a failing test should panic")]
+
+#[path = "../../../tests/src/postgres.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
+mod cluster;
+#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
+mod conformance;
+#[path = "postgres/contention.rs"]
+mod contention;
+#[path = "postgres/liveness.rs"]
+mod liveness;
+#[path = "postgres/log.rs"]
+mod log;
+#[path = "postgres/shape.rs"]
+mod shape;
+
+use std::sync::LazyLock;
+
+use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
+use sqlx::{Connection as _, PgConnection};
+
+/// One server for all tests of this file; it ends with the process.
+static CLUSTER: LazyLock<cluster::Cluster> = LazyLock::new(cluster::Cluster::start);
+
+async fn open(url: &str, mode: Mode) -> Result<Store, ConnectError> {
+    kennel_store::connect(&url.parse().unwrap(), &ConnectOptions { mode, ..ConnectOptions::default() }).await
+}
+
+/// A migrated database and a store on it.
+async fn store() -> (String, Store) {
+    let url = CLUSTER.create_database();
+    let migrating = open(&url, Mode::Migrate).await.unwrap();
+    migrating.migrate().await.unwrap();
+    migrating.close().await;
+    let store = open(&url, Mode::ReadWrite).await.unwrap();
+    (url, store)
+}
+
+/// A program of somebody else's.
+async fn stranger(url: &str) -> PgConnection {
+    PgConnection::connect(&format!("{url}?application_name=stranger")).await.unwrap()
+}
+
+async fn sql(connection: &mut PgConnection, sql: &str) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(connection).await.unwrap();
+}

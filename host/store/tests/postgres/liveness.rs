@@ -1,0 +1,99 @@
+//! Workers that are alive, and what happens when connections or the whole server go away.
+
+use std::time::Duration;
+
+use kennel_core::membership::{Generation, WorkerState};
+use kennel_core::port::{Coordination as _, EventSource as _, NewWorker, StoreError};
+use kennel_store::{Mode, Store};
+
+use super::conformance::{STALE_AFTER, agree, event, replica_set, worker};
+use super::{open, sql, store, stranger};
+
+async fn join(store: &Store, number: u128) {
+    let new = NewWorker { id: worker(number), replica_set: replica_set(), host: "h".to_owned(), pid: 1 };
+    store.join(&new).await.unwrap();
+}
+
+async fn alive(store: &Store) -> Vec<bool> {
+    let view = store.view(&replica_set(), STALE_AFTER).await.unwrap();
+    view.members.iter().map(|member| member.alive).collect()
+}
+
+/// Waits for what the server does in its own time.
+async fn until(store: &Store, expected: &[bool]) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while alive(store).await != expected {
+        assert!(tokio::time::Instant::now() < deadline, "{:?}", alive(store).await);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_connection_drops_is_dead_at_once() {
+    let (url, first) = store().await;
+    let second = open(&url, Mode::ReadWrite).await.unwrap();
+    join(&first, 1).await;
+    join(&second, 2).await;
+    join(&second, 3).await;
+    assert_eq!(alive(&first).await, [true, true, true]);
+    assert_eq!(alive(&second).await, [true, true, true]);
+    // The process ends without a word: its heartbeats are still fresh.
+    second.close().await;
+    drop(second);
+    until(&first, &[true, false, false]).await;
+    let generation = agree(&first, Generation::NONE, 1).await;
+    assert_eq!(generation, Generation::new(1));
+    assert_eq!(alive(&first).await, [true], "the plan's proposer removes who is dead");
+    first.leave(worker(1)).await.unwrap();
+    assert!(alive(&first).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_mended_by_the_next_heartbeat() {
+    let (url, first) = store().await;
+    let second = open(&url, Mode::ReadWrite).await.unwrap();
+    join(&first, 1).await;
+    let mut other = stranger(&url).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted \
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+    sql(&mut other, kill).await;
+    until(&second, &[false]).await;
+    assert!(first.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    assert_eq!(alive(&second).await, [true]);
+    // Looking mends it as well: a process must not find its own workers dead.
+    sql(&mut other, kill).await;
+    assert_eq!(alive(&first).await, [true]);
+}
+
+#[tokio::test]
+async fn a_server_that_restarts_is_unavailable_for_a_moment() {
+    let mut cluster = super::cluster::Cluster::start();
+    let url = cluster.create_database();
+    let store = open(&url, Mode::Migrate).await.unwrap();
+    store.migrate().await.unwrap();
+    join(&store, 1).await;
+    store.append(&[event(1, "a")]).await.unwrap();
+    cluster.stop();
+    let gone = store.horizon().await.unwrap_err();
+    assert!(matches!(gone, StoreError::Unavailable { .. }), "{gone:?}");
+    let gone = store.heartbeat(worker(1), WorkerState::Processing).await.unwrap_err();
+    assert!(matches!(gone, StoreError::Unavailable { .. }), "{gone:?}");
+    cluster.launch();
+    let mut attempts = 0;
+    while let Err(error) = store.append(&[event(2, "a")]).await {
+        attempts += 1;
+        assert!(attempts < 20, "the store does not come back: {error:?}");
+    }
+    assert!(store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    assert_eq!(alive(&store).await, [true]);
+    assert_eq!(store.horizon().await.unwrap().position, store.horizon().await.unwrap().head);
+}
+
+#[tokio::test]
+async fn sessions_say_who_they_are() {
+    let (url, store) = store().await;
+    store.append(&[event(1, "a")]).await.unwrap();
+    let mut other = stranger(&url).await;
+    let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kennel' AND datname = current_database()";
+    let row = sqlx::query(query).fetch_one(&mut other).await.unwrap();
+    assert!(sqlx::Row::get::<i64, _>(&row, 0) > 0);
+}

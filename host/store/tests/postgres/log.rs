@@ -1,0 +1,225 @@
+//! The event log with writers that are not ours.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use kennel_core::membership::Generation;
+use kennel_core::partition::HashRange;
+use kennel_core::port::{EventSource as _, ReadQuery};
+use kennel_core::position::Position;
+use kennel_core::projection::Scope;
+use kennel_store::{Mode, Store};
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+
+use super::conformance::{agree, batch, claim, commit, deploy, event};
+use super::{open, sql, store, stranger};
+
+const INSERT: &str = "INSERT INTO events (bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id, \
+                      event_type, payload) VALUES ('c', 't', $1, $2, $3, 'e', '{}')";
+
+async fn insert(connection: &mut PgConnection, writer: usize, number: i64) -> Uuid {
+    let id = Uuid::from_u128(((writer as u128) << 64) + u128::try_from(number).unwrap());
+    let query = sqlx::query(INSERT).bind(format!("writer-{writer}")).bind(number).bind(id);
+    query.execute(connection).await.unwrap();
+    id
+}
+
+/// Reads on from `after` to the horizon; returns the ids and where it got.
+async fn follow(store: &Store, after: Position, seen: &mut BTreeSet<Uuid>) -> Position {
+    let upto = store.horizon().await.unwrap().position;
+    assert!(upto >= after, "the horizon went back from {after} to {upto}");
+    let scope = Scope::default();
+    let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
+    let page = store.read(query).await.unwrap();
+    for event in page.events {
+        assert!(seen.insert(event.event_id), "event {} was read twice", event.event_id);
+    }
+    page.reached
+}
+
+/// Promise 1. Writers sleep between insert and commit, some roll back, one stalls; whoever reads up to the
+/// horizon misses nothing. A reader that trusts positions runs beside it, so that it shows that there was
+/// something to miss.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_event_is_missed_when_writers_commit_out_of_order() {
+    let (url, store) = store().await;
+    let mut writers = Vec::new();
+    for writer in 0..5_usize {
+        let url = url.clone();
+        writers.push(tokio::spawn(async move {
+            let mut connection = stranger(&url).await;
+            let mut committed = Vec::new();
+            let mut random = writer as u64 + 1;
+            for number in 1..=120_i64 {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let mut tx = connection.begin().await.unwrap();
+                let id = insert(&mut tx, writer, number).await;
+                let stalls = writer == 0 && number == 20;
+                sleep(if stalls { Duration::from_secs(1) } else { Duration::from_millis(random >> 60) })
+                    .await;
+                if (random >> 40).is_multiple_of(7) {
+                    tx.rollback().await.unwrap();
+                } else {
+                    tx.commit().await.unwrap();
+                    committed.push(id);
+                }
+            }
+            committed
+        }));
+    }
+    let mut trusting = stranger(&url).await;
+    let (mut seen, mut reached) = (BTreeSet::new(), Position::START);
+    let (mut trusted, mut last) = (BTreeSet::new(), 0_i64);
+    let mut blamed = false;
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        reached = follow(&store, reached, &mut seen).await;
+        blamed |=
+            store.horizon().await.unwrap().blockers.iter().any(|blocker| blocker.application == "stranger");
+        let rows =
+            sqlx::query("SELECT global_position, event_id FROM events WHERE global_position > $1").bind(last);
+        for row in rows.fetch_all(&mut trusting).await.unwrap() {
+            last = last.max(row.get(0));
+            trusted.insert(row.get::<Uuid, _>(1));
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    reached = follow(&store, reached, &mut seen).await;
+    let mut committed = BTreeSet::new();
+    for writer in writers {
+        committed.extend(writer.await.unwrap());
+    }
+    assert_eq!(seen.symmetric_difference(&committed).count(), 0, "of {} events", committed.len());
+    assert!(trusted.len() < committed.len(), "nothing came out of order, so this test has shown nothing");
+    assert!(blamed, "nobody was named");
+    let end = store.horizon().await.unwrap();
+    assert_eq!((end.position, end.blockers.len()), (end.head, 0));
+    assert_eq!(reached, end.position);
+}
+
+#[tokio::test]
+async fn an_open_writer_is_named_and_not_waited_out() {
+    let (url, store) = store().await;
+    let (mut slow, mut quick) = (stranger(&url).await, stranger(&url).await);
+    insert(&mut quick, 1, 1).await;
+    let mut open_tx = slow.begin().await.unwrap();
+    let pid: i32 = sqlx::query("SELECT pg_backend_pid()").fetch_one(&mut *open_tx).await.unwrap().get(0);
+    insert(&mut open_tx, 2, 1).await;
+    insert(&mut quick, 1, 2).await;
+    for _ in 0..3 {
+        let horizon = store.horizon().await.unwrap();
+        assert_eq!((horizon.position.get(), horizon.head.get()), (1, 3));
+        assert_eq!((horizon.blockers.len(), horizon.blockers[0].pid), (1, pid));
+        assert_eq!(horizon.blockers[0].application, "stranger");
+    }
+    // Somebody else, who begins now, is not waited for.
+    let mut late = stranger(&url).await;
+    let mut late_tx = late.begin().await.unwrap();
+    insert(&mut late_tx, 3, 1).await;
+    open_tx.commit().await.unwrap();
+    assert_eq!(store.horizon().await.unwrap().position.get(), 3);
+    late_tx.rollback().await.unwrap();
+    insert(&mut quick, 1, 3).await;
+    let horizon = store.horizon().await.unwrap();
+    assert_eq!((horizon.position, horizon.position.get(), horizon.blockers.len()), (horizon.head, 5, 0));
+}
+
+#[tokio::test]
+async fn a_prepared_transaction_is_a_writer_too() {
+    let cluster =
+        super::cluster::Cluster::start_with(&[("max_prepared_transactions", "5"), ("fsync", "off")]);
+    let url = cluster.create_database();
+    let store = open(&url, Mode::Migrate).await.unwrap();
+    store.migrate().await.unwrap();
+    let mut other = stranger(&url).await;
+    sql(&mut other, "BEGIN").await;
+    insert(&mut other, 1, 1).await;
+    sql(&mut other, "PREPARE TRANSACTION 'later'").await;
+    insert(&mut other, 2, 1).await;
+    let horizon = store.horizon().await.unwrap();
+    assert_eq!((horizon.position.get(), horizon.head.get()), (0, 2));
+    assert_eq!(
+        (horizon.blockers[0].pid, horizon.blockers[0].application.as_str()),
+        (0, "a prepared transaction")
+    );
+    sql(&mut other, "COMMIT PREPARED 'later'").await;
+    assert_eq!(store.horizon().await.unwrap().position.get(), 2);
+}
+
+/// A process that starts while a writer is open goes on where the stored checkpoints are, also when old
+/// gaps lie below.
+#[tokio::test]
+async fn a_new_process_does_not_fall_back_behind_old_gaps() {
+    let (url, first) = store().await;
+    let mut other = stranger(&url).await;
+    sql(&mut other, "SELECT nextval('events_global_position_seq')").await;
+    insert(&mut other, 1, 1).await;
+    insert(&mut other, 1, 2).await;
+    let id = deploy(&first, "p").await.id;
+    let generation = agree(&first, Generation::NONE, 1).await;
+    claim(&first, generation, id, HashRange::ALL).await;
+    assert_eq!(first.horizon().await.unwrap().position.get(), 3);
+    commit(&first, &batch(id, generation, 0, 3)).await;
+    let mut slow = stranger(&url).await;
+    let mut tx = slow.begin().await.unwrap();
+    insert(&mut tx, 2, 1).await;
+    insert(&mut other, 1, 3).await;
+    let second = open(&url, Mode::ReadWrite).await.unwrap();
+    assert_eq!(second.horizon().await.unwrap().position.get(), 3);
+    tx.commit().await.unwrap();
+    assert_eq!(second.horizon().await.unwrap().position.get(), 5);
+}
+
+#[tokio::test]
+async fn appends_are_announced() {
+    let (url, ours) = store().await;
+    let theirs = open(&url, Mode::ReadWrite).await.unwrap();
+    let soon = Duration::from_secs(20);
+    // The first sign says that somebody listens now.
+    timeout(soon, ours.hint()).await.unwrap();
+    assert!(timeout(Duration::from_millis(300), ours.hint()).await.is_err(), "nothing was appended");
+    theirs.append(&[event(1, "a")]).await.unwrap();
+    timeout(soon, ours.hint()).await.unwrap();
+    ours.append(&[event(2, "a")]).await.unwrap();
+    timeout(soon, ours.hint()).await.unwrap();
+    // A stranger's insert says nothing until the trigger is there.
+    while timeout(Duration::from_millis(300), ours.hint()).await.is_ok() {}
+    ours.install_notify().await.unwrap();
+    ours.install_notify().await.unwrap();
+    let mut other = stranger(&url).await;
+    insert(&mut other, 1, 1).await;
+    timeout(soon, ours.hint()).await.unwrap();
+}
+
+/// Writers of the same new aggregates, through Kennel, at the same time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn appends_at_the_same_time_number_each_aggregate_without_gap() {
+    let (_, store) = store().await;
+    let tasks: Vec<_> = (0..4_u128)
+        .map(|writer| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for round in 0..15 {
+                    let names = ["x", "y", "z"];
+                    let events: Vec<_> = (0..9)
+                        .map(|i| {
+                            event(writer * 10_000 + round * 10 + i, names[(i as usize + writer as usize) % 3])
+                        })
+                        .collect();
+                    assert_eq!(store.append(&events).await.unwrap().written, 9);
+                    // Two writers that append the very same events write them once.
+                    let shared = [event(1_000_000 + round, "shared")];
+                    store.append(&shared).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let mut seen = BTreeSet::new();
+    follow(&store, Position::START, &mut seen).await;
+    assert_eq!(seen.len(), 4 * 15 * 9 + 15);
+}

@@ -1,0 +1,195 @@
+//! What must hold at every moment, written down a second time and independently of the store: who may
+//! claim, who may commit, and that no stretch of the log is ever committed twice or left out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::membership::{Assignment, Cause, Generation, WorkerId};
+use kennel_core::partition::{self, HashRange};
+use kennel_core::plan::{self, Plan};
+use kennel_core::port::Commit;
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId, Partitioning};
+
+/// What has been seen so far.
+#[derive(Debug, Default)]
+pub(super) struct Laws {
+    /// The process of every worker that has ever joined.
+    workers: BTreeMap<WorkerId, u32>,
+    generations: Vec<(Assignment, Cause)>,
+    deployments: BTreeMap<DeploymentId, (Deployment, Vec<Checkpoint>)>,
+}
+
+impl Laws {
+    pub(super) fn deployed(&mut self, deployment: &Deployment) {
+        self.deployments.insert(deployment.id, (deployment.clone(), vec![Checkpoint::UNTOUCHED]));
+    }
+
+    pub(super) fn joined(&mut self, process: u32, worker: WorkerId) -> Result<(), String> {
+        match self.workers.insert(worker, process) {
+            Some(other) if other != process => {
+                Err(format!("worker {worker} of p{process} was p{other}'s before"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A proposal was accepted.
+    pub(super) fn agreed(
+        &mut self,
+        parent: Generation,
+        plan: &Plan,
+        generation: Generation,
+    ) -> Result<(), String> {
+        let before = self.current();
+        if parent != before.generation || generation != parent.next() {
+            return Err(format!(
+                "generation {generation} follows {parent}, but {} was current",
+                before.generation
+            ));
+        }
+        plan::check(plan, &plan.owners).map_err(|law| format!("generation {generation}: {law}"))?;
+        let were: BTreeSet<WorkerId> = before.owners.iter().copied().collect();
+        let are: BTreeSet<WorkerId> = plan.owners.iter().copied().collect();
+        if let Some(stranger) = are.iter().find(|worker| !self.workers.contains_key(worker)) {
+            return Err(format!("generation {generation}: {stranger} owns a partition and has never joined"));
+        }
+        let cause = match (were.is_empty(), are.is_subset(&were), were.is_subset(&are)) {
+            (true, ..) => Cause::First,
+            (_, true, true) => return Err(format!("generation {generation} changes nothing")),
+            (_, false, true) => Cause::Joined,
+            (_, true, false) => Cause::Left,
+            (_, false, false) => Cause::Changed,
+        };
+        if cause != plan.cause {
+            return Err(format!("generation {generation} says {:?}, but it is {cause:?}", plan.cause));
+        }
+        self.generations.push((Assignment { generation, owners: plan.owners.clone() }, cause));
+        Ok(())
+    }
+
+    /// A claim was granted.
+    pub(super) fn claimed(
+        &mut self,
+        process: u32,
+        generation: Generation,
+        deployment: DeploymentId,
+        range: HashRange,
+        owned: &[Checkpoint],
+    ) -> Result<(), String> {
+        let current = self.current();
+        if generation != current.generation {
+            return Err(format!(
+                "p{process} claimed for generation {generation}; {} is current",
+                current.generation
+            ));
+        }
+        self.may(process, generation, deployment, |mine| mine == range)?;
+        let tiles = self.tiles(deployment)?;
+        split(tiles, range);
+        let mut inside = Vec::new();
+        for tile in tiles.iter_mut().filter(|tile| tile.range.intersection(range).is_some()) {
+            tile.generation = generation;
+            inside.push(*tile);
+        }
+        if kennel_core::checkpoint::merge(inside.clone()) != owned {
+            return Err(format!("p{process} was given {owned:?}, but the checkpoints are {inside:?}"));
+        }
+        Ok(())
+    }
+
+    /// A batch took effect.
+    pub(super) fn committed(&mut self, process: u32, batch: &Commit) -> Result<(), String> {
+        let Commit { deployment, generation, ranges, from, to, .. } = batch;
+        let inside = |mine: HashRange| ranges.iter().all(|range| mine.intersection(*range) == Some(*range));
+        self.may(process, *generation, *deployment, inside)?;
+        if to <= from {
+            return Err(format!("p{process} moved a checkpoint from {from} to {to}"));
+        }
+        let tiles = self.tiles(*deployment)?;
+        for range in ranges {
+            split(tiles, *range);
+            for tile in tiles.iter_mut().filter(|tile| tile.range.intersection(*range).is_some()) {
+                if tile.generation != *generation || tile.position != *from {
+                    return Err(format!(
+                        "p{process} committed {from}..{to} for generation {generation} over {tile:?}"
+                    ));
+                }
+                tile.position = *to;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where every range of the deployment must stand.
+    pub(super) fn positions(&self, deployment: DeploymentId) -> Vec<(HashRange, Position)> {
+        let tiles = self.deployments.get(&deployment).map(|(_, tiles)| tiles.as_slice()).unwrap_or_default();
+        tiles.iter().map(|tile| (tile.range, tile.position)).collect()
+    }
+
+    /// The generations that were agreed on, oldest first.
+    pub(super) fn generations(&self) -> &[(Assignment, Cause)] {
+        &self.generations
+    }
+
+    /// The process that a worker belongs to.
+    pub(super) fn process_of(&self, worker: WorkerId) -> Option<u32> {
+        self.workers.get(&worker).copied()
+    }
+
+    fn current(&self) -> Assignment {
+        self.generations.last().map(|(assignment, _)| assignment.clone()).unwrap_or_default()
+    }
+
+    fn tiles(&mut self, deployment: DeploymentId) -> Result<&mut Vec<Checkpoint>, String> {
+        let known = self.deployments.get_mut(&deployment).map(|(_, tiles)| tiles);
+        known.ok_or_else(|| format!("deployment {deployment} was never made"))
+    }
+
+    /// Whether a worker of the process has a part in the generation that is `enough` for what it did.
+    fn may(
+        &self,
+        process: u32,
+        generation: Generation,
+        deployment: DeploymentId,
+        enough: impl Fn(HashRange) -> bool,
+    ) -> Result<(), String> {
+        let agreed = self.generations.iter().find(|(known, _)| known.generation == generation);
+        let Some((assignment, _)) = agreed else {
+            return Err(format!("p{process} works for generation {generation}, which does not exist"));
+        };
+        let Some((deployment, _)) = self.deployments.get(&deployment) else {
+            return Err(format!("deployment {deployment} was never made"));
+        };
+        let count = assignment.partitions();
+        let part = |index: u32| match deployment.descriptor.partitioning {
+            Partitioning::ByAggregate => Some(HashRange::of_partition(index, count)),
+            Partitioning::Single => {
+                (partition::of_single(&deployment.projection, count) == index).then_some(HashRange::ALL)
+            }
+        };
+        let mut parts = (0..count).zip(&assignment.owners).filter_map(|(index, owner)| {
+            (self.workers.get(owner) == Some(&process)).then(|| part(index)).flatten()
+        });
+        if parts.any(enough) {
+            return Ok(());
+        }
+        Err(format!(
+            "p{process} worked on a part of {} that generation {generation} gives to others",
+            deployment.projection
+        ))
+    }
+}
+
+/// Cuts the tiles at the edges of `range`.
+fn split(tiles: &mut Vec<Checkpoint>, range: HashRange) {
+    for edge in [range.start(), range.end()] {
+        let crossing = tiles.iter().position(|tile| tile.range.start() < edge && edge < tile.range.end());
+        if let Some(index) = crossing {
+            let tile = tiles[index];
+            let halves = [HashRange::new(tile.range.start(), edge), HashRange::new(edge, tile.range.end())];
+            let halves = halves.into_iter().flatten().map(|range| Checkpoint { range, ..tile });
+            tiles.splice(index..=index, halves);
+        }
+    }
+}

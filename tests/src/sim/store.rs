@@ -1,0 +1,308 @@
+//! The store as one process sees it: the store in memory at the other end of a [`Line`]. What takes
+//! effect there is held against the [`Laws`](super::laws::Laws) at that very moment.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::change::Stored;
+use kennel_core::digest::Digest;
+use kennel_core::event::NewEvent;
+use kennel_core::failure::EventFailure;
+use kennel_core::membership::{Generation, WorkerId, WorkerState};
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::partition::HashRange;
+use kennel_core::plan::Plan;
+use kennel_core::port::{
+    Appended, Ballot, Claimed, Commit, CommitOutcome, Coordination, DeadLetter, Document, EventSource,
+    GenerationRecord, Horizon, NewDeployment, NewWorker, Page, ProjectionProgress, ProjectionState,
+    ReadModel, ReadQuery, Registry, StoreError, View, Wanted,
+};
+use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_store::memory::MemoryStore;
+
+use super::ice::On;
+use super::line::Line;
+use super::world::World;
+
+#[derive(Clone, Debug)]
+pub(super) struct Remote {
+    pub(super) line: Line,
+    pub(super) store: MemoryStore,
+}
+
+impl Remote {
+    fn world(&self) -> &Arc<World> {
+        &self.line.world
+    }
+}
+
+#[async_trait]
+impl EventSource for Remote {
+    async fn horizon(&self) -> Result<Horizon, StoreError> {
+        let told = |horizon: &Horizon| format!("{} of {}", horizon.position, horizon.head);
+        self.line.ask(On::Log, "horizon".to_owned(), self.store.horizon(), told).await
+    }
+
+    async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
+        let horizon = self.store.horizon().await?.position;
+        if query.upto > horizon {
+            self.world().complain(format!("read up to {}, above the horizon {horizon}", query.upto));
+        }
+        let what = format!("read {}..{} in {}", query.after, query.upto, spans(query.ranges));
+        let told = |page: &Page| format!("{} events, reached {}", page.events.len(), page.reached);
+        self.line.ask(On::Log, what, self.store.read(query), told).await
+    }
+
+    async fn hint(&self) {
+        let world = self.world();
+        loop {
+            let alarm = world.fault(world.weather.false_hint).then(|| world.up_to(300));
+            let wait = alarm.unwrap_or(Duration::from_secs(3600));
+            tokio::select! {
+                biased;
+                () = self.store.hint() => {
+                    if world.fault(world.weather.lost_hint) {
+                        world.count("lost hints");
+                        continue;
+                    }
+                }
+                () = tokio::time::sleep(wait) => world.count("false hints"),
+            }
+            return self.line.ice.pass(On::Log).await;
+        }
+    }
+
+    async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+        self.store.append(events).await
+    }
+}
+
+#[async_trait]
+impl ReadModel for Remote {
+    async fn fetch(
+        &self,
+        deployment: DeploymentId,
+        wanted: &[Wanted],
+    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        let keys = wanted.iter().map(|wanted| format!("{}/{}", wanted.collection, wanted.keys.join("+")));
+        let what = format!("fetch d{deployment} {}", keys.collect::<Vec<_>>().join(" "));
+        let told = |found: &Vec<Vec<Option<Stored>>>| {
+            let revisions =
+                found.iter().flatten().map(|found| found.as_ref().map_or(0, |f| f.revision.get()));
+            format!("at {:?}", revisions.collect::<Vec<_>>())
+        };
+        self.line.ask(On::ReadModel, what, self.store.fetch(deployment, wanted), told).await
+    }
+
+    async fn scan(
+        &self,
+        deployment: DeploymentId,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, StoreError> {
+        let call = self.store.scan(deployment, collection, after, prefix, limit);
+        let told = |found: &Vec<Document>| format!("{} documents", found.len());
+        self.line.ask(On::ReadModel, format!("scan d{deployment} {collection}"), call, told).await
+    }
+
+    async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
+        let Commit { deployment, generation, ranges, from, to, events, .. } = batch;
+        let what = format!(
+            "commit d{deployment} g{generation} {} {from}..{to} {events} events{}{}",
+            spans(ranges),
+            if batch.sole_owner { " alone" } else { "" },
+            if batch.dead_letters.is_empty() { "" } else { " dead letter" },
+        );
+        let (store, batch, world, process) =
+            (self.store.clone(), batch.clone(), Arc::clone(self.world()), self.line.process);
+        let call = async move {
+            let outcome = store.commit(&batch).await?;
+            world.count(match &outcome {
+                CommitOutcome::Committed => "commits",
+                CommitOutcome::Fenced => "fenced commits",
+                CommitOutcome::Conflict { .. } => "conflicts",
+                CommitOutcome::Refused { .. } => "refused commits",
+            });
+            if outcome == CommitOutcome::Committed {
+                batch.dead_letters.iter().for_each(|_| world.count("dead letters"));
+                world.judge(|laws| laws.committed(process, &batch));
+            }
+            Ok(outcome)
+        };
+        self.line.tell(On::ReadModel, what, call, debug).await
+    }
+
+    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
+        self.store.collections(deployment).await
+    }
+
+    async fn dead_letters(
+        &self,
+        deployment: DeploymentId,
+        limit: usize,
+    ) -> Result<Vec<DeadLetter>, StoreError> {
+        self.store.dead_letters(deployment, limit).await
+    }
+}
+
+#[async_trait]
+impl Registry for Remote {
+    async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
+        self.store.put_component(digest, bytes).await
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let told = |found: &Option<Vec<u8>>| format!("found: {}", found.is_some());
+        self.line.ask(On::Registry, "component".to_owned(), self.store.component(digest), told).await
+    }
+
+    async fn deploy(&self, new: &NewDeployment) -> Result<Option<Deployment>, StoreError> {
+        self.store.deploy(new).await
+    }
+
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<Deployment>, StoreError> {
+        let told = |found: &Vec<Deployment>| format!("{} deployments", found.len());
+        self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), told).await
+    }
+
+    async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
+        self.store.find(projection).await
+    }
+
+    async fn report(
+        &self,
+        deployment: DeploymentId,
+        state: ProjectionState,
+        failure: Option<&EventFailure>,
+    ) -> Result<(), StoreError> {
+        let (store, failure) = (self.store.clone(), failure.cloned());
+        let call = async move { store.report(deployment, state, failure.as_ref()).await };
+        self.line.tell(On::Registry, format!("report d{deployment} {}", state.as_str()), call, debug).await
+    }
+
+    async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
+        self.store.progress().await
+    }
+}
+
+#[async_trait]
+impl Coordination for Remote {
+    async fn join(&self, worker: &NewWorker) -> Result<(), StoreError> {
+        let (store, worker, world, process) =
+            (self.store.clone(), worker.clone(), Arc::clone(self.world()), self.line.process);
+        let what = format!("join {}", short(worker.id));
+        let call = async move {
+            store.join(&worker).await?;
+            world.judge(|laws| laws.joined(process, worker.id));
+            Ok(())
+        };
+        self.line.tell(On::Coordination, what, call, debug).await
+    }
+
+    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
+        let (store, world) = (self.store.clone(), Arc::clone(self.world()));
+        let call = async move {
+            let known = store.heartbeat(worker, state).await?;
+            if !known {
+                world.count("workers taken for dead");
+            }
+            Ok(known)
+        };
+        self.line.tell(On::Coordination, format!("heartbeat {}", short(worker)), call, debug).await
+    }
+
+    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
+        let store = self.store.clone();
+        let call = async move { store.leave(worker).await };
+        self.line.tell(On::Coordination, format!("leave {}", short(worker)), call, debug).await
+    }
+
+    async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {
+        let told = |view: &View| {
+            let alive: Vec<String> = view.alive().into_iter().map(short).collect();
+            format!(
+                "g{} of {}, alive {}",
+                view.assignment.generation,
+                view.assignment.partitions(),
+                alive.join(" ")
+            )
+        };
+        let call = self.store.view(replica_set, stale_after);
+        self.line.ask(On::Coordination, "view".to_owned(), call, told).await
+    }
+
+    async fn propose(
+        &self,
+        replica_set: &ReplicaSet,
+        parent: Generation,
+        plan: &Plan,
+        stale_after: Duration,
+    ) -> Result<Ballot, StoreError> {
+        let owners: Vec<String> = plan.owners.iter().copied().map(short).collect();
+        let what = format!("propose after g{parent} {} {}", plan.cause.as_str(), owners.join(" "));
+        let (store, world, replica_set, plan) =
+            (self.store.clone(), Arc::clone(self.world()), replica_set.clone(), plan.clone());
+        let call = async move {
+            let ballot = store.propose(&replica_set, parent, &plan, stale_after).await?;
+            if let Ballot::Accepted { generation, .. } = ballot {
+                world.count("generations");
+                world.judge(|laws| laws.agreed(parent, &plan, generation));
+            }
+            Ok(ballot)
+        };
+        self.line.tell(On::Coordination, what, call, debug).await
+    }
+
+    async fn claim(
+        &self,
+        replica_set: &ReplicaSet,
+        generation: Generation,
+        deployment: DeploymentId,
+        range: HashRange,
+    ) -> Result<Claimed, StoreError> {
+        let what = format!("claim d{deployment} g{generation} {}", spans(&[range]));
+        let (store, world, process, replica_set) =
+            (self.store.clone(), Arc::clone(self.world()), self.line.process, replica_set.clone());
+        let call = async move {
+            let claimed = store.claim(&replica_set, generation, deployment, range).await?;
+            if let Claimed::Owned(owned) = &claimed {
+                world.judge(|laws| laws.claimed(process, generation, deployment, range, owned));
+            }
+            Ok(claimed)
+        };
+        let told = |claimed: &Claimed| match claimed {
+            Claimed::Superseded => "superseded".to_owned(),
+            Claimed::Owned(owned) => {
+                let rows = owned.iter().map(|row| format!("{}@{}", spans(&[row.range]), row.position));
+                rows.collect::<Vec<_>>().join(" ")
+            }
+        };
+        self.line.tell(On::Coordination, what, call, told).await
+    }
+
+    async fn history(
+        &self,
+        replica_set: &ReplicaSet,
+        limit: usize,
+    ) -> Result<Vec<GenerationRecord>, StoreError> {
+        self.store.history(replica_set, limit).await
+    }
+}
+
+/// Ranges by their first and last points.
+fn spans(ranges: &[HashRange]) -> String {
+    let span = |range: &HashRange| format!("{:08x}-{:08x}", range.start(), range.end() - 1);
+    ranges.iter().map(span).collect::<Vec<_>>().join("+")
+}
+
+fn short(worker: WorkerId) -> String {
+    worker.to_string().chars().take(6).collect()
+}
+
+fn debug<T: Debug>(answer: &T) -> String {
+    format!("{answer:?}")
+}

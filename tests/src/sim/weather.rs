@@ -1,0 +1,116 @@
+//! What a seed decides once for its whole run: how much there is to do, how many share it, and which
+//! faults there are. Every run draws only some of the faults, so that each also comes without the others.
+
+use std::time::Duration;
+
+use kennel_core::name::ReplicaSet;
+use kennel_core::retry::RetryPolicy;
+use kennel_engine::Options;
+
+use super::dice::Dice;
+
+/// The tries that an event gets before it is given up.
+pub(super) const ATTEMPTS_MAX: u32 = 4;
+
+/// The silence after which a worker is taken for dead.
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(2);
+
+/// All times are virtual, all chances out of a thousand.
+#[derive(Clone, Debug)]
+pub(super) struct Weather {
+    pub(super) events: u64,
+    /// Events that are in the log before the first process starts.
+    pub(super) backlog: u64,
+    pub(super) aggregates: u64,
+    pub(super) append_gap_ms: u64,
+    /// How long a writer holds its transaction open.
+    pub(super) hold_ms: u64,
+    pub(super) long_hold: u64,
+    pub(super) rollback: u64,
+    /// Events that a guest fails a few times, and events that it rejects.
+    pub(super) flaky: u64,
+    pub(super) rejected: u64,
+    /// How long a guest works on an event.
+    pub(super) call_ms: u64,
+    pub(super) processes: u64,
+    pub(super) chaos_steps: u64,
+    pub(super) chaos_gap_ms: u64,
+    pub(super) crash: u64,
+    pub(super) leave: u64,
+    pub(super) freeze: u64,
+    /// How long a store call takes each way.
+    pub(super) travel_ms: u64,
+    pub(super) slow: u64,
+    pub(super) lost_request: u64,
+    pub(super) lost_answer: u64,
+    /// Writes that take effect after their sender has given them up.
+    pub(super) late: u64,
+    pub(super) lost_hint: u64,
+    pub(super) false_hint: u64,
+    pub(super) batch: usize,
+    pub(super) workers_max: u64,
+    options: Options,
+}
+
+impl Weather {
+    pub(super) fn draw(dice: &mut Dice, replica_set: &ReplicaSet) -> Self {
+        let mut sometimes = |permille: u64| if dice.chance(600) { permille } else { 0 };
+        let (long_hold, rollback, flaky, rejected) =
+            (sometimes(30), sometimes(150), sometimes(60), sometimes(40));
+        let (crash, leave, freeze) = (sometimes(300), sometimes(300), sometimes(400));
+        let (slow, lost_request, lost_answer) = (sometimes(10), sometimes(20), sometimes(20));
+        let (late, lost_hint, false_hint) = (sometimes(20), sometimes(500), sometimes(300));
+        let events = dice.between(40, 160);
+        let backlog = if dice.chance(300) { events / 2 } else { 0 };
+        let options = Options {
+            host: "simulated".to_owned(),
+            heartbeat_interval: Duration::from_millis(500),
+            coordination_interval: Duration::from_millis(dice.between(100, 1000)),
+            stale_after: STALE_AFTER,
+            catalog_interval: Duration::from_secs(2),
+            poll_min: Duration::from_millis(10),
+            poll_max: Duration::from_millis(dice.between(100, 1000)),
+            batch_duration_max: Duration::from_millis(dice.between(20, 250)),
+            idle_commit_delay: Duration::from_millis(dice.between(50, 500)),
+            retry: RetryPolicy {
+                attempts_max: ATTEMPTS_MAX,
+                pause_first: Duration::from_millis(20),
+                pause_max: Duration::from_millis(500),
+            },
+            ..Options::new(replica_set.clone())
+        };
+        Self {
+            events,
+            backlog,
+            aggregates: dice.between(2, 24),
+            append_gap_ms: dice.pick(&[5, 50, 200]),
+            hold_ms: dice.pick(&[5, 20, 100]),
+            long_hold,
+            rollback,
+            flaky,
+            rejected,
+            call_ms: dice.pick(&[0, 2, 20]),
+            processes: dice.between(1, 4),
+            chaos_steps: dice.between(5, 30),
+            chaos_gap_ms: dice.pick(&[100, 400, 1500]),
+            crash,
+            leave,
+            freeze,
+            travel_ms: dice.pick(&[1, 5, 40]),
+            slow,
+            lost_request,
+            lost_answer,
+            late,
+            lost_hint,
+            false_hint,
+            batch: usize::try_from(dice.pick(&[1, 3, 10, 1000])).unwrap_or(1),
+            workers_max: dice.pick(&[1, 1, 3]),
+            options,
+        }
+    }
+
+    /// What a process is started with.
+    pub(super) fn options(&self, process: u32, workers: usize) -> Options {
+        Options { pid: process, workers, batch: Some(self.batch), ..self.options.clone() }
+    }
+}

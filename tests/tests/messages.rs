@@ -1,0 +1,373 @@
+//! Bad input gets a clear error, the documented exit code, and loses nothing.
+//!
+//! Each test is a list of commands; what they print is one snapshot. Read a changed snapshot as the person
+//! who gets that message at 3 a.m. and has never seen the code: what happened, to what, and what now?
+
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use kennel_core::digest::Digest;
+use kennel_tests::binary::{Kennel, wait_until};
+use kennel_tests::components::{component, contract, guest, module};
+use kennel_tests::events::{line, log};
+use serde_json::json;
+
+/// Commands that must fail and change nothing, and what they say.
+struct Refused {
+    kennel: Kennel,
+    text: String,
+    hidden: Vec<(String, &'static str)>,
+}
+
+impl Refused {
+    fn on(kennel: Kennel) -> Self {
+        let folder = kennel.folder().display().to_string();
+        Self { kennel, text: String::new(), hidden: vec![(folder, "[folder]")] }
+    }
+
+    /// A store with one projection, `audit-log`, that has handled its three events.
+    fn with_projection() -> Self {
+        let kennel = Kennel::default();
+        let file = kennel.write("good.jsonl", log(3, 2));
+        kennel.ok(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
+        let guest = guest("audit-log");
+        kennel.ok(&["deploy", "audit-log", guest.to_str().expect("a UTF-8 path")]);
+        kennel.ok(&["run", "--until-caught-up"]);
+        Self::on(kennel)
+    }
+
+    /// Replaces what differs from run to run.
+    fn hide(&mut self, text: impl ToString, name: &'static str) {
+        self.hidden.push((text.to_string(), name));
+    }
+
+    /// Runs a command that must fail and must leave the store as it is.
+    #[track_caller]
+    fn case(&mut self, arguments: &[&str]) {
+        self.run(arguments, |command| command);
+    }
+
+    /// The same, with a file in the folder.
+    #[track_caller]
+    fn with_file(&mut self, name: &str, content: impl AsRef<[u8]>, arguments: &[&str]) {
+        self.kennel.write(name, content);
+        self.case(arguments);
+    }
+
+    /// The same, with the command changed.
+    #[track_caller]
+    fn run(&mut self, arguments: &[&str], prepare: impl FnOnce(&mut Command) -> &mut Command) {
+        let before = self.state();
+        let mut command = self.kennel.command(arguments);
+        let output = prepare(&mut command).output().expect("kennel starts");
+        let code = output.status.code().unwrap_or(-1);
+        assert_ne!(code, 0, "kennel {arguments:?} should fail");
+        assert_eq!(self.state(), before, "kennel {arguments:?} changed something");
+        let shown: Vec<&str> =
+            arguments.iter().map(|word| word.rsplit("target/").next().unwrap_or(word)).collect();
+        let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
+        let mut text = format!("$ kennel {}\n{}[exit {code}]\n\n", shown.join(" "), printed.concat());
+        for (hidden, name) in &self.hidden {
+            text = text.replace(hidden, name);
+        }
+        self.text += &text;
+    }
+
+    /// Everything that `status` tells; none if there is no store or no usable one.
+    fn state(&self) -> Option<String> {
+        let exists = self.kennel.folder().join("kennel.db").exists();
+        exists.then(|| self.kennel.run(&["status", "--json"]).stdout)
+    }
+}
+
+#[test]
+fn components_that_cannot_run_here() {
+    let mut refused = Refused::with_projection();
+    let deploy = ["deploy", "bad", "bad.wasm"];
+    refused.with_file("bad.wasm", "#!/bin/sh\necho hello\n", &deploy);
+    refused.with_file("bad.wasm", "", &deploy);
+    refused.with_file("bad.wasm", "(component)", &deploy);
+
+    let program = wat::parse_str(r#"(module (func (export "_start")))"#).expect("the module parses");
+    refused.with_file("bad.wasm", program, &deploy);
+    let other = "package shop:mail; world mailer { export send: func(to: string); }";
+    refused.with_file("bad.wasm", module(other, "mailer"), &deploy);
+    refused.with_file("bad.wasm", component(other, "mailer"), &deploy);
+
+    let changed = |from: &str, to: &str| {
+        let contract = contract();
+        assert!(contract.contains(from), "the contract has no `{from}`");
+        component(&contract.replacen(from, to, 1), "projection")
+    };
+    let handle = "export handle: func(event: event) -> result<_, failure>;";
+    refused.with_file("bad.wasm", changed(handle, ""), &deploy);
+    refused.with_file("bad.wasm", changed("correlation-id: option<string>,", ""), &deploy);
+    refused.with_file("bad.wasm", changed("event-version: u32,", "event-version: u64,"), &deploy);
+    refused.with_file(
+        "bad.wasm",
+        changed("import log;", "import log; import mail: func(to: string);"),
+        &deploy,
+    );
+
+    let good = component(&contract(), "projection");
+    refused.with_file("bad.wasm", &good[..good.len() / 2], &deploy);
+    let mut flipped = good;
+    flipped[8] ^= 0b0100_0000;
+    refused.with_file("bad.wasm", flipped, &deploy);
+    // It has the right type, but every function traps.
+    refused.with_file("bad.wasm", component(&contract(), "projection"), &deploy);
+
+    let large = std::fs::File::create(refused.kennel.folder().join("bad.wasm")).expect("a file");
+    large.set_len(65 << 20).expect("a sparse file");
+    refused.case(&deploy);
+    refused.case(&["deploy", "bad", "missing.wasm"]);
+    refused.case(&["deploy", "bad", "."]);
+    // Where exactly a file is damaged depends on the tool that made it.
+    insta::with_settings!({filters => vec![(r"at offset \d+ of \d+", "at offset [n] of [n]")]}, {
+        insta::assert_snapshot!(refused.text);
+    });
+}
+
+#[test]
+fn what_inspect_says_of_a_component_that_cannot_run_here() {
+    let mut refused = Refused::on(Kennel::default());
+    refused.with_file("bad.wasm", "hello", &["inspect", "bad.wasm"]);
+    let without = contract().replace("export describe: func() -> descriptor;", "");
+    let bad = component(&without, "projection");
+    refused.hide(Digest::of(&bad), "[digest]");
+    refused.hide(format!("{},{:03}", bad.len() / 1000, bad.len() % 1000), "[size]");
+    refused.hide(bad.len(), "[size]");
+    refused.with_file("bad.wasm", bad, &["inspect", "bad.wasm"]);
+    refused.case(&["inspect", "bad.wasm", "--json"]);
+    refused.case(&["inspect", "missing.wasm"]);
+    insta::assert_snapshot!(refused.text);
+}
+
+#[test]
+fn names_that_are_taken_unknown_or_not_valid() {
+    let mut refused = Refused::with_projection();
+    let audit_log = guest("audit-log");
+    let audit_log = audit_log.to_str().expect("a UTF-8 path");
+    let digest = refused.kennel.status("audit-log")["digest"].as_str().map(|digest| digest[..12].to_owned());
+    refused.hide(digest.expect("a digest"), "[digest]");
+    refused.case(&["deploy", "audit-log", audit_log]);
+    refused.case(&["deploy", "Audit Log", audit_log]);
+    refused.case(&["deploy", "new", audit_log, "--set", "currency"]);
+    refused.case(&["deploy", "new", audit_log, "--batch", "0"]);
+    refused.case(&["deploy", "new", audit_log, "--on-failure", "ignore"]);
+    refused.case(&["documents", "audit-lgo", "events"]);
+    refused.case(&["documents", "orders", "events"]);
+    refused.case(&["documents", "audit-log", "event"]);
+    refused.case(&["documents", "audit-log", "events", "no-such-key"]);
+    refused.case(&["documents", "audit-log"]);
+    refused.case(&["staus"]);
+    refused.case(&["run", "--workers", "0"]);
+    refused.case(&["run", "--batch", "many"]);
+    refused.case(&["run", "--listen", "localhost:9090"]);
+    refused.run(&["run"], |command| command.env("KENNEL_REPLICA_SET", "Main"));
+    insta::assert_snapshot!(refused.text);
+
+    let empty = Kennel::default();
+    empty.ok(&["migrate"]);
+    let mut refused = Refused::on(empty);
+    refused.case(&["documents", "orders", "events"]);
+    insta::assert_snapshot!("nothing_has_been_deployed", refused.text);
+}
+
+/// An event like the others, with these fields changed.
+fn event(number: u64, changes: &serde_json::Value) -> String {
+    let text = line(number, "Sales", ("Order", "order-1"), "OrderPlaced", &json!({"sku": "sku-1"}));
+    let mut event: serde_json::Value = serde_json::from_str(&text).expect("an event is JSON");
+    for (field, value) in changes.as_object().expect("an object of changes") {
+        event[field] = value.clone();
+    }
+    format!("{event}\n")
+}
+
+#[test]
+fn a_malformed_line_in_a_file_imports_nothing() {
+    let mut refused = Refused::with_projection();
+    let append = ["append", "--from", "events.jsonl"];
+    let good = || event(50, &json!({})) + &event(51, &json!({}));
+    let bad = |last: &str| good() + last;
+    refused.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales", "aggr"#), &append);
+    refused.with_file("events.jsonl", bad("hello\n"), &append);
+    refused.with_file("events.jsonl", bad("[1, 2]\n"), &append);
+    refused.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales"}"#), &append);
+    for changes in [
+        json!({"event_id": "order-1"}),
+        json!({"created_at": "yesterday"}),
+        json!({"aggregate_version": "2"}),
+        json!({"aggregate_version": 0}),
+        json!({"aggregate_id": ""}),
+        json!({"agregate_id": "order-1"}),
+    ] {
+        refused.with_file("events.jsonl", bad(&event(52, &changes)), &append);
+    }
+    refused.with_file("events.jsonl", [good().as_bytes(), b"\xff\xfe{\n"].concat(), &append);
+    refused.case(&["append", "--from", "missing.jsonl"]);
+    refused.case(&["append", "--from", "."]);
+    insta::assert_snapshot!(refused.text);
+}
+
+#[test]
+fn events_that_contradict_the_log() {
+    let mut refused = Refused::with_projection();
+    let append = ["append", "--from", "events.jsonl"];
+    let twice = event(60, &json!({"aggregate_version": 1})) + &event(61, &json!({"aggregate_version": 1}));
+    refused.with_file("events.jsonl", twice, &append);
+    refused.with_file("events.jsonl", event(62, &json!({"aggregate_version": 3})), &append);
+    refused.with_file("events.jsonl", event(63, &json!({"event_type": "a\u{0}b"})), &append);
+    refused.with_file("events.jsonl", event(64, &json!({"event_version": u32::MAX})), &append);
+    insta::assert_snapshot!(refused.text);
+}
+
+/// Runs `append --from -` with this input; what it printed, its exit code, and the log's head afterwards.
+fn piped(kennel: &Kennel, input: &str) -> String {
+    let mut command = kennel.command(&["append", "--from", "-"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("kennel starts");
+    // A command that has seen enough closes its end before it has read everything.
+    let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("kennel ends");
+    let head = &kennel.json(&["status", "--json"])["head"];
+    let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+    format!("{stderr}[exit {}, the log ends at {head}]\n\n", output.status.code().unwrap_or(-1))
+}
+
+#[test]
+fn a_malformed_line_on_standard_input_says_exactly_what_was_imported() {
+    let kennel = Kennel::default();
+    let mut text = piped(&kennel, "hello\n");
+    text += &piped(&kennel, &(event(1, &json!({})) + "hello\n" + &event(2, &json!({}))));
+    text += &piped(&kennel, &(log(1_499, 20) + "{\n" + &log(1_600, 20)));
+    // Mended, the same input goes through, and what is there already is skipped.
+    text += &piped(&kennel, &log(1_600, 20));
+    let conflict = log(2_700, 20) + &event(9_000, &json!({"aggregate_version": 1}));
+    text += &piped(&kennel, &conflict);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn byte_order_marks_line_ends_and_empty_lines_do_no_harm_and_pipes_are_files_too() {
+    let kennel = Kennel::default();
+    let (first, second) = (event(1, &json!({})), event(2, &json!({})));
+    let text = format!("\u{feff}{}\r\n\r\n \n{}", first.trim_end(), second.trim_end());
+    kennel.write("events.jsonl", text);
+    assert_eq!(kennel.json(&["append", "--from", "events.jsonl", "--json"])["written"], 2);
+    kennel.write("empty.jsonl", "");
+    assert_eq!(kennel.json(&["append", "--from", "empty.jsonl", "--json"])["written"], 0);
+    assert_eq!(kennel.json(&["append", "--from", "-", "--json"])["written"], 0);
+
+    let pipe = kennel.folder().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success(), "a named pipe for the test");
+    let writer = std::thread::spawn(move || std::fs::write(pipe, event(3, &json!({}))));
+    assert_eq!(kennel.json(&["append", "--from", "pipe", "--json"])["written"], 1);
+    writer.join().expect("the writer ends").expect("the pipe takes the event");
+}
+
+#[test]
+fn a_configuration_that_is_wrong() {
+    let mut refused = Refused::with_projection();
+    for text in [
+        "stoer = \"sqlite:shop.db\"",
+        "[run]\nlisten = \"127.0.0.1:9090\"\nworker = 2",
+        "[run]\ncolour = \"red\"",
+        "[run]\nworkers = \"2\"",
+        "[run]\nlisten = \"localhost\"",
+        "[projections.audit-log]\nbatch = 0",
+        "[projections.audit-log]\non_failure = \"ignore\"",
+        "[projections.\"Audit Log\"]\nbatch = 10",
+        "store = sqlite:kennel.db",
+        "store = \"postgres://me:secret@db",
+    ] {
+        refused.with_file("kennel.toml", text, &["run"]);
+    }
+    assert!(!refused.text.contains("secret"), "{}", refused.text);
+    std::fs::remove_file(refused.kennel.folder().join("kennel.toml")).expect("the file is there");
+    refused.case(&["status", "--config", "missing.toml"]);
+    refused.case(&["status", "--store", "shop.db"]);
+    refused.case(&["status", "--store", "mysql://me:secret@db/shop"]);
+    insta::assert_snapshot!(refused.text);
+}
+
+#[test]
+fn a_store_that_cannot_be_used() {
+    let mut refused = Refused::on(Kennel::default());
+    refused.case(&["status"]);
+    refused.case(&["documents", "orders", "events"]);
+    refused.case(&["migrate", "--store", "sqlite:missing/kennel.db"]);
+    refused.case(&["migrate", "--store", "sqlite:."]);
+    // Root may write to a read-only file, but nobody may create one here.
+    refused.case(&["migrate", "--store", "sqlite:/proc/kennel.db"]);
+    refused.with_file("notes.txt", "not a database", &["migrate", "--store", "sqlite:notes.txt"]);
+    let damaged = [b"SQLite format 3\0".as_slice(), &[0xa5; 8192]].concat();
+    refused.with_file("damaged.db", &damaged, &["status", "--store", "sqlite:damaged.db"]);
+    assert_eq!(std::fs::read(refused.kennel.folder().join("damaged.db")).expect("it is there"), damaged);
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port();
+    let url = format!("postgres://me:secret@127.0.0.1:{port}/shop");
+    refused.hide(&url, "[url]");
+    refused.hide(port, "[port]");
+    refused.case(&["status", "--store", &url]);
+    refused.case(&["run", "--store", &url]);
+    assert!(!refused.text.contains("secret"), "{}", refused.text);
+    insta::assert_snapshot!(refused.text);
+    let left: Vec<_> = std::fs::read_dir(refused.kennel.folder()).expect("the folder").flatten().collect();
+    assert_eq!(left.len(), 2, "nothing was created: {left:?}");
+}
+
+#[test]
+fn a_store_or_a_port_that_another_process_uses() {
+    let mut refused = Refused::with_projection();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    refused.hide(&address, "127.0.0.1:[port]");
+    refused.case(&["run", "--listen", &address]);
+    refused.case(&["run", "--listen", "203.0.113.7:9090"]);
+
+    let mut command = refused.kennel.command(&["run", "--listen", "127.0.0.1:0"]);
+    let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kennel starts");
+    let lock = refused.kennel.folder().join("kennel.db.lock");
+    let pid = running.id().to_string();
+    wait_until("it holds the store", Duration::from_secs(20), || {
+        std::fs::read_to_string(&lock).is_ok_and(|text| text.trim() == pid)
+    });
+    refused.hide(pid, "[pid]");
+    refused.case(&["run", "--listen", "127.0.0.1:0"]);
+    running.kill().and_then(|()| running.wait()).expect("it was running");
+    insta::assert_snapshot!(refused.text);
+    refused.kennel.ok(&["run", "--until-caught-up"]);
+}
+
+#[test]
+fn a_projection_that_stands_still() {
+    let kennel = Kennel::default();
+    let guest = guest("misbehaving");
+    kennel.ok(&["deploy", "misbehaving", guest.to_str().expect("a UTF-8 path")]);
+    let events = event(1, &json!({"event_type": "Harmless"})) + &event(2, &json!({"event_type": "Reject"}));
+    kennel.write("events.jsonl", events);
+    kennel.ok(&["append", "--from", "events.jsonl"]);
+    let run = || {
+        let mut command = kennel.command(&["run", "--until-caught-up"]);
+        let output = command.env("KENNEL_LOG", "off").output().expect("kennel starts");
+        format!(
+            "{}[exit {}]\n\n",
+            String::from_utf8_lossy(&output.stderr),
+            output.status.code().unwrap_or(-1)
+        )
+    };
+    let first = run();
+    let digest = kennel.status("misbehaving")["digest"].as_str().map(|digest| digest[..12].to_owned());
+    let status = kennel.ok(&["status"]).replace(&digest.expect("a digest"), "[digest]    ");
+    insta::assert_snapshot!(format!("{first}{status}"));
+
+    // The next run does not take the halt for granted: it tries the event again.
+    let before = kennel.status("misbehaving")["last_error"].clone();
+    assert_eq!(run(), first);
+    assert_eq!(kennel.status("misbehaving")["last_error"], before);
+}
