@@ -38,14 +38,14 @@ fn a_log_becomes_a_read_model_and_running_again_changes_nothing() {
 }
 
 #[test]
-fn the_same_events_give_the_same_read_model_byte_for_byte_whatever_the_batch() {
+fn the_same_events_give_the_same_read_model_byte_for_byte_however_they_are_divided() {
     let lines = events::orders(40) + &events::log(1_000, 50);
-    let read_model = |batch: &str| {
+    let read_model = |batch: &str, workers: &str| {
         let kennel = Kennel::default();
         append(&kennel, &lines);
         deploy(&kennel, "order-summary", "order-summary", &[]);
         deploy(&kennel, "audit-log", "audit-log", &[]);
-        kennel.ok(&["run", "--until-caught-up", "--batch", batch]);
+        kennel.ok(&["run", "--until-caught-up", "--batch", batch, "--workers", workers]);
         [
             ("order-summary", "orders"),
             ("order-summary", "customers"),
@@ -54,9 +54,9 @@ fn the_same_events_give_the_same_read_model_byte_for_byte_whatever_the_batch() {
         ]
         .map(|(projection, collection)| kennel.ok(&["documents", projection, collection, "--json"]))
     };
-    let first = read_model("1000");
-    for batch in ["1000", "7", "1"] {
-        assert_eq!(read_model(batch), first, "batches of {batch}");
+    let first = read_model("1000", "1");
+    for (batch, workers) in [("1000", "1"), ("7", "1"), ("1", "1"), ("50", "3")] {
+        assert_eq!(read_model(batch, workers), first, "batches of {batch}, {workers} workers");
     }
 }
 

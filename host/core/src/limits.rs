@@ -42,8 +42,14 @@ pub const ERROR_BYTES_MAX: usize = 4096;
 /// The start of `text` in at most about 60 characters, for error messages.
 #[must_use]
 pub fn excerpt(text: &str) -> String {
-    let escaped: String = text.chars().take(60).flat_map(char::escape_debug).collect();
-    if text.chars().nth(60).is_some() { format!("{escaped}…") } else { escaped }
+    let mut excerpt = String::new();
+    for c in text.chars().take(60) {
+        if c.is_control() { excerpt.extend(c.escape_default()) } else { excerpt.push(c) }
+    }
+    if text.chars().nth(60).is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }
 
 /// `text` cut to at most `bytes_max` bytes at a character's edge.

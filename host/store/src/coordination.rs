@@ -14,6 +14,7 @@ use kennel_core::projection::DeploymentId;
 
 use crate::error::{Doing, corrupt};
 use crate::row::{self, signed, unsigned};
+use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
@@ -152,6 +153,19 @@ impl Coordination for Store {
 }
 
 impl Store {
+    /// Removes the workers of processes that ran this store before: whoever holds its run lock alone
+    /// knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing where
+    /// many processes may run.
+    pub async fn forget_former_workers(&self, lock: &RunLock) -> Result<(), StoreError> {
+        if !lock.is_exclusive() {
+            return Ok(());
+        }
+        let doing = "removing the workers of former processes";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql().workers_forget, &[]).await.doing(doing)?;
+        tx.commit().await.doing(doing)
+    }
+
     /// Removes the workers that the plan leaves out and that are not alive.
     async fn remove_stale(
         &self,

@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct RunLock {
     /// `None` where any number of processes may run.
-    _file: Option<File>,
+    file: Option<File>,
 }
 
 impl RunLock {
     /// The lock of a store that any number of processes may run.
     pub(crate) const fn unneeded() -> Self {
-        Self { _file: None }
+        Self { file: None }
+    }
+
+    /// Whether no other process can be running the store.
+    pub(crate) const fn is_exclusive(&self) -> bool {
+        self.file.is_some()
     }
 }
 
@@ -57,7 +62,7 @@ pub(crate) fn acquire(store: &Path) -> Result<RunLock, RunLockError> {
     let write =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(unusable)?;
-    Ok(RunLock { _file: Some(file) })
+    Ok(RunLock { file: Some(file) })
 }
 
 fn lock_path(store: &Path) -> PathBuf {

@@ -156,7 +156,7 @@ statements! {
     dead_letter_insert dead_letters
     replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance
     generation_current generation_insert generation_prune generation_history
-    worker_join worker_heartbeat worker_leave workers worker_remove_stale
+    worker_join worker_heartbeat worker_leave workers workers_forget worker_remove_stale
 }
 
 #[cfg(test)]

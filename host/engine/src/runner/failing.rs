@@ -3,6 +3,7 @@
 use kennel_core::event::Event;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::limits;
+use kennel_core::partition;
 use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
 use kennel_core::retry::{self, Decision};
@@ -106,11 +107,33 @@ impl Runner {
     /// Events are being handled again: takes back what was reported.
     pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.trying = None;
+        if progress.reported.is_none() && !self.is_past_last_failure(progress).await? {
+            return Ok(());
+        }
         if progress.reported != Some(ProjectionState::Running) {
             self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
             progress.reported = Some(ProjectionState::Running);
         }
         Ok(())
+    }
+
+    /// Whether what the store says of this projection is this runner's to take back: the failure that it
+    /// tells of lies in this runner's ranges, and behind it. Other partitions speak for themselves.
+    async fn is_past_last_failure(&self, progress: &mut Progress) -> Result<bool, StoreError> {
+        let known = self.ports.registry.progress().await?;
+        let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
+        let standing = ours.filter(|ours| ours.state != ProjectionState::Running);
+        let Some(failure) = standing.and_then(|ours| ours.last_failure) else {
+            progress.reported = Some(ProjectionState::Running);
+            return Ok(false);
+        };
+        let point = partition::hash(&failure.aggregate_id);
+        let Some(checkpoint) = progress.owned.iter().find(|checkpoint| checkpoint.range.contains(point))
+        else {
+            progress.reported = Some(ProjectionState::Running);
+            return Ok(false);
+        };
+        Ok(checkpoint.position >= failure.position)
     }
 
     async fn report(
@@ -132,7 +155,8 @@ impl Runner {
             aggregate_id: event.aggregate_id.clone(),
             digest: self.loaded.component.digest(),
             kind: failed.kind,
-            message: limits::cut(&failed.message, limits::ERROR_BYTES_MAX).to_owned(),
+            // Guests may say anything; a NUL is the one character that PostgreSQL cannot store.
+            message: limits::cut(&failed.message, limits::ERROR_BYTES_MAX).replace('\0', "\u{fffd}"),
             attempts,
         }
     }
@@ -151,7 +175,7 @@ impl Runner {
             component = %failure.digest,
             kind = %failure.kind,
             attempts = failure.attempts,
-            message = %failure.message,
+            reason = %failure.message,
             "an event failed: {then}"
         );
     }

@@ -70,7 +70,8 @@ impl Run {
         let options = self.options(config)?;
         let url = self.store.url(config);
         let store = wire::open(url).await?;
-        let _lock = store.acquire_run_lock().kind(Kind::Taken)?;
+        let lock = store.acquire_run_lock().kind(Kind::Taken)?;
+        store.forget_former_workers(&lock).await?;
         let listen = self.listen.or(config.run.listen);
         let listen = if self.until_caught_up { listen } else { Some(listen.unwrap_or(LISTEN_DEFAULT)) };
         let listener = match listen {
@@ -106,6 +107,7 @@ impl Run {
             ExitCode::SUCCESS
         };
         engine.await?;
+        drop(lock);
         tracing::info!("stopped");
         Ok(code)
     }
