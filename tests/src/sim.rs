@@ -52,7 +52,7 @@ const CATCH_UP_WITHIN: Duration = Duration::from_secs(20);
 /// How long it must then stay as it is: longer than a worker needs to be taken for dead.
 const STAY_FOR: Duration = Duration::from_secs(8);
 /// Events at the end that come faster than a runner may wait with an idle commit, for longer than that.
-const TRICKLE: u64 = 25;
+const TRICKLE: u64 = 60;
 const TRICKLE_GAP: Duration = Duration::from_millis(40);
 
 /// What became of one seed.
@@ -102,27 +102,28 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
     let replica_set: ReplicaSet = "main".parse().expect("a name");
     let mut dice = Dice::new(seed);
     let weather = Weather::draw(&mut dice, &replica_set);
-    let (events, backlog, gap_ms) = (weather.events, weather.backlog, weather.append_gap_ms);
+    let (events, backlog, gap) = (weather.events, weather.backlog, weather.append_gap);
     let world = Arc::new(World::new(dice, weather));
     world.note("world", &format!("{:?}", world.weather));
     let store = MemoryStore::new();
     deploy(&world, &store, &replica_set).await;
 
     let writers = Writers::new(Arc::clone(&world), store.clone());
-    Arc::clone(&writers).write(0..backlog, 0).await;
+    Arc::clone(&writers).write(0..backlog, Duration::ZERO).await;
     let mut fleet = Fleet::new(Arc::clone(&world), store.clone());
     fleet.start();
     let chaos = async {
         for _ in 0..world.weather.chaos_steps {
-            tokio::time::sleep(world.up_to(world.weather.chaos_gap_ms)).await;
+            tokio::time::sleep(world.up_to(world.weather.chaos_gap)).await;
             fleet.upset().await;
         }
     };
-    tokio::join!(Arc::clone(&writers).write(backlog..events, gap_ms), chaos);
+    tokio::join!(Arc::clone(&writers).write(backlog..events, gap), chaos);
 
     world.calm_down();
     fleet.recover();
     settle(&world, &store, &replica_set, &fleet).await;
+    tokio::time::sleep(line::SLOW).await;
     let before = position(&store, guests::LEDGER).await;
     let unwanted = Arc::clone(&writers).trickle(events..events + TRICKLE, "Noted", TRICKLE_GAP);
     unwanted.await;

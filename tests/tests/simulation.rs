@@ -51,6 +51,7 @@ fn the_promises_hold_for_some_hundreds_of_seeds() {
     }
 }
 
+/// What has to happen again and again over the seeds.
 const FAULTS: [&str; 16] = [
     "calls frozen",
     "conflicts",

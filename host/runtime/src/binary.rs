@@ -97,13 +97,22 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
              functions"
         ));
     }
-    ComponentEncoder::default()
-        .validate(true)
-        .module(module)
-        .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| {
-            format!("a core module that cannot be made a component: {}", one_line(&format!("{error:#}")))
-        })
+    encode(module)
+}
+
+/// Makes a component of a core module. The library asserts where it should refuse: a world section with
+/// a flipped bit can make it panic, which must not end more than this attempt.
+fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
+    let encode = || {
+        let encoder = ComponentEncoder::default().validate(true).module(module);
+        encoder.and_then(|mut encoder| encoder.encode()).map_err(|error| one_line(&format!("{error:#}")))
+    };
+    let reason = match std::panic::catch_unwind(encode) {
+        Ok(Ok(component)) => return Ok(component),
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("its `{WORLD_SECTION}` section is damaged; build or copy it again"),
+    };
+    Err(format!("a core module that cannot be made a component: {reason}"))
 }
 
 fn has_world(module: &[u8]) -> bool {

@@ -105,7 +105,7 @@ struct Running {
 impl Instance for Running {
     async fn handle(&mut self, event: &Event, _seed: u64) -> Result<(), CallFailure> {
         let world = &self.guest.guests.world;
-        let work = world.up_to(world.weather.call_ms);
+        let work = world.up_to(world.weather.call);
         if !work.is_zero() {
             tokio::time::sleep(work).await;
         }

@@ -10,6 +10,11 @@ use kennel_core::port::StoreError;
 use super::ice::{Ice, On};
 use super::world::World;
 
+/// How long a slow call takes each way at most.
+pub(super) const SLOW: Duration = Duration::from_secs(3);
+/// How late a request may arrive whose sender has given it up.
+const STRAY: Duration = Duration::from_secs(4);
+
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) world: Arc<World>,
@@ -82,7 +87,7 @@ impl Line {
         let (line, late) = (self.clone(), what.clone());
         self.world.straying.fetch_add(1, Ordering::SeqCst);
         tokio::spawn(async move {
-            let delay = line.world.up_to(4000);
+            let delay = line.world.up_to(STRAY);
             tokio::time::sleep(delay).await;
             let answer = call.await;
             line.note(&format!("{late} [late] -> {}", describe(&answer, told)));
@@ -100,7 +105,8 @@ impl Line {
             return;
         }
         let slow = self.world.fault(self.world.weather.slow);
-        let delay = self.world.up_to(if slow { 3000 } else { self.world.weather.travel_ms });
+        let delay = if slow { SLOW } else { self.world.weather.travel };
+        let delay = self.world.up_to(delay);
         if delay.is_zero() {
             tokio::task::yield_now().await;
         } else {

@@ -58,7 +58,8 @@ impl EventSource for Remote {
     async fn hint(&self) {
         let world = self.world();
         loop {
-            let alarm = world.fault(world.weather.false_hint).then(|| world.up_to(300));
+            let alarm =
+                world.fault(world.weather.false_hint).then(|| world.up_to(Duration::from_millis(300)));
             let wait = alarm.unwrap_or(Duration::from_secs(3600));
             tokio::select! {
                 biased;
@@ -185,7 +186,10 @@ impl Registry for Remote {
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
-        self.store.progress().await
+        let told = |progress: &Vec<ProjectionProgress>| {
+            progress.iter().map(|one| one.state.as_str()).collect::<Vec<_>>().join(" ")
+        };
+        self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), told).await
     }
 }
 

@@ -22,24 +22,24 @@ pub(super) struct Weather {
     /// Events that are in the log before the first process starts.
     pub(super) backlog: u64,
     pub(super) aggregates: u64,
-    pub(super) append_gap_ms: u64,
+    pub(super) append_gap: Duration,
     /// How long a writer holds its transaction open.
-    pub(super) hold_ms: u64,
+    pub(super) hold: Duration,
     pub(super) long_hold: u64,
     pub(super) rollback: u64,
     /// Events that a guest fails a few times, and events that it rejects.
     pub(super) flaky: u64,
     pub(super) rejected: u64,
     /// How long a guest works on an event.
-    pub(super) call_ms: u64,
+    pub(super) call: Duration,
     pub(super) processes: u64,
     pub(super) chaos_steps: u64,
-    pub(super) chaos_gap_ms: u64,
+    pub(super) chaos_gap: Duration,
     pub(super) crash: u64,
     pub(super) leave: u64,
     pub(super) freeze: u64,
     /// How long a store call takes each way.
-    pub(super) travel_ms: u64,
+    pub(super) travel: Duration,
     pub(super) slow: u64,
     pub(super) lost_request: u64,
     pub(super) lost_answer: u64,
@@ -54,14 +54,19 @@ pub(super) struct Weather {
 
 impl Weather {
     pub(super) fn draw(dice: &mut Dice, replica_set: &ReplicaSet) -> Self {
-        let mut sometimes = |permille: u64| if dice.chance(600) { permille } else { 0 };
-        let (long_hold, rollback, flaky, rejected) =
-            (sometimes(30), sometimes(150), sometimes(60), sometimes(40));
-        let (crash, leave, freeze) = (sometimes(300), sometimes(300), sometimes(400));
-        let (slow, lost_request, lost_answer) = (sometimes(10), sometimes(20), sometimes(20));
-        let (late, lost_hint, false_hint) = (sometimes(20), sometimes(500), sometimes(300));
+        let mut sometimes = |permille: &[u64]| if dice.chance(600) { dice.pick(permille) } else { 0 };
+        let (long_hold, rollback) = (sometimes(&[30]), sometimes(&[150]));
+        let (flaky, rejected) = (sometimes(&[20, 60]), sometimes(&[40]));
+        let (crash, leave, freeze) = (sometimes(&[100, 300]), sometimes(&[300]), sometimes(&[400]));
+        let (slow, lost_request) = (sometimes(&[10, 40]), sometimes(&[5, 20, 80]));
+        let (lost_answer, late) = (sometimes(&[5, 20, 80]), sometimes(&[5, 20, 80]));
+        let (lost_hint, false_hint) = (sometimes(&[500]), sometimes(&[300]));
         let events = dice.between(40, 160);
         let backlog = if dice.chance(300) { events / 2 } else { 0 };
+        let (chaos_steps, chaos_gap) = (dice.between(5, 30), dice.pick(&[100, 400, 1500]));
+        // Mostly there is something to do until the end. Two events go into an append on average.
+        let steady = chaos_steps * chaos_gap * 2 / (events - backlog);
+        let append_gap = if dice.chance(700) { steady } else { dice.pick(&[5, 50]) };
         let options = Options {
             host: "simulated".to_owned(),
             heartbeat_interval: Duration::from_millis(500),
@@ -83,20 +88,20 @@ impl Weather {
             events,
             backlog,
             aggregates: dice.between(2, 24),
-            append_gap_ms: dice.pick(&[5, 50, 200]),
-            hold_ms: dice.pick(&[5, 20, 100]),
+            append_gap: Duration::from_millis(append_gap),
+            hold: Duration::from_millis(dice.pick(&[5, 20, 100])),
             long_hold,
             rollback,
             flaky,
             rejected,
-            call_ms: dice.pick(&[0, 2, 20]),
+            call: Duration::from_millis(dice.pick(&[0, 2, 20])),
             processes: dice.between(1, 4),
-            chaos_steps: dice.between(5, 30),
-            chaos_gap_ms: dice.pick(&[100, 400, 1500]),
+            chaos_steps,
+            chaos_gap: Duration::from_millis(chaos_gap),
             crash,
             leave,
             freeze,
-            travel_ms: dice.pick(&[1, 5, 40]),
+            travel: Duration::from_millis(dice.pick(&[1, 5, 40])),
             slow,
             lost_request,
             lost_answer,

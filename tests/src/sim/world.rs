@@ -45,9 +45,10 @@ impl World {
         lock(&self.dice)
     }
 
-    /// A time up to so many milliseconds.
-    pub(super) fn up_to(&self, ms: u64) -> Duration {
-        Duration::from_millis(self.dice().between(0, ms))
+    /// A time up to this one, in whole milliseconds: tokio's timers know no less.
+    pub(super) fn up_to(&self, longest: Duration) -> Duration {
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX - 1);
+        Duration::from_millis(self.dice().between(0, longest))
     }
 
     /// A throw that always fails once the weather is calm.

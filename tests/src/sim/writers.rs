@@ -15,6 +15,9 @@ use super::guests::{ALL, EVENT_TYPES};
 use super::weather::ATTEMPTS_MAX;
 use super::world::World;
 
+/// How long a writer forgets its transaction at most.
+const LONG_HOLD: Duration = Duration::from_secs(4);
+
 #[derive(Debug)]
 pub(super) struct Writers {
     world: Arc<World>,
@@ -36,11 +39,11 @@ impl Writers {
 
     /// Appends the events with these numbers, at a pause between them, and waits for every transaction
     /// to end.
-    pub(super) async fn write(self: Arc<Self>, numbers: Range<u64>, gap_ms: u64) {
+    pub(super) async fn write(self: Arc<Self>, numbers: Range<u64>, gap: Duration) {
         let mut open = JoinSet::new();
         let mut next = numbers.start;
         while next < numbers.end {
-            let pause = self.world.up_to(gap_ms) + Duration::from_millis(1);
+            let pause = self.world.up_to(gap) + Duration::from_millis(1);
             tokio::time::sleep(pause).await;
             let (several, aggregate) = {
                 let mut dice = self.world.dice();
@@ -50,7 +53,10 @@ impl Writers {
                 continue;
             }
             let upto = numbers.end.min(next + several);
-            let any = |number| self.event(number, aggregate, self.world.dice().pick(&EVENT_TYPES));
+            let any = |number| {
+                let event_type = self.world.dice().pick(&EVENT_TYPES);
+                self.event(number, aggregate, event_type)
+            };
             let events = (next..upto).map(any).collect();
             open.spawn(Arc::clone(&self).transaction(aggregate, events));
             next = upto;
@@ -74,7 +80,7 @@ impl Writers {
             Ok(pending) => {
                 let long = world.fault(world.weather.long_hold);
                 if !world.is_calm() {
-                    let hold = world.up_to(if long { 4000 } else { world.weather.hold_ms });
+                    let hold = world.up_to(if long { LONG_HOLD } else { world.weather.hold });
                     tokio::time::sleep(hold).await;
                 }
                 if world.fault(world.weather.rollback) {
