@@ -169,7 +169,7 @@ fn no_path_of_one_machine(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     for (path, text) in house.under("").filter(|(path, _)| !path.starts_with(TIDY)) {
         for (number, line) in numbered(text) {
-            for folder in ["/work/", "/root/", "/home/"] {
+            for folder in ["/root/", "/home/"] {
                 let starts_there = |at: usize| {
                     let before = line[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || "._-}/~".contains(c))

@@ -109,8 +109,8 @@ fn what_is_left_undone_is_caught() {
 #[test]
 fn a_path_of_one_machine_is_caught() {
     let law = no_path_of_one_machine;
-    check(law, &[("a.md", "target/work/x https://a.org/home/ $HOME/work/ ~/work/")], &[]);
-    check(law, &[("a.md", "cd /work/x"), ("b.sh", "\nx=/root/y")], &["a.md:1", "b.sh:2"]);
+    check(law, &[("a.md", "target/home/x https://a.org/home/ $HOME/src/ ~/src/")], &[]);
+    check(law, &[("a.md", "cd /home/x"), ("b.sh", "\nx=/root/y")], &["a.md:1", "b.sh:2"]);
 }
 
 #[test]
