@@ -156,10 +156,7 @@ async fn deploy(world: &World, store: &MemoryStore, replica_set: &ReplicaSet) {
             author: "simulation".to_owned(),
         };
         let deployment = store.deploy(&new).await.expect("a deployment").expect("a new one");
-        world.judge(|laws| {
-            laws.deployed(&deployment);
-            Ok(())
-        });
+        world.laws(|laws| laws.deployed(&deployment));
     }
 }
 
@@ -204,11 +201,10 @@ async fn unsettled(
     }
     let view = store.view(replica_set, Duration::from_secs(3600)).await.expect("a view");
     let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
-    world.judge(|laws| {
+    world.laws(|laws| {
         for process in view.assignment.owners.iter().filter_map(|owner| laws.process_of(*owner)) {
             *owners.entry(process).or_default() += 1;
         }
-        Ok(())
     });
     let at_work: BTreeMap<u32, usize> = fleet.at_work().into_iter().collect();
     if owners != at_work {

@@ -12,7 +12,7 @@ use std::thread;
 
 use kennel_tests::sim::{self, Run};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 600;
 /// Lines of history that are printed when a seed fails.
 const TAIL: usize = 80;
 const COMPLAINTS_MAX: usize = 12;

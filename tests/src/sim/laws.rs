@@ -18,7 +18,11 @@ pub(super) struct Laws {
     workers: BTreeMap<WorkerId, u32>,
     generations: Vec<(Assignment, Cause)>,
     deployments: BTreeMap<DeploymentId, (Deployment, Vec<Checkpoint>)>,
+    /// What a process does not know for sure: its last commit there was fenced, or it never heard.
+    doubts: BTreeSet<Doubt>,
 }
+
+type Doubt = (u32, DeploymentId, Generation, HashRange);
 
 impl Laws {
     pub(super) fn deployed(&mut self, deployment: &Deployment) {
@@ -107,6 +111,11 @@ impl Laws {
             return Err(format!("p{process} moved a checkpoint from {from} to {to}"));
         }
         let tiles = self.tiles(*deployment)?;
+        if let Some(other) = tiles.iter().find(|tile| batch.sole_owner && tile.generation != *generation) {
+            return Err(format!(
+                "p{process} committed {from}..{to} for generation {generation} as if alone, beside {other:?}"
+            ));
+        }
         for range in ranges {
             split(tiles, *range);
             for tile in tiles.iter_mut().filter(|tile| tile.range.intersection(*range).is_some()) {
@@ -119,6 +128,33 @@ impl Laws {
             }
         }
         Ok(())
+    }
+
+    /// A batch is sent off: not for ranges of which the sender cannot know where they stand.
+    pub(super) fn sends(&self, process: u32, batch: &Commit) -> Result<(), String> {
+        let touches =
+            |range: &HashRange| batch.ranges.iter().any(|moved| moved.intersection(*range).is_some());
+        let doubt = self.doubts.iter().find(|(who, deployment, generation, range)| {
+            (*who, *deployment, *generation) == (process, batch.deployment, batch.generation)
+                && touches(range)
+        });
+        let (from, to) = (batch.from, batch.to);
+        doubt.map_or(Ok(()), |doubt| {
+            Err(format!("p{process} commits {from}..{to} without a claim after {doubt:?}"))
+        })
+    }
+
+    /// The sender of a batch cannot be sure what became of its ranges.
+    pub(super) fn doubts(&mut self, process: u32, batch: &Commit) {
+        let doubt = |range: &HashRange| (process, batch.deployment, batch.generation, *range);
+        self.doubts.extend(batch.ranges.iter().map(doubt));
+    }
+
+    /// A process has been told where the ranges of its claim stand.
+    pub(super) fn is_told(&mut self, process: u32, deployment: DeploymentId, range: HashRange) {
+        self.doubts.retain(|(who, of, _, doubted)| {
+            (*who, *of) != (process, deployment) || doubted.intersection(range).is_none()
+        });
     }
 
     /// Where every range of the deployment must stand.

@@ -118,10 +118,11 @@ impl ReadModel for Remote {
             if batch.sole_owner { " alone" } else { "" },
             if batch.dead_letters.is_empty() { "" } else { " dead letter" },
         );
-        let (store, batch, world, process) =
-            (self.store.clone(), batch.clone(), Arc::clone(self.world()), self.line.process);
+        let process = self.line.process;
+        self.world().judge(|laws| laws.sends(process, batch));
+        let (store, sent, world) = (self.store.clone(), batch.clone(), Arc::clone(self.world()));
         let call = async move {
-            let outcome = store.commit(&batch).await?;
+            let outcome = store.commit(&sent).await?;
             world.count(match &outcome {
                 CommitOutcome::Committed => "commits",
                 CommitOutcome::Fenced => "fenced commits",
@@ -129,12 +130,16 @@ impl ReadModel for Remote {
                 CommitOutcome::Refused { .. } => "refused commits",
             });
             if outcome == CommitOutcome::Committed {
-                batch.dead_letters.iter().for_each(|_| world.count("dead letters"));
-                world.judge(|laws| laws.committed(process, &batch));
+                sent.dead_letters.iter().for_each(|_| world.count("dead letters"));
+                world.judge(|laws| laws.committed(process, &sent));
             }
             Ok(outcome)
         };
-        self.line.tell(On::ReadModel, what, call, debug).await
+        let answer = self.line.tell(On::ReadModel, what, call, debug).await;
+        if !matches!(&answer, Ok(outcome) if *outcome != CommitOutcome::Fenced) {
+            self.world().laws(|laws| laws.doubts(process, batch));
+        }
+        answer
     }
 
     async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
@@ -285,7 +290,11 @@ impl Coordination for Remote {
                 rows.collect::<Vec<_>>().join(" ")
             }
         };
-        self.line.tell(On::Coordination, what, call, told).await
+        let claimed = self.line.tell(On::Coordination, what, call, told).await;
+        if matches!(claimed, Ok(Claimed::Owned(_))) {
+            self.world().laws(|laws| laws.is_told(process, deployment, range));
+        }
+        claimed
     }
 
     async fn history(

@@ -85,10 +85,15 @@ impl World {
 
     /// Checks something against the laws; a broken one is a complaint.
     pub(super) fn judge(&self, judge: impl FnOnce(&mut Laws) -> Result<(), String>) {
-        let verdict = judge(&mut lock(&self.laws));
+        let verdict = self.laws(judge);
         if let Err(complaint) = verdict {
             self.complain(complaint);
         }
+    }
+
+    /// Looks into the laws' own record of the run, or adds to it.
+    pub(super) fn laws<T>(&self, look: impl FnOnce(&mut Laws) -> T) -> T {
+        look(&mut lock(&self.laws))
     }
 
     /// History, complaints and counts, at the end.
