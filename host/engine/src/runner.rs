@@ -82,6 +82,14 @@ struct Stretch {
     upto: Position,
 }
 
+impl Stretch {
+    /// The next stretch of what is owned, below the horizon; `None` when nothing is owned.
+    fn furthest_behind(owned: &[Checkpoint], horizon: Position) -> Option<Self> {
+        let (ranges, from, upto) = checkpoint::furthest_behind(owned, horizon)?;
+        Some(Self { ranges, from, upto })
+    }
+}
+
 /// What comes after a round.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
@@ -132,16 +140,16 @@ impl Runner {
         };
         loop {
             let horizon = self.horizon.position();
-            let behind = checkpoint::furthest_behind(&progress.owned, horizon);
-            let next = match behind {
+            let next = match Stretch::furthest_behind(&progress.owned, horizon) {
                 _ if self.stop.is_requested() => {
                     self.commit_skipped(&mut progress).await?;
                     Next::End(Ended::Stopped)
                 }
-                Some((ranges, from, upto))
-                    if progress.skipped.map_or(from, |skipped| skipped.to.max(from)) < upto =>
+                Some(stretch)
+                    if progress.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
+                        < stretch.upto =>
                 {
-                    self.round(&mut progress, &Stretch { ranges, from, upto }).await?
+                    self.round(&mut progress, &stretch).await?
                 }
                 _ => self.idle(&mut progress, horizon).await?,
             };
@@ -243,10 +251,7 @@ impl Runner {
     /// Commits a checkpoint that moved only over events that nobody wanted.
     async fn commit_skipped(&self, progress: &mut Progress) -> Result<Next, StoreError> {
         let Some(Skipped { to, .. }) = progress.skipped else { return Ok(Next::Round) };
-        let Some((ranges, from, _)) = checkpoint::furthest_behind(&progress.owned, to) else {
-            return Ok(Next::Round);
-        };
-        let stretch = Stretch { ranges, from, upto: to };
+        let Some(stretch) = Stretch::furthest_behind(&progress.owned, to) else { return Ok(Next::Round) };
         match self.commit(progress, &stretch, to, Vec::new(), Vec::new(), 0).await? {
             CommitOutcome::Fenced => Ok(Next::End(Ended::Superseded)),
             _ => Ok(Next::Round),

@@ -7,6 +7,7 @@ use crate::checkpoint::Checkpoint;
 use crate::digest::Digest;
 use crate::failure::EventFailure;
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::position::Position;
 use crate::projection::{Deployment, DeploymentId, Descriptor, Settings};
 
 /// A deployment to be recorded and activated.
@@ -60,6 +61,14 @@ pub struct ProjectionProgress {
     /// Sorted by range; they tile the hash space.
     pub checkpoints: Vec<Checkpoint>,
     pub dead_letters: u64,
+}
+
+impl ProjectionProgress {
+    /// Every event up to here has taken effect, whichever range it belongs to.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default()
+    }
 }
 
 /// The registry of a store.

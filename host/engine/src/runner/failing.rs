@@ -52,12 +52,9 @@ impl Runner {
             Decision::DeadLetter => {
                 let to = ahead.reached_after(1, event.position);
                 let horizon = self.horizon.position();
-                let Some((ranges, from, upto)) =
-                    kennel_core::checkpoint::furthest_behind(&progress.owned, horizon)
-                else {
+                let Some(stretch) = Stretch::furthest_behind(&progress.owned, horizon) else {
                     return Ok(Next::Round);
                 };
-                let stretch = Stretch { ranges, from, upto };
                 self.report(progress, ProjectionState::Running, &failure).await?;
                 let dead_letters = vec![DeadLetter { failure }];
                 match self.commit(progress, &stretch, to, Vec::new(), dead_letters, 0).await? {

@@ -8,11 +8,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{EventSource as _, NewDeployment, ProjectionState, Registry as _, Runtime};
+use kennel_core::port::{EventSource as _, ProjectionState, Registry as _, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;
@@ -156,12 +155,7 @@ impl Demo {
             let mut done = true;
             for progress in store.progress().await? {
                 let name = progress.deployment.projection.as_str();
-                let position = progress
-                    .checkpoints
-                    .iter()
-                    .map(|checkpoint| checkpoint.position)
-                    .min()
-                    .unwrap_or_default();
+                let position = progress.position();
                 if let Some((_, bar)) = shown.iter().find(|(known, _)| *known == name) {
                     bar.set_position(position.get());
                 }
@@ -199,18 +193,6 @@ async fn deploy_example(
     let bytes = deploy::read_component(&file).map_err(|error| {
         Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
     })?;
-    let component = runtime
-        .prepare(bytes.clone().into())
+    deploy::activate(store, runtime, (&file, bytes), &name.parse()?, &"main".parse()?, Settings::default())
         .await
-        .map_err(|refusal| Kind::Input.error(format!("{}: {refusal}", file.display())))?;
-    store.put_component(component.digest(), &bytes).await?;
-    let new = NewDeployment {
-        projection: name.parse()?,
-        replica_set: "main".parse()?,
-        digest: component.digest(),
-        descriptor: component.descriptor().clone(),
-        settings: Settings::default(),
-        author: wire::author(),
-    };
-    store.deploy(&new).await?.with_context(|| format!("`{name}` exists in an empty store"))
 }

@@ -1,7 +1,7 @@
 //! `kennel deploy`: checks a component, stores it and activates it as a projection.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -9,13 +9,13 @@ use serde::Serialize;
 
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{NewDeployment, Registry as _};
-use kennel_core::projection::OnFailure;
+use kennel_core::port::{NewDeployment, Registry as _, Runtime};
+use kennel_core::projection::{Deployment, OnFailure, Settings};
 
 use super::{StoreArgs, output, values};
 use crate::config::{Config, ProjectionConfig};
 use crate::exit::Kind;
-use crate::wire;
+use crate::wire::{self, Store};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,23 +76,10 @@ impl Deploy {
         if let Some(existing) = store.find(&projection).await? {
             return Err(exists(&projection, existing.number, &existing.digest.short()));
         }
-        let component = wire::runtime()?
-            .prepare(bytes.clone().into())
-            .await
-            .map_err(|refusal| Kind::Input.error(format!("{}: {refusal}", self.file.display())))?;
-        let digest = component.digest();
-        store.put_component(digest, &bytes).await?;
-        let new = NewDeployment {
-            projection: projection.clone(),
-            replica_set: replica_set.clone(),
-            digest,
-            descriptor: component.descriptor().clone(),
-            settings,
-            author: wire::author(),
-        };
-        let Some(deployment) = store.deploy(&new).await? else {
-            return Err(exists(&projection, 1, &digest.short()));
-        };
+        let runtime = wire::runtime()?;
+        let deployment =
+            activate(&store, &*runtime, (&self.file, bytes), &projection, &replica_set, settings).await?;
+        let digest = deployment.digest;
         if self.json {
             output::json(&Outcome {
                 projection: &projection,
@@ -104,8 +91,8 @@ impl Deploy {
             output::line(format!(
                 "deployed {projection}: component {} ({} {}), deployment {}. `kennel run` will run it",
                 digest.short(),
-                new.descriptor.name,
-                new.descriptor.version,
+                deployment.descriptor.name,
+                deployment.descriptor.version,
                 deployment.number
             ))?;
         }
@@ -113,8 +100,34 @@ impl Deploy {
     }
 }
 
+/// Checks a component that was read from `file`, stores it and activates it under a name that is free.
+pub(super) async fn activate(
+    store: &Store,
+    runtime: &dyn Runtime,
+    (file, bytes): (&Path, Vec<u8>),
+    projection: &ProjectionName,
+    replica_set: &ReplicaSet,
+    settings: Settings,
+) -> anyhow::Result<Deployment> {
+    let component = runtime
+        .prepare(bytes.clone().into())
+        .await
+        .map_err(|refusal| Kind::Input.error(format!("{}: {refusal}", file.display())))?;
+    let digest = component.digest();
+    store.put_component(digest, &bytes).await?;
+    let new = NewDeployment {
+        projection: projection.clone(),
+        replica_set: replica_set.clone(),
+        digest,
+        descriptor: component.descriptor().clone(),
+        settings,
+        author: wire::author(),
+    };
+    store.deploy(&new).await?.ok_or_else(|| exists(projection, 1, &digest.short()))
+}
+
 /// Reads a component's file, unless it is larger than any component may be.
-pub(super) fn read_component(file: &std::path::Path) -> anyhow::Result<Vec<u8>> {
+pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
     let cannot =
         |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
     let size = std::fs::metadata(file).map_err(cannot)?.len();

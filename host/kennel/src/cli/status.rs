@@ -108,9 +108,8 @@ impl Status {
 
 impl Projection {
     fn new(progress: ProjectionProgress, dead_letters: Vec<DeadLetter>, head: Position) -> Self {
+        let position = progress.position();
         let deployment = progress.deployment;
-        let position =
-            progress.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
         Self {
             name: deployment.projection.to_string(),
             replica_set: deployment.replica_set.to_string(),

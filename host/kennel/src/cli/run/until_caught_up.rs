@@ -74,8 +74,7 @@ impl Shown {
     }
 
     fn update(&mut self, progress: &ProjectionProgress, head: Position) {
-        let position =
-            progress.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default();
+        let position = progress.position();
         if position != self.position {
             (self.position, self.moved) = (position, Instant::now());
         }
