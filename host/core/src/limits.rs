@@ -38,6 +38,12 @@ pub const LOG_LINES_PER_EVENT_MAX: u32 = 20;
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
 /// Longest error text that is kept with a failure.
 pub const ERROR_BYTES_MAX: usize = 4096;
+/// How often a worker says that it is alive, unless the operator says otherwise.
+pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
+/// The age of its last heartbeat at which a worker is taken for dead, unless the operator says otherwise.
+pub const STALE_AFTER: Duration = Duration::from_secs(10);
+/// Generations whose record is kept: the history is for people, who look at the latest.
+pub const GENERATIONS_KEPT: u64 = 1000;
 
 /// The start of `text` in at most about 60 characters, for error messages.
 #[must_use]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{Coordination, EventSource, ReadModel, Registry, Runtime};
 use kennel_core::retry::RetryPolicy;
@@ -78,9 +79,9 @@ impl Options {
             workers: 1,
             host: String::new(),
             pid: std::process::id(),
-            heartbeat_interval: Duration::from_secs(2),
+            heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             coordination_interval: Duration::from_secs(1),
-            stale_after: Duration::from_secs(10),
+            stale_after: limits::STALE_AFTER,
             catalog_interval: Duration::from_secs(1),
             poll_min: Duration::from_millis(10),
             poll_max: Duration::from_secs(1),

@@ -102,7 +102,7 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
 fn in_words(expected: &str) -> &str {
     match expected {
         "usize" | "u64" | "u32" => "a whole number",
-        "a nonzero usize" => "a whole number of at least 1",
+        "a nonzero usize" | "a nonzero u32" => "a whole number of at least 1",
         "a string" => "text in quotes",
         "a map" => "a table",
         name if name.starts_with("struct ") => "a table",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::claim;
+use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
@@ -17,9 +18,6 @@ use crate::row::{self, signed, unsigned};
 use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
-
-/// Generations whose record is kept: the history is for people, who look at the latest.
-pub(crate) const GENERATIONS_KEPT: u64 = 1000;
 
 #[async_trait]
 impl Coordination for Store {

@@ -118,6 +118,13 @@ impl Run {
             None => "main".parse()?,
         };
         let workers = self.workers.or(config.run.workers).map_or(1, NonZeroUsize::get);
-        Ok(Options { workers, host: wire::host(), batch: self.batch, ..Options::new(replica_set) })
+        Ok(Options {
+            workers,
+            host: wire::host(),
+            batch: self.batch,
+            heartbeat_interval: config.run.heartbeat_interval(),
+            stale_after: config.run.stale_after()?,
+            ..Options::new(replica_set)
+        })
     }
 }

@@ -55,8 +55,7 @@ impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
         let store = wire::open_existing(self.store.url(config)).await?;
-        let stale_after = kennel_engine::Options::new(replica_set.clone()).stale_after;
-        let view = store.view(&replica_set, stale_after).await?;
+        let view = store.view(&replica_set, config.run.stale_after()?).await?;
         let report = Report {
             replica_set,
             generation: view.assignment.generation,

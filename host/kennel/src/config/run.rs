@@ -1,12 +1,15 @@
 //! The section `[run]`: defaults for `kennel run`.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
 
+use kennel_core::limits;
 use kennel_core::name::ReplicaSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::exit::Kind;
 use crate::telemetry::LogFormat;
 
 /// Defaults for `kennel run`.
@@ -20,6 +23,38 @@ pub struct RunConfig {
     pub workers: Option<NonZeroUsize>,
     pub replica_set: Option<ReplicaSet>,
     pub log_format: Option<LogFormat>,
+    /// How often a worker says that it is alive, in seconds.
+    pub heartbeat_seconds: Option<NonZeroU32>,
+    /// Seconds without a heartbeat after which a worker is taken for dead.
+    pub stale_after_seconds: Option<NonZeroU32>,
+}
+
+impl RunConfig {
+    /// How often a worker says that it is alive.
+    #[must_use]
+    pub fn heartbeat_interval(&self) -> Duration {
+        seconds(self.heartbeat_seconds).unwrap_or(limits::HEARTBEAT_INTERVAL)
+    }
+
+    /// The age of its last heartbeat at which a worker is taken for dead. All processes of a replica set
+    /// should agree on it, since any of them may be the one that judges.
+    pub fn stale_after(&self) -> anyhow::Result<Duration> {
+        let (heartbeat, stale) = (self.heartbeat_interval(), seconds(self.stale_after_seconds));
+        let stale = stale.unwrap_or(limits::STALE_AFTER);
+        if stale < heartbeat * 2 {
+            return Err(Kind::Config.error(format!(
+                "a worker would be taken for dead after {} s without a heartbeat, and sends one every {} s: \
+                 make `stale_after_seconds` at least twice `heartbeat_seconds`",
+                stale.as_secs(),
+                heartbeat.as_secs()
+            )));
+        }
+        Ok(stale)
+    }
+}
+
+fn seconds(given: Option<NonZeroU32>) -> Option<Duration> {
+    given.map(|seconds| Duration::from_secs(u64::from(seconds.get())))
 }
 
 /// Reads an address to listen on.

@@ -12,6 +12,8 @@ fn a_full_file_is_read() {
         workers = 2
         replica_set = "reports"
         log_format = "json"
+        heartbeat_seconds = 1
+        stale_after_seconds = 3
         [projections.order-summary]
         batch = 500
         on_failure = "dead-letter"
@@ -22,12 +24,25 @@ fn a_full_file_is_read() {
     assert_eq!(config.store.as_deref(), Some("sqlite:shop.db"));
     assert_eq!(config.run.listen.unwrap().port(), 9100);
     assert_eq!(config.run.workers.unwrap().get(), 2);
+    assert_eq!(config.run.heartbeat_interval().as_secs(), 1);
+    assert_eq!(config.run.stale_after().unwrap().as_secs(), 3);
     assert_eq!(config.run.replica_set.unwrap().as_str(), "reports");
     let section = &config.projections[&"order-summary".parse().unwrap()];
     let settings = section.settings(&ProjectionConfig::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (500, "dead-letter"));
     assert_eq!(settings.config["currency"], "EUR");
     assert_eq!(Config::parse("").unwrap(), Config::default());
+}
+
+#[test]
+fn a_worker_may_miss_one_heartbeat() {
+    let refused = |text| Config::parse(text).unwrap().run.stale_after().unwrap_err().to_string();
+    assert_eq!(
+        refused("[run]\nstale_after_seconds = 3"),
+        "a worker would be taken for dead after 3 s without a heartbeat, and sends one every 2 s: \
+         make `stale_after_seconds` at least twice `heartbeat_seconds`"
+    );
+    assert!(refused("[run]\nheartbeat_seconds = 6").contains("after 10 s"));
 }
 
 #[test]
@@ -52,7 +67,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
         ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
         (
             "[run]\nzzz = 1",
-            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format",
+            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds",
         ),
         ("\n[runn]", "line 2: unknown key `runn`; did you mean `run`?"),
         (

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::claim;
+use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
@@ -12,7 +13,6 @@ use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWork
 use kennel_core::projection::DeploymentId;
 
 use super::{MemoryStore, State, Worker};
-use crate::coordination::GENERATIONS_KEPT;
 
 impl State {
     fn assignment(&self, replica_set: &ReplicaSet) -> Assignment {
