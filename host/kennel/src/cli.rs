@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod append;
+mod bench;
 mod demo;
 mod deploy;
 mod documents;
@@ -88,6 +89,8 @@ enum Command {
     Generations(generations::Generations),
     /// Tells what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
+    /// Measures how fast Kennel is on a store
+    Bench(bench::Bench),
     /// Shows the whole of Kennel at work on a temporary store
     Demo(demo::Demo),
 }
@@ -124,6 +127,7 @@ impl Cli {
                 Command::Workers(command) => command.execute(&config).await,
                 Command::Generations(command) => command.execute(&config).await,
                 Command::Inspect(command) => command.execute().await,
+                Command::Bench(command) => command.execute(&config).await,
                 Command::Demo(command) => command.execute().await,
             }
         });

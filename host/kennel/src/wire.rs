@@ -8,10 +8,10 @@ use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::Deployment;
 use kennel_engine::{Entropy, Ports};
 use kennel_runtime::{RuntimeOptions, WasmRuntime};
-use kennel_store::{ConnectOptions, Mode, StoreUrl};
+use kennel_store::{ConnectOptions, Mode};
 
 pub use kennel_runtime::inspect;
-pub use kennel_store::{RunLock, Store};
+pub use kennel_store::{RunLock, Scratch, Store, StoreUrl};
 
 use crate::config::nearest;
 use crate::exit::{Kind, ResultExt as _};
@@ -44,6 +44,11 @@ pub fn shown(url: &str) -> anyhow::Result<StoreUrl> {
 async fn connect(url: &str, mode: Mode) -> anyhow::Result<Store> {
     let url: StoreUrl = url.parse().kind(Kind::Config)?;
     kennel_store::connect(&url, &ConnectOptions { mode, ..ConnectOptions::default() }).await.kind(Kind::Store)
+}
+
+/// Handles the whole log by a hand-written loop, to compare with; returns the number of events.
+pub async fn run_by_hand(url: &StoreUrl, batch: usize) -> anyhow::Result<u64> {
+    Ok(kennel_store::limit::run(url, batch).await?)
 }
 
 /// A runtime with a cache for compiled components in the user's cache folder.

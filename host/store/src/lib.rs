@@ -11,6 +11,7 @@
 //! | `backend/{sqlite,postgres}` | true differences only |
 //! | `horizon`, `signs` | up to where a PostgreSQL log is complete: pure; handing on signs of new events |
 //! | [`run_lock`] | one running process per SQLite file |
+//! | [`limit`], `scratch` | for `kennel bench`: a hand-written loop to compare with, and a place to measure in |
 //! | [`memory`] | the reference store: plain maps, for tests and simulation |
 //!
 //! Invariants: documents and checkpoints move in one transaction; every write that depends on
@@ -24,12 +25,14 @@ mod coordination;
 mod error;
 mod event_source;
 mod horizon;
+pub mod limit;
 pub mod memory;
 mod naming;
 mod read_model;
 mod registry;
 mod row;
 pub mod run_lock;
+mod scratch;
 mod session;
 mod signs;
 mod sql;
@@ -38,6 +41,7 @@ pub mod url;
 
 pub use connect::{ConnectError, ConnectOptions, Mode, connect};
 pub use run_lock::{RunLock, RunLockError};
+pub use scratch::Scratch;
 pub use sql::EventTables;
 pub use store::{Dialect, Store};
 pub use url::{InvalidUrl, StoreUrl};

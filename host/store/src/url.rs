@@ -15,6 +15,17 @@ pub enum StoreUrl {
     Postgres(PostgresUri),
 }
 
+impl StoreUrl {
+    /// The whole URL, for those who connect with it. Not to be shown.
+    #[must_use]
+    pub fn with_password(&self) -> String {
+        match self {
+            Self::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Self::Postgres(uri) => uri.with_password().to_owned(),
+        }
+    }
+}
+
 /// A PostgreSQL connection URI. Its `Debug` and `Display` leave the password out.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUri(String);
@@ -22,6 +33,20 @@ pub struct PostgresUri(String);
 impl PostgresUri {
     pub(crate) fn with_password(&self) -> &str {
         &self.0
+    }
+
+    /// The same server and user, another database.
+    pub(crate) fn with_database(&self, name: &str) -> Self {
+        let (base, parameters) = match self.0.split_once('?') {
+            Some((base, parameters)) => (base, Some(parameters)),
+            None => (self.0.as_str(), None),
+        };
+        let authority = base.find("://").map_or(0, |at| at + 3);
+        let server = base[authority..].find('/').map_or(base, |at| &base[..authority + at]);
+        Self(match parameters {
+            Some(parameters) => format!("{server}/{name}?{parameters}"),
+            None => format!("{server}/{name}"),
+        })
     }
 }
 
@@ -115,6 +140,19 @@ mod tests {
             let shown = parsed.as_ref().map_or_else(ToString::to_string, ToString::to_string);
             assert_eq!(parsed.ok().map(|url| url.to_string()).as_deref(), expected, "{text}");
             assert!(!shown.contains("secret"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn another_database_of_the_same_server_has_the_same_url_but_for_its_name() {
+        for (given, expected) in [
+            ("postgres://me:secret@db:5432/events", "postgres://me:secret@db:5432/other"),
+            ("postgres://db/events?sslmode=require", "postgres://db/other?sslmode=require"),
+            ("postgres://db", "postgres://db/other"),
+            ("postgres:///events?host=/run/db", "postgres:///other?host=/run/db"),
+        ] {
+            let uri = PostgresUri(given.to_owned()).with_database("other");
+            assert_eq!(uri.with_password(), expected);
         }
     }
 }

@@ -1,0 +1,170 @@
+//! `kennel bench`: how fast Kennel is on a given store, and beside it, in the same run, how fast a loop
+//! written by hand for the same work is.
+//!
+//! It never touches the store that it is given: it makes a database of its own beside it and removes it.
+
+mod catch_up;
+mod failover;
+mod latency;
+mod load;
+mod report;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::Runtime;
+use kennel_core::projection::{Deployment, Settings};
+use kennel_engine::{Engine, Metrics, Options, Shutdown, ShutdownTrigger};
+use tokio::task::JoinHandle;
+
+use super::{StoreArgs, deploy, output, values};
+use crate::config::Config;
+use crate::exit::{Kind, ResultExt as _};
+use crate::wire::{self, Scratch, Store, StoreUrl};
+
+const EXAMPLES: &str = "\
+Examples:
+  kennel bench                                          on SQLite, in this folder
+  kennel bench --store postgres://me@localhost/shop     on that server, in a database of its own
+  kennel bench --events 20000 --rounds 1 --json
+
+Figures of different runs and machines cannot be compared; the ratio to the loop by hand can.";
+
+/// The example that is measured.
+const GUEST: &str = "counter";
+
+/// Measures catch-up throughput, the time from append to visible, and failover, beside a hand-written loop.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Bench {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// Events in the log that is caught up with
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    events: u64,
+    /// Aggregates that they belong to
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..))]
+    aggregates: u64,
+    /// Most events handled and committed together, by Kennel and by hand
+    #[arg(long, value_name = "EVENTS", default_value_t = 1000, value_parser = values::batch)]
+    batch: usize,
+    /// How often to catch up, each time with a new read model, by Kennel and by hand in turn
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    rounds: usize,
+    /// Single appends whose way into the read model is timed
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    appends: usize,
+    /// How often one of two processes is killed, on PostgreSQL
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    kills: usize,
+    /// Where the example components lie, as `make guests` builds them
+    #[arg(long, value_name = "FOLDER", default_value = "target/guests", env = "KENNEL_GUESTS")]
+    guests: PathBuf,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the measuring takes place.
+struct Place {
+    url: StoreUrl,
+    store: Store,
+    runtime: Arc<dyn Runtime>,
+    file: PathBuf,
+    component: Vec<u8>,
+}
+
+impl Bench {
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let given: StoreUrl = wire::shown(self.store.url(config))?;
+        let file = self.guests.join(format!("{GUEST}.wasm"));
+        let component = read_example(&file)?;
+        let scratch = Scratch::beside(&given, &format!("kennel_bench_{}", std::process::id()))
+            .await
+            .kind(Kind::Store)?;
+        let measured = tokio::select! {
+            measured = self.measure(scratch.url(), file, component) => measured.map(Some),
+            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None).map_err(Into::into),
+        };
+        let removed = scratch.remove().await.kind(Kind::Store);
+        let Some(figures) = measured? else {
+            output::note("interrupted; nothing is left behind");
+            return Ok(ExitCode::from(130));
+        };
+        removed?;
+        if self.json {
+            output::json(&figures)?;
+        } else {
+            figures.print(&given)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    async fn measure(
+        &self,
+        url: &StoreUrl,
+        file: PathBuf,
+        component: Vec<u8>,
+    ) -> anyhow::Result<report::Figures> {
+        wire::migrate(&url.with_password(), false).await?;
+        let store = wire::open(&url.with_password()).await?;
+        let place = Place { url: url.clone(), store, runtime: wire::runtime()?, file, component };
+        let catch_up = catch_up::measure(self, &place).await?;
+        let latency = latency::measure(self.appends, &place).await?;
+        let failover = failover::measure(self.kills, &place).await?;
+        place.store.close().await;
+        Ok(report::Figures {
+            events: self.events,
+            aggregates: self.aggregates,
+            payload_bytes: load::PAYLOAD_BYTES,
+            batch: self.batch,
+            catch_up,
+            latency,
+            failover,
+        })
+    }
+}
+
+fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
+    deploy::read_component(file).map_err(|error| {
+        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
+    })
+}
+
+/// An engine that runs in this process.
+struct RunningEngine {
+    stop: ShutdownTrigger,
+    task: JoinHandle<()>,
+}
+
+impl Place {
+    /// Deploys the example under a name and in a replica set of its own.
+    async fn deploy(&self, name: &str, batch: Option<usize>) -> anyhow::Result<Deployment> {
+        let projection: ProjectionName = name.parse()?;
+        let replica_set: ReplicaSet = name.parse()?;
+        let mut settings = Settings::default();
+        settings.batch = batch.unwrap_or(settings.batch);
+        let component = (self.file.as_path(), self.component.clone());
+        deploy::activate(&self.store, &*self.runtime, component, &projection, &replica_set, settings).await
+    }
+
+    /// Runs the replica set of a deployment with one worker.
+    fn run(&self, deployment: &Deployment) -> anyhow::Result<RunningEngine> {
+        let options = Options { host: wire::host(), ..Options::new(deployment.replica_set.clone()) };
+        let metrics = Metrics::register(&prometheus::Registry::new())?;
+        let ports = wire::ports(&self.store, Arc::clone(&self.runtime));
+        let (stop, shutdown) = Shutdown::channel();
+        let engine = Engine::new(ports, options, &metrics, wire::entropy());
+        Ok(RunningEngine { stop, task: tokio::spawn(engine.run(shutdown)) })
+    }
+}
+
+impl RunningEngine {
+    async fn end(self) -> anyhow::Result<()> {
+        self.stop.stop();
+        Ok(self.task.await?)
+    }
+}

@@ -1,0 +1,102 @@
+//! A place for a store of its own beside a given one, on the same server or the same disk, for
+//! measurements that must not touch anybody's data.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
+
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+
+use crate::connect::ConnectError;
+use crate::sql::{quoted, statement};
+use crate::url::{PostgresUri, StoreUrl};
+
+/// A place with no store yet. Nothing is left of it after [`Scratch::remove`].
+#[derive(Debug)]
+pub struct Scratch {
+    beside: StoreUrl,
+    name: String,
+    url: StoreUrl,
+}
+
+impl Scratch {
+    /// Makes a place called `name` beside `store`: a database on the same server, or a file in the same
+    /// folder.
+    pub async fn beside(store: &StoreUrl, name: &str) -> Result<Self, ConnectError> {
+        let url = match store {
+            StoreUrl::Sqlite(path) => StoreUrl::Sqlite(path.with_file_name(format!("{name}.db"))),
+            StoreUrl::Postgres(uri) => {
+                let database = quoted(name);
+                execute(
+                    uri,
+                    format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"),
+                )
+                .await?;
+                StoreUrl::Postgres(uri.with_database(name))
+            }
+        };
+        Ok(Self { beside: store.clone(), name: name.to_owned(), url })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    /// Removes it with all that it holds, whoever may still be connected.
+    pub async fn remove(self) -> Result<(), ConnectError> {
+        match (&self.beside, &self.url) {
+            (StoreUrl::Postgres(uri), _) => {
+                execute(uri, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&self.name))).await
+            }
+            (_, StoreUrl::Sqlite(path)) => {
+                for file in files(path) {
+                    match std::fs::remove_file(&file) {
+                        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                            return Err(ConnectError::NotWritable {
+                                path: file.display().to_string(),
+                                source,
+                            });
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(())
+            }
+            (StoreUrl::Sqlite(_), StoreUrl::Postgres(_)) => Ok(()),
+        }
+    }
+}
+
+/// A SQLite file and those that SQLite keeps beside it.
+fn files(path: &Path) -> [PathBuf; 3] {
+    ["", "-wal", "-shm"].map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        PathBuf::from(name)
+    })
+}
+
+async fn execute(uri: &PostgresUri, sql: String) -> Result<(), ConnectError> {
+    let unavailable =
+        |source: sqlx::Error| ConnectError::Unavailable { store: uri.to_string(), source: source.into() };
+    let options = PgConnectOptions::from_str(uri.with_password()).map_err(unavailable)?;
+    let mut connection = options.disable_statement_logging().connect().await.map_err(unavailable)?;
+    let done = sqlx::query(statement(sql)).execute(&mut connection).await;
+    close(connection).await;
+    done.map(|_| ()).map_err(|error| match error.as_database_error().and_then(|error| error.code()).as_deref() {
+        Some("42501") => ConnectError::Unfit {
+            store: uri.to_string(),
+            reason: "measuring needs a database of its own beside it, and the user may not create one; allow it with \
+                     `ALTER ROLE … CREATEDB` or name another user"
+                .to_owned(),
+        },
+        _ => unavailable(error),
+    })
+}
+
+/// It has served; whether it closes in good order does not matter.
+async fn close(connection: PgConnection) {
+    let _ = connection.close().await;
+}
