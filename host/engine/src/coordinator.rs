@@ -88,10 +88,10 @@ impl Coordinator {
         workers.extend(joining);
         for worker in &workers {
             self.metrics.worker_state(*worker, WorkerState::Stopping);
-            // For people who look at the workers; that it may fail changes nothing.
-            let heartbeat = self.coordination.heartbeat(*worker, WorkerState::Stopping);
-            let _ = tokio::time::timeout(SIGN_OFF_MAX, heartbeat).await;
         }
+        // For people who look at the workers; that it may fail changes nothing.
+        let heartbeat = self.coordination.heartbeat(&workers, WorkerState::Stopping);
+        let _ = tokio::time::timeout(SIGN_OFF_MAX, heartbeat).await;
         workers
     }
 
@@ -155,19 +155,17 @@ impl Coordinator {
     }
 
     async fn heartbeat(&self, workers: &mut Vec<WorkerId>, state: WorkerState) -> Result<(), StoreError> {
-        let mut kept = Vec::with_capacity(workers.len());
-        for worker in workers.iter() {
-            let began = Instant::now();
-            let registered = self.coordination.heartbeat(*worker, state).await?;
-            self.metrics.heartbeat(began.elapsed());
-            if registered {
-                kept.push(*worker);
-            } else {
+        let began = Instant::now();
+        let registered = self.coordination.heartbeat(workers, state).await?;
+        self.metrics.heartbeat(began.elapsed());
+        workers.retain(|worker| {
+            let kept = registered.contains(worker);
+            if !kept {
                 tracing::warn!(%worker, "taken for dead by the others; joining again as a new worker");
                 self.metrics.worker_gone(*worker);
             }
-        }
-        *workers = kept;
+            kept
+        });
         Ok(())
     }
 

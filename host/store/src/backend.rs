@@ -83,23 +83,23 @@ impl Backend {
         }
     }
 
-    /// Executes a worker's statement about itself. Where a connection shows that its process is alive, the
+    /// Executes a statement of workers about themselves. Where a connection shows that its process is alive, the
     /// statement travels on it, which mends it when it is broken.
     pub(crate) async fn pulse(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Option<Row>, StoreError> {
+    ) -> Result<Vec<Row>, StoreError> {
         if let Self::Postgres(postgres) = self
             && let Some(rows) = postgres.alive.run(sql, args, &postgres.lock_sql()).await.doing(doing)?
         {
-            return Ok(rows.into_iter().next());
+            return Ok(rows);
         }
         let mut tx = self.begin(Durability::Replayable, doing).await?;
-        let row = tx.row(sql, args).await.doing(doing)?;
+        let rows = tx.rows(sql, args).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
-        Ok(row)
+        Ok(rows)
     }
 
     /// As [`Self::pulse`], for a statement that only reads.
@@ -108,9 +108,9 @@ impl Backend {
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Option<Row>, StoreError> {
+    ) -> Result<Vec<Row>, StoreError> {
         match self {
-            Self::Sqlite(_) => self.row(sql, args, doing).await,
+            Self::Sqlite(_) => self.rows(sql, args, doing).await,
             Self::Postgres(_) => self.pulse(sql, args, doing).await,
         }
     }

@@ -40,11 +40,12 @@ impl Coordination for Store {
         tx.commit().await.doing(doing)
     }
 
-    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
-        let id = worker.to_string();
-        let args = [Arg::Text(&id), Arg::Text(state.as_str())];
-        let known = self.backend().pulse(&self.sql().worker_heartbeat, &args, "sending a heartbeat").await?;
-        Ok(known.is_some())
+    async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError> {
+        let doing = "sending a heartbeat";
+        let ids = row::to_json(&workers)?;
+        let args = [Arg::Text(&ids), Arg::Text(state.as_str())];
+        let known = self.backend().pulse(&self.sql().worker_heartbeat, &args, doing).await?;
+        known.iter().map(|row| row::worker(&row.text(0).doing(doing)?)).collect()
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
@@ -56,16 +57,21 @@ impl Coordination for Store {
 
     async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {
         let doing = "looking at a replica set";
-        let name = Arg::Text(replica_set.as_str());
+        let args = [Arg::Text(replica_set.as_str()), Arg::Int(micros(stale_after))];
         // On the connection that shows that this process is alive: were it broken, the process would find
-        // its own workers dead below.
-        let current = self.backend().glance(&self.sql().generation_current, &[name], doing).await?;
-        let assignment = current.as_ref().map(assignment).transpose()?.unwrap_or_default();
-        let args = [name, Arg::Int(micros(stale_after))];
-        let rows = self.backend().rows(&self.sql().workers, &args, doing).await?;
-        let mut members = rows.iter().map(member).collect::<Result<Vec<_>, _>>()?;
-        members.sort_unstable_by_key(|member| member.id);
-        Ok(View { assignment, members })
+        // its own workers dead. One statement, because every process asks this every second.
+        let rows = self.backend().glance(&self.sql().view, &args, doing).await?;
+        let mut view = View::default();
+        for found in &rows {
+            if found.int_or_null(6).doing(doing)?.is_some() {
+                view.assignment = assignment(found, 6)?;
+            }
+            if found.text_or_null(0).doing(doing)?.is_some() {
+                view.members.push(member(found)?);
+            }
+        }
+        view.members.sort_unstable_by_key(|member| member.id);
+        Ok(view)
     }
 
     async fn propose(
@@ -198,11 +204,12 @@ fn current_generation(row: Option<Row>, doing: &str) -> Result<Generation, Store
     Ok(Generation::new(unsigned(number)))
 }
 
-fn assignment(row: &Row) -> Result<Assignment, StoreError> {
+/// The generation in two columns from `first` on.
+fn assignment(row: &Row, first: usize) -> Result<Assignment, StoreError> {
     let doing = "reading a generation";
     Ok(Assignment {
-        generation: Generation::new(unsigned(row.int(0).doing(doing)?)),
-        owners: row::owners(&row.text(1).doing(doing)?)?,
+        generation: Generation::new(unsigned(row.int(first).doing(doing)?)),
+        owners: row::owners(&row.text(first + 1).doing(doing)?)?,
     })
 }
 
@@ -223,7 +230,7 @@ fn record(row: &Row) -> Result<GenerationRecord, StoreError> {
     let doing = "reading a past generation";
     let cause = row.text(2).doing(doing)?;
     Ok(GenerationRecord {
-        assignment: assignment(row)?,
+        assignment: assignment(row, 0)?,
         cause: Cause::parse(&cause).ok_or_else(|| corrupt("a generation's cause", &cause))?,
         age: Duration::from_micros(unsigned(row.int(3).doing(doing)?)),
     })

@@ -92,15 +92,20 @@ impl Words {
     /// Times are whole microseconds since 1970 by the database's clock, so that hosts whose clocks
     /// differ agree on who is alive.
     pub(crate) fn fill(&self, template: &str) -> SqlStr {
-        let (prefix, now, locks, connected) = match self.dialect {
-            Dialect::Sqlite => {
-                ("kennel_", "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)", [""; 3], "true")
-            }
+        let (prefix, now, locks, connected, listed) = match self.dialect {
+            Dialect::Sqlite => (
+                "kennel_",
+                "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
+                [""; 3],
+                "true",
+                "SELECT value FROM json_each($1)",
+            ),
             Dialect::Postgres => (
                 "kennel.",
                 "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
                 ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE"],
                 include_str!("sql/postgres/connected.sql"),
+                "SELECT jsonb_array_elements_text($1::jsonb)",
             ),
         };
         let text = template
@@ -110,6 +115,7 @@ impl Words {
             .replace("{for_no_key_update}", locks[1])
             .replace("{for_share}", locks[2])
             .replace("{connected}", connected.trim())
+            .replace("{listed}", listed)
             .replace("{events}", &self.events)
             .replace("{heads}", &self.heads);
         statement(text)
@@ -155,8 +161,8 @@ statements! {
     collections collection_find collection_insert
     dead_letter_insert dead_letters
     replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance
-    generation_current generation_insert generation_prune generation_history
-    worker_join worker_heartbeat worker_leave workers workers_forget worker_remove_stale
+    generation_insert generation_prune generation_history
+    worker_join worker_heartbeat worker_leave workers workers_forget view worker_remove_stale
 }
 
 #[cfg(test)]

@@ -212,16 +212,18 @@ impl Coordination for Remote {
         self.line.tell(On::Coordination, what, call, debug).await
     }
 
-    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
-        let (store, world) = (self.store.clone(), Arc::clone(self.world()));
+    async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError> {
+        let (store, world, workers) = (self.store.clone(), Arc::clone(self.world()), workers.to_vec());
+        let of: Vec<String> = workers.iter().copied().map(short).collect();
+        let told = |known: &Vec<WorkerId>| known.iter().copied().map(short).collect::<Vec<_>>().join(" ");
         let call = async move {
-            let known = store.heartbeat(worker, state).await?;
-            if !known {
+            let known = store.heartbeat(&workers, state).await?;
+            for _ in known.len()..workers.len() {
                 world.count("workers taken for dead");
             }
             Ok(known)
         };
-        self.line.tell(On::Coordination, format!("heartbeat {}", short(worker)), call, debug).await
+        self.line.tell(On::Coordination, format!("heartbeat {}", of.join(" ")), call, told).await
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {

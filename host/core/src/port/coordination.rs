@@ -70,9 +70,9 @@ pub trait Coordination: Send + Sync {
     /// Registers a worker. Its first heartbeat is now.
     async fn join(&self, worker: &NewWorker) -> Result<(), StoreError>;
 
-    /// Records a heartbeat; `false` if the worker is no longer registered, because it was taken for
-    /// dead: it has to join again under a new id.
-    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError>;
+    /// Records a heartbeat of each of these workers. Returns those that are registered: the others were
+    /// taken for dead and have to join again under new ids.
+    async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError>;
 
     /// Removes a worker. Removing it again changes nothing.
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError>;

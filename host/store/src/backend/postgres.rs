@@ -64,7 +64,7 @@ impl PostgresBackend {
     }
 
     pub(crate) async fn close(&self) {
-        self.listen.close();
+        self.listen.close().await;
         self.alive.close().await;
         self.pool.close().await;
     }

@@ -40,12 +40,15 @@ impl Coordination for MemoryStore {
         Ok(())
     }
 
-    async fn heartbeat(&self, worker: WorkerId, state: WorkerState) -> Result<bool, StoreError> {
+    async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError> {
         let heartbeat = self.now();
         let mut all = self.state();
-        let Some(worker) = all.workers.get_mut(&worker) else { return Ok(false) };
-        (worker.heartbeat, worker.state) = (heartbeat, state);
-        Ok(true)
+        let registered = workers.iter().copied().filter(|id| {
+            let Some(worker) = all.workers.get_mut(id) else { return false };
+            (worker.heartbeat, worker.state) = (heartbeat, state);
+            true
+        });
+        Ok(registered.collect())
     }
 
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kennel_core::membership::{Cause, Generation, WorkerState};
+use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::{self, Plan};
 use kennel_core::port::{Ballot, Claimed, NewWorker, StoreError, View};
@@ -15,16 +15,22 @@ async fn join(store: &dyn Ports, number: u128) {
     store.join(&new).await.unwrap();
 }
 
+/// The workers among these whose heartbeat is recorded.
+async fn beat(store: &dyn Ports, numbers: &[u128]) -> Vec<WorkerId> {
+    let workers: Vec<WorkerId> = numbers.iter().copied().map(worker).collect();
+    store.heartbeat(&workers, WorkerState::Processing).await.unwrap()
+}
+
 async fn view(store: &dyn Ports) -> View {
     store.view(&replica_set(), STALE_AFTER).await.unwrap()
 }
 
 pub(crate) async fn workers_join_beat_and_leave(store: &dyn Ports) {
     assert_eq!(view(store).await, View::default());
-    assert!(!store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    assert!(beat(store, &[1]).await.is_empty());
     join(store, 2).await;
     join(store, 1).await;
-    assert!(store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
+    assert_eq!(beat(store, &[1, 7]).await, [worker(1)]);
     let seen = view(store).await;
     assert_eq!(seen.alive(), [worker(1), worker(2)]);
     assert_eq!(
@@ -86,8 +92,7 @@ pub(crate) async fn stale_workers_are_removed_with_the_next_generation(store: &d
     let ballot = store.propose(&replica_set(), Generation::NONE, &plan, at_once).await.unwrap();
     assert_eq!(ballot, Ballot::Accepted { generation: Generation::new(1), stale_removed: 2 });
     assert_eq!(view(store).await.alive(), [worker(2)]);
-    assert!(!store.heartbeat(worker(1), WorkerState::Processing).await.unwrap());
-    assert!(store.heartbeat(worker(2), WorkerState::Processing).await.unwrap());
+    assert_eq!(beat(store, &[1, 2]).await, [worker(2)]);
 }
 
 pub(crate) async fn claims_need_the_current_generation(store: &dyn Ports) {

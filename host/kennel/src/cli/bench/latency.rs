@@ -33,14 +33,15 @@ pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Opt
     }
     let writer = wire::open(&place.url.with_password()).await?;
     let bar = output::progress("single appends", Some(appends as u64));
-    let (mut appended, mut visible) = (Vec::new(), Vec::new());
+    let (mut appended, mut visible, mut after_commit) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..appends {
         let aggregate = format!("single-{number}");
         let event = load::event(FIRST + number as u64, aggregate.clone());
         let wanted = [Wanted { collection: "counts".to_owned(), keys: vec![aggregate] }];
         let began = Instant::now();
         writer.append(&[event]).await?;
-        appended.push(began.elapsed());
+        let committed = Instant::now();
+        appended.push(committed - began);
         while place.store.fetch(deployment.id, &wanted).await?.iter().flatten().all(Option::is_none) {
             if began.elapsed() > PATIENCE {
                 return Err(Kind::Halted.error("an appended event did not become visible within 30 s"));
@@ -48,11 +49,16 @@ pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Opt
             tokio::time::sleep(LOOK_EVERY).await;
         }
         visible.push(began.elapsed());
+        after_commit.push(committed.elapsed());
         bar.inc(1);
         tokio::time::sleep(REST).await;
     }
     bar.finish();
     writer.close().await;
     engine.end().await?;
-    Ok(Some(Latency { append: Times::of(appended), append_to_visible: Times::of(visible) }))
+    Ok(Some(Latency {
+        append: Times::of(appended),
+        commit_to_visible: Times::of(after_commit),
+        append_to_visible: Times::of(visible),
+    }))
 }

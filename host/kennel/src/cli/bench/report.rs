@@ -43,6 +43,9 @@ pub(super) struct Pace {
 pub(super) struct Latency {
     #[serde(rename = "append_milliseconds")]
     pub(super) append: Times,
+    /// From the end of the append, when it is committed.
+    #[serde(rename = "commit_to_visible_milliseconds")]
+    pub(super) commit_to_visible: Times,
     /// From the beginning of the append.
     #[serde(rename = "append_to_visible_milliseconds")]
     pub(super) append_to_visible: Times,
@@ -121,6 +124,7 @@ impl Figures {
             }));
         };
         times("append one event", self.latency.as_ref().map(|latency| &latency.append));
+        times("committed to visible", self.latency.as_ref().map(|latency| &latency.commit_to_visible));
         times("append to visible", self.latency.as_ref().map(|latency| &latency.append_to_visible));
         times("kill to all handled", self.failover.as_ref());
         if !rows.is_empty() {

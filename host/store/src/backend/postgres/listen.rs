@@ -7,6 +7,7 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
 
@@ -18,14 +19,20 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Listen {
-    options: PgConnectOptions,
+    /// A pool of one, kept open as long as the store, lets the listener reconnect by itself.
+    pool: PgPool,
     signs: Arc<Signs>,
     task: OnceLock<JoinHandle<()>>,
 }
 
 impl Listen {
     pub(crate) fn new(options: PgConnectOptions) -> Self {
-        Self { options, signs: Arc::default(), task: OnceLock::new() }
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(options);
+        Self { pool, signs: Arc::default(), task: OnceLock::new() }
     }
 
     /// Announces an append of this process.
@@ -35,11 +42,16 @@ impl Listen {
 
     /// Resolves at the next sign of new events.
     pub(crate) async fn next(&self) {
-        self.task.get_or_init(|| tokio::spawn(listen(self.options.clone(), Arc::clone(&self.signs))));
+        self.task.get_or_init(|| tokio::spawn(listen(self.pool.clone(), Arc::clone(&self.signs))));
         self.signs.next().await;
     }
 
-    pub(crate) fn close(&self) {
+    pub(crate) async fn close(&self) {
+        self.stop();
+        self.pool.close().await;
+    }
+
+    fn stop(&self) {
         if let Some(task) = self.task.get() {
             task.abort();
         }
@@ -48,17 +60,11 @@ impl Listen {
 
 impl Drop for Listen {
     fn drop(&mut self) {
-        self.close();
+        self.stop();
     }
 }
 
-async fn listen(options: PgConnectOptions, signs: Arc<Signs>) {
-    // A pool of one, kept open as long as the task lives, lets the listener reconnect by itself.
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .connect_lazy_with(options);
+async fn listen(pool: PgPool, signs: Arc<Signs>) {
     loop {
         match hear(&pool, &signs).await {
             Ok(()) => {}
@@ -68,7 +74,7 @@ async fn listen(options: PgConnectOptions, signs: Arc<Signs>) {
     }
 }
 
-async fn hear(pool: &sqlx::PgPool, signs: &Signs) -> Result<(), sqlx::Error> {
+async fn hear(pool: &PgPool, signs: &Signs) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     // What was appended before is not announced again.

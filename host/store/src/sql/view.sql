@@ -1,0 +1,8 @@
+SELECT w.id, w.host, w.pid, w.state, {now} - w.heartbeat_at,
+    CAST(CASE WHEN w.heartbeat_at > {now} - $2 AND {connected} THEN 1 ELSE 0 END AS BIGINT),
+    g.generation, g.owners
+FROM (SELECT CAST($1 AS TEXT) AS name) asked
+LEFT JOIN {k}replica_set r ON r.name = asked.name
+LEFT JOIN {k}generation g ON g.replica_set = r.name AND g.generation = r.generation
+LEFT JOIN {k}worker w ON w.replica_set = asked.name
+ORDER BY w.id
