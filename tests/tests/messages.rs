@@ -277,6 +277,9 @@ fn a_configuration_that_is_wrong() {
         "[run]\ncolour = \"red\"",
         "[run]\nworkers = \"2\"",
         "[run]\nlisten = \"localhost\"",
+        "[events]\ntable = \"my events\"",
+        "[events]\nheads_table = \"sales.aggregate_heads\"",
+        "[run]\nheartbeat_seconds = 6",
         "[projections.audit-log]\nbatch = 0",
         "[projections.audit-log]\non_failure = \"ignore\"",
         "[projections.\"Audit Log\"]\nbatch = 10",
@@ -288,6 +291,7 @@ fn a_configuration_that_is_wrong() {
     assert!(!refused.text.contains("secret"), "{}", refused.text);
     std::fs::remove_file(refused.kennel.folder().join("kennel.toml")).expect("the file is there");
     refused.case(&["status", "--config", "missing.toml"]);
+    refused.case(&["status", "--events-table", "my;events"]);
     refused.case(&["status", "--store", "shop.db"]);
     refused.case(&["status", "--store", "mysql://me:secret@db/shop"]);
     insta::assert_snapshot!(refused.text);

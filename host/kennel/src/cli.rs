@@ -19,9 +19,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, DEFAULT_STORE};
+use crate::config::{Config, DEFAULT_STORE, EventsConfig};
 use crate::exit;
 use crate::telemetry::{self, LogFormat};
+use crate::wire::{TableName, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,11 +62,21 @@ pub(crate) struct StoreArgs {
     /// The store: sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:kennel.db]
     #[arg(long, value_name = "URL", env = "KENNEL_STORE", hide_env_values = true)]
     store: Option<String>,
+    /// The table of the event log: TABLE or, on PostgreSQL, SCHEMA.TABLE [default: events]
+    #[arg(long, value_name = "TABLE", env = "KENNEL_EVENTS_TABLE", hide_short_help = true)]
+    events_table: Option<TableName>,
+    /// The table of the latest version of each aggregate [default: aggregate_heads]
+    #[arg(long, value_name = "TABLE", env = "KENNEL_HEADS_TABLE", hide_short_help = true)]
+    heads_table: Option<TableName>,
 }
 
 impl StoreArgs {
-    fn url<'a>(&'a self, config: &'a Config) -> &'a str {
-        self.store.as_deref().or(config.store.as_deref()).unwrap_or(DEFAULT_STORE)
+    /// What the flags, else the configuration say about the store.
+    fn target(&self, config: &Config) -> anyhow::Result<Target> {
+        let url = self.store.as_deref().or(config.store.as_deref()).unwrap_or(DEFAULT_STORE);
+        let given = EventsConfig { table: self.events_table.clone(), heads_table: self.heads_table.clone() };
+        let stale_after = config.run.stale_after()?;
+        Ok(Target::new(url)?.tables(config.events.tables(&given)).stale_after(stale_after))
     }
 }
 

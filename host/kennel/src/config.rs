@@ -1,6 +1,7 @@
 //! `kennel.toml`: defaults for the command line. Flags win over `KENNEL_*` variables, which win over the
 //! file. A key that nobody reads is an error, since it is most likely a key misspelt.
 
+mod events;
 mod projections;
 mod run;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 
 use crate::exit::Kind;
+pub use events::EventsConfig;
 pub use projections::ProjectionConfig;
 pub(crate) use projections::batch_size;
 pub use run::RunConfig;
@@ -30,6 +32,8 @@ pub const DEFAULT_STORE: &str = "sqlite:kennel.db";
 pub struct Config {
     /// The store's URL.
     pub store: Option<String>,
+    /// Which tables hold the event log.
+    pub events: EventsConfig,
     pub run: RunConfig,
     /// Settings by the projection's name, for `kennel deploy`.
     pub projections: BTreeMap<ProjectionName, ProjectionConfig>,

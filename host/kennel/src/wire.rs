@@ -1,7 +1,10 @@
 //! The only place that names concrete stores and runtimes: everything else sees ports.
 
+use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
@@ -11,24 +14,83 @@ use kennel_runtime::{RuntimeOptions, WasmRuntime};
 use kennel_store::{ConnectOptions, Mode};
 
 pub use kennel_runtime::inspect;
-pub use kennel_store::{RunLock, Scratch, Store, StoreUrl};
+pub use kennel_store::{EventTables, RunLock, Scratch, Store, StoreUrl, TableName};
 
 use crate::config::nearest;
 use crate::exit::{Kind, ResultExt as _};
 
+/// Which store to work on, and all that must be known to open it. Every way to open a store takes one, so
+/// that none can forget a setting.
+#[derive(Clone, Debug)]
+pub struct Target {
+    url: StoreUrl,
+    tables: EventTables,
+    stalled_after: Option<Duration>,
+}
+
+impl Target {
+    /// As [`Self::at`], for a URL that is not parsed yet.
+    pub fn new(url: &str) -> anyhow::Result<Self> {
+        Ok(Self::at(url.parse().kind(Kind::Config)?))
+    }
+
+    /// The store at `url`, with settings that are the default ones.
+    #[must_use]
+    pub fn at(url: StoreUrl) -> Self {
+        Self { url, tables: EventTables::default(), stalled_after: None }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn url(&self) -> &StoreUrl {
+        &self.url
+    }
+
+    /// With the event log in these tables.
+    #[must_use]
+    pub fn tables(self, tables: EventTables) -> Self {
+        Self { tables, ..self }
+    }
+
+    /// For workers that count as dead when they have been silent for `stale_after`.
+    #[must_use]
+    pub fn stale_after(self, stale_after: Duration) -> Self {
+        Self { stalled_after: Some(stalled_after(stale_after)), ..self }
+    }
+
+    fn options(&self, mode: Mode) -> ConnectOptions {
+        let default = ConnectOptions::default();
+        let stalled_after = self.stalled_after.unwrap_or(default.stalled_after);
+        ConnectOptions { mode, tables: self.tables.clone(), stalled_after, ..default }
+    }
+}
+
+/// As the store's URL without a password.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.url.fmt(f)
+    }
+}
+
+/// A process that is frozen in the middle of a transaction keeps its row locks. The server takes them away
+/// in half the time after which others take over its work, so that these need not wait for them.
+fn stalled_after(stale_after: Duration) -> Duration {
+    ConnectOptions::default().stalled_after.min(stale_after / 2)
+}
+
 /// Opens a store. A SQLite file that is missing is created.
-pub async fn open(url: &str) -> anyhow::Result<Store> {
-    connect(url, Mode::ReadWrite).await
+pub async fn open(target: &Target) -> anyhow::Result<Store> {
+    connect(target, Mode::ReadWrite).await
 }
 
 /// Opens a store that must be there already.
-pub async fn open_existing(url: &str) -> anyhow::Result<Store> {
-    connect(url, Mode::Existing).await
+pub async fn open_existing(target: &Target) -> anyhow::Result<Store> {
+    connect(target, Mode::Existing).await
 }
 
 /// Creates or updates the tables of a store, and has it announce appends if asked to.
-pub async fn migrate(url: &str, install_notify: bool) -> anyhow::Result<()> {
-    let store = connect(url, Mode::Migrate).await?;
+pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()> {
+    let store = connect(target, Mode::Migrate).await?;
     store.migrate().await.kind(Kind::Store)?;
     if install_notify {
         store.install_notify().await.kind(Kind::Store)?;
@@ -36,14 +98,8 @@ pub async fn migrate(url: &str, install_notify: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A store's URL without a password.
-pub fn shown(url: &str) -> anyhow::Result<StoreUrl> {
-    url.parse().kind(Kind::Config)
-}
-
-async fn connect(url: &str, mode: Mode) -> anyhow::Result<Store> {
-    let url: StoreUrl = url.parse().kind(Kind::Config)?;
-    kennel_store::connect(&url, &ConnectOptions { mode, ..ConnectOptions::default() }).await.kind(Kind::Store)
+async fn connect(target: &Target, mode: Mode) -> anyhow::Result<Store> {
+    kennel_store::connect(&target.url, &target.options(mode)).await.kind(Kind::Store)
 }
 
 /// Handles the whole log by a hand-written loop, to compare with; returns the number of events.
@@ -82,6 +138,12 @@ pub fn entropy() -> Entropy {
     // for jitter and worker identities.
     let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
     Entropy::from_seed(seed)
+}
+
+/// How many cores this process may use.
+#[must_use]
+pub fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Who is at work, for the record: USER@HOST.

@@ -1,6 +1,7 @@
 //! Opening a store, and what can go wrong then.
 
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 use kennel_core::port::BoxError;
@@ -31,6 +32,10 @@ pub struct ConnectOptions {
     pub tables: EventTables,
     /// How long to wait for a connection before the store counts as unavailable.
     pub acquire_timeout: Duration,
+    /// How long a transaction may rest before a PostgreSQL server ends its session. A process that is frozen
+    /// in the middle of one keeps its row locks, and whoever takes over its work waits for them: this
+    /// should be well below the time after which its workers count as dead.
+    pub stalled_after: Duration,
     /// Most connections to a PostgreSQL server, beside one for liveness and one for notifications.
     pub connections_max: u32,
 }
@@ -41,6 +46,7 @@ impl Default for ConnectOptions {
             mode: Mode::default(),
             tables: EventTables::default(),
             acquire_timeout: Duration::from_secs(30),
+            stalled_after: Duration::from_secs(5),
             connections_max: 10,
         }
     }
@@ -93,10 +99,23 @@ pub enum ConnectError {
     },
 }
 
+/// A SQLite file has no schemas: SQLite would take one for another database that is attached.
+fn check_tables(path: &Path, tables: &EventTables) -> Result<(), ConnectError> {
+    let named = [&tables.events, &tables.aggregate_heads].map(ToString::to_string);
+    let Some(name) = named.iter().find(|name| name.contains('.')) else { return Ok(()) };
+    Err(ConnectError::Unfit {
+        store: format!("sqlite:{}", path.display()),
+        reason: format!(
+            "tables in a SQLite file have no schema, so none of them is called {name}; name the table alone"
+        ),
+    })
+}
+
 /// Opens the store at `url`.
 pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, ConnectError> {
     match url {
         StoreUrl::Sqlite(path) => {
+            check_tables(path, &options.tables)?;
             let words = Words::new(Dialect::Sqlite, &options.tables);
             let sqlite = Box::pin(sqlite::open(path, options)).await?;
             Ok(Store::new(Backend::Sqlite(Box::new(sqlite)), &words))

@@ -42,6 +42,6 @@ pub mod url;
 pub use connect::{ConnectError, ConnectOptions, Mode, connect};
 pub use run_lock::{RunLock, RunLockError};
 pub use scratch::Scratch;
-pub use sql::EventTables;
+pub use sql::{EventTables, InvalidTableName, TableName};
 pub use store::{Dialect, Store};
 pub use url::{InvalidUrl, StoreUrl};

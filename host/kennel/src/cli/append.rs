@@ -66,7 +66,7 @@ struct Outcome {
 impl Append {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let (input, lines) = self.input()?;
-        let store = wire::open(self.store.url(config)).await?;
+        let store = wire::open(&self.store.target(config)?).await?;
         let bar = output::progress("appending", lines);
         let mut import = Import { events: &store, from: self.name(), outcome: Outcome::default() };
         import.run(input, &bar).await?;

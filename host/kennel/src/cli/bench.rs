@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use super::{StoreArgs, deploy, output, values};
 use crate::config::Config;
 use crate::exit::{Kind, ResultExt as _};
-use crate::wire::{self, Scratch, Store, StoreUrl};
+use crate::wire::{self, Scratch, Store, StoreUrl, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,7 +70,7 @@ pub(super) struct Bench {
 
 /// Where the measuring takes place.
 struct Place {
-    url: StoreUrl,
+    target: Target,
     store: Store,
     runtime: Arc<dyn Runtime>,
     file: PathBuf,
@@ -79,10 +79,10 @@ struct Place {
 
 impl Bench {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let given: StoreUrl = wire::shown(self.store.url(config))?;
+        let given = self.store.target(config)?;
         let file = self.guests.join(format!("{GUEST}.wasm"));
         let component = read_example(&file)?;
-        let scratch = Scratch::beside(&given, &format!("kennel_bench_{}", std::process::id()))
+        let scratch = Scratch::beside(given.url(), &format!("kennel_bench_{}", std::process::id()))
             .await
             .kind(Kind::Store)?;
         let measured = tokio::select! {
@@ -98,7 +98,7 @@ impl Bench {
         if self.json {
             output::json(&figures)?;
         } else {
-            figures.print(&given)?;
+            figures.print(given.url())?;
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -109,9 +109,10 @@ impl Bench {
         file: PathBuf,
         component: Vec<u8>,
     ) -> anyhow::Result<report::Figures> {
-        wire::migrate(&url.with_password(), false).await?;
-        let store = wire::open(&url.with_password()).await?;
-        let place = Place { url: url.clone(), store, runtime: wire::runtime()?, file, component };
+        let target = Target::at(url.clone());
+        wire::migrate(&target, false).await?;
+        let store = wire::open(&target).await?;
+        let place = Place { target, store, runtime: wire::runtime()?, file, component };
         let catch_up = catch_up::measure(self, &place).await?;
         let latency = latency::measure(self.appends, &place).await?;
         let failover = failover::measure(self.kills, &place).await?;

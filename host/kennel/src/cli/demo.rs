@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::{deploy, output, values};
 use crate::audit::{Audit, audit};
 use crate::exit::Kind;
-use crate::wire::{self, Store};
+use crate::wire::{self, Store, Target};
 
 const SUMMARY: &str = "order-summary";
 const AUDIT_LOG: &str = "audit-log";
@@ -83,7 +83,7 @@ impl Demo {
                 Kind::Taken.error(format!("{} exists: the demo starts with an empty store", file.display()))
             );
         }
-        let store = wire::open(&format!("sqlite:{}", file.display())).await?;
+        let store = wire::open(&Target::new(&format!("sqlite:{}", file.display()))?).await?;
         let bars = MultiProgress::with_draw_target(if self.json {
             ProgressDrawTarget::hidden()
         } else {

@@ -72,7 +72,7 @@ impl Deploy {
         let section = config.projections.get(&projection).cloned().unwrap_or_default();
         let settings = section.settings(&given);
         let bytes = read_component(&self.file)?;
-        let store = wire::open(self.store.url(config)).await?;
+        let store = wire::open(&self.store.target(config)?).await?;
         if let Some(existing) = store.find(&projection).await? {
             return Err(exists(&projection, existing.number, &existing.digest.short()));
         }

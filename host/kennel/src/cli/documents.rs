@@ -54,7 +54,7 @@ struct Row<'a> {
 impl Documents {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let projection = &self.projection;
-        let store = wire::open_existing(self.store.url(config)).await?;
+        let store = wire::open_existing(&self.store.target(config)?).await?;
         let deployment = wire::find_deployment(&store, projection).await?;
         let collections = store.collections(deployment.id).await?;
         if !collections.iter().any(|known| **known == *self.collection) {

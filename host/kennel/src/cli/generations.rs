@@ -44,7 +44,7 @@ struct Record {
 impl Generations {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
-        let store = wire::open_existing(self.store.url(config)).await?;
+        let store = wire::open_existing(&self.store.target(config)?).await?;
         let history = store.history(&replica_set, self.limit).await?;
         let records: Vec<Record> = history.into_iter().map(Record::new).collect();
         if self.json {

@@ -24,9 +24,9 @@ pub(super) struct Migrate {
 
 impl Migrate {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let url = self.store.url(config);
-        wire::migrate(url, self.install_notify).await?;
-        output::line(format!("{} is up to date", wire::shown(url)?))?;
+        let target = self.store.target(config)?;
+        wire::migrate(&target, self.install_notify).await?;
+        output::line(format!("{target} is up to date"))?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -41,7 +41,7 @@ pub(super) struct Run {
     /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:9090; with --until-caught-up nowhere]
     #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN", value_parser = values::address)]
     listen: Option<SocketAddr>,
-    /// Lanes of execution in this process [default: one]
+    /// Lanes of execution in this process [default: one for each core]
     #[arg(long, value_name = "N", env = "KENNEL_WORKERS", value_parser = values::workers)]
     workers: Option<NonZeroUsize>,
     /// The replica set whose projections to run [default: main]
@@ -68,8 +68,8 @@ impl Run {
 
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let options = self.options(config)?;
-        let url = self.store.url(config);
-        let store = wire::open(url).await?;
+        let target = self.store.target(config)?;
+        let store = wire::open(&target).await?;
         let lock = store.acquire_run_lock().kind(Kind::Taken)?;
         store.forget_former_workers(&lock).await?;
         let listen = self.listen.or(config.run.listen);
@@ -83,8 +83,7 @@ impl Run {
         let (trigger, stop) = Shutdown::channel();
         let deployed = store.active(&options.replica_set).await?.len();
         let replica_set = options.replica_set.clone();
-        let shown = wire::shown(url)?;
-        tracing::info!(store = %shown, %replica_set, workers = options.workers, projections = deployed, "starting");
+        tracing::info!(store = %target, %replica_set, workers = options.workers, projections = deployed, "starting");
         if deployed == 0 {
             tracing::info!(
                 "no projection is deployed yet; `kennel deploy NAME FILE.wasm` adds one at any time"
@@ -117,7 +116,7 @@ impl Run {
             Some(given) => given.clone(),
             None => "main".parse()?,
         };
-        let workers = self.workers.or(config.run.workers).map_or(1, NonZeroUsize::get);
+        let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         Ok(Options {
             workers,
             host: wire::host(),

@@ -79,7 +79,7 @@ struct Failure {
 
 impl Status {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let store = wire::open_existing(self.store.url(config)).await?;
+        let store = wire::open_existing(&self.store.target(config)?).await?;
         let horizon = store.horizon().await?;
         let progress = store.progress().await?;
         let mut projections = Vec::with_capacity(progress.len());

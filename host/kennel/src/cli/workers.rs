@@ -54,7 +54,7 @@ struct Worker {
 impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
-        let store = wire::open_existing(self.store.url(config)).await?;
+        let store = wire::open_existing(&self.store.target(config)?).await?;
         let view = store.view(&replica_set, config.run.stale_after()?).await?;
         let report = Report {
             replica_set,

@@ -19,7 +19,7 @@ pub struct RunConfig {
     /// Where /metrics, /healthz and /readyz are served.
     #[serde(deserialize_with = "listen")]
     pub listen: Option<SocketAddr>,
-    /// Lanes of execution in this process.
+    /// Lanes of execution in this process; as many as there are cores unless it says so.
     pub workers: Option<NonZeroUsize>,
     pub replica_set: Option<ReplicaSet>,
     pub log_format: Option<LogFormat>,

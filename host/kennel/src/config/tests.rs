@@ -7,6 +7,8 @@ fn a_full_file_is_read() {
     let config = Config::parse(
         r#"
         store = "sqlite:shop.db"
+        [events]
+        table = "sales.event_log"
         [run]
         listen = "127.0.0.1:9100"
         workers = 2
@@ -22,6 +24,11 @@ fn a_full_file_is_read() {
     )
     .unwrap();
     assert_eq!(config.store.as_deref(), Some("sqlite:shop.db"));
+    let tables = config.events.tables(&EventsConfig::default());
+    assert_eq!(tables.events.to_string(), "sales.event_log");
+    assert_eq!(tables.aggregate_heads.to_string(), "aggregate_heads");
+    let given = EventsConfig { table: Some("ledger".parse().unwrap()), heads_table: None };
+    assert_eq!(config.events.tables(&given).events.to_string(), "ledger");
     assert_eq!(config.run.listen.unwrap().port(), 9100);
     assert_eq!(config.run.workers.unwrap().get(), 2);
     assert_eq!(config.run.heartbeat_interval().as_secs(), 1);
@@ -73,6 +80,11 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
         (
             "[projections.a]\nonfailure = \"halt\"",
             "line 2: unknown key `onfailure`; did you mean `on_failure`?",
+        ),
+        ("[events]\ntabel = \"e\"", "line 2: unknown key `tabel`; did you mean `table`?"),
+        (
+            "[events]\ntable = \"sales events\"",
+            "line 2: `table`: `sales events` is not a table name: use TABLE or SCHEMA.TABLE, of letters, digits, `_` and `-`",
         ),
         ("[run]\nlisten = 5", "line 2: `listen` takes text in quotes, not integer `5`"),
         (

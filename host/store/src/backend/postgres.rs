@@ -10,8 +10,8 @@ mod events;
 mod listen;
 mod open;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgPool, SqlStr};
 
 pub(crate) use documents::{Table, hold, table_of};
 pub(crate) use open::open;
@@ -42,10 +42,10 @@ pub(crate) struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    fn new(name: String, pool: PgPool, options: PgConnectOptions, words: Words) -> Self {
+    fn new(name: String, pool: PgPool, options: PgConnectOptions, session: SqlStr, words: Words) -> Self {
         Self {
             name,
-            alive: alive::Alive::new(options.clone(), pool.clone()),
+            alive: alive::Alive::new(options.clone(), session, pool.clone()),
             listen: listen::Listen::new(options),
             read: events::ReadSql::new(&words),
             horizon: events::SharedHorizon::new(None::<Tracker>),

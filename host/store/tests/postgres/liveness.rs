@@ -1,12 +1,20 @@
 //! Workers that are alive, and what happens when connections or the whole server go away.
 
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
 use std::time::Duration;
 
+use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
-use kennel_core::port::{Coordination as _, EventSource as _, NewWorker, StoreError};
-use kennel_store::{Mode, Store};
+use kennel_core::partition::HashRange;
+use kennel_core::port::{Commit, Coordination as _, EventSource as _, NewWorker, ReadModel as _, StoreError};
+use kennel_store::{ConnectOptions, Mode, Store};
+use sqlx::Row as _;
 
-use super::conformance::{STALE_AFTER, agree, event, replica_set, worker};
+use super::conformance::{
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
+};
 use super::{open, sql, store, stranger};
 
 async fn join(store: &Store, number: u128) {
@@ -91,6 +99,60 @@ async fn a_server_that_restarts_is_unavailable_for_a_moment() {
     assert!(beats(&store).await);
     assert_eq!(alive(&store).await, [true]);
     assert_eq!(store.horizon().await.unwrap().position, store.horizon().await.unwrap().head);
+}
+
+/// A process that is frozen between two statements of a commit keeps the rows that it has moved.
+#[tokio::test]
+async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on() {
+    let (url, second) = store().await;
+    let options = ConnectOptions { stalled_after: Duration::from_secs(1), ..ConnectOptions::default() };
+    let named = format!("{url}?application_name=frozen").parse().unwrap();
+    let first = kennel_store::connect(&named, &options).await.unwrap();
+    let id = deploy(&first, "p").await.id;
+    let generation = agree(&first, Generation::NONE, 1).await;
+    claim(&first, generation, id, HashRange::ALL).await;
+    let mut other = stranger(&url).await;
+
+    let batch_of_first = Commit {
+        changes: of("c", vec![change("k", put("{}"), Expectation::Unread, 1)]),
+        ..batch(id, generation, 0, 1)
+    };
+    // Nobody polls this commit any more once it has moved the checkpoint.
+    let mut frozen = pin!(first.commit(&batch_of_first));
+    let frozen_sessions = "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) \
+        WHERE a.application_name = 'frozen' AND a.state = 'idle in transaction' \
+        AND l.relation = 'kennel.checkpoint'::regclass AND l.mode = 'RowExclusiveLock'";
+    loop {
+        let polled = poll_once(&mut frozen).await;
+        assert!(polled.is_none(), "it was committed before it could be frozen: {polled:?}");
+        let row = sqlx::query(frozen_sessions).fetch_one(&mut other).await.unwrap();
+        if row.get::<i64, _>(0) > 0 {
+            break;
+        }
+    }
+    // A worker of the next generation takes over. It waits for the row, and only as long as the server lets
+    // the first one keep it.
+    let next = agree(&second, generation, 1).await;
+    let take_over = async {
+        claim(&second, next, id, HashRange::ALL).await;
+        commit(&second, &batch(id, next, 0, 1)).await;
+    };
+    tokio::time::timeout(Duration::from_secs(20), take_over).await.expect("the server ends the session");
+    // The first one wakes up: nothing of its batch has taken effect.
+    let late = frozen.await.unwrap_err();
+    assert!(matches!(late, StoreError::Unavailable { .. }), "{late:?}");
+    assert_eq!(keys(&second, id, "c").await, [""; 0]);
+}
+
+/// Polls once.
+async fn poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    poll_fn(|context| {
+        Poll::Ready(match Pin::new(&mut *future).poll(context) {
+            Poll::Ready(value) => Some(value),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }
 
 #[tokio::test]

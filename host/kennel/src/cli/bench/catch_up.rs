@@ -26,7 +26,7 @@ pub(super) async fn measure(bench: &Bench, place: &Place) -> anyhow::Result<Catc
         kennel.push(by_kennel(bench, place, round).await?);
         let bar = output::progress("by hand", None);
         let work = Work::begin();
-        let handled = wire::run_by_hand(&place.url, bench.batch).await?;
+        let handled = wire::run_by_hand(place.target.url(), bench.batch).await?;
         by_hand.push(work.end(handled));
         bar.finish();
     }

@@ -26,7 +26,7 @@ const FIRST: u64 = 1 << 41;
 /// Kills one of two processes and appends; the time is that from the kill until everything is handled.
 /// Nothing to measure on SQLite, which one process runs.
 pub(super) async fn measure(kills: usize, place: &Place) -> anyhow::Result<Option<Times>> {
-    if kills == 0 || matches!(place.url, StoreUrl::Sqlite(_)) {
+    if kills == 0 || matches!(place.target.url(), StoreUrl::Sqlite(_)) {
         return Ok(None);
     }
     let deployment = place.deploy("bench-failover", None).await?;
@@ -57,7 +57,7 @@ fn start(place: &Place, deployment: &Deployment) -> anyhow::Result<Child> {
     command
         .args(["run", "--workers", "1", "--listen", "127.0.0.1:0", "--replica-set"])
         .arg(deployment.replica_set.as_str())
-        .env("KENNEL_STORE", place.url.with_password())
+        .env("KENNEL_STORE", place.target.url().with_password())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

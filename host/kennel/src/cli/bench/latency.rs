@@ -31,7 +31,7 @@ pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Opt
     while super::catch_up::position(place, &deployment).await? < head {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let writer = wire::open(&place.url.with_password()).await?;
+    let writer = wire::open(&place.target).await?;
     let bar = output::progress("single appends", Some(appends as u64));
     let (mut appended, mut visible, mut after_commit) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..appends {

@@ -17,11 +17,6 @@ use crate::url::PostgresUri;
 const VERSION_MIN: i64 = 130_000;
 /// A connection that has rested longer is asked whether it still lives before it is used.
 const RESTED: Duration = Duration::from_secs(1);
-/// Settings of each session. A process that is frozen in the middle of a transaction keeps its row locks,
-/// and everybody who wants to take over its work waits: the server ends such a session, well within
-/// the time after which its workers count as dead. A vanished host is noticed by keepalives.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET tcp_keepalives_idle = 5; \
-                       SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET client_min_messages = warning";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const MIGRATIONS_TABLE: &str = "kennel.migration";
@@ -54,6 +49,8 @@ pub(crate) async fn open(
     if connect.get_application_name().is_none() {
         connect = connect.application_name("kennel");
     }
+    let session = session(options.stalled_after);
+    let settings = session.clone();
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)
@@ -61,14 +58,18 @@ pub(crate) async fn open(
         .before_acquire(|connection, meta| {
             Box::pin(async move { Ok(meta.idle_for < RESTED || connection.ping().await.is_ok()) })
         })
-        .after_connect(|connection, _| Box::pin(prepare_session(connection)));
+        .after_connect(move |connection, _| {
+            let session = settings.clone();
+            Box::pin(async move { prepare_session(connection, session).await })
+        });
     // The first connection is made by itself: a pool would try until its timeout and hide the reason.
     let mut first = tokio::time::timeout(options.acquire_timeout, connect.connect())
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
         .map_err(|error| cannot_connect(&name, error))?;
     let words = Words::new(Dialect::Postgres, &options.tables);
-    let backend = PostgresBackend::new(name, pool.connect_lazy_with(connect.clone()), connect, words);
+    let backend =
+        PostgresBackend::new(name, pool.connect_lazy_with(connect.clone()), connect, session, words);
     backend.check_server(&mut first).await?;
     if options.mode != Mode::Migrate {
         backend.check_migrated(&mut first).await?;
@@ -79,9 +80,24 @@ pub(crate) async fn open(
     Ok(backend)
 }
 
+/// The settings of each session. A process that is frozen in the middle of a transaction keeps its row
+/// locks, and everybody who wants to take over its work waits: the server ends such a session after
+/// `stalled_after`. A vanished host is noticed by keepalives.
+fn session(stalled_after: Duration) -> SqlStr {
+    // 0 would mean never, and the server counts in 32 bits.
+    let stalled_ms = stalled_after.as_millis().clamp(1, i32::MAX as u128);
+    statement(format!(
+        "SET idle_in_transaction_session_timeout = {stalled_ms}; SET tcp_keepalives_idle = 5; \
+         SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET client_min_messages = warning"
+    ))
+}
+
 /// Gives a new connection the settings of a session.
-pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(SqlStr::from_static(SESSION))).await.map(|_| ())
+pub(super) async fn prepare_session(
+    connection: &mut PgConnection,
+    settings: SqlStr,
+) -> Result<(), sqlx::Error> {
+    connection.execute(sqlx::raw_sql(settings)).await.map(|_| ())
 }
 
 fn cannot_connect(name: &str, error: sqlx::Error) -> ConnectError {
@@ -98,6 +114,7 @@ fn cannot_connect(name: &str, error: sqlx::Error) -> ConnectError {
     let advice = match database.code().as_deref() {
         Some("28P01" | "28000") => "check the user and the password in the URL",
         Some("3D000") => "create the database first, for example with `createdb`",
+        Some("3F000") => "create the schema first, or name the right table in `[events]` of kennel.toml",
         Some("42501") => "grant the user the missing right",
         _ => return ConnectError::Unavailable { store, source: error.into() },
     };
