@@ -107,6 +107,12 @@ impl Kennel {
 }
 
 impl Running {
+    /// The id of the process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends the process as `kill -9` does.
     pub fn kill(mut self) {
         self.0.kill().expect("the process was running");
@@ -135,6 +141,13 @@ impl Drop for Running {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// The present, for what real processes are timed by.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the processes that are timed live in real time")]
+pub fn now() -> Instant {
+    Instant::now()
 }
 
 /// Waits for a condition, looking often, and fails the test if it does not come true in time.
