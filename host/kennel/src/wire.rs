@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
@@ -18,17 +19,25 @@ use crate::exit::{Kind, ResultExt as _};
 
 /// Opens a store. A SQLite file that is missing is created.
 pub async fn open(url: &str) -> anyhow::Result<Store> {
-    connect(url, Mode::ReadWrite).await
+    connect(url, in_mode(Mode::ReadWrite)).await
+}
+
+/// Opens a store to run projections on. Should this process be frozen in the middle of a transaction, that
+/// must not hold up the others for longer than they wait before they take its workers for dead.
+pub async fn open_to_run(url: &str, stale_after: Duration) -> anyhow::Result<Store> {
+    let defaults = ConnectOptions::default();
+    let idle_transaction_max = defaults.idle_transaction_max.min(stale_after / 2);
+    connect(url, ConnectOptions { idle_transaction_max, ..defaults }).await
 }
 
 /// Opens a store that must be there already.
 pub async fn open_existing(url: &str) -> anyhow::Result<Store> {
-    connect(url, Mode::Existing).await
+    connect(url, in_mode(Mode::Existing)).await
 }
 
 /// Creates or updates the tables of a store, and has it announce appends if asked to.
 pub async fn migrate(url: &str, install_notify: bool) -> anyhow::Result<()> {
-    let store = connect(url, Mode::Migrate).await?;
+    let store = connect(url, in_mode(Mode::Migrate)).await?;
     store.migrate().await.kind(Kind::Store)?;
     if install_notify {
         store.install_notify().await.kind(Kind::Store)?;
@@ -41,9 +50,13 @@ pub fn shown(url: &str) -> anyhow::Result<StoreUrl> {
     url.parse().kind(Kind::Config)
 }
 
-async fn connect(url: &str, mode: Mode) -> anyhow::Result<Store> {
+fn in_mode(mode: Mode) -> ConnectOptions {
+    ConnectOptions { mode, ..ConnectOptions::default() }
+}
+
+async fn connect(url: &str, options: ConnectOptions) -> anyhow::Result<Store> {
     let url: StoreUrl = url.parse().kind(Kind::Config)?;
-    kennel_store::connect(&url, &ConnectOptions { mode, ..ConnectOptions::default() }).await.kind(Kind::Store)
+    kennel_store::connect(&url, &options).await.kind(Kind::Store)
 }
 
 /// A runtime with a cache for compiled components in the user's cache folder.

@@ -33,6 +33,9 @@ pub struct ConnectOptions {
     pub acquire_timeout: Duration,
     /// Most connections to a PostgreSQL server, beside one for liveness and one for notifications.
     pub connections_max: u32,
+    /// A PostgreSQL server ends a transaction of ours in which nothing has happened for so long. A process
+    /// that is frozen in one holds locks that others need to take over its work.
+    pub idle_transaction_max: Duration,
 }
 
 impl Default for ConnectOptions {
@@ -42,6 +45,7 @@ impl Default for ConnectOptions {
             tables: EventTables::default(),
             acquire_timeout: Duration::from_secs(30),
             connections_max: 10,
+            idle_transaction_max: Duration::from_secs(5),
         }
     }
 }

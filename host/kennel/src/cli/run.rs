@@ -69,7 +69,7 @@ impl Run {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let options = self.options(config)?;
         let url = self.store.url(config);
-        let store = wire::open(url).await?;
+        let store = wire::open_to_run(url, options.stale_after).await?;
         let lock = store.acquire_run_lock().kind(Kind::Taken)?;
         store.forget_former_workers(&lock).await?;
         let listen = self.listen.or(config.run.listen);

@@ -10,8 +10,8 @@ mod events;
 mod listen;
 mod open;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgPool, SqlStr};
 
 pub(crate) use documents::{Table, hold, table_of};
 pub(crate) use open::open;
@@ -23,7 +23,7 @@ statements! {
     /// The statements that only PostgreSQL has.
     PostgresSql in "../sql/postgres/":
     events_head events_first_missing events_writers events_floor events_sequence events_columns
-    events_known events_insert heads_lock heads_put notify
+    events_known events_insert heads_lock heads_put notify notify_workers
     schema_exists table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive backend_pid server document_probe
 }
@@ -42,10 +42,10 @@ pub(crate) struct PostgresBackend {
 }
 
 impl PostgresBackend {
-    fn new(name: String, pool: PgPool, options: PgConnectOptions, words: Words) -> Self {
+    fn new(name: String, pool: PgPool, options: PgConnectOptions, session: SqlStr, words: Words) -> Self {
         Self {
             name,
-            alive: alive::Alive::new(options.clone(), pool.clone()),
+            alive: alive::Alive::new(options.clone(), session, pool.clone()),
             listen: listen::Listen::new(options),
             read: events::ReadSql::new(&words),
             horizon: events::SharedHorizon::new(None::<Tracker>),

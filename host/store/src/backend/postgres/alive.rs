@@ -25,6 +25,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(crate) struct Alive {
     options: PgConnectOptions,
+    /// The settings of a session.
+    session: SqlStr,
     pool: PgPool,
     state: Mutex<State>,
 }
@@ -46,8 +48,8 @@ pub(crate) struct LockSql<'a> {
 }
 
 impl Alive {
-    pub(crate) fn new(options: PgConnectOptions, pool: PgPool) -> Self {
-        Self { options, pool, state: Mutex::default() }
+    pub(crate) fn new(options: PgConnectOptions, session: SqlStr, pool: PgPool) -> Self {
+        Self { options, session, pool, state: Mutex::default() }
     }
 
     /// Takes a worker's lock. Returns its key, or `None` where locks tell nothing.
@@ -175,7 +177,7 @@ impl Alive {
     ) -> Result<&'a mut PgConnection, sqlx::Error> {
         if state.connection.is_none() {
             let mut connection = self.options.connect().await?;
-            prepare_session(&mut connection).await?;
+            prepare_session(&mut connection, self.session.clone()).await?;
             for key in &state.keys {
                 lock(&mut connection, sql.lock, *key).await?;
             }

@@ -17,11 +17,10 @@ use crate::url::PostgresUri;
 const VERSION_MIN: i64 = 130_000;
 /// A connection that has rested longer is asked whether it still lives before it is used.
 const RESTED: Duration = Duration::from_secs(1);
-/// Settings of each session. A process that is frozen in the middle of a transaction keeps its row locks,
-/// and everybody who wants to take over its work waits: the server ends such a session, well within
-/// the time after which its workers count as dead. A vanished host is noticed by keepalives.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = '5s'; SET tcp_keepalives_idle = 5; \
-                       SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET client_min_messages = warning";
+/// Settings of each session, beside the one that depends on options. A vanished host is noticed by
+/// keepalives.
+const SESSION: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; \
+                       SET client_min_messages = warning";
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const MIGRATIONS_TABLE: &str = "kennel.migration";
@@ -54,6 +53,7 @@ pub(crate) async fn open(
     if connect.get_application_name().is_none() {
         connect = connect.application_name("kennel");
     }
+    let session = session(options.idle_transaction_max);
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)
@@ -61,14 +61,21 @@ pub(crate) async fn open(
         .before_acquire(|connection, meta| {
             Box::pin(async move { Ok(meta.idle_for < RESTED || connection.ping().await.is_ok()) })
         })
-        .after_connect(|connection, _| Box::pin(prepare_session(connection)));
+        .after_connect({
+            let session = session.clone();
+            move |connection, _| {
+                let session = session.clone();
+                Box::pin(async move { prepare_session(connection, session).await })
+            }
+        });
     // The first connection is made by itself: a pool would try until its timeout and hide the reason.
     let mut first = tokio::time::timeout(options.acquire_timeout, connect.connect())
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
         .map_err(|error| cannot_connect(&name, error))?;
     let words = Words::new(Dialect::Postgres, &options.tables);
-    let backend = PostgresBackend::new(name, pool.connect_lazy_with(connect.clone()), connect, words);
+    let pool = pool.connect_lazy_with(connect.clone());
+    let backend = PostgresBackend::new(name, pool, connect, session, words);
     backend.check_server(&mut first).await?;
     if options.mode != Mode::Migrate {
         backend.check_migrated(&mut first).await?;
@@ -79,9 +86,19 @@ pub(crate) async fn open(
     Ok(backend)
 }
 
+/// The settings of a session. A process that is frozen in the middle of a transaction keeps its row locks,
+/// and everybody who wants to take over its work waits: the server ends such a session.
+fn session(idle_transaction_max: Duration) -> SqlStr {
+    let idle = idle_transaction_max.as_millis();
+    statement(format!("SET idle_in_transaction_session_timeout = '{idle}ms'; {SESSION}"))
+}
+
 /// Gives a new connection the settings of a session.
-pub(super) async fn prepare_session(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(SqlStr::from_static(SESSION))).await.map(|_| ())
+pub(super) async fn prepare_session(
+    connection: &mut PgConnection,
+    session: SqlStr,
+) -> Result<(), sqlx::Error> {
+    connection.execute(sqlx::raw_sql(session)).await.map(|_| ())
 }
 
 fn cannot_connect(name: &str, error: sqlx::Error) -> ConnectError {
