@@ -107,6 +107,12 @@ impl Kennel {
 }
 
 impl Running {
+    /// The id of the process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
     /// Ends the process as `kill -9` does.
     pub fn kill(mut self) {
         self.0.kill().expect("the process was running");
@@ -137,6 +143,13 @@ impl Drop for Running {
     }
 }
 
+/// The present, for what real processes are timed by.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the processes that are timed live in real time")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
 /// Waits for a condition, looking often, and fails the test if it does not come true in time.
 #[track_caller]
 #[expect(clippy::disallowed_methods, reason = "the processes that are waited for live in real time")]
@@ -164,6 +177,13 @@ fn binary() -> &'static Path {
         build.args(["build", "--quiet", "--locked", "--package", "kennel", "--bin", "kennel"]);
         if !cfg!(debug_assertions) {
             build.arg("--release");
+        }
+        // What cargo tells the tests of their own package would have the build scripts of others run again.
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+                build.env_remove(&variable);
+            }
         }
         let built = build.current_dir(repository()).status().expect("cargo runs");
         assert!(built.success(), "the kennel command cannot be built");

@@ -7,6 +7,8 @@
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`events`] | events as lines of JSON |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
+//! | [`random`] | chance, from a seed |
+//! | [`replicas`] | processes that share one database, watched with plain SQL |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
 
 pub mod audit;
@@ -14,4 +16,6 @@ pub mod binary;
 pub mod components;
 pub mod events;
 pub mod postgres;
+pub mod random;
+pub mod replicas;
 pub mod sim;

@@ -91,7 +91,7 @@ impl Cluster {
 
     /// Runs SQL in a database; returns the rows as `psql` prints them unaligned.
     pub fn sql(&self, database: &str, sql: &str) -> String {
-        let output = self.psql(database, sql).output();
+        let output = self.psql(database).args(["-c", sql]).output();
         let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
@@ -144,7 +144,12 @@ impl Cluster {
     #[expect(clippy::disallowed_methods, reason = "waiting for a server to start, in synchronous code")]
     fn wait_until_ready(&self) {
         for _ in 0..READY_ATTEMPTS {
-            if self.psql("postgres", "SELECT 1").output().is_ok_and(|output| output.status.success()) {
+            if self
+                .psql("postgres")
+                .args(["-c", "SELECT 1"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+            {
                 return;
             }
             sleep(PAUSE);
@@ -153,9 +158,10 @@ impl Cluster {
         panic!("PostgreSQL did not start:\n{log}");
     }
 
-    fn psql(&self, database: &str, sql: &str) -> Command {
+    /// A `psql` that is connected to a database and reads statements from its standard input.
+    pub fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(self.programs.join("psql"));
-        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database), "-c", sql]);
+        psql.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", &self.url(database)]);
         psql.env("PGCONNECT_TIMEOUT", "5").stdin(Stdio::null());
         psql
     }

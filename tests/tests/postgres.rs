@@ -1,36 +1,13 @@
-//! Many processes on one real PostgreSQL: no event is skipped, none is handled twice, whoever comes and
-//! goes.
+//! Many processes on one real PostgreSQL: no event is skipped, none is handled twice. Whoever comes and
+//! goes by force is in `chaos`; how fast the others take over is in `timings`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use kennel_tests::audit::{Audit, audit};
-use kennel_tests::binary::{Kennel, Running, wait_until};
-use kennel_tests::components::guest;
+use kennel_tests::binary::{Running, wait_until};
 use kennel_tests::events;
 use kennel_tests::postgres::Cluster;
-use serde_json::Value;
-
-/// A store with `audit-log` deployed, and the name of its database.
-fn store(cluster: &Cluster) -> (Kennel, String) {
-    let url = cluster.create_database();
-    let database = url.rsplit('/').next().expect("a database").to_owned();
-    let kennel = Kennel::on(&url);
-    kennel.ok(&["migrate"]);
-    let component = guest("audit-log");
-    kennel.ok(&["deploy", "audit-log", component.to_str().expect("a UTF-8 path")]);
-    (kennel, database)
-}
-
-fn start(kennel: &Kennel) -> Running {
-    kennel.start(&["run", "--listen", "127.0.0.1:0", "--workers", "2"])
-}
-
-fn caught_up(kennel: &Kennel) -> bool {
-    let printed = kennel.run(&["status", "--json"]);
-    let Ok(status) = serde_json::from_str::<Value>(&printed.stdout) else { return false };
-    status["head"] == status["horizon"] && status["projections"][0]["position"] == status["head"]
-}
+use kennel_tests::replicas::{CheckpointRow, Replicas};
 
 /// Writes for some seconds, sleeping between insert and commit, and takes back every seventh event.
 fn writer(number: u32, seconds: u32, sleep: &str) -> String {
@@ -50,91 +27,93 @@ fn writer(number: u32, seconds: u32, sleep: &str) -> String {
 #[test]
 fn writers_that_commit_out_of_order_lose_no_event() {
     let cluster = Cluster::start();
-    let (kennel, database) = store(&cluster);
-    let processes = [start(&kennel), start(&kennel)];
+    let replicas = Replicas::new(&cluster, &["audit-log"]);
+    let database = &replicas.database;
+    let processes = [replicas.start(2), replicas.start(2)];
     std::thread::scope(|scope| {
         for number in 1..=4 {
             let (cluster, database) = (&cluster, &database);
             scope.spawn(move || cluster.sql(database, &writer(number, 15, "random() * 0.02")));
         }
         // One holds its transaction open for three seconds at a time.
-        scope.spawn(|| cluster.sql(&database, &writer(5, 14, "3")));
+        scope.spawn(|| cluster.sql(database, &writer(5, 14, "3")));
     });
-    wait_until("everything is handled", Duration::from_secs(30), || caught_up(&kennel));
-    let counted = |sql: &str| cluster.sql(&database, sql).parse::<usize>().expect("a number");
+    wait_until("everything is handled", Duration::from_secs(30), || replicas.caught_up());
+    let counted = |sql: &str| cluster.sql(database, sql).parse::<usize>().expect("a number");
     let committed = counted("SELECT count(*) FROM events");
     let skipped = counted("SELECT max(global_position) - count(*) FROM events");
     assert!(committed > 1_000 && skipped > 100, "{committed} events with {skipped} gaps prove little");
-    let found = audit(&kennel, "audit-log");
+    let found = audit(&replicas.kennel, "audit-log");
     assert_eq!((found.events, found.not_once, found.out_of_order), (committed, 0, 0));
     drop(processes);
 }
 
+/// Each change comes while the partitions are only partly caught up, and at different positions: that is
+/// what checkpoints that split and merge are for.
 #[test]
-fn processes_come_and_go_and_the_server_restarts() {
+fn partitions_follow_the_workers_while_events_are_appended() {
     const EVENTS: u64 = 60_000;
-    let mut cluster = Cluster::start();
-    let (kennel, _) = store(&cluster);
-    let lines = kennel.write("events.jsonl", events::log(EVENTS, 2_000));
-    let lines = lines.to_str().expect("a UTF-8 path");
-    let appended = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        // The server's restart breaks an append; running it again skips what is there.
-        scope.spawn(|| {
-            while kennel.run(&["append", "--from", lines]).code != Some(0) {}
-            appended.store(true, Ordering::Relaxed);
-        });
-        let mut processes: Vec<Running> = Vec::new();
-        let mut random = Random(u64::from(std::process::id()));
-        for round in 0..30 {
-            disturb(&kennel, &mut processes, &mut random);
-            if round == 15 {
-                cluster.restart();
-            }
-            wait_a_moment(&mut random);
+    const WORKERS: [usize; 6] = [1, 2, 3, 2, 1, 4];
+    let cluster = Cluster::start();
+    let replicas = Replicas::new(&cluster, &["audit-log"]);
+    let mut session = replicas.session(&cluster);
+    // A third is there at the beginning, so that nobody has caught up; the rest comes meanwhile.
+    let log = events::log(EVENTS, 2_000);
+    let lines: Vec<&str> = log.lines().collect();
+    let append = |number: usize, lines: &[&str]| {
+        let file = replicas.kennel.write(&format!("events-{number}.jsonl"), lines.join("\n"));
+        replicas.kennel.ok(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
+    };
+    let chunks: Vec<&[&str]> = lines.chunks(10_000).collect();
+    append(0, chunks[0]);
+    append(1, chunks[1]);
+    let mut processes: Vec<Running> = Vec::new();
+    let mut uneven = 0;
+    for (number, wanted) in WORKERS.into_iter().enumerate() {
+        let before = session.checkpoints("audit-log");
+        while processes.len() < wanted {
+            processes.push(start_slowly(&replicas));
         }
-        processes.push(start(&kennel));
-        wait_until("all is appended", Duration::from_secs(60), || appended.load(Ordering::Relaxed));
-        wait_until("everything is handled", Duration::from_secs(90), || caught_up(&kennel));
-    });
-    let expected = Audit { events: 60_000, aggregates: 2_000, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&kennel, "audit-log"), expected);
-}
-
-/// Starts a process, ends one gently, kills one, or freezes one and lets it go on as a zombie.
-fn disturb(kennel: &Kennel, processes: &mut Vec<Running>, random: &mut Random) {
-    if processes.is_empty() || (processes.len() < 4 && random.below(3) == 0) {
-        processes.push(start(kennel));
-        return;
-    }
-    let index = usize::try_from(random.below(processes.len() as u64)).expect("a small number");
-    match random.below(3) {
-        0 => processes.swap_remove(index).kill(),
-        1 => {
-            let process = processes.swap_remove(index);
+        for process in processes.split_off(wanted) {
             process.signal("TERM");
-            let code = process.wait(Duration::from_secs(45));
-            // 3: it was just starting while the server was away. 143: its grace was over.
-            assert!(matches!(code, Some(0 | 3 | 143)), "a process that was told to stop ended with {code:?}");
+            assert_eq!(process.wait(Duration::from_secs(30)), Some(0));
         }
-        _ => {
-            processes[index].signal("STOP");
-            wait_a_moment(random);
-            processes[index].signal("CONT");
+        wait_until("there are as many partitions as workers", Duration::from_secs(20), || {
+            let (generation, owners) = session.owners();
+            owners.len() == wanted && all_claimed(&session.checkpoints("audit-log"), generation, wanted)
+        });
+        let at_change = session.checkpoints("audit-log");
+        if let Some(chunk) = chunks.get(number + 2) {
+            append(number + 2, chunk);
         }
+        wait_until("every partition has gone on a little", Duration::from_secs(20), || {
+            let now = session.checkpoints("audit-log");
+            lowest(&now) > lowest(&at_change) && lowest(&now) > lowest(&before)
+        });
+        let head = session.numbers("SELECT max(global_position) FROM events")[0];
+        let now = session.checkpoints("audit-log");
+        assert!(lowest(&now) < head, "with {wanted} workers all was handled already: this proves little");
+        uneven += usize::from(now.iter().any(|row| row.position != now[0].position));
     }
+    assert!(uneven > 0, "all partitions stood at the same position at every change: this proves little");
+    drop(processes);
+    let processes = [replicas.start(1), replicas.start(1)];
+    wait_until("everything is handled", Duration::from_secs(60), || replicas.caught_up());
+    let expected = Audit { events: 60_000, aggregates: 2_000, not_once: 0, out_of_order: 0 };
+    assert_eq!(audit(&replicas.kennel, "audit-log"), expected);
+    drop(processes);
 }
 
-#[expect(clippy::disallowed_methods, reason = "chaos has no condition to wait for")]
-fn wait_a_moment(random: &mut Random) {
-    std::thread::sleep(Duration::from_millis(100 + random.below(900)));
+/// A process whose batches are so small that it does not catch up before the next change.
+fn start_slowly(replicas: &Replicas) -> Running {
+    replicas.kennel.start(&["run", "--listen", "127.0.0.1:0", "--workers", "1", "--batch", "20"])
 }
 
-struct Random(u64);
+/// Whether all partitions have been taken over for this generation: then each row lies inside one.
+fn all_claimed(rows: &[CheckpointRow], generation: u64, partitions: usize) -> bool {
+    rows.len() >= partitions && rows.iter().all(|row| row.generation == generation)
+}
 
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = (self.0 ^ 0x2545_f491_4f6c_dd1d).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
-        (self.0 >> 16) % bound
-    }
+fn lowest(rows: &[CheckpointRow]) -> u64 {
+    rows.iter().map(|row| row.position).min().unwrap_or(0)
 }

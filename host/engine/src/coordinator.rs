@@ -70,6 +70,7 @@ impl Coordinator {
                         biased;
                         () = stop.requested() => {}
                         () = self.look.notified() => {}
+                        () = self.coordination.changed() => {}
                         () = tokio::time::sleep(until) => {}
                     }
                 }

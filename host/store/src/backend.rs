@@ -83,6 +83,23 @@ impl Backend {
         }
     }
 
+    /// Tells the other processes, once the transaction is committed, that workers or generations have
+    /// changed.
+    pub(crate) async fn announce_change(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => tx.row(&postgres.sql.notify_workers, &[]).await.map(|_| ()),
+        }
+    }
+
+    /// Resolves at the next sign of such a change.
+    pub(crate) async fn next_change(&self) {
+        match self {
+            Self::Sqlite(_) => std::future::pending().await,
+            Self::Postgres(postgres) => postgres.listen.next_change().await,
+        }
+    }
+
     /// Executes a statement of workers about themselves. Where a connection shows that its process is alive, the
     /// statement travels on it, which mends it when it is broken.
     pub(crate) async fn pulse(

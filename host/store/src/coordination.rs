@@ -50,7 +50,11 @@ impl Coordination for Store {
 
     async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
         let id = worker.to_string();
-        self.backend().pulse(&self.sql().worker_leave, &[Arg::Text(&id)], "removing a worker").await?;
+        let doing = "removing a worker";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql().worker_leave, &[Arg::Text(&id)]).await.doing(doing)?;
+        self.backend().announce_change(&mut tx).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
         self.backend().announce_gone(worker).await;
         Ok(())
     }
@@ -100,6 +104,7 @@ impl Coordination for Store {
         let forgotten = generation.get().saturating_sub(GENERATIONS_KEPT);
         tx.execute(&self.sql().generation_prune, &[name, Arg::Int(signed(forgotten))]).await.doing(doing)?;
         let stale_removed = self.remove_stale(&mut tx, name, plan, stale_after).await?;
+        self.backend().announce_change(&mut tx).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
         Ok(Ballot::Accepted { generation, stale_removed })
     }
@@ -142,6 +147,10 @@ impl Coordination for Store {
         }
         tx.commit().await.doing(doing)?;
         Ok(Claimed::Owned(claim.owned))
+    }
+
+    async fn changed(&self) {
+        self.backend().next_change().await;
     }
 
     async fn history(

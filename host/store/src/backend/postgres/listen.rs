@@ -1,5 +1,5 @@
-//! Signs of new events: appends of this process, and notifications of any other. One task listens for
-//! the whole process, from the first time that somebody waits.
+//! Signs of new events and of changes among the workers: what this process does itself, and notifications
+//! of any other. One task listens for the whole process, from the first time that somebody waits.
 //!
 //! Signs may be lost: whoever waits also looks by itself from time to time. So a connection that breaks
 //! is no error; it is made again.
@@ -15,14 +15,22 @@ use crate::signs::Signs;
 
 /// The channel that appends are announced on, by Kennel and by the trigger that it installs.
 const CHANNEL: &str = "kennel_events";
+/// The channel that changes of workers and generations are announced on.
+const WORKERS_CHANNEL: &str = "kennel_workers";
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Listen {
     /// A pool of one, kept open as long as the store, lets the listener reconnect by itself.
     pool: PgPool,
-    signs: Arc<Signs>,
+    signs: Arc<Heard>,
     task: OnceLock<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    events: Signs,
+    workers: Signs,
 }
 
 impl Listen {
@@ -37,13 +45,23 @@ impl Listen {
 
     /// Announces an append of this process.
     pub(crate) fn announce(&self) {
-        self.signs.give();
+        self.signs.events.give();
     }
 
     /// Resolves at the next sign of new events.
     pub(crate) async fn next(&self) {
+        self.listen();
+        self.signs.events.next().await;
+    }
+
+    /// Resolves at the next sign of a change among the workers.
+    pub(crate) async fn next_change(&self) {
+        self.listen();
+        self.signs.workers.next().await;
+    }
+
+    fn listen(&self) {
         self.task.get_or_init(|| tokio::spawn(listen(self.pool.clone(), Arc::clone(&self.signs))));
-        self.signs.next().await;
     }
 
     pub(crate) async fn close(&self) {
@@ -64,24 +82,34 @@ impl Drop for Listen {
     }
 }
 
-async fn listen(pool: PgPool, signs: Arc<Signs>) {
+async fn listen(pool: PgPool, signs: Arc<Heard>) {
     loop {
         match hear(&pool, &signs).await {
             Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "listening for appended events failed; trying again"),
+            Err(error) => tracing::debug!(%error, "listening for notifications failed; trying again"),
         }
         tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
     }
 }
 
-async fn hear(pool: &PgPool, signs: &Signs) -> Result<(), sqlx::Error> {
+async fn hear(pool: &PgPool, signs: &Heard) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(CHANNEL).await?;
-    // What was appended before is not announced again.
-    signs.give();
-    while listener.try_recv().await?.is_some() {
-        while listener.next_buffered().is_some() {}
-        signs.give();
+    listener.listen_all([CHANNEL, WORKERS_CHANNEL]).await?;
+    // What has happened before is not announced again.
+    signs.events.give();
+    signs.workers.give();
+    while let Some(mut heard) = listener.try_recv().await? {
+        loop {
+            if heard.channel() == WORKERS_CHANNEL {
+                signs.workers.give();
+            } else {
+                signs.events.give();
+            }
+            match listener.next_buffered() {
+                Some(next) => heard = next,
+                None => break,
+            }
+        }
     }
     Ok(())
 }

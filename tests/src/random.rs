@@ -1,0 +1,38 @@
+//! Chance for tests that run real processes: a seed repeats its decisions, though not what the processes
+//! make of them.
+
+/// Draws numbers from a seed.
+#[derive(Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// Begins with the seed that the environment variable `KENNEL_TEST_SEED` gives, or else with one of its
+    /// own, and says on standard error how to repeat it.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "whoever reads of a failed test needs its seed")]
+    pub fn from_environment() -> Self {
+        let given = std::env::var("KENNEL_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
+        eprintln!("to repeat these decisions: KENNEL_TEST_SEED={seed}");
+        Self(seed)
+    }
+
+    /// A number from 0 up to, and not including, `bound`.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    /// One of these.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn one_of<T: Copy>(&mut self, choices: &[T]) -> T {
+        let index = self.below(choices.len() as u64);
+        choices[usize::try_from(index).expect("an index")]
+    }
+}
