@@ -6,6 +6,7 @@
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`events`] | events as lines of JSON |
+//! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
 
@@ -13,5 +14,6 @@ pub mod audit;
 pub mod binary;
 pub mod components;
 pub mod events;
+pub mod metrics;
 pub mod postgres;
 pub mod sim;
