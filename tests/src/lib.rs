@@ -6,6 +6,7 @@
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`events`] | events as lines of JSON |
+//! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
 //! | [`random`] | chance, from a seed |
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
@@ -15,6 +16,7 @@ pub mod audit;
 pub mod binary;
 pub mod components;
 pub mod events;
+pub mod metrics;
 pub mod postgres;
 pub mod random;
 pub mod replicas;

@@ -96,6 +96,14 @@ pub fn furthest_behind(
     Some((ranges.collect(), from, upto))
 }
 
+/// Every event in `range` up to here has taken effect. `checkpoints` tile the hash space, in pieces that
+/// may be finer or coarser than the range.
+#[must_use]
+pub fn handled(checkpoints: &[Checkpoint], range: HashRange) -> Position {
+    let inside = checkpoints.iter().filter(|checkpoint| checkpoint.range.intersection(range).is_some());
+    inside.map(|checkpoint| checkpoint.position).min().unwrap_or_default()
+}
+
 /// `owned` after the checkpoints at `ranges` have moved to `position`, merged.
 #[must_use]
 pub fn advance(owned: &[Checkpoint], ranges: &[HashRange], position: Position) -> Vec<Checkpoint> {

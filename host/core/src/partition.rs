@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use crate::name::ProjectionName;
+use crate::projection::Partitioning;
 
 /// Number of points in the hash space.
 pub const HASH_SPACE: u64 = 1 << 32;
@@ -82,6 +83,23 @@ pub fn of_single(projection: &ProjectionName, count: u32) -> u32 {
     u32::try_from(point * u64::from(count) / HASH_SPACE).unwrap_or(0)
 }
 
+/// What the owner of partition `index` of `count` handles of a projection; `None` if nothing.
+///
+/// # Panics
+/// If `index` is not below `count`: no plan assigns such a partition.
+#[must_use]
+pub fn share(
+    partitioning: Partitioning,
+    projection: &ProjectionName,
+    index: u32,
+    count: u32,
+) -> Option<HashRange> {
+    match partitioning {
+        Partitioning::ByAggregate => Some(HashRange::of_partition(index, count)),
+        Partitioning::Single => (of_single(projection, count) == index).then_some(HashRange::ALL),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,6 +115,20 @@ mod tests {
             ("case-891", 0x9a0e_07b7),
         ] {
             assert_eq!(hash(id), expected, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_projection_is_shared_out_or_has_one_owner() {
+        let name: ProjectionName = "ledger".parse().unwrap();
+        for count in 1..=9 {
+            let shares = |partitioning| {
+                let all = (0..count).map(|index| share(partitioning, &name, index, count));
+                all.flatten().collect::<Vec<_>>()
+            };
+            let divided: Vec<_> = (0..count).map(|index| HashRange::of_partition(index, count)).collect();
+            assert_eq!(shares(Partitioning::ByAggregate), divided);
+            assert_eq!(shares(Partitioning::Single), [HashRange::ALL]);
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kennel_core::checkpoint::{Checkpoint, advance, claim, furthest_behind, merge};
+use kennel_core::checkpoint::{Checkpoint, advance, claim, furthest_behind, handled, merge};
 use kennel_core::membership::Generation;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::position::Position;
@@ -106,6 +106,13 @@ impl Table {
             let row = holding.next().expect("every point has a row");
             assert_eq!((row.position, row.generation), *expected, "at point {point}");
             assert_eq!(holding.next(), None, "point {point} lies in two rows");
+        }
+        for count in 1..=PARTITIONS_MAX {
+            for range in (0..count).map(|index| HashRange::of_partition(index, count)) {
+                let inside = self.points.iter().filter(|(point, _)| range.contains(**point));
+                let expected = inside.map(|(_, (position, _))| *position).min();
+                assert_eq!(Some(handled(&self.rows, range)), expected, "{range:?} of {:?}", self.rows);
+            }
         }
     }
 }

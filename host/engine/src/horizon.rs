@@ -10,6 +10,7 @@ use kennel_core::port::{EventSource, Horizon};
 use kennel_core::position::Position;
 use tokio::sync::Notify;
 
+use crate::metrics::HorizonMetrics;
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
@@ -50,45 +51,62 @@ impl Feed {
     }
 }
 
-/// Publishes the horizon until a stop is asked for.
-pub async fn watch(
-    events: Arc<dyn EventSource>,
-    feed: Feed,
-    status: Arc<Status>,
-    (poll_min, poll_max): (Duration, Duration),
-    mut stop: Shutdown,
-) {
-    let mut pause = poll_min;
-    let mut last = Horizon::default();
-    loop {
-        match events.horizon().await {
-            Ok(horizon) => {
-                status.clear(status::HORIZON);
-                let moved = horizon != last;
-                // Below the head something is about to change: look again soon.
-                pause = if moved || horizon.position < horizon.head {
-                    poll_min
-                } else {
-                    (pause * 2).min(poll_max)
-                };
-                if moved {
-                    report_blockers(&last, &horizon);
-                    feed.publish(horizon.position);
-                    last = horizon;
+/// The log that is watched, and whom to tell.
+pub struct Watcher {
+    pub events: Arc<dyn EventSource>,
+    pub metrics: HorizonMetrics,
+    pub status: Arc<Status>,
+    /// The pause between looks grows from the first to the second while nothing happens.
+    pub polls: (Duration, Duration),
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("polls", &self.polls).finish_non_exhaustive()
+    }
+}
+
+impl Watcher {
+    /// Publishes the horizon until a stop is asked for.
+    pub async fn watch(self, feed: Feed, mut stop: Shutdown) {
+        let Self { events, metrics, status, polls: (poll_min, poll_max) } = self;
+        let mut pause = poll_min;
+        let mut last = Horizon::default();
+        loop {
+            match events.horizon().await {
+                Ok(horizon) => {
+                    status.clear(status::HORIZON);
+                    metrics.observed(&last, &horizon);
+                    let moved = horizon != last;
+                    // Below the head something is about to change: look again soon.
+                    pause = if moved || horizon.position < horizon.head {
+                        poll_min
+                    } else {
+                        (pause * 2).min(poll_max)
+                    };
+                    if moved {
+                        report_blockers(&last, &horizon);
+                        feed.publish(horizon.position);
+                        last = horizon;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        reason = crate::chain(&error),
+                        "the event log cannot be read; trying again"
+                    );
+                    status.block(status::HORIZON, crate::chain(&error));
+                    pause = poll_max;
                 }
             }
-            Err(error) => {
-                tracing::warn!(reason = crate::chain(&error), "the event log cannot be read; trying again");
-                status.block(status::HORIZON, crate::chain(&error));
-                pause = poll_max;
+            tokio::select! {
+                biased;
+                () = stop.requested() => break,
+                () = events.hint() => pause = poll_min,
+                () = tokio::time::sleep(pause) => {}
             }
         }
-        tokio::select! {
-            biased;
-            () = stop.requested() => return,
-            () = events.hint() => pause = poll_min,
-            () = tokio::time::sleep(pause) => {}
-        }
+        metrics.ended(&last);
     }
 }
 

@@ -5,6 +5,11 @@
 //! `rate()` and `== 0` work from the start. With metrics off nothing is registered and the handles do
 //! no work.
 
+mod horizon;
+mod standing;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +19,9 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+
+pub use horizon::HorizonMetrics;
+pub use standing::Standing;
 
 const PREFIX: &str = "pupsourcing_orchestrator_";
 
@@ -41,6 +49,8 @@ struct Vectors {
     coordination_duration: HistogramVec,
     heartbeat_latency: HistogramVec,
     projections: ProjectionVectors,
+    horizon: horizon::Vectors,
+    standings: Arc<standing::Standings>,
 }
 
 #[derive(Debug)]
@@ -75,6 +85,11 @@ impl Register<'_> {
     fn gauge(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
         let vector = IntGaugeVec::new(Self::opts(name, help), labels)?;
         self.0.register(Box::new(vector.clone())).map(|()| vector)
+    }
+
+    fn single_gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        let gauge = IntGauge::with_opts(Self::opts(name, help))?;
+        self.0.register(Box::new(gauge.clone())).map(|()| gauge)
     }
 
     fn histogram(
@@ -130,6 +145,7 @@ impl Metrics {
     /// If the registry holds a metric of one of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let register = Register(registry);
+        let horizon = horizon::Vectors::register(&register)?;
         Ok(Self(Some(Arc::new(Vectors {
             generations: register.counter("generations_total", "Generations created by this process.", &SET)?,
             workers_registered: register.counter(
@@ -180,7 +196,15 @@ impl Metrics {
                 &HEARTBEAT_BUCKETS,
             )?,
             projections: ProjectionVectors::register(&register)?,
+            standings: standing::Standings::register(&register, horizon.head.clone())?,
+            horizon,
         }))))
+    }
+
+    /// The metrics of the log's end; their series exist from the moment of registering.
+    #[must_use]
+    pub fn horizon(&self) -> HorizonMetrics {
+        HorizonMetrics::new(self.0.as_ref().map(|vectors| vectors.horizon.clone()))
     }
 
     /// The handles of a replica set; its series exist from now on.
@@ -290,6 +314,8 @@ impl ReplicaSetMetrics {
             let labels = [handles.replica_set.as_str(), projection.as_str()];
             let vectors = &handles.vectors.projections;
             ProjectionHandles {
+                labels: labels.map(str::to_owned),
+                standings: Arc::clone(&handles.vectors.standings),
                 processed: vectors.events_processed.with_label_values(&labels),
                 errors: vectors.errors.with_label_values(&labels),
                 duration: vectors.processing_duration.with_label_values(&labels),
@@ -309,6 +335,8 @@ pub struct ProjectionMetrics(Option<ProjectionHandles>);
 
 #[derive(Clone, Debug)]
 struct ProjectionHandles {
+    labels: [String; 2],
+    standings: Arc<standing::Standings>,
     processed: IntCounter,
     errors: IntCounter,
     duration: Histogram,
@@ -317,6 +345,15 @@ struct ProjectionHandles {
 }
 
 impl ProjectionMetrics {
+    /// For a runner to tell how far it is. Its part in the series ends when it drops this.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match &self.0 {
+            Some(handles) => handles.standings.enter(handles.labels.clone()),
+            None => Standing::default(),
+        }
+    }
+
     /// The handling of so many events has been committed.
     pub fn committed(&self, events: u64) {
         if let Some(handles) = &self.0 {

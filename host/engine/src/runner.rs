@@ -22,7 +22,7 @@ use crate::batch::{self, Bounds, Loaded};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
 use crate::horizon::Feed;
-use crate::metrics::ProjectionMetrics;
+use crate::metrics::{ProjectionMetrics, Standing};
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
@@ -64,6 +64,16 @@ struct Progress {
     trying: Option<Trying>,
     /// What the store was last told about this projection by this runner.
     reported: Option<ProjectionState>,
+    standing: Arc<Standing>,
+}
+
+impl Progress {
+    /// Tells the metrics how far this runner is.
+    fn show(&self) {
+        if let Some(position) = self.owned.iter().map(|checkpoint| checkpoint.position).min() {
+            self.standing.at(position);
+        }
+    }
 }
 
 /// The log holds nothing of interest up to `to`, which lies beyond the committed checkpoint.
@@ -101,8 +111,10 @@ impl Runner {
     /// Works until a stop is asked for or the generation has passed.
     pub async fn run(mut self) -> Ended {
         let mut pause = self.options.poll_min;
+        // Held beyond the loss of a claim: while the store is away, this runner still stands where it stood.
+        let standing = Arc::new(self.metrics.standing());
         loop {
-            match self.work(&mut pause).await {
+            match self.work(&mut pause, &standing).await {
                 Ok(ended) => {
                     self.status.clear(&self.part());
                     return ended;
@@ -124,7 +136,11 @@ impl Runner {
     }
 
     /// Claims, and works while the claim holds.
-    async fn work(&mut self, store_pause: &mut Duration) -> Result<Ended, StoreError> {
+    async fn work(
+        &mut self,
+        store_pause: &mut Duration,
+        standing: &Arc<Standing>,
+    ) -> Result<Ended, StoreError> {
         let (replica_set, deployment) = (&self.options.replica_set, self.loaded.deployment.id);
         let claim = self.ports.coordination.claim(replica_set, self.generation, deployment, self.range);
         let Claimed::Owned(owned) = claim.await? else { return Ok(Ended::Superseded) };
@@ -137,7 +153,9 @@ impl Runner {
             limit: self.batch_max(),
             trying: None,
             reported: None,
+            standing: Arc::clone(standing),
         };
+        progress.show();
         loop {
             let horizon = self.horizon.position();
             let next = match Stretch::furthest_behind(&progress.owned, horizon) {
@@ -243,6 +261,7 @@ impl Runner {
         if outcome == CommitOutcome::Committed {
             progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
             progress.skipped = None;
+            progress.show();
             self.metrics.committed(events);
         }
         Ok(outcome)

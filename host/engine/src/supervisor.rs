@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::partition::{self, HashRange};
-use kennel_core::projection::{DeploymentId, Partitioning};
+use kennel_core::projection::DeploymentId;
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -18,7 +18,7 @@ use crate::catalog::{self, Catalog};
 use crate::coordinator::{Coordinator, Lanes};
 use crate::entropy::Entropy;
 use crate::horizon;
-use crate::metrics::{Metrics, ReplicaSetMetrics};
+use crate::metrics::{HorizonMetrics, Metrics, ReplicaSetMetrics};
 use crate::options::{Options, Ports};
 use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
@@ -30,6 +30,7 @@ pub struct Engine {
     ports: Ports,
     options: Arc<Options>,
     metrics: ReplicaSetMetrics,
+    horizon_metrics: HorizonMetrics,
     status: Arc<Status>,
     entropy: Arc<Entropy>,
 }
@@ -59,9 +60,17 @@ impl Engine {
     /// An engine that has not begun.
     #[must_use]
     pub fn new(ports: Ports, options: Options, metrics: &Metrics, entropy: Entropy) -> Self {
+        let horizon_metrics = metrics.horizon();
         let metrics = metrics.replica_set(&options.replica_set);
         let status = Arc::new(Status::starting());
-        Self { ports, options: Arc::new(options), metrics, status, entropy: Arc::new(entropy) }
+        Self {
+            ports,
+            options: Arc::new(options),
+            metrics,
+            horizon_metrics,
+            status,
+            entropy: Arc::new(entropy),
+        }
     }
 
     /// What stands still, for `/readyz`.
@@ -92,11 +101,14 @@ impl Engine {
             interval: self.options.catalog_interval,
             status: Arc::clone(&self.status),
         };
-        let polls = (self.options.poll_min, self.options.poll_max);
-        let events = Arc::clone(&self.ports.events);
-        let status = Arc::clone(&self.status);
+        let log = horizon::Watcher {
+            events: Arc::clone(&self.ports.events),
+            metrics: self.horizon_metrics.clone(),
+            status: Arc::clone(&self.status),
+            polls: (self.options.poll_min, self.options.poll_max),
+        };
         let ((), (), workers, ()) = tokio::join!(
-            horizon::watch(events, horizon.clone(), status, polls, stop.clone()),
+            log.watch(horizon.clone(), stop.clone()),
             watcher.watch(catalog_out, stop.clone()),
             coordinator.run(&lanes_out, stop.clone()),
             self.supervise(horizon, catalog, lanes, look, stop),
@@ -164,15 +176,9 @@ impl Engine {
         for loaded in catalog.into_iter().flat_map(|catalog| catalog.iter()) {
             let deployment = &loaded.deployment;
             for &(worker, index) in &lanes.mine {
-                let range = match deployment.descriptor.partitioning {
-                    Partitioning::ByAggregate => HashRange::of_partition(index, lanes.partitions),
-                    Partitioning::Single
-                        if partition::of_single(&deployment.projection, lanes.partitions) == index =>
-                    {
-                        HashRange::ALL
-                    }
-                    Partitioning::Single => continue,
-                };
+                let partitioning = deployment.descriptor.partitioning;
+                let share = partition::share(partitioning, &deployment.projection, index, lanes.partitions);
+                let Some(range) = share else { continue };
                 let post = Post { worker, deployment: deployment.id, generation: lanes.generation, range };
                 wanted.insert(post, loaded.clone());
             }

@@ -9,6 +9,7 @@ mod generations;
 mod inspect;
 mod migrate;
 mod output;
+mod replica_set;
 mod run;
 mod status;
 mod values;

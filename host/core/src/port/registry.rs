@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::digest::Digest;
 use crate::failure::EventFailure;
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::{Deployment, DeploymentId, Descriptor, Settings};
 
@@ -67,7 +68,7 @@ impl ProjectionProgress {
     /// Every event up to here has taken effect, whichever range it belongs to.
     #[must_use]
     pub fn position(&self) -> Position {
-        self.checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or_default()
+        checkpoint::handled(&self.checkpoints, HashRange::ALL)
     }
 }
 

@@ -112,9 +112,9 @@ impl Run {
     }
 
     fn options(&self, config: &Config) -> anyhow::Result<Options> {
-        let replica_set = match self.replica_set.as_ref().or(config.run.replica_set.as_ref()) {
+        let replica_set = match &self.replica_set {
             Some(given) => given.clone(),
-            None => "main".parse()?,
+            None => config.run.replica_set()?,
         };
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         Ok(Options {

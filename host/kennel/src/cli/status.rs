@@ -1,22 +1,31 @@
-//! `kennel status`: how the projections are doing.
+//! `kennel status`: how the projections are doing, and who works on them.
 
+mod partitions;
+mod print;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Args;
 use serde::Serialize;
 
 use kennel_core::failure::EventFailure;
+use kennel_core::membership::Assignment;
+use kennel_core::name::ReplicaSet;
 use kennel_core::port::{DeadLetter, EventSource as _, ProjectionProgress, ReadModel as _, Registry as _};
 use kennel_core::position::Position;
 
+use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::wire;
+use crate::wire::{self, Store};
+use partitions::Partition;
 
 /// Dead letters that are listed for each projection.
 const DEAD_LETTERS_MAX: usize = 100;
 
-/// Tells how the projections are doing: deployment, position, lag, state and the last error.
+/// Tells how the projections are doing (deployment, position, lag, state and the last error) and who works
+/// on them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kennel status\n  kennel status --json | jq '.projections[] | select(.state != \"running\")'"
@@ -38,6 +47,8 @@ struct Report {
     /// Writers that hold a transaction open below the head: events above the horizon wait for them.
     writers: Vec<Writer>,
     projections: Vec<Projection>,
+    /// Those that have deployments or workers.
+    replica_sets: Vec<ReplicaSetReport>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +68,8 @@ struct Projection {
     position: Position,
     /// Positions between the checkpoint and the head of the log.
     lag: u64,
+    /// Those of the current generation.
+    partitions: Vec<Partition>,
     state: &'static str,
     on_failure: &'static str,
     last_error: Option<Failure>,
@@ -80,23 +93,7 @@ struct Failure {
 impl Status {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let store = wire::open_existing(&self.store.target(config)?).await?;
-        let horizon = store.horizon().await?;
-        let progress = store.progress().await?;
-        let mut projections = Vec::with_capacity(progress.len());
-        for progress in progress {
-            let letters = match progress.dead_letters {
-                0 => Vec::new(),
-                _ => store.dead_letters(progress.deployment.id, DEAD_LETTERS_MAX).await?,
-            };
-            projections.push(Projection::new(progress, letters, horizon.head));
-        }
-        let writers = horizon.blockers.into_iter().map(|blocker| Writer {
-            pid: blocker.pid,
-            application: blocker.application,
-            open_seconds: blocker.open_seconds,
-        });
-        let report =
-            Report { head: horizon.head, horizon: horizon.position, writers: writers.collect(), projections };
+        let report = Report::look(&store, config).await?;
         if self.json {
             output::json(&report)?;
         } else {
@@ -106,9 +103,65 @@ impl Status {
     }
 }
 
+impl Report {
+    async fn look(store: &Store, config: &Config) -> anyhow::Result<Self> {
+        let horizon = store.horizon().await?;
+        let progress = store.progress().await?;
+        let replica_sets = replica_sets(store, config, &progress).await?;
+        let mut projections = Vec::with_capacity(progress.len());
+        for progress in progress {
+            let letters = match progress.dead_letters {
+                0 => Vec::new(),
+                _ => store.dead_letters(progress.deployment.id, DEAD_LETTERS_MAX).await?,
+            };
+            let assignment = replica_sets.get(&progress.deployment.replica_set).map(|set| &set.assignment);
+            projections.push(Projection::new(progress, letters, assignment, horizon.head));
+        }
+        let writers = horizon.blockers.into_iter().map(|blocker| Writer {
+            pid: blocker.pid,
+            application: blocker.application,
+            open_seconds: blocker.open_seconds,
+        });
+        Ok(Self {
+            head: horizon.head,
+            horizon: horizon.position,
+            writers: writers.collect(),
+            projections,
+            replica_sets: replica_sets.into_values().collect(),
+        })
+    }
+}
+
+/// The replica sets that have deployments, and the one that `kennel run` would work for if it has workers.
+async fn replica_sets(
+    store: &Store,
+    config: &Config,
+    progress: &[ProjectionProgress],
+) -> anyhow::Result<BTreeMap<ReplicaSet, ReplicaSetReport>> {
+    let stale_after = config.run.stale_after()?;
+    let mut names: BTreeSet<ReplicaSet> =
+        progress.iter().map(|progress| progress.deployment.replica_set.clone()).collect();
+    let usual = config.run.replica_set()?;
+    let has_deployments = !names.insert(usual.clone());
+    let mut found = BTreeMap::new();
+    for name in names {
+        let report = ReplicaSetReport::look(store, name.clone(), stale_after).await?;
+        if name != usual || has_deployments || !report.workers.is_empty() {
+            found.insert(name, report);
+        }
+    }
+    Ok(found)
+}
+
 impl Projection {
-    fn new(progress: ProjectionProgress, dead_letters: Vec<DeadLetter>, head: Position) -> Self {
+    fn new(
+        progress: ProjectionProgress,
+        dead_letters: Vec<DeadLetter>,
+        assignment: Option<&Assignment>,
+        head: Position,
+    ) -> Self {
         let position = progress.position();
+        let partitions = assignment.map(|assignment| partitions::of(&progress, assignment, head));
         let deployment = progress.deployment;
         Self {
             name: deployment.projection.to_string(),
@@ -118,6 +171,7 @@ impl Projection {
             version: deployment.descriptor.version,
             position,
             lag: head.distance_from(position),
+            partitions: partitions.unwrap_or_default(),
             state: progress.state.as_str(),
             on_failure: deployment.settings.on_failure.as_str(),
             last_error: progress.last_failure.map(Failure::new),
@@ -139,65 +193,5 @@ impl Failure {
             attempts: failure.attempts,
             message: failure.message,
         }
-    }
-}
-
-impl Failure {
-    fn print(&self, projection: &str, what: &str) -> anyhow::Result<()> {
-        output::line(format!(
-            "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
-            self.position,
-            self.event_id,
-            self.event_type,
-            self.aggregate_id,
-            &self.digest[..12],
-            self.attempts,
-            self.kind,
-            self.message.replace('\n', "\n  ")
-        ))
-    }
-}
-
-impl Report {
-    fn print(&self) -> anyhow::Result<()> {
-        output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
-        for writer in &self.writers {
-            output::line(format!(
-                "  events above {} wait for a writer: pid {} ({}), its transaction is open for {} s",
-                self.horizon, writer.pid, writer.application, writer.open_seconds
-            ))?;
-        }
-        if self.projections.is_empty() {
-            return output::line("no projections yet: `kennel deploy NAME FILE.wasm` adds one");
-        }
-        let rows = self.projections.iter().map(|projection| {
-            vec![
-                projection.name.clone(),
-                projection.deployment.to_string(),
-                projection.digest[..12].to_owned(),
-                projection.position.to_string(),
-                projection.lag.to_string(),
-                projection.state.to_owned(),
-                projection.dead_letter_count.to_string(),
-            ]
-        });
-        let header = ["PROJECTION", "DEPLOYMENT", "COMPONENT", "POSITION", "LAG", "STATE", "DEAD LETTERS"];
-        output::table(&header, rows.collect())?;
-        for projection in &self.projections {
-            for letter in &projection.dead_letters {
-                letter.print(&projection.name, "dead letter")?;
-            }
-            let unlisted = projection.dead_letter_count - projection.dead_letters.len() as u64;
-            if unlisted > 0 {
-                output::line(format!("\n{}: {unlisted} more dead letters", projection.name))?;
-            }
-            let listed = |error: &&Failure| {
-                projection.dead_letters.iter().any(|letter| letter.position == error.position)
-            };
-            if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
-                error.print(&projection.name, "last error")?;
-            }
-        }
-        Ok(())
     }
 }

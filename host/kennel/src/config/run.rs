@@ -30,6 +30,14 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
+    /// The replica set that a process works for unless it is told otherwise.
+    pub fn replica_set(&self) -> anyhow::Result<ReplicaSet> {
+        match &self.replica_set {
+            Some(configured) => Ok(configured.clone()),
+            None => Ok("main".parse()?),
+        }
+    }
+
     /// How often a worker says that it is alive.
     #[must_use]
     pub fn heartbeat_interval(&self) -> Duration {

@@ -1,0 +1,109 @@
+//! `kennel status` as text: what matters about every projection on one screen, failures in full below.
+
+use super::partitions::Partition;
+use super::{Failure, Projection, Report, output};
+use crate::cli::replica_set::shown as shown_range;
+
+/// Partitions that are listed.
+const PARTITIONS_MAX: usize = 20;
+
+impl Failure {
+    fn print(&self, projection: &str, what: &str) -> anyhow::Result<()> {
+        output::line(format!(
+            "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
+            self.position,
+            self.event_id,
+            self.event_type,
+            self.aggregate_id,
+            &self.digest[..12],
+            self.attempts,
+            self.kind,
+            self.message.replace('\n', "\n  ")
+        ))
+    }
+}
+
+impl Report {
+    pub(super) fn print(&self) -> anyhow::Result<()> {
+        output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
+        for writer in &self.writers {
+            output::line(format!(
+                "  events above {} wait for a writer: pid {} ({}), its transaction is open for {} s",
+                self.horizon, writer.pid, writer.application, writer.open_seconds
+            ))?;
+        }
+        self.print_projections()?;
+        self.print_partitions()?;
+        for replica_set in &self.replica_sets {
+            output::line("")?;
+            replica_set.print()?;
+        }
+        self.print_failures()
+    }
+
+    fn print_projections(&self) -> anyhow::Result<()> {
+        if self.projections.is_empty() {
+            return output::line("no projections yet: `kennel deploy NAME FILE.wasm` adds one");
+        }
+        let rows = self.projections.iter().map(|projection| {
+            vec![
+                projection.name.clone(),
+                projection.deployment.to_string(),
+                projection.digest[..12].to_owned(),
+                projection.position.to_string(),
+                projection.lag.to_string(),
+                projection.state.to_owned(),
+                projection.dead_letter_count.to_string(),
+            ]
+        });
+        let header = ["PROJECTION", "DEPLOYMENT", "COMPONENT", "POSITION", "LAG", "STATE", "DEAD LETTERS"];
+        output::table(&header, rows.collect())
+    }
+
+    /// The partitions that are furthest behind. One alone is its projection, which has been told of.
+    fn print_partitions(&self) -> anyhow::Result<()> {
+        let divided = self.projections.iter().filter(|projection| projection.partitions.len() > 1);
+        let all =
+            divided.flat_map(|projection| projection.partitions.iter().map(move |part| (projection, part)));
+        let mut parts: Vec<(&Projection, &Partition)> = all.collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        let hidden = parts.len().saturating_sub(PARTITIONS_MAX);
+        if hidden > 0 {
+            parts.sort_by_key(|(_, part)| std::cmp::Reverse(part.lag));
+            parts.truncate(PARTITIONS_MAX);
+        }
+        let rows = parts.into_iter().map(|(projection, part)| {
+            let (position, lag) = (part.position.to_string(), part.lag.to_string());
+            vec![projection.name.clone(), part.partition.to_string(), shown_range(part.range), position, lag]
+        });
+        output::line("")?;
+        output::table(&["PROJECTION", "PARTITION", "RANGE", "POSITION", "LAG"], rows.collect())?;
+        if hidden > 0 {
+            output::line(format!(
+                " and {hidden} that are no further behind: `kennel status --json` has them all"
+            ))?;
+        }
+        Ok(())
+    }
+
+    fn print_failures(&self) -> anyhow::Result<()> {
+        for projection in &self.projections {
+            for letter in &projection.dead_letters {
+                letter.print(&projection.name, "dead letter")?;
+            }
+            let unlisted = projection.dead_letter_count - projection.dead_letters.len() as u64;
+            if unlisted > 0 {
+                output::line(format!("\n{}: {unlisted} more dead letters", projection.name))?;
+            }
+            let listed = |error: &&Failure| {
+                projection.dead_letters.iter().any(|letter| letter.position == error.position)
+            };
+            if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
+                error.print(&projection.name, "last error")?;
+            }
+        }
+        Ok(())
+    }
+}
