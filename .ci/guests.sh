@@ -146,6 +146,7 @@ case $(choose_way) in
   debian) build_with_debian && touch "$debian_worked" ;;
   *) exit 1 ;;
 esac
-for manifest in */Cargo.toml; do
-  install_guest "${manifest%/Cargo.toml}"
+# Guests are libraries for wasm; the programs that embed Kennel are not.
+for manifest in $(grep -l cdylib ./*/Cargo.toml); do
+  install_guest "$(basename "${manifest%/Cargo.toml}")"
 done

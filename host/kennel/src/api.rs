@@ -56,17 +56,18 @@ pub async fn serve(listener: TcpListener, sources: Sources, mut stop: Shutdown) 
 /// The routes, for programs that serve them beside their own.
 pub fn router(sources: Sources) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(|State(sources): State<Sources>| metrics(State(sources.registry))))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_DEADLINE))
         .with_state(sources)
 }
 
-async fn metrics(State(sources): State<Sources>) -> Response {
+/// Everything that is registered, as Prometheus reads it.
+pub(crate) async fn metrics(State(registry): State<Registry>) -> Response {
     let encoder = TextEncoder::new();
     let mut text = Vec::new();
-    match encoder.encode(&sources.registry.gather(), &mut text) {
+    match encoder.encode(&registry.gather(), &mut text) {
         Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }

@@ -2,6 +2,7 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
+//! | [`orchestrator`], [`metrics`] | Kennel inside another program |
 //! | [`cli`] | the subcommands, one file each |
 //! | [`config`] | `kennel.toml`, one file a section |
 //! | [`api`] | the HTTP endpoints that `kennel run` serves |
@@ -11,11 +12,18 @@
 //! | [`telemetry`] | the log |
 //! | [`exit`] | exit codes, a documented part of the command's interface |
 
+mod activate;
 pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod jsonl;
+pub mod metrics;
+pub mod orchestrator;
 pub mod telemetry;
 pub mod wire;
+
+pub use activate::ActivateError;
+pub use kennel_engine::Metrics;
+pub use orchestrator::{Orchestrator, OrchestratorError};

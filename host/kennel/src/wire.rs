@@ -13,7 +13,7 @@ use kennel_engine::{Entropy, Ports};
 use kennel_runtime::{RuntimeOptions, WasmRuntime};
 use kennel_store::{ConnectOptions, Mode};
 
-pub use kennel_runtime::inspect;
+pub use kennel_runtime::{RuntimeError, inspect};
 pub use kennel_store::{EventTables, RunLock, Scratch, Store, StoreUrl, TableName};
 
 use crate::config::nearest;
@@ -58,7 +58,7 @@ impl Target {
         Self { stalled_after: Some(stalled_after(stale_after)), ..self }
     }
 
-    fn options(&self, mode: Mode) -> ConnectOptions {
+    pub(crate) fn options(&self, mode: Mode) -> ConnectOptions {
         let default = ConnectOptions::default();
         let stalled_after = self.stalled_after.unwrap_or(default.stalled_after);
         ConnectOptions { mode, tables: self.tables.clone(), stalled_after, ..default }
@@ -109,6 +109,11 @@ pub async fn run_by_hand(url: &StoreUrl, batch: usize) -> anyhow::Result<u64> {
 
 /// A runtime with a cache for compiled components in the user's cache folder.
 pub fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
+    Ok(start_runtime()?)
+}
+
+/// As [`runtime`], with the error that a library tells.
+pub(crate) fn start_runtime() -> Result<Arc<dyn Runtime>, RuntimeError> {
     let options = RuntimeOptions { cache_dir: cache_dir(), ..RuntimeOptions::default() };
     Ok(Arc::new(WasmRuntime::new(options)?))
 }

@@ -9,10 +9,11 @@ use serde::Serialize;
 
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{NewDeployment, Registry as _, Runtime};
+use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::{Deployment, OnFailure, Settings};
 
 use super::{StoreArgs, output, values};
+use crate::activate::{self, ActivateError};
 use crate::config::{Config, ProjectionConfig};
 use crate::exit::Kind;
 use crate::wire::{self, Store};
@@ -74,7 +75,7 @@ impl Deploy {
         let bytes = read_component(&self.file)?;
         let store = wire::open(&self.store.target(config)?).await?;
         if let Some(existing) = store.find(&projection).await? {
-            return Err(exists(&projection, existing.number, &existing.digest.short()));
+            return Err(in_words(activate::exists(&existing), &self.file));
         }
         let runtime = wire::runtime()?;
         let deployment =
@@ -109,21 +110,16 @@ pub(super) async fn activate(
     replica_set: &ReplicaSet,
     settings: Settings,
 ) -> anyhow::Result<Deployment> {
-    let component = runtime
-        .prepare(bytes.clone().into())
-        .await
-        .map_err(|refusal| Kind::Input.error(format!("{}: {refusal}", file.display())))?;
-    let digest = component.digest();
-    store.put_component(digest, &bytes).await?;
-    let new = NewDeployment {
-        projection: projection.clone(),
-        replica_set: replica_set.clone(),
-        digest,
-        descriptor: component.descriptor().clone(),
-        settings,
-        author: wire::author(),
-    };
-    store.deploy(&new).await?.ok_or_else(|| exists(projection, 1, &digest.short()))
+    let activated = activate::activate(store, runtime, bytes, projection, replica_set, settings).await;
+    activated.map_err(|error| in_words(error, file))
+}
+
+fn in_words(error: ActivateError, file: &Path) -> anyhow::Error {
+    match error {
+        ActivateError::Refused(refusal) => Kind::Input.error(format!("{}: {refusal}", file.display())),
+        ActivateError::Exists { .. } => Kind::Taken.of(error),
+        ActivateError::Store(error) => error.into(),
+    }
 }
 
 /// Reads a component's file, unless it is larger than any component may be.
@@ -140,11 +136,4 @@ pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
         )));
     }
     std::fs::read(file).map_err(cannot)
-}
-
-fn exists(projection: &ProjectionName, number: u32, digest: &str) -> anyhow::Error {
-    Kind::Taken.error(format!(
-        "the projection `{projection}` exists: deployment {number}, component {digest}. \
-         Replacing the component of an existing projection is not supported yet: choose another name"
-    ))
 }

@@ -6,20 +6,22 @@ mod until_caught_up;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::Registry as _;
-use kennel_engine::{Engine, Metrics, Options, Shutdown};
+use kennel_engine::Shutdown;
 
 use super::{StoreArgs, values};
 use crate::api::{self, Sources};
 use crate::config::Config;
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::Kind;
+use crate::orchestrator::{Orchestrator, OrchestratorError};
 use crate::telemetry::LogFormat;
-use crate::wire;
+use crate::wire::{self, Target};
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 
@@ -67,37 +69,38 @@ impl Run {
     }
 
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let options = self.options(config)?;
+        let replica_set = match &self.replica_set {
+            Some(given) => given.clone(),
+            None => config.run.replica_set()?,
+        };
+        let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         let target = self.store.target(config)?;
-        let store = wire::open(&target).await?;
-        let lock = store.acquire_run_lock().kind(Kind::Taken)?;
-        store.forget_former_workers(&lock).await?;
+        let orchestrator = self.build(config, &replica_set, workers, &target).await?;
+        let store = orchestrator.store().clone();
         let listen = self.listen.or(config.run.listen);
         let listen = if self.until_caught_up { listen } else { Some(listen.unwrap_or(LISTEN_DEFAULT)) };
         let listener = match listen {
             Some(address) => Some(api::bind(address).await?),
             None => None,
         };
-        let registry = prometheus::default_registry().clone();
-        let metrics = Metrics::register(&registry)?;
         let (trigger, stop) = Shutdown::channel();
-        let deployed = store.active(&options.replica_set).await?.len();
-        let replica_set = options.replica_set.clone();
-        tracing::info!(store = %target, %replica_set, workers = options.workers, projections = deployed, "starting");
+        let deployed = store.active(&replica_set).await?.len();
+        tracing::info!(store = %target, %replica_set, workers, projections = deployed, "starting");
         if deployed == 0 {
             tracing::info!(
                 "no projection is deployed yet; `kennel deploy NAME FILE.wasm` adds one at any time"
             );
         }
-        let engine = Engine::new(wire::ports(&store, wire::runtime()?), options, &metrics, wire::entropy());
+        let status = orchestrator.status();
         if let Some(listener) = listener {
             tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
-            let sources = Sources { registry, status: engine.status() };
+            let sources =
+                Sources { registry: prometheus::default_registry().clone(), status: Arc::clone(&status) };
             tokio::spawn(api::serve(listener, sources, stop.clone()));
         }
         signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
-        let status = engine.status();
-        let engine = tokio::spawn(engine.run(stop.clone()));
+        let mut asked = stop.clone();
+        let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
         let code = if self.until_caught_up {
             let halted = until_caught_up::wait(&store, &replica_set, &status, stop).await?;
             trigger.stop();
@@ -105,25 +108,41 @@ impl Run {
         } else {
             ExitCode::SUCCESS
         };
-        engine.await?;
-        drop(lock);
+        working.await?;
         tracing::info!("stopped");
         Ok(code)
     }
 
-    fn options(&self, config: &Config) -> anyhow::Result<Options> {
-        let replica_set = match &self.replica_set {
-            Some(given) => given.clone(),
-            None => config.run.replica_set()?,
-        };
-        let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
-        Ok(Options {
-            workers,
-            host: wire::host(),
-            batch: self.batch,
-            heartbeat_interval: config.run.heartbeat_interval(),
-            stale_after: config.run.stale_after()?,
-            ..Options::new(replica_set)
-        })
+    async fn build(
+        &self,
+        config: &Config,
+        replica_set: &ReplicaSet,
+        workers: usize,
+        target: &Target,
+    ) -> anyhow::Result<Orchestrator> {
+        let mut builder = Orchestrator::builder()
+            .target(target.clone())
+            .replica_set(replica_set.as_str())
+            .workers(workers)
+            .heartbeat_interval(config.run.heartbeat_interval())
+            .stale_after(config.run.stale_after()?);
+        if let Some(events) = self.batch {
+            builder = builder.batch_size(events);
+        }
+        builder.build().await.map_err(in_words)
     }
+}
+
+fn in_words(error: OrchestratorError) -> anyhow::Error {
+    let kind = match error {
+        OrchestratorError::Store(error) => return error.into(),
+        OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),
+        OrchestratorError::Connect(_) => Kind::Store,
+        OrchestratorError::Taken(_) => Kind::Taken,
+        OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => Kind::Input,
+        OrchestratorError::Url(_) | OrchestratorError::Name(_) | OrchestratorError::Intervals { .. } => {
+            Kind::Config
+        }
+    };
+    kind.of(error)
 }

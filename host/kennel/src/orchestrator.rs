@@ -1,0 +1,330 @@
+//! Kennel inside another program: everything that `kennel run` does, without its command line.
+//!
+//! It neither parses configuration nor handles signals nor serves HTTP: the program that embeds it does
+//! what it needs of these, with [`crate::metrics::Server`] and [`crate::api`] at hand.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use kennel_core::digest::Digest;
+use kennel_core::limits;
+use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
+use kennel_core::port::{Registry as _, Runtime, StoreError};
+use kennel_core::projection::Settings;
+use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
+use kennel_store::{ConnectError, InvalidUrl, Mode, RunLock, RunLockError, Store};
+use prometheus::Registry;
+
+use crate::activate::{self, ActivateError};
+use crate::wire::{self, Target};
+
+/// Runs the projections of a replica set inside this program.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), kennel::OrchestratorError> {
+/// let orchestrator = kennel::Orchestrator::builder()
+///     .store("postgres://me@localhost/shop")
+///     .projection_file("order-summary", "order_summary.wasm")
+///     .build()
+///     .await?;
+/// orchestrator.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Orchestrator {
+    store: Store,
+    engine: Engine,
+    lock: RunLock,
+}
+
+/// An orchestrator that could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum OrchestratorError {
+    #[error(transparent)]
+    Url(#[from] InvalidUrl),
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Another process runs the SQLite file.
+    #[error(transparent)]
+    Taken(#[from] RunLockError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("cannot read the component {path}")]
+    File {
+        path: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the projection `{projection}` cannot be activated")]
+    Activate {
+        projection: ProjectionName,
+        #[source]
+        source: ActivateError,
+    },
+    #[error("the metrics cannot be registered: the registry holds metrics of these names already")]
+    Metrics(#[source] prometheus::Error),
+    #[error("this machine cannot run WebAssembly components")]
+    Runtime(#[source] wire::RuntimeError),
+    #[error(
+        "a worker would be taken for dead after {stale_after:?} without a heartbeat, and sends one every \
+         {heartbeat_interval:?}: make `stale_after` at least twice `heartbeat_interval`"
+    )]
+    Intervals { heartbeat_interval: Duration, stale_after: Duration },
+}
+
+/// Where metrics go.
+#[derive(Debug)]
+enum Measured {
+    /// To prometheus' default registry.
+    ByDefault,
+    In(Registry),
+    With(Metrics),
+    Not,
+}
+
+#[derive(Debug)]
+enum Component {
+    Bytes(Vec<u8>),
+    File(PathBuf),
+}
+
+/// What an orchestrator is made of. The defaults are those of `kennel run`.
+#[derive(Debug)]
+pub struct Builder {
+    store: String,
+    target: Option<Target>,
+    replica_set: String,
+    projections: Vec<(String, Component, Settings)>,
+    workers: usize,
+    batch: Option<usize>,
+    heartbeat_interval: Duration,
+    stale_after: Duration,
+    measured: Measured,
+}
+
+impl Orchestrator {
+    /// An orchestrator of the replica set `main` on `sqlite:kennel.db`, unless told otherwise.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder {
+            store: crate::config::DEFAULT_STORE.to_owned(),
+            target: None,
+            replica_set: "main".to_owned(),
+            projections: Vec::new(),
+            workers: wire::cores().get(),
+            batch: None,
+            heartbeat_interval: limits::HEARTBEAT_INTERVAL,
+            stale_after: limits::STALE_AFTER,
+            measured: Measured::ByDefault,
+        }
+    }
+
+    /// The store, to append events to and to read documents from.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What stands still, for readiness probes.
+    #[must_use]
+    pub fn status(&self) -> Arc<Status> {
+        self.engine.status()
+    }
+
+    /// Works until `shutdown` resolves; then every worker finishes its batch, commits it and leaves the
+    /// replica set. Dropping the future instead loses nothing, but the others have to notice it.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let (trigger, stop) = Shutdown::channel();
+        let mut working = std::pin::pin!(self.engine.run(stop));
+        tokio::select! {
+            () = &mut working => {}
+            () = shutdown => {
+                trigger.stop();
+                working.await;
+            }
+        }
+        drop(self.lock);
+    }
+}
+
+impl Builder {
+    /// The store: `sqlite:PATH` or `postgres://USER@HOST/DATABASE`.
+    #[must_use]
+    pub fn store(mut self, url: impl Into<String>) -> Self {
+        self.store = url.into();
+        self
+    }
+
+    /// The store with all its settings.
+    #[must_use]
+    pub fn target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// The replica set whose projections to run.
+    #[must_use]
+    pub fn replica_set(mut self, name: impl Into<String>) -> Self {
+        self.replica_set = name.into();
+        self
+    }
+
+    /// Activates a component under a name, unless that name has it already. Projections that the store
+    /// holds are run in any case.
+    #[must_use]
+    pub fn projection(mut self, name: impl Into<String>, component: impl Into<Vec<u8>>) -> Self {
+        self.projections.push((name.into(), Component::Bytes(component.into()), Settings::default()));
+        self
+    }
+
+    /// As [`Self::projection`], from a file.
+    #[must_use]
+    pub fn projection_file(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
+        self.projections.push((name.into(), Component::File(file.into()), Settings::default()));
+        self
+    }
+
+    /// The settings of the projection that was named last, should it not have been deployed before.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        if let Some(last) = self.projections.last_mut() {
+            last.2 = settings;
+        }
+        self
+    }
+
+    /// Lanes of execution in this process; by default one for each core.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers.max(1);
+        self
+    }
+
+    /// Most events handled and committed together, for all projections.
+    #[must_use]
+    pub fn batch_size(mut self, events: usize) -> Self {
+        self.batch = Some(events);
+        self
+    }
+
+    /// How often a worker says that it is alive.
+    #[must_use]
+    pub fn heartbeat_interval(mut self, interval: Duration) -> Self {
+        self.heartbeat_interval = interval;
+        self
+    }
+
+    /// The age of its last heartbeat at which a worker is taken for dead. All processes of a replica set
+    /// should agree on it.
+    #[must_use]
+    pub fn stale_after(mut self, age: Duration) -> Self {
+        self.stale_after = age;
+        self
+    }
+
+    /// Whether anything is measured; without it no metric is registered and none is kept.
+    #[must_use]
+    pub fn metrics_enabled(mut self, enabled: bool) -> Self {
+        self.measured = match self.measured {
+            kept if enabled && !matches!(kept, Measured::Not) => kept,
+            _ if enabled => Measured::ByDefault,
+            _ => Measured::Not,
+        };
+        self
+    }
+
+    /// Registers the metrics with this registry instead of prometheus' default one.
+    #[must_use]
+    pub fn registry(mut self, registry: &Registry) -> Self {
+        self.measured = Measured::In(registry.clone());
+        self
+    }
+
+    /// Uses metrics that are registered already: for several orchestrators that share a registry.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &Metrics) -> Self {
+        self.measured = Measured::With(metrics.clone());
+        self
+    }
+
+    /// Opens the store, registers the metrics and activates the projections. Work begins with
+    /// [`Orchestrator::run`].
+    ///
+    /// # Errors
+    /// If the store cannot be opened or is run by another process, if a component cannot be activated, or if
+    /// a name or an interval makes no sense.
+    pub async fn build(self) -> Result<Orchestrator, OrchestratorError> {
+        let (heartbeat_interval, stale_after) = (self.heartbeat_interval, self.stale_after);
+        if stale_after < heartbeat_interval * 2 {
+            return Err(OrchestratorError::Intervals { heartbeat_interval, stale_after });
+        }
+        let replica_set: ReplicaSet = self.replica_set.parse()?;
+        let target = match self.target {
+            Some(target) => target,
+            None => Target::at(self.store.parse()?).stale_after(stale_after),
+        };
+        let store = kennel_store::connect(target.url(), &target.options(Mode::ReadWrite)).await?;
+        let lock = store.acquire_run_lock()?;
+        store.forget_former_workers(&lock).await?;
+        let runtime = wire::start_runtime().map_err(OrchestratorError::Runtime)?;
+        for (name, component, settings) in self.projections {
+            ensure(&store, &*runtime, &replica_set, name.parse()?, component, settings).await?;
+        }
+        let metrics = self.measured.metrics().map_err(OrchestratorError::Metrics)?;
+        let options = Options {
+            workers: self.workers,
+            host: wire::host(),
+            batch: self.batch,
+            heartbeat_interval,
+            stale_after,
+            ..Options::new(replica_set)
+        };
+        let engine = Engine::new(wire::ports(&store, runtime), options, &metrics, wire::entropy());
+        Ok(Orchestrator { store, engine, lock })
+    }
+}
+
+impl Measured {
+    fn metrics(self) -> Result<Metrics, prometheus::Error> {
+        /// Those of the default registry, which all orchestrators of a process share.
+        static BY_DEFAULT: Mutex<Option<Metrics>> = Mutex::new(None);
+        match self {
+            Self::ByDefault => {
+                let mut shared = BY_DEFAULT.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(metrics) = shared.as_ref() {
+                    return Ok(metrics.clone());
+                }
+                let metrics = Metrics::register(prometheus::default_registry())?;
+                Ok(shared.insert(metrics).clone())
+            }
+            Self::In(registry) => Metrics::register(&registry),
+            Self::With(metrics) => Ok(metrics),
+            Self::Not => Ok(Metrics::default()),
+        }
+    }
+}
+
+/// Activates a component unless its name has it already.
+async fn ensure(
+    store: &Store,
+    runtime: &dyn Runtime,
+    replica_set: &ReplicaSet,
+    projection: ProjectionName,
+    component: Component,
+    settings: Settings,
+) -> Result<(), OrchestratorError> {
+    let bytes = match component {
+        Component::Bytes(bytes) => bytes,
+        Component::File(file) => std::fs::read(&file)
+            .map_err(|source| OrchestratorError::File { path: file.display().to_string(), source })?,
+    };
+    let activated = match store.find(&projection).await? {
+        Some(existing) if existing.digest == Digest::of(&bytes) => return Ok(()),
+        Some(existing) => Err(activate::exists(&existing)),
+        None => activate::activate(store, runtime, bytes, &projection, replica_set, settings).await,
+    };
+    activated.map(|_| ()).map_err(|source| OrchestratorError::Activate { projection, source })
+}
