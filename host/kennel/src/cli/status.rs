@@ -1,9 +1,8 @@
 //! `kennel status`: how the projections are doing, and who works on them.
 
-mod partitions;
 mod print;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use clap::Args;
@@ -15,11 +14,11 @@ use kennel_core::name::ReplicaSet;
 use kennel_core::port::{DeadLetter, EventSource as _, ProjectionProgress, ReadModel as _, Registry as _};
 use kennel_core::position::Position;
 
+use super::partitions::{self, Partition};
 use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
 use crate::wire::{self, Store};
-use partitions::Partition;
 
 /// Dead letters that are listed for each projection.
 const DEAD_LETTERS_MAX: usize = 100;
@@ -139,17 +138,14 @@ async fn replica_sets(
     progress: &[ProjectionProgress],
 ) -> anyhow::Result<BTreeMap<ReplicaSet, ReplicaSetReport>> {
     let stale_after = config.run.stale_after()?;
-    let mut found = BTreeMap::new();
-    for name in progress.iter().map(|progress| &progress.deployment.replica_set) {
-        if !found.contains_key(name) {
-            found.insert(name.clone(), ReplicaSetReport::look(store, name.clone(), stale_after).await?);
-        }
-    }
     let usual = config.run.replica_set()?;
-    if !found.contains_key(&usual) {
-        let report = ReplicaSetReport::look(store, usual.clone(), stale_after).await?;
-        if !report.workers.is_empty() {
-            found.insert(usual, report);
+    let deployed: BTreeSet<&ReplicaSet> =
+        progress.iter().map(|progress| &progress.deployment.replica_set).collect();
+    let mut found = BTreeMap::new();
+    for name in deployed.iter().copied().chain([&usual]) {
+        let report = ReplicaSetReport::look(store, name.clone(), stale_after).await?;
+        if deployed.contains(name) || !report.workers.is_empty() {
+            found.insert(name.clone(), report);
         }
     }
     Ok(found)
