@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
+use kennel_core::partition::{self, HashRange};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events::{line, orders};
@@ -136,7 +137,7 @@ fn by_default_a_projection_that_fails_stands_still_and_says_so() {
     let before = misdeed(1, "Harmless") + &misdeed(2, "Harmless");
     append(&kennel, &(before + &misdeed(3, "Reject") + &misdeed(4, "Harmless")));
     deploy(&kennel, "misbehaving", &[]);
-    let ended = kennel.run(&["run", "--until-caught-up"]);
+    let ended = kennel.run(&["run", "--until-caught-up", "--workers", "1"]);
     assert_eq!(ended.code, Some(8), "{}", ended.stderr);
     let status = kennel.status("misbehaving");
     assert_eq!((&status["state"], &status["position"]), (&json!("halted"), &json!(2)));
@@ -160,4 +161,30 @@ fn by_default_a_projection_that_fails_stands_still_and_says_so() {
     assert_eq!(get(&address, "/healthz").0, "HTTP/1.1 200 OK");
     running.signal("TERM");
     assert_eq!(running.wait(Duration::from_secs(20)), Some(0));
+}
+
+#[test]
+fn while_one_partition_stands_still_the_others_go_on_to_the_end() {
+    const WORKERS: u32 = 3;
+    const EVENTS: u64 = 60;
+    let kennel = Kennel::default();
+    let harmless: String = (2..=EVENTS).map(|number| misdeed(number, "Harmless")).collect();
+    append(&kennel, &(misdeed(1, "Reject") + &harmless));
+    deploy(&kennel, "misbehaving", &[]);
+    let ended = kennel.run(&["run", "--until-caught-up", "--workers", &WORKERS.to_string()]);
+    assert_eq!(ended.code, Some(8), "{}", ended.stderr);
+
+    let place = |number: u64| {
+        let point = partition::hash(&format!("misdeed-{number}"));
+        (0..WORKERS).find(|index| HashRange::of_partition(*index, WORKERS).contains(point))
+    };
+    let others = (2..=EVENTS).filter(|number| place(*number) != place(1)).count();
+    let good = kennel.json(&["documents", "misbehaving", "good", "Harmless", "--json"]);
+    assert_eq!(good[0]["document"]["count"], others);
+    let status = kennel.status("misbehaving");
+    let partitions = status["partitions"].as_array().expect("a list of partitions");
+    let told: Vec<u64> = partitions.iter().filter_map(|part| part["position"].as_u64()).collect();
+    let expected: Vec<u64> =
+        (0..WORKERS).map(|index| if Some(index) == place(1) { 0 } else { EVENTS }).collect();
+    assert_eq!(told, expected);
 }

@@ -9,6 +9,7 @@ mod generations;
 mod inspect;
 mod migrate;
 mod output;
+mod partitions;
 mod replica_set;
 mod run;
 mod status;

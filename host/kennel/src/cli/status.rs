@@ -1,6 +1,5 @@
 //! `kennel status`: how the projections are doing, and who works on them.
 
-mod partitions;
 mod print;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,11 +14,11 @@ use kennel_core::name::ReplicaSet;
 use kennel_core::port::{DeadLetter, EventSource as _, ProjectionProgress, ReadModel as _, Registry as _};
 use kennel_core::position::Position;
 
+use super::partitions::{self, Partition};
 use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
 use crate::wire::{self, Store};
-use partitions::Partition;
 
 /// Dead letters that are listed for each projection.
 const DEAD_LETTERS_MAX: usize = 100;
@@ -139,15 +138,14 @@ async fn replica_sets(
     progress: &[ProjectionProgress],
 ) -> anyhow::Result<BTreeMap<ReplicaSet, ReplicaSetReport>> {
     let stale_after = config.run.stale_after()?;
-    let mut names: BTreeSet<ReplicaSet> =
-        progress.iter().map(|progress| progress.deployment.replica_set.clone()).collect();
     let usual = config.run.replica_set()?;
-    let has_deployments = !names.insert(usual.clone());
+    let deployed: BTreeSet<&ReplicaSet> =
+        progress.iter().map(|progress| &progress.deployment.replica_set).collect();
     let mut found = BTreeMap::new();
-    for name in names {
+    for name in deployed.iter().copied().chain([&usual]) {
         let report = ReplicaSetReport::look(store, name.clone(), stale_after).await?;
-        if name != usual || has_deployments || !report.workers.is_empty() {
-            found.insert(name, report);
+        if deployed.contains(name) || !report.workers.is_empty() {
+            found.insert(name.clone(), report);
         }
     }
     Ok(found)

@@ -1,7 +1,7 @@
 //! Workers that are alive, and what happens when connections or the whole server go away.
 
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -105,12 +105,12 @@ async fn a_server_that_restarts_is_unavailable_for_a_moment() {
 #[tokio::test]
 async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on() {
     let (url, second) = store().await;
-    let options = ConnectOptions { stalled_after: Duration::from_secs(1), ..ConnectOptions::default() };
+    let options = ConnectOptions { stalled_after: Duration::from_secs(2), ..ConnectOptions::default() };
     let named = format!("{url}?application_name=frozen").parse().unwrap();
     let first = kennel_store::connect(&named, &options).await.unwrap();
-    let id = deploy(&first, "p").await.id;
-    let generation = agree(&first, Generation::NONE, 1).await;
-    claim(&first, generation, id, HashRange::ALL).await;
+    let id = deploy(&second, "p").await.id;
+    let generation = agree(&second, Generation::NONE, 1).await;
+    claim(&second, generation, id, HashRange::ALL).await;
     let mut other = stranger(&url).await;
 
     let batch_of_first = Commit {
@@ -118,13 +118,17 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
         ..batch(id, generation, 0, 1)
     };
     // Nobody polls this commit any more once it has moved the checkpoint.
-    let mut frozen = pin!(first.commit(&batch_of_first));
-    let frozen_sessions = "SELECT count(*) FROM pg_stat_activity a JOIN pg_locks l USING (pid) \
-        WHERE a.application_name = 'frozen' AND a.state = 'idle in transaction' \
-        AND l.relation = 'kennel.checkpoint'::regclass AND l.mode = 'RowExclusiveLock'";
+    let mut frozen = Box::pin(first.commit(&batch_of_first));
+    // Whoever has not written yet has no transaction id.
+    let frozen_sessions = "SELECT count(*) FROM pg_stat_activity \
+        WHERE application_name = 'frozen' AND state = 'idle in transaction' AND backend_xid IS NOT NULL";
     loop {
-        let polled = poll_once(&mut frozen).await;
-        assert!(polled.is_none(), "it was committed before it could be frozen: {polled:?}");
+        match poll_once(&mut frozen).await {
+            None => {}
+            // On a busy machine the session may be ended before it is where it should be frozen.
+            Some(Err(StoreError::Unavailable { .. })) => frozen = Box::pin(first.commit(&batch_of_first)),
+            done => panic!("it ended before it could be frozen: {done:?}"),
+        }
         let row = sqlx::query(frozen_sessions).fetch_one(&mut other).await.unwrap();
         if row.get::<i64, _>(0) > 0 {
             break;
@@ -137,7 +141,7 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
         claim(&second, next, id, HashRange::ALL).await;
         commit(&second, &batch(id, next, 0, 1)).await;
     };
-    tokio::time::timeout(Duration::from_secs(20), take_over).await.expect("the server ends the session");
+    tokio::time::timeout(Duration::from_secs(60), take_over).await.expect("the server ends the session");
     // The first one wakes up: nothing of its batch has taken effect.
     let late = frozen.await.unwrap_err();
     assert!(matches!(late, StoreError::Unavailable { .. }), "{late:?}");

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::limits;
+use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{EventSource as _, ProjectionProgress, ProjectionState, Registry as _};
+use kennel_core::port::{
+    Coordination as _, EventSource as _, ProjectionProgress, ProjectionState, Registry as _,
+};
 use kennel_core::position::Position;
 use kennel_engine::{Shutdown, Status};
 use tokio::time::Instant;
 
-use super::super::output;
+use super::super::{output, partitions};
 use crate::wire::Store;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -31,6 +36,8 @@ pub(super) async fn wait(
         let blocked: Vec<String> = status.blocked().into_keys().collect();
         let mut done = horizon.position == horizon.head;
         let mut halted = false;
+        // Who is alive is of no interest here.
+        let assignment = store.view(replica_set, limits::STALE_AFTER).await?.assignment;
         for progress in store.progress().await? {
             if progress.deployment.replica_set != *replica_set {
                 continue;
@@ -39,7 +46,7 @@ pub(super) async fn wait(
                 .entry(progress.deployment.projection.to_string())
                 .or_insert_with_key(|name| Shown::new(name, horizon.head));
             shown.update(&progress, horizon.head);
-            if shown.stands_still(&progress, &blocked) {
+            if shown.stands_still(&progress, &blocked, &assignment, horizon.head) {
                 halted = true;
                 shown.bar.set_message("stands still");
             } else if shown.position < horizon.head {
@@ -64,31 +71,47 @@ pub(super) async fn wait(
 struct Shown {
     bar: ProgressBar,
     position: Position,
+    checkpoints: Vec<Checkpoint>,
+    /// When any checkpoint moved last.
     moved: Instant,
 }
 
 impl Shown {
     fn new(name: &str, head: Position) -> Self {
         let bar = output::progress(name, Some(head.get()));
-        Self { bar, position: Position::START, moved: Instant::now() }
+        Self { bar, position: Position::START, checkpoints: Vec::new(), moved: Instant::now() }
     }
 
     fn update(&mut self, progress: &ProjectionProgress, head: Position) {
-        let position = progress.position();
-        if position != self.position {
-            (self.position, self.moved) = (position, Instant::now());
+        self.position = progress.position();
+        if progress.checkpoints != self.checkpoints {
+            self.checkpoints.clone_from(&progress.checkpoints);
+            self.moved = Instant::now();
         }
         self.bar.set_length(head.get());
-        self.bar.set_position(position.get());
+        self.bar.set_position(self.position.get());
     }
 
-    fn stands_still(&self, progress: &ProjectionProgress, blocked: &[String]) -> bool {
+    /// Whether nothing more will happen: a partition stands still, and those that do not are through with the
+    /// log.
+    fn stands_still(
+        &self,
+        progress: &ProjectionProgress,
+        blocked: &[String],
+        assignment: &Assignment,
+        head: Position,
+    ) -> bool {
         // What cannot even be loaded bears the projection's name alone, its partitions add their range.
         let name = format!("projection {}", progress.deployment.projection);
-        let partition = format!("{name} from ");
-        let halted = progress.state == ProjectionState::Halted;
-        blocked.contains(&name)
-            || (halted && blocked.iter().any(|part| part.starts_with(&partition)))
-            || (halted && self.moved.elapsed() >= HALT_BELIEVED_AFTER)
+        if blocked.contains(&name) {
+            return true;
+        }
+        if progress.state != ProjectionState::Halted {
+            return false;
+        }
+        let behind = partitions::of(progress, assignment, head).into_iter().filter(|part| part.lag > 0);
+        let mut behind = behind.map(|part| format!("{name} from {:08x}", part.range.start())).peekable();
+        let all_blocked = behind.peek().is_some() && behind.all(|part| blocked.contains(&part));
+        all_blocked || self.moved.elapsed() >= HALT_BELIEVED_AFTER
     }
 }

@@ -1,7 +1,6 @@
 //! `kennel status` as text: what matters about every projection on one screen, failures in full below.
 
-use super::partitions::Partition;
-use super::{Failure, Projection, Report, output};
+use super::{Failure, Partition, Projection, Report, output};
 use crate::cli::replica_set::shown as shown_range;
 
 /// Partitions that are listed.

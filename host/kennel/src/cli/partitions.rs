@@ -10,19 +10,23 @@ use kennel_core::port::ProjectionProgress;
 use kennel_core::position::Position;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Partition {
-    pub(super) partition: u32,
+pub(in crate::cli) struct Partition {
+    pub(in crate::cli) partition: u32,
     /// The part of the hash space that its owner handles of this projection.
-    pub(super) range: HashRange,
+    pub(in crate::cli) range: HashRange,
     worker: WorkerId,
     /// Every event of the range up to here has taken effect.
-    pub(super) position: Position,
+    pub(in crate::cli) position: Position,
     /// Positions between there and the head of the log.
-    pub(super) lag: u64,
+    pub(in crate::cli) lag: u64,
 }
 
 /// The partitions in order: all of them, or the one that a projection with `partitioning: single` has.
-pub(super) fn of(progress: &ProjectionProgress, assignment: &Assignment, head: Position) -> Vec<Partition> {
+pub(in crate::cli) fn of(
+    progress: &ProjectionProgress,
+    assignment: &Assignment,
+    head: Position,
+) -> Vec<Partition> {
     let deployment = &progress.deployment;
     let (partitioning, count) = (deployment.descriptor.partitioning, assignment.partitions());
     let owned = (0..count).zip(&assignment.owners).filter_map(|(partition, worker)| {
