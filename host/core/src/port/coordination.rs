@@ -104,7 +104,7 @@ pub trait Coordination: Send + Sync {
     /// Resolves at a sign that workers have left or that a generation has been agreed on, by any process.
     /// Signs may be lost, and a store may have none: whoever waits for one also looks by itself.
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// The latest generations, newest first.
