@@ -69,7 +69,9 @@ fn everything_takes_effect_once_whoever_comes_and_goes() {
         let appended = || writers.iter().all(std::thread::ScopedJoinHandle::is_finished);
         wait_until("all is appended", Duration::from_secs(60), appended);
     });
-    wait_until("everything is handled", Duration::from_secs(120), || replicas.caught_up());
+    // Partitions that read and write the same few documents undo each other's batches, so `event-statistics`
+    // is slow while many are at work: on a busy machine some hundred events a second.
+    wait_until("everything is handled", Duration::from_secs(300), || replicas.caught_up());
 
     let expected = Audit { events: EVENTS, aggregates: AGGREGATES, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&replicas.kennel, "audit-log"), expected);

@@ -80,6 +80,8 @@ pub enum Refused {
     TooManyKeys { given: usize },
     #[error("the events of one batch may change at most {max} bytes of documents", max = limits::BATCH_CHANGE_BYTES_MAX)]
     TooMuch,
+    #[error("one event may touch at most {max} collections: use fewer, with longer keys", max = limits::EVENT_COLLECTIONS_MAX)]
+    TooManyCollections,
 }
 
 /// What a write set knows of a document.
@@ -127,6 +129,7 @@ pub struct WriteSet {
     event: Position,
     bytes: usize,
     bytes_before_event: usize,
+    collections_before_event: usize,
 }
 
 impl WriteSet {
@@ -135,6 +138,7 @@ impl WriteSet {
         self.journal.clear();
         self.event = position;
         self.bytes_before_event = self.bytes;
+        self.collections_before_event = self.collections.len();
     }
 
     /// Ends the current event and keeps its changes.
@@ -160,10 +164,26 @@ impl WriteSet {
         self.bytes
     }
 
+    /// Collections that the events so far have touched.
+    #[must_use]
+    pub fn collections(&self) -> usize {
+        self.collections.len()
+    }
+
+    /// Refuses names that are not valid, and one collection too many for the current event.
+    pub fn admit(&self, collection: &str) -> Result<(), Refused> {
+        check_collection(collection)?;
+        let begun = self.collections.len() - self.collections_before_event;
+        if begun >= limits::EVENT_COLLECTIONS_MAX && !self.collections.contains_key(collection) {
+            return Err(Refused::TooManyCollections);
+        }
+        Ok(())
+    }
+
     /// The document as the events so far have left it, if the write set knows.
     pub fn lookup(&mut self, collection: &str, key: &str) -> Result<Lookup, Refused> {
         let Some(slot) = self.collections.get_mut(collection).and_then(|slots| slots.get_mut(key)) else {
-            check_collection(collection)?;
+            self.admit(collection)?;
             check_key(key)?;
             return Ok(Lookup::Unknown);
         };
@@ -193,7 +213,7 @@ impl WriteSet {
 
     /// Replaces a document.
     pub fn put(&mut self, collection: &str, key: &str, document: String) -> Result<(), Refused> {
-        check_collection(collection)?;
+        self.admit(collection)?;
         check_key(key)?;
         if document.len() > limits::DOCUMENT_BYTES_MAX {
             let bytes = document.len();
@@ -219,7 +239,7 @@ impl WriteSet {
 
     /// Removes a document.
     pub fn delete(&mut self, collection: &str, key: &str) -> Result<(), Refused> {
-        check_collection(collection)?;
+        self.admit(collection)?;
         check_key(key)?;
         self.spend(key.len())?;
         self.change(collection, key, Pending::Deleted);
@@ -228,7 +248,7 @@ impl WriteSet {
 
     /// Adds to a top-level field. Where the document is not known, the sum is left to the store.
     pub fn increment(&mut self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), Refused> {
-        check_collection(collection)?;
+        self.admit(collection)?;
         check_key(key)?;
         let refuse = |reason| Refused::Increment {
             collection: collection.to_owned(),

@@ -14,6 +14,11 @@ pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 pub const READ_KEYS_MAX: usize = 1000;
 /// Changes that one batch may hold in memory before it is committed early.
 pub const BATCH_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Collections that one batch may touch before it is committed early. Each that is made costs PostgreSQL some
+/// locks until the commit, out of a few thousand that all its clients share.
+pub const BATCH_COLLECTIONS_MAX: usize = 200;
+/// Most collections that one event may touch.
+pub const EVENT_COLLECTIONS_MAX: usize = 500;
 /// Events handled and committed together unless the operator says otherwise.
 pub const BATCH_EVENTS_DEFAULT: usize = 1000;
 /// Most events that may be handled and committed together.

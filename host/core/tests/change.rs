@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kennel_core::change::{
     Change, CollectionChanges, Expectation, Lookup, Operation, Refused, Stored, WriteSet, add,
 };
+use kennel_core::limits;
 use kennel_core::position::Position;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -347,4 +348,26 @@ fn amounts_that_overflow_together_are_refused() {
     assert_eq!(set.increment("orders", "a", "m", 1), Ok(()), "another field is not concerned");
     assert!(set.increment("orders", "a", "", 1).is_err());
     assert!(set.increment("orders", "a", "n\0", 1).is_err());
+}
+
+#[test]
+fn one_event_touches_only_so_many_collections_and_the_next_begins_anew() {
+    let mut writes = WriteSet::default();
+    let name = |number: usize| format!("c{number}");
+    let max = limits::EVENT_COLLECTIONS_MAX;
+    for event in 0..2 {
+        writes.begin(Position::new(event as u64 + 1));
+        for number in event * max..(event + 1) * max {
+            writes.put(&name(number), "k", "1".to_owned()).unwrap();
+        }
+        let beyond = name(2 * max);
+        assert_eq!(writes.put(&beyond, "k", "1".to_owned()), Err(Refused::TooManyCollections));
+        assert_eq!(writes.delete(&beyond, "k"), Err(Refused::TooManyCollections));
+        assert_eq!(writes.increment(&beyond, "k", "n", 1), Err(Refused::TooManyCollections));
+        assert_eq!(writes.lookup(&beyond, "k"), Err(Refused::TooManyCollections));
+        // Those that it knows already stay open to it.
+        writes.put(&name(0), "other", "1".to_owned()).unwrap();
+        writes.keep();
+    }
+    assert_eq!(writes.collections(), 2 * max);
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 use kennel_core::change::CollectionChanges;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
-use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::partition;
 use kennel_core::port::{CallFailure, Component, ReadModel, StoreError};
@@ -115,13 +114,10 @@ async fn handle_all(
         run.durations.push(after - call);
         match result {
             Ok(()) => {
-                let bytes = env.keep();
+                let full = env.keep();
                 run.handled += 1;
                 run.last = Some(event.position);
-                if bytes >= limits::BATCH_CHANGE_BYTES_MAX
-                    || after - began >= duration_max
-                    || stop.is_requested()
-                {
+                if full || after - began >= duration_max || stop.is_requested() {
                     break;
                 }
             }

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use kennel_core::change::{CollectionChanges, Lookup, Refused, WriteSet};
 use kennel_core::event::Event;
 use kennel_core::limits;
-use kennel_core::name::{ProjectionName, check_collection, check_key};
+use kennel_core::name::{ProjectionName, check_key};
 use kennel_core::port::{GuestEnv, HostError, LogLevel, ReadModel, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId};
@@ -87,11 +87,13 @@ impl BatchEnv {
         inner.aggregate_id.clone_from(&event.aggregate_id);
     }
 
-    /// Ends the event: its changes stay. Returns the bytes of changes so far.
-    pub fn keep(&self) -> usize {
+    /// Ends the event: its changes stay. Returns whether the batch should be committed now, because of what
+    /// it has touched so far.
+    pub fn keep(&self) -> bool {
         let mut inner = self.inner();
         inner.writes.keep();
-        inner.writes.bytes()
+        inner.writes.bytes() >= limits::BATCH_CHANGE_BYTES_MAX
+            || inner.writes.collections() >= limits::BATCH_COLLECTIONS_MAX
     }
 
     /// Ends the event: its changes are undone.
@@ -177,7 +179,7 @@ impl GuestEnv for BatchEnv {
         prefix: &str,
         limit: u32,
     ) -> Result<Vec<(String, Arc<str>)>, HostError> {
-        check_collection(collection).map_err(Refused::from)?;
+        self.inner().writes.admit(collection)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(limits::READ_KEYS_MAX);
         if limit == 0 {
             return Ok(Vec::new());

@@ -12,6 +12,9 @@ use super::reading::Ahead;
 use super::{Ended, Next, Progress, Runner, Stretch};
 use crate::batch::FailedEvent;
 
+/// How much smaller than usual batches become at most because others write the same documents.
+const CONFLICT_SHRINK_MAX: usize = 8;
+
 /// The event that is being tried again.
 pub(super) struct Trying {
     position: Position,
@@ -82,7 +85,10 @@ impl Runner {
             CommitOutcome::Conflict { collection, key } => {
                 let projection = &self.loaded.deployment.projection;
                 tracing::debug!(%projection, collection, key, "another worker changed a document; running again");
-                progress.limit = (handled / 2).max(1);
+                // Smaller batches meet each other less often. Not too small: where partitions contend for the same
+                // few documents, one of them commits at a time, and should get somewhere when it does.
+                let floor = (self.batch_max() / CONFLICT_SHRINK_MAX).max(1);
+                progress.limit = (handled / 2).max(floor);
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
             }

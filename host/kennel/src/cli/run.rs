@@ -75,7 +75,14 @@ impl Run {
         };
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         let target = self.store.target(config)?;
-        let orchestrator = self.build(config, &replica_set, workers, &target).await?;
+        // Before anything that takes time: a signal that nobody listens to would end the process at once.
+        let (trigger, mut stop) = Shutdown::channel();
+        signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
+        let orchestrator = tokio::select! {
+            built = self.build(config, &replica_set, workers, &target) => built?,
+            // Nothing has begun.
+            () = stop.requested() => return Ok(ExitCode::SUCCESS),
+        };
         let store = orchestrator.store().clone();
         let listen = self.listen.or(config.run.listen);
         let listen = if self.until_caught_up { listen } else { Some(listen.unwrap_or(LISTEN_DEFAULT)) };
@@ -83,7 +90,6 @@ impl Run {
             Some(address) => Some(api::bind(address).await?),
             None => None,
         };
-        let (trigger, stop) = Shutdown::channel();
         let deployed = store.active(&replica_set).await?.len();
         tracing::info!(store = %target, %replica_set, workers, projections = deployed, "starting");
         if deployed == 0 {
@@ -98,7 +104,6 @@ impl Run {
                 Sources { registry: prometheus::default_registry().clone(), status: Arc::clone(&status) };
             tokio::spawn(api::serve(listener, sources, stop.clone()));
         }
-        signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
         let mut asked = stop.clone();
         let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
         let code = if self.until_caught_up {

@@ -11,6 +11,7 @@ use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, Coordination as _, EventSource as _, NewWorker, ReadModel as _, StoreError};
 use kennel_store::{ConnectOptions, Mode, Store};
 use sqlx::Row as _;
+use tokio::time::timeout;
 
 use super::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
@@ -167,4 +168,23 @@ async fn sessions_say_who_they_are() {
     let query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kennel' AND datname = current_database()";
     let row = sqlx::query(query).fetch_one(&mut other).await.unwrap();
     assert!(sqlx::Row::get::<i64, _>(&row, 0) > 0);
+}
+
+#[tokio::test]
+async fn who_leaves_and_what_is_agreed_on_is_announced() {
+    let (url, ours) = store().await;
+    let theirs = open(&url, Mode::ReadWrite).await.unwrap();
+    let soon = Duration::from_secs(20);
+    join(&theirs, 1).await;
+    join(&theirs, 2).await;
+    // The first sign says that somebody listens now.
+    timeout(soon, ours.changed()).await.unwrap();
+    assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "nothing has changed");
+    let generation = agree(&theirs, Generation::NONE, 2).await;
+    timeout(soon, ours.changed()).await.unwrap();
+    theirs.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap();
+    assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "a heartbeat is no change");
+    theirs.leave(worker(2)).await.unwrap();
+    timeout(soon, ours.changed()).await.unwrap();
+    assert_eq!(generation, Generation::new(1));
 }

@@ -100,11 +100,8 @@ async fn hear(pool: &PgPool, signs: &Heard) -> Result<(), sqlx::Error> {
     signs.workers.give();
     while let Some(mut heard) = listener.try_recv().await? {
         loop {
-            if heard.channel() == WORKERS_CHANNEL {
-                signs.workers.give();
-            } else {
-                signs.events.give();
-            }
+            let signs = if heard.channel() == WORKERS_CHANNEL { &signs.workers } else { &signs.events };
+            signs.give();
             match listener.next_buffered() {
                 Some(next) => heard = next,
                 None => break,
