@@ -99,14 +99,14 @@ impl Coordinator {
     /// Takes the workers out of the replica set. A failure is only logged: the others will notice their
     /// silence.
     pub async fn leave(&self, workers: &[WorkerId]) {
-        for worker in workers {
-            match tokio::time::timeout(SIGN_OFF_MAX, self.coordination.leave(*worker)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    tracing::warn!(%worker, reason = crate::chain(&error), "the worker could not sign off");
-                }
-                Err(_) => tracing::warn!(%worker, "the worker could not sign off: the store does not answer"),
+        match tokio::time::timeout(SIGN_OFF_MAX, self.coordination.leave(workers)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(reason = crate::chain(&error), "the workers could not sign off");
             }
+            Err(_) => tracing::warn!("the workers could not sign off: the store does not answer"),
+        }
+        for worker in workers {
             self.metrics.worker_gone(*worker);
         }
     }

@@ -6,6 +6,7 @@
 //! no work.
 
 mod horizon;
+mod projection;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,6 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::failure::FailureKind;
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use prometheus::{
@@ -21,6 +21,7 @@ use prometheus::{
 };
 
 pub use horizon::HorizonMetrics;
+pub use projection::{Components, ProjectionMetrics};
 pub use standing::Standing;
 
 const PREFIX: &str = "pupsourcing_orchestrator_";
@@ -48,18 +49,8 @@ struct Vectors {
     worker_state: IntGaugeVec,
     coordination_duration: HistogramVec,
     heartbeat_latency: HistogramVec,
-    projections: ProjectionVectors,
+    projections: projection::Vectors,
     horizon: horizon::Vectors,
-    standings: Arc<standing::Standings>,
-}
-
-#[derive(Debug)]
-struct ProjectionVectors {
-    events_processed: IntCounterVec,
-    errors: IntCounterVec,
-    processing_duration: HistogramVec,
-    guest_failures: IntCounterVec,
-    guest_memory_peak: IntGaugeVec,
 }
 
 /// Labels of a replica set's metrics.
@@ -102,39 +93,6 @@ impl Register<'_> {
         let vector =
             HistogramVec::new(HistogramOpts::from(Self::opts(name, help)).buckets(buckets.to_vec()), labels)?;
         self.0.register(Box::new(vector.clone())).map(|()| vector)
-    }
-}
-
-impl ProjectionVectors {
-    fn register(register: &Register<'_>) -> Result<Self, prometheus::Error> {
-        Ok(Self {
-            events_processed: register.counter(
-                "events_processed_total",
-                "Events whose handling has been committed.",
-                &PROJECTION,
-            )?,
-            errors: register.counter(
-                "projection_errors_total",
-                "Handler calls that failed: returned failures, traps and limits.",
-                &PROJECTION,
-            )?,
-            processing_duration: register.histogram(
-                "event_processing_duration_seconds",
-                "Time that one call of the handler took, in seconds.",
-                &PROJECTION,
-                &PROCESSING_BUCKETS,
-            )?,
-            guest_failures: register.counter(
-                "kennel_guest_failures_total",
-                "Handler calls that failed, by kind.",
-                &["replica_set", "projection", "kind"],
-            )?,
-            guest_memory_peak: register.gauge(
-                "kennel_guest_memory_peak_bytes",
-                "Most memory that one guest instance has used, in bytes.",
-                &PROJECTION,
-            )?,
-        })
     }
 }
 
@@ -195,8 +153,10 @@ impl Metrics {
                 &SET,
                 &HEARTBEAT_BUCKETS,
             )?,
-            projections: ProjectionVectors::register(&register)?,
-            standings: standing::Standings::register(&register, horizon.head.clone())?,
+            projections: projection::Vectors::register(
+                &register,
+                standing::Standings::register(&register, &horizon)?,
+            )?,
             horizon,
         }))))
     }
@@ -312,75 +272,16 @@ impl ReplicaSetMetrics {
     pub fn projection(&self, projection: &ProjectionName) -> ProjectionMetrics {
         ProjectionMetrics(self.0.as_ref().map(|handles| {
             let labels = [handles.replica_set.as_str(), projection.as_str()];
-            let vectors = &handles.vectors.projections;
-            ProjectionHandles {
-                labels: labels.map(str::to_owned),
-                standings: Arc::clone(&handles.vectors.standings),
-                processed: vectors.events_processed.with_label_values(&labels),
-                errors: vectors.errors.with_label_values(&labels),
-                duration: vectors.processing_duration.with_label_values(&labels),
-                memory_peak: vectors.guest_memory_peak.with_label_values(&labels),
-                kinds: FailureKind::ALL.map(|kind| {
-                    let labels = [labels[0], labels[1], kind.as_str()];
-                    (kind, vectors.guest_failures.with_label_values(&labels))
-                }),
-            }
+            handles.vectors.projections.handles(labels)
         }))
     }
-}
 
-/// The metrics of one projection.
-#[derive(Clone, Debug, Default)]
-pub struct ProjectionMetrics(Option<ProjectionHandles>);
-
-#[derive(Clone, Debug)]
-struct ProjectionHandles {
-    labels: [String; 2],
-    standings: Arc<standing::Standings>,
-    processed: IntCounter,
-    errors: IntCounter,
-    duration: Histogram,
-    memory_peak: IntGauge,
-    kinds: [(FailureKind, IntCounter); FailureKind::ALL.len()],
-}
-
-impl ProjectionMetrics {
-    /// For a runner to tell how far it is. Its part in the series ends when it drops this.
+    /// For telling which components are run.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn components(&self) -> Components {
         match &self.0 {
-            Some(handles) => handles.standings.enter(handles.labels.clone()),
-            None => Standing::default(),
-        }
-    }
-
-    /// The handling of so many events has been committed.
-    pub fn committed(&self, events: u64) {
-        if let Some(handles) = &self.0 {
-            handles.processed.inc_by(events);
-        }
-    }
-
-    /// A handler call failed.
-    pub fn failed(&self, kind: FailureKind) {
-        let Some(handles) = &self.0 else { return };
-        handles.errors.inc();
-        if let Some((_, counter)) = handles.kinds.iter().find(|(known, _)| *known == kind) {
-            counter.inc();
-        }
-    }
-
-    /// Handler calls took this long.
-    pub fn called(&self, durations: &[Duration], memory_peak: usize) {
-        let Some(handles) = &self.0 else { return };
-        let local = handles.duration.local();
-        for duration in durations {
-            local.observe(duration.as_secs_f64());
-        }
-        local.flush();
-        let memory_peak = i64::try_from(memory_peak).unwrap_or(i64::MAX);
-        if memory_peak > handles.memory_peak.get() {
-            handles.memory_peak.set(memory_peak);
+            Some(handles) => Components::of(&handles.vectors.projections, handles.replica_set.as_str()),
+            None => Components::default(),
         }
     }
 }

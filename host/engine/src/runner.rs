@@ -244,6 +244,7 @@ impl Runner {
         events: usize,
     ) -> Result<CommitOutcome, StoreError> {
         let events = u64::try_from(events).unwrap_or(u64::MAX);
+        let letters = dead_letters.len() as u64;
         let batch = Commit {
             deployment: self.loaded.deployment.id,
             generation: self.generation,
@@ -257,12 +258,13 @@ impl Runner {
             // it does not move, and commit. Only a batch that moves everything is fenced from all of them.
             sole_owner: stretch.ranges == [HashRange::ALL],
         };
+        let began = Instant::now();
         let outcome = self.ports.read_model.commit(&batch).await?;
         if outcome == CommitOutcome::Committed {
             progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
             progress.skipped = None;
             progress.show();
-            self.metrics.committed(events);
+            self.metrics.committed(events, letters, began.elapsed());
         }
         Ok(outcome)
     }

@@ -18,7 +18,7 @@ use crate::catalog::{self, Catalog};
 use crate::coordinator::{Coordinator, Lanes};
 use crate::entropy::Entropy;
 use crate::horizon;
-use crate::metrics::{HorizonMetrics, Metrics, ReplicaSetMetrics};
+use crate::metrics::{Components, HorizonMetrics, Metrics, ReplicaSetMetrics};
 use crate::options::{Options, Ports};
 use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
@@ -126,6 +126,7 @@ impl Engine {
     ) {
         let mut tasks: JoinSet<Ended> = JoinSet::new();
         let mut running: BTreeMap<Post, Running> = BTreeMap::new();
+        let mut components = self.metrics.components();
         loop {
             let event = tokio::select! {
                 biased;
@@ -137,7 +138,8 @@ impl Engine {
             };
             match event {
                 Event::Stop => break,
-                Event::Catalog | Event::Lanes => {}
+                Event::Lanes => {}
+                Event::Catalog => self.show(catalog.borrow().as_ref(), &mut components),
                 Event::Ended(ended) => {
                     let id = match ended {
                         Ok((id, Ended::Stopped)) => id,
@@ -168,6 +170,18 @@ impl Engine {
                 tracing::error!(%error, "a runner broke while stopping");
             }
         }
+    }
+
+    /// Has the metrics tell of every projection, also of those of which this process owns no part.
+    fn show(&self, catalog: Option<&Catalog>, components: &mut Components) {
+        let loaded = || catalog.into_iter().flat_map(|catalog| catalog.iter());
+        for Loaded { deployment, .. } in loaded() {
+            // The series exist from now on, which is all that is wanted here.
+            let _ = self.metrics.projection(&deployment.projection);
+        }
+        components.are(loaded().map(|Loaded { deployment, .. }| {
+            (&deployment.projection, deployment.descriptor.version.as_str(), deployment.digest)
+        }));
     }
 
     /// Who should be at work.

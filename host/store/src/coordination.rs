@@ -48,14 +48,16 @@ impl Coordination for Store {
         known.iter().map(|row| row::worker(&row.text(0).doing(doing)?)).collect()
     }
 
-    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
-        let id = worker.to_string();
-        let doing = "removing a worker";
+    async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
+        let ids = row::to_json(&workers)?;
+        let doing = "removing workers";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().worker_leave, &[Arg::Text(&id)]).await.doing(doing)?;
+        tx.execute(&self.sql().worker_leave, &[Arg::Text(&ids)]).await.doing(doing)?;
         self.backend().announce_change(&mut tx).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
-        self.backend().announce_gone(worker).await;
+        for worker in workers {
+            self.backend().announce_gone(*worker).await;
+        }
         Ok(())
     }
 

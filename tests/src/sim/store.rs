@@ -226,10 +226,11 @@ impl Coordination for Remote {
         self.line.tell(On::Coordination, format!("heartbeat {}", of.join(" ")), call, told).await
     }
 
-    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
-        let store = self.store.clone();
-        let call = async move { store.leave(worker).await };
-        self.line.tell(On::Coordination, format!("leave {}", short(worker)), call, debug).await
+    async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
+        let (store, workers) = (self.store.clone(), workers.to_vec());
+        let of: Vec<String> = workers.iter().copied().map(short).collect();
+        let call = async move { store.leave(&workers).await };
+        self.line.tell(On::Coordination, format!("leave {}", of.join(" ")), call, debug).await
     }
 
     async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {

@@ -74,8 +74,8 @@ pub trait Coordination: Send + Sync {
     /// taken for dead and have to join again under new ids.
     async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError>;
 
-    /// Removes a worker. Removing it again changes nothing.
-    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError>;
+    /// Removes workers, all at once. Removing them again changes nothing.
+    async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError>;
 
     /// The current generation and all registered workers. A worker is alive if its heartbeat is
     /// younger than `stale_after` and its connection, where the store can tell, has not dropped.

@@ -1,18 +1,88 @@
 //! The metrics of the log's end: how far it is complete, and who keeps it from being so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use kennel_core::port::{Blocker, Horizon};
 use kennel_core::position::Position;
 use prometheus::{IntGauge, IntGaugeVec};
 
+use tokio::time::Instant;
+
 use super::Register;
+
+/// Growths of the log that are remembered.
+const GROWTHS_MAX: u32 = 4096;
+/// Growths that follow each other faster are remembered as one.
+const SPACING_MIN: Duration = Duration::from_millis(10);
+
+/// When the log grew, as this process saw it: it tells since when the event after a position waits.
+///
+/// The longer the wait, the coarser the memory: to within a thousandth of it.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// The log went beyond the head before at this time, up to this head.
+    seen: VecDeque<(Instant, Position)>,
+    head: Position,
+    spacing: Duration,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { seen: VecDeque::new(), head: Position::START, spacing: SPACING_MIN }
+    }
+}
+
+impl Growth {
+    pub(super) fn saw(&mut self, now: Instant, head: Position) {
+        if head <= self.head {
+            return;
+        }
+        self.head = head;
+        if let Some((at, known)) = self.seen.back_mut()
+            && now - *at < self.spacing
+        {
+            *known = head;
+            return;
+        }
+        if self.seen.len() >= GROWTHS_MAX as usize {
+            let seen = Vec::from(std::mem::take(&mut self.seen));
+            // As coarse from now on as what is left.
+            self.spacing = (now - seen[0].0) / (GROWTHS_MAX / 2);
+            self.seen = seen.chunks(2).map(|pair| (pair[0].0, pair[pair.len() - 1].1)).collect();
+        }
+        self.seen.push_back((now, head));
+    }
+
+    /// Nobody is going to ask about positions below `position` any more.
+    pub(super) fn handled(&mut self, position: Position) {
+        while self.seen.front().is_some_and(|(_, head)| *head <= position) {
+            self.seen.pop_front();
+        }
+        if self.seen.is_empty() {
+            self.spacing = SPACING_MIN;
+        }
+    }
+
+    /// When the log was first seen to go beyond `position`.
+    pub(super) fn beyond(&self, position: Position) -> Option<Instant> {
+        let first = self.seen.partition_point(|(_, head)| *head <= position);
+        self.seen.get(first).map(|(at, _)| *at)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.seen.len()
+    }
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Vectors {
     position: IntGauge,
     pub(super) head: IntGauge,
     blocked: IntGaugeVec,
+    growth: Arc<Mutex<Growth>>,
 }
 
 impl Vectors {
@@ -32,7 +102,12 @@ impl Vectors {
                  process id at the database server. Gone when the writer has ended.",
                 &["pid", "application"],
             )?,
+            growth: Arc::default(),
         })
+    }
+
+    pub(super) fn growth(&self) -> MutexGuard<'_, Growth> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,6 +125,7 @@ impl HorizonMetrics {
         let Some(vectors) = &self.0 else { return };
         vectors.position.set(gauge(now.position));
         vectors.head.set(gauge(now.head));
+        vectors.growth().saw(Instant::now(), now.head);
         let open = by_label(&now.blockers);
         for ended in by_label(&before.blockers).keys().filter(|known| !open.contains_key(*known)) {
             remove(&vectors.blocked, ended);

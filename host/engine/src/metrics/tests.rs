@@ -1,8 +1,10 @@
 //! Series that come and go.
 
+use kennel_core::digest::Digest;
 use kennel_core::port::{Blocker, Horizon};
 use kennel_core::position::Position;
 use prometheus::{Encoder as _, Registry, TextEncoder};
+use tokio::time::Instant;
 
 use super::*;
 
@@ -56,29 +58,88 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
     assert_eq!(series(&registry), ["kennel_horizon_position 2", "kennel_log_head_position 3"]);
 }
 
-#[test]
-fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_left() {
+#[tokio::test(start_paused = true)]
+async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_left() {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let projection = metrics.replica_set(&"main".parse().unwrap()).projection(&"ledger".parse().unwrap());
-    metrics.horizon().observed(&Horizon::default(), &horizon(10, 12, &[]));
-    let shown = || series(&registry).into_iter().filter(|line| line.contains("ledger")).collect::<Vec<_>>();
-    let expected = |position: u64, lag: u64| {
-        let labels = "{projection=\"ledger\",replica_set=\"main\"}";
-        [
-            format!("kennel_projection_lag_events{labels} {lag}"),
-            format!("kennel_projection_position{labels} {position}"),
-        ]
+    let log = metrics.horizon();
+    log.observed(&Horizon::default(), &horizon(10, 10, &[]));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    log.observed(&Horizon::default(), &horizon(12, 12, &[]));
+    tokio::time::advance(Duration::from_secs(5)).await;
+    let values = || {
+        let kinds = ["position", "lag_events", "lag_seconds", "halted"];
+        let lines = series(&registry);
+        kinds.map(|kind| {
+            let name = format!("kennel_projection_{kind}{{projection=\"ledger\",replica_set=\"main\"}} ");
+            lines.iter().find_map(|line| line.strip_prefix(&name)).map(str::to_owned).unwrap_or_default()
+        })
     };
     let (first, second) = (projection.standing(), projection.standing());
-    assert_eq!(shown(), [""; 0], "nothing is claimed yet");
+    assert_eq!(values(), [""; 4], "nothing is claimed yet");
     first.at(Position::new(4));
-    second.at(Position::new(7));
-    assert_eq!(shown(), expected(4, 8));
+    second.at(Position::new(10));
+    assert_eq!(values(), ["4", "8", "65", "0"], "the event after 4 waits since the log was first looked at");
     first.at(Position::new(12));
-    assert_eq!(shown(), expected(7, 5));
+    assert_eq!(values(), ["10", "2", "5", "0"]);
+    second.halted();
+    assert_eq!(values(), ["10", "2", "5", "1"]);
     drop(second);
-    assert_eq!(shown(), expected(12, 0));
+    assert_eq!(values(), ["12", "0", "0", "0"]);
     drop(first);
-    assert_eq!(shown(), [""; 0]);
+    assert_eq!(values(), [""; 4]);
+}
+
+#[test]
+fn only_the_components_that_are_run_have_series() {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry).unwrap().replica_set(&"main".parse().unwrap());
+    let mut components = metrics.components();
+    let shown = || {
+        let families = registry.gather();
+        let infos = families.iter().find(|family| family.name() == "kennel_component_info");
+        infos.map_or(0, |family| family.get_metric().len())
+    };
+    let name = "ledger".parse().unwrap();
+    components.are([(&name, "1.0.0", Digest::of(b"a"))].into_iter());
+    assert_eq!(shown(), 1);
+    components.are([(&name, "1.1.0", Digest::of(b"b"))].into_iter());
+    assert_eq!(shown(), 1);
+    components.are(std::iter::empty());
+    assert_eq!(shown(), 0);
+}
+
+#[test]
+fn a_log_that_grows_for_ever_is_remembered_in_a_bounded_place() {
+    let began = Instant::now();
+    let mut growth = horizon::Growth::default();
+    for head in 1..=100_000 {
+        growth.saw(began + Duration::from_secs(head), Position::new(head));
+        assert!(growth.len() <= 4096);
+    }
+    let since = |growth: &horizon::Growth, position| {
+        growth.beyond(Position::new(position)).map(|seen| (seen - began).as_secs())
+    };
+    assert_eq!(since(&growth, 100_000), None, "nothing is beyond the head");
+    for position in [0, 777, 50_000, 99_990] {
+        let seen = since(&growth, position).unwrap();
+        assert!((position.saturating_sub(64)..=position + 1).contains(&seen), "{position}: {seen}");
+    }
+    growth.handled(Position::new(99_000));
+    assert!(growth.len() < 100);
+    growth.handled(Position::new(100_000));
+    growth.saw(began + Duration::from_secs(200_000), Position::new(100_001));
+    assert_eq!((growth.len(), since(&growth, 100_000)), (1, Some(200_000)));
+}
+
+#[test]
+fn with_metrics_off_nothing_is_registered_and_nothing_is_kept() {
+    let metrics = Metrics::default();
+    let set = metrics.replica_set(&"main".parse().unwrap());
+    let projection = set.projection(&"ledger".parse().unwrap());
+    projection.committed(5, 1, Duration::from_millis(1));
+    projection.standing().at(Position::new(4));
+    metrics.horizon().observed(&Horizon::default(), &horizon(1, 3, &[(42, "billing", 7)]));
+    assert!(prometheus::gather().is_empty());
 }

@@ -49,6 +49,7 @@ impl Runner {
             Decision::Halt => {
                 self.report(progress, ProjectionState::Halted, &failure).await?;
                 self.status.block(&self.part(), describe(&failure));
+                progress.standing.halted();
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))
             }

@@ -11,7 +11,6 @@ use kennel_core::port::{Coordination as _, GenerationRecord};
 
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::exit::{Kind, ResultExt as _};
 use crate::wire;
 
 /// Tells how the division of a replica set's work has changed, newest first.
@@ -20,9 +19,9 @@ use crate::wire;
 pub(super) struct Generations {
     #[command(flatten)]
     store: StoreArgs,
-    /// The replica set
-    #[arg(long, default_value = "main", value_name = "NAME", env = "KENNEL_REPLICA_SET")]
-    replica_set: String,
+    /// The replica set [default: main]
+    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    replica_set: Option<ReplicaSet>,
     /// Print at most so many generations
     #[arg(long, default_value_t = 20, value_name = "N")]
     limit: usize,
@@ -43,7 +42,7 @@ struct Record {
 
 impl Generations {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
+        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
         let store = wire::open_existing(&self.store.target(config)?).await?;
         let history = store.history(&replica_set, self.limit).await?;
         let records: Vec<Record> = history.into_iter().map(Record::new).collect();

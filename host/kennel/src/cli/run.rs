@@ -69,10 +69,7 @@ impl Run {
     }
 
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set = match &self.replica_set {
-            Some(given) => given.clone(),
-            None => config.run.replica_set()?,
-        };
+        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         let target = self.store.target(config)?;
         // Before anything that takes time: a signal that nobody listens to would end the process at once.

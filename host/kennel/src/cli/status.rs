@@ -138,7 +138,7 @@ async fn replica_sets(
     progress: &[ProjectionProgress],
 ) -> anyhow::Result<BTreeMap<ReplicaSet, ReplicaSetReport>> {
     let stale_after = config.run.stale_after()?;
-    let usual = config.run.replica_set()?;
+    let usual = config.run.replica_set(None)?;
     let deployed: BTreeSet<&ReplicaSet> =
         progress.iter().map(|progress| &progress.deployment.replica_set).collect();
     let mut found = BTreeMap::new();

@@ -9,7 +9,6 @@ use kennel_core::name::ReplicaSet;
 use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::exit::{Kind, ResultExt as _};
 use crate::wire;
 
 /// Tells which workers a replica set has, whether they are alive, and which part of the work each owns.
@@ -18,9 +17,9 @@ use crate::wire;
 pub(super) struct Workers {
     #[command(flatten)]
     store: StoreArgs,
-    /// The replica set
-    #[arg(long, default_value = "main", value_name = "NAME", env = "KENNEL_REPLICA_SET")]
-    replica_set: String,
+    /// The replica set [default: main]
+    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    replica_set: Option<ReplicaSet>,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -28,7 +27,7 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set: ReplicaSet = self.replica_set.parse().kind(Kind::Input)?;
+        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
         let store = wire::open_existing(&self.store.target(config)?).await?;
         let report = ReplicaSetReport::look(&store, replica_set, config.run.stale_after()?).await?;
         if self.json {

@@ -30,10 +30,10 @@ pub struct RunConfig {
 }
 
 impl RunConfig {
-    /// The replica set that a process works for unless it is told otherwise.
-    pub fn replica_set(&self) -> anyhow::Result<ReplicaSet> {
-        match &self.replica_set {
-            Some(configured) => Ok(configured.clone()),
+    /// The replica set that is meant: the one that was given, else the configured one, else `main`.
+    pub fn replica_set(&self, given: Option<&ReplicaSet>) -> anyhow::Result<ReplicaSet> {
+        match given.or(self.replica_set.as_ref()) {
+            Some(named) => Ok(named.clone()),
             None => Ok("main".parse()?),
         }
     }

@@ -51,8 +51,8 @@ impl Coordination for MemoryStore {
         Ok(registered.collect())
     }
 
-    async fn leave(&self, worker: WorkerId) -> Result<(), StoreError> {
-        self.state().workers.remove(&worker);
+    async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
+        self.state().workers.retain(|id, _| !workers.contains(id));
         Ok(())
     }
 

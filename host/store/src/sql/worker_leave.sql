@@ -1,1 +1,1 @@
-DELETE FROM {k}worker WHERE id = $1
+DELETE FROM {k}worker WHERE id IN (SELECT id FROM {k}worker WHERE id IN ({listed}) ORDER BY id {for_update})

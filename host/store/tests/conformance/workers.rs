@@ -39,8 +39,8 @@ pub(crate) async fn workers_join_beat_and_leave(store: &dyn Ports) {
     );
     assert_eq!((seen.members[0].host.as_str(), seen.members[0].pid), ("höst", 42));
     assert!(seen.members[0].heartbeat_age < Duration::from_secs(30));
-    store.leave(worker(2)).await.unwrap();
-    store.leave(worker(2)).await.unwrap();
+    store.leave(&[worker(2), worker(9)]).await.unwrap();
+    store.leave(&[worker(2), worker(9)]).await.unwrap();
     assert_eq!(view(store).await.alive(), [worker(1)]);
     let elsewhere = store.view(&"other".parse().unwrap(), STALE_AFTER).await.unwrap();
     assert_eq!(elsewhere, View::default());

@@ -52,7 +52,7 @@ async fn a_worker_whose_connection_drops_is_dead_at_once() {
     let generation = agree(&first, Generation::NONE, 1).await;
     assert_eq!(generation, Generation::new(1));
     assert_eq!(alive(&first).await, [true], "the plan's proposer removes who is dead");
-    first.leave(worker(1)).await.unwrap();
+    first.leave(&[worker(1)]).await.unwrap();
     assert!(alive(&first).await.is_empty());
 }
 
@@ -184,7 +184,7 @@ async fn who_leaves_and_what_is_agreed_on_is_announced() {
     timeout(soon, ours.changed()).await.unwrap();
     theirs.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap();
     assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "a heartbeat is no change");
-    theirs.leave(worker(2)).await.unwrap();
+    theirs.leave(&[worker(2)]).await.unwrap();
     timeout(soon, ours.changed()).await.unwrap();
     assert_eq!(generation, Generation::new(1));
 }
