@@ -36,7 +36,7 @@ use kennel_core::position::Position;
 const LISTS_MAX: usize = 32;
 
 /// Missing positions are searched within so many; farther ahead it is cheaper to ask for the writers.
-const SEARCH_MAX: u64 = 20_000;
+pub(crate) const SEARCH_MAX: u64 = 20_000;
 
 /// A transaction that writes to the events table. Its id is unique among those that are open.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -112,8 +112,8 @@ impl Figures {
             ]
         };
         let rows = vec![row("Kennel", &self.catch_up.kennel), row("a loop by hand", &self.catch_up.by_hand)];
-        output::table(&["CATCH-UP", "EVENTS/S", "MIN", "MAX", "CPU µs/EVENT"], rows)?;
         if let Some(ratio) = self.catch_up.ratio {
+            output::table(&["CATCH-UP", "EVENTS/S", "MIN", "MAX", "CPU µs/EVENT"], rows)?;
             output::line(format!("Kennel reaches {ratio:.2} of what the store gives a loop by hand"))?;
         }
         let mut rows = Vec::new();

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::PostgresBackend;
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify};
-use crate::horizon::{Question, Tracker, Writer};
+use crate::horizon::{Question, SEARCH_MAX, Tracker, Writer};
 use crate::row::{signed, unsigned};
 use crate::sql::{Words, statement};
 
@@ -96,12 +96,16 @@ impl PostgresBackend {
             Some(_) => None,
             None => Some(self.position(&self.sql.events_floor).await?),
         };
-        let head = self.position(&self.sql.events_head).await?;
+        let settled =
+            tracker.as_ref().map_or(floor.unwrap_or_default(), |tracker| tracker.horizon().position);
+        let (head, grown) = self.grown(settled).await?;
         let tracker =
             tracker.get_or_insert_with(|| Tracker::starting_at(floor.unwrap_or_default().min(head)));
         let mut question = tracker.look(head);
         if let Question::FirstMissing { after, upto } = question {
-            question = tracker.first_missing(self.first_missing(after, upto).await?);
+            let is_complete = (after, upto) == (settled, head) && grown == upto.distance_from(after);
+            let missing = if is_complete { None } else { self.first_missing(after, upto).await? };
+            question = tracker.first_missing(missing);
         }
         if question == Question::Writers {
             tracker.writers(self.writers().await?);
@@ -114,6 +118,17 @@ impl PostgresBackend {
         let row = sqlx::query(sql.clone()).fetch_one(&self.pool).await;
         let number: i64 = row.and_then(|row| row.try_get(0)).doing("reading the head of the event log")?;
         Ok(Position::new(unsigned(number)))
+    }
+
+    /// The head of the log, and how many events lie above `settled` and not too far from it: in one
+    /// statement, so that the two fit.
+    async fn grown(&self, settled: Position) -> Result<(Position, u64), StoreError> {
+        let doing = "reading the head of the event log";
+        let upto = settled.get().saturating_add(SEARCH_MAX);
+        let query = sqlx::query(self.sql.events_grown.clone()).bind(signed(settled.get())).bind(signed(upto));
+        let row = query.fetch_one(&self.pool).await.doing(doing)?;
+        let (head, count): (i64, i64) = (row.try_get(0).doing(doing)?, row.try_get(1).doing(doing)?);
+        Ok((Position::new(unsigned(head)), unsigned(count)))
     }
 
     async fn first_missing(&self, after: Position, upto: Position) -> Result<Option<Position>, StoreError> {
