@@ -147,6 +147,6 @@ case $(choose_way) in
   *) exit 1 ;;
 esac
 # Guests are libraries for wasm; the programs that embed Kennel are not.
-for manifest in $(grep -l cdylib ./*/Cargo.toml); do
-  install_guest "$(basename "${manifest%/Cargo.toml}")"
+for manifest in */Cargo.toml; do
+  if grep -q cdylib "$manifest"; then install_guest "${manifest%/Cargo.toml}"; fi
 done

@@ -25,6 +25,15 @@ die() {
   exit 1
 }
 
+# Where `prometheus` and `promtool` are: on PATH or unpacked among the tools. Fails where they are missing.
+prometheus_folder() {
+  if have prometheus && have promtool; then
+    dirname "$(command -v prometheus)"
+  else
+    compgen -G "$tools/prometheus-*/usr/bin" | sort -V | tail -n1 | grep .
+  fi
+}
+
 # Whether the programs of a PostgreSQL server are here, on PATH or where Debian keeps them.
 have_postgres() {
   have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null

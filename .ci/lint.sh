@@ -29,6 +29,9 @@ else
   say "shellcheck: NOT CHECKED, it is not installed and PyPI has none for this machine"
 fi
 
+say "Kubernetes manifests"
+PYTHONPATH=$python_tools python3 .ci/manifests.py
+
 # Both workspaces go by the one deny.toml; its exceptions are the main workspace's.
 deny() {
   "$cargo_deny" --locked check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip "$@"

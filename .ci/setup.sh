@@ -3,8 +3,8 @@
 # Installs what is missing for the purposes named, and is quick when nothing is:
 #
 #   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
-#   test    the above and the programs of a PostgreSQL server
-#   lint    the above without PostgreSQL, and typos, shellcheck and cargo-deny
+#   test    the above, the programs of a PostgreSQL server, and Prometheus
+#   lint    what build needs, and typos, shellcheck, cargo-deny and the schemas of Kubernetes
 #
 # Debian's packages need root or sudo, but only where one is missing. Nothing is left running.
 set -euo pipefail
@@ -54,11 +54,39 @@ need_postgres() {
   say "initdb is missing: tests that need PostgreSQL cannot run; install postgresql to include them"
 }
 
+# Debian's package starts a server when it is installed, on the port that `kennel run` has by default. So it is
+# only unpacked, which needs no root either.
+need_prometheus() {
+  if prometheus_folder >/dev/null; then return; fi
+  unpack_prometheus || true
+  if prometheus_folder >/dev/null; then return; fi
+  [[ ${CI:-} != true ]] || die "prometheus and promtool are missing: CI must run the tests of metrics, so put them on PATH"
+  say "prometheus and promtool are missing: tests that need them cannot run; put both on PATH to include them"
+}
+
+unpack_prometheus() {
+  have apt-get && have dpkg-deb || return 1
+  say "apt-get download prometheus, unpacked into $tools"
+  local download folder
+  mkdir -p "$tools"
+  download=$(mktemp -d "$tools/download.XXXXXX")
+  # Only downloaded, not installed. A machine whose lists of packages are old has to fetch them first.
+  if (cd "$download" && { apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }; } &&
+    dpkg-deb -x prometheus_*.deb unpacked) >"$download/log" 2>&1; then
+    folder=$tools/prometheus-$(dpkg-deb -f "$download"/prometheus_*.deb Version)
+    rm -rf "$folder"
+    mv "$download/unpacked" "$folder"
+  else
+    cat "$download/log" >&2
+  fi
+  rm -rf "$download"
+}
+
 need_python_tools() {
   if [[ -x $python_tools/bin/typos ]]; then return; fi
   python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip ||
     die "install Python 3 with pip, then run this again"
-  say "pip install typos and shellcheck into $python_tools"
+  say "pip install the checkers of .ci/python-tools.txt into $python_tools"
   rm -rf "$python_tools.new"
   python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
     --only-binary :all: --require-hashes --requirement .ci/python-tools.txt --target "$python_tools.new"
@@ -80,7 +108,10 @@ need_packages
 need_rust
 case ${1:-} in
   build) ;;
-  test) need_postgres ;;
+  test)
+    need_postgres
+    need_prometheus
+    ;;
   lint)
     need_python_tools
     need_cargo_deny

@@ -20,6 +20,9 @@ run_tests() {
 
 # The tests of the command use the one that is built with them, instead of asking cargo for another.
 export KENNEL_BINARY=${CARGO_TARGET_DIR:-$PWD/target}/debug/kennel
+# Where the tests of metrics find `prometheus` and `promtool`. Empty where there are none.
+KENNEL_PROMETHEUS_BIN=$(prometheus_folder || true)
+export KENNEL_PROMETHEUS_BIN
 run_tests --workspace
 run_tests --manifest-path examples/Cargo.toml --workspace --target-dir "${CARGO_TARGET_DIR:-target}/examples"
 

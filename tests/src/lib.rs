@@ -8,6 +8,7 @@
 //! | [`events`] | events as lines of JSON |
 //! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
+//! | [`prometheus`] | a throw-away Prometheus, and promtool |
 //! | [`random`] | chance, from a seed |
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
@@ -18,6 +19,7 @@ pub mod components;
 pub mod events;
 pub mod metrics;
 pub mod postgres;
+pub mod prometheus;
 pub mod random;
 pub mod replicas;
 pub mod sim;

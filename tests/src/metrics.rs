@@ -1,24 +1,48 @@
 //! A running `kennel run` and what its `/metrics` says.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
 use crate::binary::{Kennel, Running};
 
-/// A process that serves metrics on a port of its own choice. Killed when dropped.
+/// A process that serves metrics. Killed when dropped.
 #[derive(Debug)]
 pub struct Served {
     pub process: Running,
     address: String,
 }
 
+/// The labels of a series and their values.
+pub type Labels = BTreeMap<String, String>;
+
+/// One series of `/metrics`, or of a query's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The metric's name. Empty where a query has computed something new.
+    pub name: String,
+    pub labels: Labels,
+    pub value: f64,
+}
+
+/// What `/metrics` said at one moment.
+#[derive(Clone, Debug)]
+pub struct Scrape(pub Vec<Sample>);
+
 impl Served {
-    /// Starts `kennel run` with these arguments and waits until it says where it listens.
+    /// Starts `kennel run` with these arguments on a port of its own choice and waits until it says where it
+    /// listens.
     #[must_use]
     pub fn start(kennel: &Kennel, arguments: &[&str]) -> Self {
-        let mut command = kennel.command(&[&["run", "--listen", "127.0.0.1:0"], arguments].concat());
+        Self::start_at(kennel, "127.0.0.1:0", arguments)
+    }
+
+    /// Starts `kennel run` on this address.
+    #[must_use]
+    pub fn start_at(kennel: &Kennel, address: &str, arguments: &[&str]) -> Self {
+        let mut command = kennel.command(&[&["run", "--listen", address], arguments].concat());
         let mut child = command.stdout(Stdio::null()).spawn().expect("kennel starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let process = Running::from(child);
@@ -32,16 +56,110 @@ impl Served {
         Self { process, address }
     }
 
+    /// The text of `/metrics`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let (status, text) = get(&self.address, "/metrics").expect("it answers");
+        assert_eq!(status, 200, "{text}");
+        text
+    }
+
     /// The series whose names begin like this, each as `/metrics` prints it.
     #[must_use]
     pub fn series(&self, name: &str) -> Vec<String> {
-        let mut stream = TcpStream::connect(&self.address).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: kennel\r\nConnection: close\r\n\r\n")
-            .expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
+        self.text().lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect()
     }
+
+    /// Every series.
+    #[must_use]
+    pub fn scrape(&self) -> Scrape {
+        Scrape::parse(&self.text())
+    }
+}
+
+impl Scrape {
+    /// Reads Prometheus' text format, as far as Kennel writes it: without timestamps.
+    ///
+    /// # Panics
+    ///
+    /// When a line is neither a comment nor a series.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        Self(lines.map(|line| sample(line).unwrap_or_else(|| panic!("{line:?} is no series"))).collect())
+    }
+
+    /// The series of a metric that bear these labels, and maybe others.
+    pub fn all(&self, name: &str, labels: &[(&str, &str)]) -> impl Iterator<Item = &Sample> {
+        self.0.iter().filter(move |sample| sample.name == name && sample.bears(labels))
+    }
+
+    /// The sum over those series; `None` if there are none.
+    #[must_use]
+    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.all(name, labels).map(|sample| sample.value).reduce(|sum, value| sum + value)
+    }
+}
+
+impl Sample {
+    /// Whether it has these labels, and maybe others.
+    #[must_use]
+    pub fn bears(&self, labels: &[(&str, &str)]) -> bool {
+        labels.iter().all(|(name, value)| self.labels.get(*name).is_some_and(|found| found == value))
+    }
+}
+
+/// Reads `name{label="value",…} 1.5`.
+fn sample(line: &str) -> Option<Sample> {
+    let (series, value) = line.rsplit_once(' ')?;
+    let value = value.parse().ok()?;
+    let Some((name, rest)) = series.split_once('{') else {
+        return Some(Sample { name: series.to_owned(), labels: Labels::new(), value });
+    };
+    let mut labels = Labels::new();
+    let mut rest = rest.strip_suffix('}')?;
+    while !rest.is_empty() {
+        let (label, quoted) = rest.split_once("=\"")?;
+        let mut text = String::new();
+        let mut characters = quoted.chars();
+        loop {
+            match characters.next()? {
+                '"' => break,
+                '\\' => match characters.next()? {
+                    'n' => text.push('\n'),
+                    escaped => text.push(escaped),
+                },
+                plain => text.push(plain),
+            }
+        }
+        labels.insert(label.to_owned(), text);
+        rest = characters.as_str();
+        rest = rest.strip_prefix(',').unwrap_or(rest);
+    }
+    Some(Sample { name: name.to_owned(), labels, value })
+}
+
+/// The status and the body of a GET request.
+///
+/// # Errors
+///
+/// When nobody listens there, or when the answer is not HTTP.
+pub fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
+    // HTTP/1.0, so that the body comes as it is and ends with the connection.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let strange = || std::io::Error::other(format!("not HTTP: {answer:?}"));
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(strange)?;
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(strange)?;
+    Ok((status, body.to_owned()))
+}
+
+/// An address on this machine on which nobody listens now.
+#[must_use]
+pub fn free_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("the port has an address").to_string()
 }

@@ -95,11 +95,13 @@ impl Run {
             );
         }
         let status = orchestrator.status();
+        // Served to the end, so that workers are seen to stop and their last batches are counted. Ends when dropped.
+        let (_served, ended) = Shutdown::channel();
         if let Some(listener) = listener {
             tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
             let sources =
                 Sources { registry: prometheus::default_registry().clone(), status: Arc::clone(&status) };
-            tokio::spawn(api::serve(listener, sources, stop.clone()));
+            tokio::spawn(api::serve(listener, sources, ended));
         }
         let mut asked = stop.clone();
         let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
