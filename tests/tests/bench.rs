@@ -1,7 +1,9 @@
 //! `kennel bench` on both databases: it measures what it says, beside the store that it is given, and leaves
 //! nothing behind.
 
-use kennel_tests::binary::Kennel;
+use std::time::Duration;
+
+use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::postgres::Cluster;
 use serde_json::Value;
 
@@ -61,4 +63,43 @@ fn on_sqlite_it_measures_in_a_file_beside_the_store() {
     assert_eq!(figures["failover_milliseconds"], Value::Null);
     let left: Vec<_> = std::fs::read_dir(kennel.folder()).expect("the folder").collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn told_to_end_it_leaves_nothing_behind() {
+    let cluster = Cluster::start();
+    let kennel = Kennel::on(&cluster.create_database());
+    let running = kennel.start(&["bench", "--events", "5000000", "--guests", guests().as_str()]);
+    let left =
+        || cluster.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'kennel_bench%'");
+    wait_until("it has begun", Duration::from_secs(30), || left() == "1");
+    running.signal("TERM");
+    assert_eq!(running.wait(Duration::from_secs(30)), Some(143));
+    assert_eq!(left(), "0");
+}
+
+#[test]
+fn a_parameter_that_names_the_database_does_not_lead_it_there() {
+    let cluster = Cluster::start();
+    let url = cluster.create_database();
+    let (server, database) = url.rsplit_once('/').expect("a database");
+    let kennel = Kennel::on(&format!("{server}?dbname={database}"));
+    let figures = kennel.json(&[
+        "bench",
+        "--json",
+        "--events",
+        "100",
+        "--rounds",
+        "1",
+        "--appends",
+        "0",
+        "--kills",
+        "0",
+        "--guests",
+        guests().as_str(),
+    ]);
+    assert!(figures["catch_up"]["ratio"].as_f64() > Some(0.0), "{figures:#}");
+    let tables = "SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace
+                  WHERE nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')";
+    assert_eq!(cluster.sql(database, tables), "0");
 }

@@ -82,6 +82,10 @@ impl Refused {
         let Ok(mut status) = serde_json::from_str::<serde_json::Value>(&told) else { return Some(told) };
         // Heartbeats grow older by themselves.
         status["replica_sets"].take();
+        // Whose partitions they are changes while a process starts.
+        for projection in status["projections"].as_array_mut().into_iter().flatten() {
+            projection["partitions"].take();
+        }
         Some(status.to_string())
     }
 }

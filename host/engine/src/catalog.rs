@@ -15,6 +15,7 @@ use kennel_core::projection::Deployment;
 use tokio::sync::watch;
 
 use crate::batch::Loaded;
+use crate::metrics::{ReplicaSetMetrics, Standing};
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
@@ -28,6 +29,7 @@ pub struct Watcher {
     pub replica_set: ReplicaSet,
     pub interval: Duration,
     pub status: Arc<Status>,
+    pub metrics: ReplicaSetMetrics,
 }
 
 impl std::fmt::Debug for Watcher {
@@ -41,14 +43,20 @@ impl Watcher {
     pub async fn watch(self, publish: watch::Sender<Option<Catalog>>, mut stop: Shutdown) {
         let mut ready: HashMap<Digest, Arc<dyn Component>> = HashMap::new();
         let mut active: Option<Vec<Deployment>> = None;
+        // Of components that cannot be loaded: their projections stand still, as the metrics tell.
+        let mut unloadable: Vec<Standing> = Vec::new();
         loop {
             match self.registry.active(&self.replica_set).await {
                 Ok(found) => {
                     self.status.clear(status::CATALOG);
                     let missing = found.iter().any(|deployment| !ready.contains_key(&deployment.digest));
                     if missing || active.as_ref() != Some(&found) {
+                        for deployment in &found {
+                            // The series exist from now on, which is all that is wanted here.
+                            let _ = self.metrics.projection(&deployment.projection);
+                        }
                         ready.retain(|digest, _| found.iter().any(|deployment| deployment.digest == *digest));
-                        let catalog = self.load(&found, &mut ready).await;
+                        let catalog = self.load(&found, &mut ready, &mut unloadable).await;
                         publish.send_replace(Some(Arc::new(catalog)));
                         active = Some(found);
                     }
@@ -73,8 +81,10 @@ impl Watcher {
         &self,
         found: &[Deployment],
         ready: &mut HashMap<Digest, Arc<dyn Component>>,
+        unloadable: &mut Vec<Standing>,
     ) -> Vec<Loaded> {
         let mut catalog = Vec::with_capacity(found.len());
+        let mut refused = Vec::new();
         for deployment in found {
             let part = format!("projection {}", deployment.projection);
             let component = match ready.entry(deployment.digest) {
@@ -87,12 +97,16 @@ impl Watcher {
                     Err(reason) => {
                         tracing::error!(projection = %deployment.projection, %reason, "the component cannot be loaded");
                         self.status.block(&part, reason);
+                        let standing = self.metrics.projection(&deployment.projection).standing();
+                        standing.halted();
+                        refused.push(standing);
                         continue;
                     }
                 },
             };
             catalog.push(Loaded { deployment: Arc::new(deployment.clone()), component });
         }
+        *unloadable = refused;
         catalog
     }
 

@@ -57,14 +57,16 @@ impl Coordinator {
         let mut joining: Option<WorkerId> = None;
         let mut heartbeat_due = Instant::now();
         let mut pause = self.options.poll_min;
+        // Since when the workers may differ from what is published, and since when nobody could be asked.
+        let (mut noticed, mut failing): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             if stop.is_requested() {
                 break;
             }
-            match self.round(&mut workers, &mut joining, &mut heartbeat_due, publish).await {
+            match self.round(&mut workers, &mut joining, &mut heartbeat_due, &mut noticed, publish).await {
                 Ok(()) => {
                     self.status.clear(status::COORDINATION);
-                    pause = self.options.poll_min;
+                    (pause, failing) = (self.options.poll_min, None);
                     let until = self.options.coordination_interval.min(heartbeat_due - Instant::now());
                     tokio::select! {
                         biased;
@@ -77,6 +79,10 @@ impl Coordinator {
                 Err(error) => {
                     tracing::warn!(reason = crate::chain(&error), "coordination failed; trying again");
                     self.status.block(status::COORDINATION, crate::chain(&error));
+                    if failing.get_or_insert_with(Instant::now).elapsed() >= self.options.stale_after {
+                        // Nobody can work, and what was seen of the others is too old to be told.
+                        self.metrics.lost_sight();
+                    }
                     pause = (pause * 2).min(self.options.poll_max);
                     tokio::select! {
                         biased;
@@ -116,6 +122,7 @@ impl Coordinator {
         workers: &mut Vec<WorkerId>,
         joining: &mut Option<WorkerId>,
         heartbeat_due: &mut Instant,
+        noticed: &mut Option<Instant>,
         publish: &watch::Sender<Lanes>,
     ) -> Result<(), StoreError> {
         self.join_missing(workers, joining).await?;
@@ -127,7 +134,7 @@ impl Coordinator {
             self.join_missing(workers, joining).await?;
             *heartbeat_due = Instant::now() + self.options.heartbeat_interval;
         }
-        self.agree(workers, publish).await
+        self.agree(workers, noticed, publish).await
     }
 
     /// Joins until there are as many workers as there should be. A join whose outcome is not known is
@@ -171,8 +178,14 @@ impl Coordinator {
     }
 
     /// Looks at the replica set until its generation fits its living workers, then publishes.
-    async fn agree(&self, workers: &[WorkerId], publish: &watch::Sender<Lanes>) -> Result<(), StoreError> {
-        let began = Instant::now();
+    async fn agree(
+        &self,
+        workers: &[WorkerId],
+        noticed: &mut Option<Instant>,
+        publish: &watch::Sender<Lanes>,
+    ) -> Result<(), StoreError> {
+        // Kept over rounds that fail: what could not be agreed on meanwhile has been waited for.
+        let began = *noticed.get_or_insert_with(Instant::now);
         let replica_set = &self.options.replica_set;
         let stale_after = self.options.stale_after;
         loop {
@@ -189,6 +202,7 @@ impl Coordinator {
                     mine: mine.collect(),
                 };
                 self.publish(lanes, publish, began.elapsed());
+                *noticed = None;
                 return Ok(());
             };
             for worker in workers {

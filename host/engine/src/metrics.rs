@@ -128,7 +128,8 @@ impl Metrics {
             )?,
             active_workers: register.gauge(
                 "active_workers",
-                "Workers of the replica set that are alive, as this process sees it.",
+                "Workers of the replica set that are alive, as this process sees it; 0 when it could not look for longer than the \
+                 stale timeout.",
                 &SET,
             )?,
             generation_partitions: register.gauge(
@@ -143,7 +144,7 @@ impl Metrics {
             )?,
             coordination_duration: register.histogram(
                 "coordination_duration_seconds",
-                "Time from noticing that the workers have changed to working on the new partitions, in seconds.",
+                "Time from noticing that the workers have changed to having agreed on the new partitions, in seconds.",
                 &SET,
                 &COORDINATION_BUCKETS,
             )?,
@@ -229,6 +230,13 @@ impl ReplicaSetMetrics {
         if let Some(handles) = &self.0 {
             handles.active_workers.set(i64::try_from(active_workers).unwrap_or(i64::MAX));
             handles.generation_partitions.set(i64::from(partitions));
+        }
+    }
+
+    /// This process has not been able to look for long: as far as it can tell, nobody works.
+    pub fn lost_sight(&self) {
+        if let Some(handles) = &self.0 {
+            handles.active_workers.set(0);
         }
     }
 

@@ -100,6 +100,7 @@ impl Engine {
             replica_set: self.options.replica_set.clone(),
             interval: self.options.catalog_interval,
             status: Arc::clone(&self.status),
+            metrics: self.metrics.clone(),
         };
         let log = horizon::Watcher {
             events: Arc::clone(&self.ports.events),
@@ -139,7 +140,7 @@ impl Engine {
             match event {
                 Event::Stop => break,
                 Event::Lanes => {}
-                Event::Catalog => self.show(catalog.borrow().as_ref(), &mut components),
+                Event::Catalog => Self::show(catalog.borrow().as_ref(), &mut components),
                 Event::Ended(ended) => {
                     let id = match ended {
                         Ok((id, Ended::Stopped)) => id,
@@ -172,13 +173,9 @@ impl Engine {
         }
     }
 
-    /// Has the metrics tell of every projection, also of those of which this process owns no part.
-    fn show(&self, catalog: Option<&Catalog>, components: &mut Components) {
+    /// Has the metrics tell which components are run here.
+    fn show(catalog: Option<&Catalog>, components: &mut Components) {
         let loaded = || catalog.into_iter().flat_map(|catalog| catalog.iter());
-        for Loaded { deployment, .. } in loaded() {
-            // The series exist from now on, which is all that is wanted here.
-            let _ = self.metrics.projection(&deployment.projection);
-        }
         components.are(loaded().map(|Loaded { deployment, .. }| {
             (&deployment.projection, deployment.descriptor.version.as_str(), deployment.digest)
         }));

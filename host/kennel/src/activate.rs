@@ -17,16 +17,17 @@ pub enum ActivateError {
     Store(#[from] StoreError),
     /// The name is taken.
     #[error(
-        "the projection `{projection}` exists: deployment {number}, component {component}. \
+        "the projection `{projection}` exists: deployment {number} in replica set {replica_set}, component {component}. \
          Replacing the component of an existing projection is not supported yet: choose another name"
     )]
-    Exists { projection: ProjectionName, number: u32, component: String },
+    Exists { projection: ProjectionName, replica_set: ReplicaSet, number: u32, component: String },
 }
 
 /// The error that says what bears the name already.
 pub(crate) fn exists(existing: &Deployment) -> ActivateError {
     ActivateError::Exists {
         projection: existing.projection.clone(),
+        replica_set: existing.replica_set.clone(),
         number: existing.number,
         component: existing.digest.short(),
     }
@@ -55,7 +56,12 @@ pub(crate) async fn activate(
     if let Some(deployment) = store.deploy(&new).await? {
         return Ok(deployment);
     }
-    // Somebody else was faster.
-    let number = store.find(projection).await?.map_or(1, |existing| existing.number);
-    Err(ActivateError::Exists { projection: projection.clone(), number, component: digest.short() })
+    // Somebody else was faster. That does not matter if they meant the same.
+    match store.find(projection).await? {
+        Some(existing) if existing.digest == digest && existing.replica_set == *replica_set => Ok(existing),
+        Some(existing) => Err(exists(&existing)),
+        None => {
+            Err(StoreError::Invalid { message: format!("the name `{projection}` cannot be taken") }.into())
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod output;
 mod partitions;
 mod replica_set;
 mod run;
+mod signals;
 mod status;
 mod values;
 mod workers;

@@ -243,7 +243,8 @@ impl Builder {
         self
     }
 
-    /// Uses metrics that are registered already: for several orchestrators that share a registry.
+    /// Uses metrics that are registered already: for several orchestrators that share a registry. They should
+    /// share a store as well: a registry has one place for the end of the log.
     #[must_use]
     pub fn metrics(mut self, metrics: &Metrics) -> Self {
         self.measured = Measured::With(metrics.clone());
@@ -322,7 +323,9 @@ async fn ensure(
             .map_err(|source| OrchestratorError::File { path: file.display().to_string(), source })?,
     };
     let activated = match store.find(&projection).await? {
-        Some(existing) if existing.digest == Digest::of(&bytes) => return Ok(()),
+        Some(existing) if existing.digest == Digest::of(&bytes) && existing.replica_set == *replica_set => {
+            return Ok(());
+        }
         Some(existing) => Err(activate::exists(&existing)),
         None => activate::activate(store, runtime, bytes, &projection, replica_set, settings).await,
     };

@@ -69,7 +69,8 @@ impl Coordination for Store {
         let rows = self.backend().glance(&self.sql().view, &args, doing).await?;
         let mut view = View::default();
         for found in &rows {
-            if found.int_or_null(6).doing(doing)?.is_some() {
+            // Told once, with the first row.
+            if found.text_or_null(7).doing(doing)?.is_some() {
                 view.assignment = assignment(found, 6)?;
             }
             if found.text_or_null(0).doing(doing)?.is_some() {

@@ -131,6 +131,11 @@ impl Tracker {
             .collect();
     }
 
+    /// Whether a list has not run empty.
+    pub(crate) fn waits(&self) -> bool {
+        !self.lists.is_empty()
+    }
+
     /// Up to where the log is complete.
     pub(crate) fn horizon(&self) -> Horizon {
         Horizon { position: self.settled, head: self.head, blockers: self.blockers.clone() }

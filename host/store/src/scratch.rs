@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
 
 use crate::connect::ConnectError;
 use crate::sql::{quoted, statement};
@@ -24,7 +24,15 @@ impl Scratch {
     /// folder.
     pub async fn beside(store: &StoreUrl, name: &str) -> Result<Self, ConnectError> {
         let url = match store {
-            StoreUrl::Sqlite(path) => StoreUrl::Sqlite(path.with_file_name(format!("{name}.db"))),
+            StoreUrl::Sqlite(path) => {
+                let path = path.with_file_name(format!("{name}.db"));
+                // What is removed in the end must be ours.
+                std::fs::File::create_new(&path).map_err(|source| ConnectError::NotWritable {
+                    path: path.display().to_string(),
+                    source,
+                })?;
+                StoreUrl::Sqlite(path)
+            }
             StoreUrl::Postgres(uri) => {
                 let database = quoted(name);
                 execute(
@@ -32,7 +40,9 @@ impl Scratch {
                     format!("CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C'"),
                 )
                 .await?;
-                StoreUrl::Postgres(uri.with_database(name))
+                let own = uri.with_database(name);
+                check(&own, name).await?;
+                StoreUrl::Postgres(own)
             }
         };
         Ok(Self { beside: store.clone(), name: name.to_owned(), url })
@@ -78,11 +88,32 @@ fn files(path: &Path) -> [PathBuf; 3] {
     })
 }
 
+/// Makes sure that the URL leads to the database that was made, and to no other: what is written there would
+/// be written to somebody's data.
+async fn check(uri: &PostgresUri, name: &str) -> Result<(), ConnectError> {
+    let unavailable =
+        |source: sqlx::Error| ConnectError::Unavailable { store: uri.to_string(), source: source.into() };
+    let mut connection = connect(uri).await.map_err(unavailable)?;
+    let row = sqlx::query("SELECT current_database()::text").fetch_one(&mut connection).await;
+    let found: String = row.and_then(|row| row.try_get(0)).map_err(unavailable)?;
+    close(connection).await;
+    if found == name {
+        return Ok(());
+    }
+    let reason = format!(
+        "its URL leads to the database {found} whatever path is given: name the database in the path"
+    );
+    Err(ConnectError::Unfit { store: uri.to_string(), reason })
+}
+
+async fn connect(uri: &PostgresUri) -> Result<PgConnection, sqlx::Error> {
+    PgConnectOptions::from_str(uri.with_password())?.disable_statement_logging().connect().await
+}
+
 async fn execute(uri: &PostgresUri, sql: String) -> Result<(), ConnectError> {
     let unavailable =
         |source: sqlx::Error| ConnectError::Unavailable { store: uri.to_string(), source: source.into() };
-    let options = PgConnectOptions::from_str(uri.with_password()).map_err(unavailable)?;
-    let mut connection = options.disable_statement_logging().connect().await.map_err(unavailable)?;
+    let mut connection = connect(uri).await.map_err(unavailable)?;
     let done = sqlx::query(statement(sql)).execute(&mut connection).await;
     close(connection).await;
     done.map(|_| ()).map_err(|error| match error.as_database_error().and_then(|error| error.code()).as_deref() {

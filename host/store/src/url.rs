@@ -35,18 +35,20 @@ impl PostgresUri {
         &self.0
     }
 
-    /// The same server and user, another database.
+    /// The same server and user, another database. The parameter `dbname` would win over the path, so it
+    /// is left out.
     pub(crate) fn with_database(&self, name: &str) -> Self {
-        let (base, parameters) = match self.0.split_once('?') {
-            Some((base, parameters)) => (base, Some(parameters)),
-            None => (self.0.as_str(), None),
-        };
+        let (base, parameters) = self.0.split_once('?').unwrap_or((self.0.as_str(), ""));
+        let kept = parameters
+            .split('&')
+            .filter(|parameter| !parameter.is_empty() && parameter.split('=').next() != Some("dbname"));
+        let parameters: Vec<&str> = kept.collect();
         let authority = base.find("://").map_or(0, |at| at + 3);
         let server = base[authority..].find('/').map_or(base, |at| &base[..authority + at]);
-        Self(match parameters {
-            Some(parameters) => format!("{server}/{name}?{parameters}"),
-            None => format!("{server}/{name}"),
-        })
+        if parameters.is_empty() {
+            return Self(format!("{server}/{name}"));
+        }
+        Self(format!("{server}/{name}?{}", parameters.join("&")))
     }
 }
 
@@ -149,6 +151,11 @@ mod tests {
             ("postgres://me:secret@db:5432/events", "postgres://me:secret@db:5432/other"),
             ("postgres://db/events?sslmode=require", "postgres://db/other?sslmode=require"),
             ("postgres://db", "postgres://db/other"),
+            ("postgres://db?dbname=events", "postgres://db/other"),
+            (
+                "postgres://db/?sslmode=require&dbname=events&user=me",
+                "postgres://db/other?sslmode=require&user=me",
+            ),
             ("postgres:///events?host=/run/db", "postgres:///other?host=/run/db"),
         ] {
             let uri = PostgresUri(given.to_owned()).with_database("other");

@@ -25,12 +25,19 @@ pub(super) struct Growth {
     /// The log went beyond the head before at this time, up to this head.
     seen: VecDeque<(Instant, Position)>,
     head: Position,
+    /// Of what lies below, nothing is remembered.
+    forgotten: Position,
     spacing: Duration,
 }
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { seen: VecDeque::new(), head: Position::START, spacing: SPACING_MIN }
+        Self {
+            seen: VecDeque::new(),
+            head: Position::START,
+            forgotten: Position::START,
+            spacing: SPACING_MIN,
+        }
     }
 }
 
@@ -57,7 +64,8 @@ impl Growth {
 
     /// Nobody is going to ask about positions below `position` any more.
     pub(super) fn handled(&mut self, position: Position) {
-        while self.seen.front().is_some_and(|(_, head)| *head <= position) {
+        while let Some((_, head)) = self.seen.front().filter(|(_, head)| *head <= position) {
+            self.forgotten = *head;
             self.seen.pop_front();
         }
         if self.seen.is_empty() {
@@ -65,8 +73,11 @@ impl Growth {
         }
     }
 
-    /// When the log was first seen to go beyond `position`.
+    /// When the log was first seen to go beyond `position`, if it did and that is remembered.
     pub(super) fn beyond(&self, position: Position) -> Option<Instant> {
+        if position < self.forgotten {
+            return None;
+        }
         let first = self.seen.partition_point(|(_, head)| *head <= position);
         self.seen.get(first).map(|(at, _)| *at)
     }

@@ -38,8 +38,16 @@ struct Entries {
 #[derive(Debug)]
 struct Line {
     labels: [String; 2],
-    position: Position,
+    /// None: it never had a position, since its component cannot be loaded.
+    position: Option<Position>,
     halted: bool,
+    since: Instant,
+}
+
+impl Line {
+    fn new(labels: &[String; 2]) -> Self {
+        Self { labels: labels.clone(), position: None, halted: false, since: Instant::now() }
+    }
 }
 
 impl Standings {
@@ -72,7 +80,8 @@ impl Standings {
             )?,
             halted: vector(
                 "kennel_projection_halted",
-                "1 if a partition that this process owns stands still because of an event that fails, else 0.",
+                "1 if a partition that this process owns stands still because of an event that fails, or if the component \
+                 cannot be loaded here, else 0.",
             )?,
             entries: Mutex::default(),
         });
@@ -112,17 +121,15 @@ impl Standing {
     pub fn at(&self, position: Position) {
         if let Some(Entry { runner, labels, standings }) = &self.0 {
             let mut entries = standings.entries();
-            let line = || Line { labels: labels.clone(), position, halted: false };
-            entries.by_runner.entry(*runner).or_insert_with(line).position = position;
+            let line = entries.by_runner.entry(*runner).or_insert_with(|| Line::new(labels));
+            line.position = Some(position);
         }
     }
 
-    /// An event fails for good, and the runner stands still.
+    /// It stands still: an event fails for good, or the component cannot even be loaded.
     pub fn halted(&self) {
-        if let Some(Entry { runner, standings, .. }) = &self.0
-            && let Some(line) = standings.entries().by_runner.get_mut(runner)
-        {
-            line.halted = true;
+        if let Some(Entry { runner, labels, standings }) = &self.0 {
+            standings.entries().by_runner.entry(*runner).or_insert_with(|| Line::new(labels)).halted = true;
         }
     }
 }
@@ -130,6 +137,25 @@ impl Standing {
 impl Drop for Entry {
     fn drop(&mut self) {
         self.standings.entries().by_runner.remove(&self.runner);
+    }
+}
+
+/// What the runners of one projection tell together.
+#[derive(Default)]
+struct Together {
+    /// Where the one that is furthest behind stands, and since when it has been there to tell.
+    behind: Option<(Position, Instant)>,
+    halted: bool,
+}
+
+impl Together {
+    fn add(&mut self, line: &Line) {
+        self.halted |= line.halted;
+        let told = line.position.map(|position| (position, line.since));
+        self.behind = match (self.behind, told) {
+            (Some(behind), Some(told)) => Some(behind.min(told)),
+            (behind, told) => behind.or(told),
+        };
     }
 }
 
@@ -145,26 +171,32 @@ impl Collector for Collects {
         let Standings { log, position, lag, lag_seconds, halted, .. } = &*self.0;
         // Held to the end, so that two who ask at once do not reset each other's series.
         let entries = self.0.entries();
-        let mut together: BTreeMap<[&str; 2], (Position, bool)> = BTreeMap::new();
-        for Line { labels: [replica_set, projection], position, halted } in entries.by_runner.values() {
-            let (least, any) = together.entry([replica_set, projection]).or_insert((*position, false));
-            *least = (*least).min(*position);
-            *any |= halted;
+        let mut together: BTreeMap<[&str; 2], Together> = BTreeMap::new();
+        for line in entries.by_runner.values() {
+            let [replica_set, projection] = &line.labels;
+            together.entry([replica_set, projection]).or_default().add(line);
         }
         position.reset();
         lag.reset();
         lag_seconds.reset();
         halted.reset();
         let (now, mut growth) = (Instant::now(), log.growth());
-        if let Some((least, _)) = together.values().min() {
-            growth.handled(*least);
+        if let Some((least, _)) = together.values().filter_map(|together| together.behind).min() {
+            growth.handled(least);
         }
-        for (labels, (at, is_halted)) in together {
+        for (labels, together) in together {
+            halted.with_label_values(&labels).set(i64::from(together.halted));
+            let Some((at, since)) = together.behind else { continue };
             position.with_label_values(&labels).set(gauge(at));
-            lag.with_label_values(&labels).set((log.head.get() - gauge(at)).max(0));
-            let waits = growth.beyond(at).map_or(0.0, |seen| (now - seen).as_secs_f64());
+            let behind = (log.head.get() - gauge(at)).max(0);
+            lag.with_label_values(&labels).set(behind);
+            // What everybody was through with is not remembered. A newcomer that has to catch up with it waits at
+            // least since it came.
+            let waits = match behind {
+                0 => 0.0,
+                _ => (now - growth.beyond(at).unwrap_or(since)).as_secs_f64(),
+            };
             lag_seconds.with_label_values(&labels).set(waits);
-            halted.with_label_values(&labels).set(i64::from(is_halted));
         }
         [position.collect(), lag.collect(), lag_seconds.collect(), halted.collect()].concat()
     }

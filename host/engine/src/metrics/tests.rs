@@ -83,12 +83,22 @@ async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_le
     assert_eq!(values(), ["4", "8", "65", "0"], "the event after 4 waits since the log was first looked at");
     first.at(Position::new(12));
     assert_eq!(values(), ["10", "2", "5", "0"]);
+    // Whoever comes later and has everything before it counts from its coming: the log's past is forgotten.
+    let newcomer = projection.standing();
+    newcomer.at(Position::START);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert_eq!(values(), ["0", "12", "3", "0"]);
+    drop(newcomer);
+    assert_eq!(values(), ["10", "2", "8", "0"]);
     second.halted();
-    assert_eq!(values(), ["10", "2", "5", "1"]);
+    assert_eq!(values(), ["10", "2", "8", "1"]);
     drop(second);
     assert_eq!(values(), ["12", "0", "0", "0"]);
     drop(first);
     assert_eq!(values(), [""; 4]);
+    let unloadable = projection.standing();
+    unloadable.halted();
+    assert_eq!(values(), ["", "", "", "1"]);
 }
 
 #[test]

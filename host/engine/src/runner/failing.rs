@@ -88,8 +88,8 @@ impl Runner {
                 tracing::debug!(%projection, collection, key, "another worker changed a document; running again");
                 // Smaller batches meet each other less often. Not too small: where partitions contend for the same
                 // few documents, one of them commits at a time, and should get somewhere when it does.
-                let floor = (self.batch_max() / CONFLICT_SHRINK_MAX).max(1);
-                progress.limit = (handled / 2).max(floor);
+                let floor = (self.batch_max() / CONFLICT_SHRINK_MAX).min(handled);
+                progress.limit = (handled / 2).max(floor).max(1);
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
             }

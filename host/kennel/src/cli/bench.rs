@@ -18,8 +18,9 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::Runtime;
 use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{Engine, Metrics, Options, Shutdown, ShutdownTrigger};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
+use super::signals::{self, Signals};
 use super::{StoreArgs, deploy, output, values};
 use crate::config::Config;
 use crate::exit::{Kind, ResultExt as _};
@@ -82,17 +83,19 @@ impl Bench {
         let given = self.store.target(config)?;
         let file = self.guests.join(format!("{GUEST}.wasm"));
         let component = read_example(&file)?;
+        // Before there is anything to leave behind.
+        let mut signals = Signals::listen()?;
         let scratch = Scratch::beside(given.url(), &format!("kennel_bench_{}", std::process::id()))
             .await
             .kind(Kind::Store)?;
         let measured = tokio::select! {
             measured = self.measure(scratch.url(), file, component) => measured.map(Some),
-            interrupted = tokio::signal::ctrl_c() => interrupted.map(|()| None).map_err(Into::into),
+            () = signals.next() => Ok(None),
         };
         let removed = scratch.remove().await.kind(Kind::Store);
         let Some(figures) = measured? else {
-            output::note("interrupted; nothing is left behind");
-            return Ok(ExitCode::from(130));
+            output::note("ended by a signal; nothing is left behind");
+            return Ok(ExitCode::from(signals::FORCED));
         };
         removed?;
         if self.json {
@@ -135,10 +138,10 @@ fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
     })
 }
 
-/// An engine that runs in this process.
+/// An engine that runs in this process. Dropped, it ends at once.
 struct RunningEngine {
     stop: ShutdownTrigger,
-    task: JoinHandle<()>,
+    task: JoinSet<()>,
 }
 
 impl Place {
@@ -159,13 +162,18 @@ impl Place {
         let ports = wire::ports(&self.store, Arc::clone(&self.runtime));
         let (stop, shutdown) = Shutdown::channel();
         let engine = Engine::new(ports, options, &metrics, wire::entropy());
-        Ok(RunningEngine { stop, task: tokio::spawn(engine.run(shutdown)) })
+        let mut task = JoinSet::new();
+        task.spawn(engine.run(shutdown));
+        Ok(RunningEngine { stop, task })
     }
 }
 
 impl RunningEngine {
-    async fn end(self) -> anyhow::Result<()> {
+    async fn end(mut self) -> anyhow::Result<()> {
         self.stop.stop();
-        Ok(self.task.await?)
+        while let Some(ended) = self.task.join_next().await {
+            ended?;
+        }
+        Ok(())
     }
 }

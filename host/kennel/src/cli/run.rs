@@ -1,6 +1,5 @@
 //! `kennel run`: runs the projections of a replica set until it is told to stop.
 
-mod signals;
 mod until_caught_up;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -15,6 +14,7 @@ use kennel_core::name::ReplicaSet;
 use kennel_core::port::Registry as _;
 use kennel_engine::Shutdown;
 
+use super::signals::Signals;
 use super::{StoreArgs, values};
 use crate::api::{self, Sources};
 use crate::config::Config;
@@ -74,7 +74,7 @@ impl Run {
         let target = self.store.target(config)?;
         // Before anything that takes time: a signal that nobody listens to would end the process at once.
         let (trigger, mut stop) = Shutdown::channel();
-        signals::listen(trigger.clone(), Duration::from_secs(self.grace))?;
+        Signals::listen()?.stop_then_end(trigger.clone(), Duration::from_secs(self.grace));
         let orchestrator = tokio::select! {
             built = self.build(config, &replica_set, workers, &target) => built?,
             // Nothing has begun.
@@ -106,8 +106,15 @@ impl Run {
         let mut asked = stop.clone();
         let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
         let code = if self.until_caught_up {
-            let halted = until_caught_up::wait(&store, &replica_set, &status, stop).await?;
+            let waited = until_caught_up::wait(&store, &replica_set, &status, stop).await;
             trigger.stop();
+            let halted = match waited {
+                Ok(halted) => halted,
+                Err(error) => {
+                    working.await?;
+                    return Err(error);
+                }
+            };
             if halted { ExitCode::from(Kind::Halted.code()) } else { ExitCode::SUCCESS }
         } else {
             ExitCode::SUCCESS

@@ -54,7 +54,14 @@ pub(super) async fn measure(kills: usize, place: &Place) -> anyhow::Result<Optio
 
 fn start(place: &Place, deployment: &Deployment) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
+    // Nothing that is configured here for the given store is meant for the one that is measured.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KENNEL_") && name != "KENNEL_CACHE" {
+            command.env_remove(name);
+        }
+    }
     command
+        .current_dir(std::env::temp_dir())
         .args(["run", "--workers", "1", "--listen", "127.0.0.1:0", "--replica-set"])
         .arg(deployment.replica_set.as_str())
         .env("KENNEL_STORE", place.target.url().with_password())

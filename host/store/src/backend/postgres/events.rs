@@ -98,12 +98,17 @@ impl PostgresBackend {
         };
         let settled =
             tracker.as_ref().map_or(floor.unwrap_or_default(), |tracker| tracker.horizon().position);
-        let (head, grown) = self.grown(settled).await?;
+        // While writers are waited for there is a gap for certain, and no use in counting.
+        let waits = tracker.as_ref().is_some_and(Tracker::waits);
+        let (head, grown) = match waits {
+            true => (self.position(&self.sql.events_head).await?, None),
+            false => self.grown(settled).await.map(|(head, grown)| (head, Some(grown)))?,
+        };
         let tracker =
             tracker.get_or_insert_with(|| Tracker::starting_at(floor.unwrap_or_default().min(head)));
         let mut question = tracker.look(head);
         if let Question::FirstMissing { after, upto } = question {
-            let is_complete = (after, upto) == (settled, head) && grown == upto.distance_from(after);
+            let is_complete = (after, upto) == (settled, head) && grown == Some(upto.distance_from(after));
             let missing = if is_complete { None } else { self.first_missing(after, upto).await? };
             question = tracker.first_missing(missing);
         }

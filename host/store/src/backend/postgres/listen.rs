@@ -17,6 +17,8 @@ use crate::signs::Signs;
 const CHANNEL: &str = "kennel_events";
 /// The channel that changes of workers and generations are announced on.
 const WORKERS_CHANNEL: &str = "kennel_workers";
+/// How long closing waits for the server.
+const GOODBYE_MAX: Duration = Duration::from_secs(2);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -66,7 +68,8 @@ impl Listen {
 
     pub(crate) async fn close(&self) {
         self.stop();
-        self.pool.close().await;
+        // A listener says goodbye to the server, which may not answer.
+        let _ = tokio::time::timeout(GOODBYE_MAX, self.pool.close()).await;
     }
 
     fn stop(&self) {
