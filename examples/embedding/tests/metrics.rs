@@ -1,13 +1,13 @@
 //! The three programs run a real projection, and each shows the metrics that it should.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
+use kennel_tests::metrics::get;
 
 /// A program that runs `order-summary`; interrupted and waited for by [`Program::end`].
 struct Program {
@@ -30,14 +30,9 @@ impl Program {
     /// What it serves.
     fn metrics(&self) -> String {
         let address = self.announced.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics"));
-        let mut stream = TcpStream::connect(address.expect("a URL")).expect("it listens");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-        write!(stream, "GET /metrics HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n")
-            .expect("a request");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        answer
+        let (status, served) = get(address.expect("a URL"), "/metrics").expect("it answers");
+        assert_eq!(status, 200, "{served}");
+        served
     }
 
     /// Ends as it does on Ctrl-C.

@@ -9,7 +9,7 @@ mod latency;
 mod load;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -82,7 +82,7 @@ impl Bench {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let given = self.store.target(config)?;
         let file = self.guests.join(format!("{GUEST}.wasm"));
-        let component = read_example(&file)?;
+        let component = deploy::read_example(&file)?;
         // Before there is anything to leave behind.
         let mut signals = Signals::listen()?;
         let scratch = Scratch::beside(given.url(), &format!("kennel_bench_{}", std::process::id()))
@@ -130,12 +130,6 @@ impl Bench {
             failover,
         })
     }
-}
-
-fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
-    deploy::read_component(file).map_err(|error| {
-        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
-    })
 }
 
 /// An engine that runs in this process. Dropped, it ends at once.

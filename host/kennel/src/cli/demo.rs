@@ -190,9 +190,7 @@ async fn deploy_example(
     name: &str,
 ) -> anyhow::Result<Deployment> {
     let file = guests.join(format!("{name}.wasm"));
-    let bytes = deploy::read_component(&file).map_err(|error| {
-        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
-    })?;
+    let bytes = deploy::read_example(&file)?;
     deploy::activate(store, runtime, (&file, bytes), &name.parse()?, &"main".parse()?, Settings::default())
         .await
 }

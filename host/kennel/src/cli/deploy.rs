@@ -114,6 +114,13 @@ pub(super) async fn activate(
     activated.map_err(|error| in_words(error, file))
 }
 
+/// Reads an example that `make guests` has built.
+pub(super) fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
+    read_component(file).map_err(|error| {
+        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
+    })
+}
+
 fn in_words(error: ActivateError, file: &Path) -> anyhow::Error {
     match error {
         ActivateError::Refused(refusal) => Kind::Input.error(format!("{}: {refusal}", file.display())),
