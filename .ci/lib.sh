@@ -25,13 +25,27 @@ die() {
   exit 1
 }
 
-# Where `prometheus` and `promtool` are: on PATH or unpacked among the tools. Fails where they are missing.
-prometheus_folder() {
-  if have prometheus && have promtool; then
-    dirname "$(command -v prometheus)"
+# Where these programs of Debian's package $1 are: on PATH or unpacked among the tools. Fails where they are missing.
+folder_of() {
+  local package=$1 program found=true
+  shift
+  for program in "$@"; do have "$program" || found=false; done
+  if [[ $found == true ]]; then
+    dirname "$(command -v "$1")"
   else
-    compgen -G "$tools/prometheus-*/usr/bin" | sort -V | tail -n1 | grep .
+    compgen -G "$tools/$package-*/usr/bin" | sort -V | tail -n1 | grep .
   fi
+}
+
+prometheus_folder() { folder_of prometheus prometheus promtool; }
+registry_folder() { folder_of docker-registry docker-registry; }
+
+# Where Schemathesis belongs: it is partly compiled, for one version of Python.
+fuzz_folder() {
+  local list python
+  list=$(cksum <.ci/fuzz-tools.txt | cut -d' ' -f1)
+  python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
+  printf '%s/fuzz-%s-%s\n' "$tools" "$list" "$python"
 }
 
 # Whether the programs of a PostgreSQL server are here, on PATH or where Debian keeps them.

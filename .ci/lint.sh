@@ -36,7 +36,8 @@ PYTHONPATH=$python_tools python3 .ci/manifests.py
 deny() {
   "$cargo_deny" --locked check --hide-inclusion-graph -D unmatched-skip -D unnecessary-skip "$@"
   (cd examples && "$cargo_deny" --locked --config ../deny.toml check --hide-inclusion-graph \
-    -A unmatched-skip -A unnecessary-skip -A unmatched-skip-root -A license-not-encountered "$@")
+    -A unmatched-skip -A unnecessary-skip -A unmatched-skip-root -A license-not-encountered \
+    -A license-exception-not-encountered "$@")
 }
 
 say "cargo deny: licences, duplicates, sources"

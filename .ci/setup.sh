@@ -3,7 +3,7 @@
 # Installs what is missing for the purposes named, and is quick when nothing is:
 #
 #   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
-#   test    the above, the programs of a PostgreSQL server, and Prometheus
+#   test    the above, the programs of a PostgreSQL server, Prometheus, a registry of OCI artifacts, and Schemathesis
 #   lint    what build needs, and typos, shellcheck, cargo-deny and the schemas of Kubernetes
 #
 # Debian's packages need root or sudo, but only where one is missing. Nothing is left running.
@@ -54,26 +54,30 @@ need_postgres() {
   say "initdb is missing: tests that need PostgreSQL cannot run; install postgresql to include them"
 }
 
-# Debian's package starts a server when it is installed, on the port that `kennel run` has by default. So it is
-# only unpacked, which needs no root either.
-need_prometheus() {
-  if prometheus_folder >/dev/null; then return; fi
-  unpack_prometheus || true
-  if prometheus_folder >/dev/null; then return; fi
-  [[ ${CI:-} != true ]] || die "prometheus and promtool are missing: CI must run the tests of metrics, so put them on PATH"
-  say "prometheus and promtool are missing: tests that need them cannot run; put both on PATH to include them"
+need_prometheus() { need_unpacked prometheus prometheus_folder "prometheus and promtool" metrics; }
+need_registry() { need_unpacked docker-registry registry_folder docker-registry "push and pull"; }
+
+# Sees to it that function $2 finds what Debian's package $1 holds, programs $3, for the tests of $4.
+need_unpacked() {
+  if "$2" >/dev/null; then return; fi
+  unpack "$1" || true
+  if "$2" >/dev/null; then return; fi
+  [[ ${CI:-} != true ]] || die "missing: $3; CI must run the tests of $4, so put that on PATH"
+  say "missing: $3; tests of $4 cannot run; put that on PATH to include them"
 }
 
-unpack_prometheus() {
+# Puts what is in Debian's package $1 into a folder among the tools. These packages would start a server when
+# they are installed, some on a port that Kennel has by default. So they are only unpacked, which needs no root.
+unpack() {
   have apt-get && have dpkg-deb || return 1
-  say "apt-get download prometheus, unpacked into $tools"
+  say "apt-get download $1, unpacked into $tools"
   local download folder
   mkdir -p "$tools"
   download=$(mktemp -d "$tools/download.XXXXXX")
   # Only downloaded, not installed. A machine whose lists of packages are old has to fetch them first.
-  if (cd "$download" && { apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }; } &&
-    dpkg-deb -x prometheus_*.deb unpacked) >"$download/log" 2>&1; then
-    folder=$tools/prometheus-$(dpkg-deb -f "$download"/prometheus_*.deb Version)
+  if (cd "$download" && { apt-get download -qq "$1" || { as_root apt-get update -qq && apt-get download -qq "$1"; }; } &&
+    dpkg-deb -x "$1"_*.deb unpacked) >"$download/log" 2>&1; then
+    folder=$tools/$1-$(dpkg-deb -f "$download/$1"_*.deb Version)
     rm -rf "$folder"
     mv "$download/unpacked" "$folder"
   else
@@ -82,15 +86,33 @@ unpack_prometheus() {
   rm -rf "$download"
 }
 
+need_pip() {
+  python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip
+}
+
+# Puts what the list $1 names into folder $2: files with these hashes and no others.
+pip_install() {
+  rm -rf "$2.new"
+  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
+    --only-binary :all: --require-hashes --requirement "$1" --target "$2.new" &&
+    mv "$2.new" "$2"
+}
+
 need_python_tools() {
   if [[ -x $python_tools/bin/typos ]]; then return; fi
-  python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip ||
-    die "install Python 3 with pip, then run this again"
+  need_pip || die "install Python 3 with pip, then run this again"
   say "pip install the checkers of .ci/python-tools.txt into $python_tools"
-  rm -rf "$python_tools.new"
-  python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --no-deps \
-    --only-binary :all: --require-hashes --requirement .ci/python-tools.txt --target "$python_tools.new"
-  mv "$python_tools.new" "$python_tools"
+  pip_install .ci/python-tools.txt "$python_tools"
+}
+
+need_fuzz_tools() {
+  if [[ -x $(fuzz_folder)/bin/schemathesis ]]; then return; fi
+  if need_pip; then
+    say "pip install Schemathesis by .ci/fuzz-tools.txt into $(fuzz_folder)"
+    if pip_install .ci/fuzz-tools.txt "$(fuzz_folder)"; then return; fi
+  fi
+  [[ ${CI:-} != true ]] || die "schemathesis is missing: CI must fuzz the API, so see to it that pip can install .ci/fuzz-tools.txt"
+  say "schemathesis is missing: the API cannot be fuzzed"
 }
 
 # Compiled from crates.io: some minutes, once per machine. Its speed does not matter here, so that it is
@@ -111,6 +133,8 @@ case ${1:-} in
   test)
     need_postgres
     need_prometheus
+    need_registry
+    need_fuzz_tools
     ;;
   lint)
     need_python_tools

@@ -23,6 +23,12 @@ export KENNEL_BINARY=${CARGO_TARGET_DIR:-$PWD/target}/debug/kennel
 # Where the tests of metrics find `prometheus` and `promtool`. Empty where there are none.
 KENNEL_PROMETHEUS_BIN=$(prometheus_folder || true)
 export KENNEL_PROMETHEUS_BIN
+# Where the tests of push and pull find `docker-registry`. Empty where it is missing.
+KENNEL_REGISTRY_BIN=$(registry_folder || true)
+export KENNEL_REGISTRY_BIN
+# Where the test that fuzzes the API finds `schemathesis`.
+KENNEL_FUZZ_BIN=$(fuzz_folder)/bin
+export KENNEL_FUZZ_BIN
 run_tests --workspace
 run_tests --manifest-path examples/Cargo.toml --workspace --target-dir "${CARGO_TARGET_DIR:-target}/examples"
 

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 pub struct Kennel {
     folder: TempDir,
     store: String,
+    variables: Vec<(String, String)>,
 }
 
 /// What a command printed, and its exit code.
@@ -38,7 +39,14 @@ impl Kennel {
     #[must_use]
     pub fn on(store: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
-        Self { folder, store: store.to_owned() }
+        Self { folder, store: store.to_owned(), variables: Vec::new() }
+    }
+
+    /// With this variable in the environment of every command.
+    #[must_use]
+    pub fn with(mut self, variable: &str, value: &str) -> Self {
+        self.variables.push((variable.to_owned(), value.to_owned()));
+        self
     }
 
     /// The folder in which commands run.
@@ -64,6 +72,9 @@ impl Kennel {
             .env("KENNEL_STORE", &self.store)
             .env("KENNEL_CACHE", cache())
             .env_remove("KENNEL_LOG")
+            .env_remove("KENNEL_HOST")
+            .env_remove("KENNEL_TOKEN")
+            .envs(self.variables.iter().map(|(variable, value)| (variable, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

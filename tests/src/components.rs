@@ -1,5 +1,6 @@
 //! The example guests, and components that are wrong on purpose.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
@@ -37,6 +38,59 @@ pub fn module(wit: &str, world: &str) -> Vec<u8> {
 /// The component of [`module`].
 #[must_use]
 pub fn component(wit: &str, world: &str) -> Vec<u8> {
-    let encoder = ComponentEncoder::default().module(&module(wit, world)).expect("the module is well formed");
+    wrapped(&module(wit, world))
+}
+
+/// The component that a core module becomes.
+#[must_use]
+pub fn wrapped(module: &[u8]) -> Vec<u8> {
+    let encoder = ComponentEncoder::default().module(module).expect("the module is well formed");
     encoder.validate(true).encode().expect("the module becomes a component")
+}
+
+/// A component of some ten thousand bytes that takes a compiler gigabytes within seconds: jumps that may go to each
+/// of many nested blocks and bring a thousand values along.
+#[must_use]
+pub fn memory_bomb() -> Vec<u8> {
+    let (values, blocks, jumps) = (1000, 100, 200);
+    let targets = (1..=blocks).fold(String::new(), |mut targets, block| {
+        write!(targets, "{block} ").expect("a string can be written to");
+        targets
+    });
+    let results = " i32".repeat(values);
+    with_module(&format!(
+        "(module (func $many (result{results}) {}) (func (param i32) {} {} call $many {} {}))",
+        "i32.const 1 ".repeat(values),
+        format!("block (result{results}) ").repeat(blocks),
+        format!("local.get 0 if call $many local.get 0 br_table {targets} end ").repeat(jumps),
+        "end ".repeat(blocks),
+        "drop ".repeat(values),
+    ))
+}
+
+/// A component of some ten thousand bytes that takes a compiler minutes, and little memory: nested loops.
+#[must_use]
+pub fn time_bomb() -> Vec<u8> {
+    let loops = 6000;
+    with_module(&format!(
+        "(module (func (param i32) (local i32) {} local.get 1 local.set 0 {}))",
+        "loop ".repeat(loops),
+        "i32.const 1 br_if 0 end ".repeat(loops),
+    ))
+}
+
+/// A component that fits the contract and has one core module more, which it never uses.
+fn with_module(module: &str) -> Vec<u8> {
+    let module = wat::parse_str(module).expect("the module is well formed");
+    let mut bytes = component(&contract(), "projection");
+    // Sections may follow in any order; 1 is a core module. Their length is in groups of seven bits.
+    bytes.push(1);
+    let mut length = module.len();
+    while length >= 0x80 {
+        bytes.push(u8::try_from(length & 0x7f).unwrap_or_default() | 0x80);
+        length >>= 7;
+    }
+    bytes.push(u8::try_from(length).unwrap_or_default());
+    bytes.extend(module);
+    bytes
 }

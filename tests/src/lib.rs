@@ -5,21 +5,35 @@
 //! | [`audit`] | was every event handled exactly once and in order? |
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
+//! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`events`] | events as lines of JSON |
+//! | [`http`] | plain requests |
+//! | [`load`] | events that are appended at a steady pace |
 //! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
+//! | [`programs`] | where servers are that tests start |
 //! | [`prometheus`] | a throw-away Prometheus, and promtool |
 //! | [`random`] | chance, from a seed |
+//! | [`reader`] | somebody who queries a read model all the time |
+//! | [`registry`] | a throw-away registry of OCI artifacts |
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
+//! | [`stage`] | a store of either kind, the processes that run it, and several versions of one guest |
 
 pub mod audit;
 pub mod binary;
 pub mod components;
+pub mod database;
 pub mod events;
+pub mod http;
+pub mod load;
 pub mod metrics;
 pub mod postgres;
+pub mod programs;
 pub mod prometheus;
 pub mod random;
+pub mod reader;
+pub mod registry;
 pub mod replicas;
 pub mod sim;
+pub mod stage;

@@ -1,12 +1,12 @@
 //! A running `kennel run` and what its `/metrics` says.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::Stdio;
-use std::time::Duration;
 
 use crate::binary::{Kennel, Running};
+use crate::http;
 
 /// A process that serves metrics. Killed when dropped.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ impl Served {
         // Its log has to be read on, or the pipe fills up and it stands still.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
         Self { process, address }
+    }
+
+    /// Where it listens: an address and a port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
     }
 
     /// The text of `/metrics`.
@@ -145,16 +151,9 @@ fn sample(line: &str) -> Option<Sample> {
 ///
 /// When nobody listens there, or when the answer is not HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    // HTTP/1.0, so that the body comes as it is and ends with the connection.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let strange = || std::io::Error::other(format!("not HTTP: {answer:?}"));
-    let (head, body) = answer.split_once("\r\n\r\n").ok_or_else(strange)?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(strange)?;
-    Ok((status, body.to_owned()))
+    let answer = http::request(address, "GET", path, &[], b"")?;
+    let body = String::from_utf8(answer.body).map_err(std::io::Error::other)?;
+    Ok((answer.status, body))
 }
 
 /// An address on this machine on which nobody listens now.

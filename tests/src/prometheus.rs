@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::binary::{Running, wait_until};
 use crate::metrics::{Labels, Sample, free_address, get};
+use crate::programs::folder_of;
 
 /// A server that scrapes. Killed when dropped.
 #[derive(Debug)]
@@ -31,20 +32,8 @@ pub struct Prometheus {
 ///
 /// When they are missing in CI, where every test must run.
 #[must_use]
-#[expect(clippy::print_stderr, reason = "a test that cannot run has to say so")]
 pub fn programs() -> Option<PathBuf> {
-    let told = std::env::var_os("KENNEL_PROMETHEUS_BIN").filter(|folder| !folder.is_empty());
-    let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let places = told.into_iter().map(PathBuf::from).chain(std::env::split_paths(&on_path));
-    let has_both = |place: &PathBuf| ["prometheus", "promtool"].iter().all(|name| place.join(name).is_file());
-    let found = places.into_iter().find(has_both);
-    if found.is_none() {
-        let missing = "this test needs prometheus and promtool: `make test` fetches Debian's, or put both on PATH, \
-                       or name their folder in KENNEL_PROMETHEUS_BIN";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
-        eprintln!("NOT RUN: {missing}");
-    }
-    found
+    folder_of(&["prometheus", "promtool"], "KENNEL_PROMETHEUS_BIN")
 }
 
 /// Runs promtool with this standard input; returns whether it was content, and all that it printed.

@@ -76,16 +76,22 @@ impl Replicas {
     /// Opens a connection for many statements.
     #[must_use]
     pub fn session(&self, cluster: &Cluster) -> Session {
-        let mut psql = cluster.psql(&self.database);
-        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut psql = psql.spawn().expect("psql starts");
-        let input = psql.stdin.take().expect("psql reads");
-        let output = BufReader::new(psql.stdout.take().expect("psql writes"));
-        Session { psql, input, output }
+        Session::open(cluster, &self.database)
     }
 }
 
 impl Session {
+    /// Connects to a database.
+    #[must_use]
+    pub fn open(cluster: &Cluster, database: &str) -> Self {
+        let mut psql = cluster.psql(database);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut psql = psql.spawn().expect("psql starts");
+        let input = psql.stdin.take().expect("psql reads");
+        let output = BufReader::new(psql.stdout.take().expect("psql writes"));
+        Self { psql, input, output }
+    }
+
     /// The rows of a statement, as `psql` prints them unaligned.
     ///
     /// # Panics
@@ -121,8 +127,8 @@ impl Session {
     /// The table of a collection, ready to be named in a statement.
     pub fn table(&mut self, projection: &str, collection: &str) -> String {
         let sql = format!(
-            "SELECT c.table_name FROM kennel.collection c JOIN kennel.projection p USING (deployment)
-             WHERE p.name = '{projection}' AND c.name = '{collection}'"
+            "SELECT c.table_name FROM kennel.collection c JOIN kennel.deployment d USING (read_model)
+             WHERE d.projection = '{projection}' AND d.outcome = 'live' AND c.name = '{collection}'"
         );
         self.rows(&sql).pop().unwrap_or_else(|| panic!("{projection} has no collection {collection}"))
     }
@@ -131,7 +137,8 @@ impl Session {
     pub fn checkpoints(&mut self, projection: &str) -> Vec<CheckpointRow> {
         let sql = format!(
             "SELECT range_start, range_end, position, generation FROM kennel.checkpoint
-             JOIN kennel.projection p USING (deployment) WHERE p.name = '{projection}' ORDER BY range_start"
+             JOIN kennel.deployment d USING (read_model)
+             WHERE d.projection = '{projection}' AND d.outcome = 'live' ORDER BY range_start"
         );
         let rows = self.rows(&sql);
         let row = |text: &String| match numbers(text)[..] {

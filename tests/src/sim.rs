@@ -7,6 +7,8 @@
 //! | `world` | clock, history and complaints |
 //! | `writers` | programs that append out of order |
 //! | `fleet` | processes that run engines: started, stopped, killed, frozen |
+//! | `operator` | people who deploy, rebuild, roll back, pause |
+//! | `reader` | somebody who reads what the projections have made |
 //! | `line`, `ice`, `store` | what stands between a process and the store: delay, loss, standstill |
 //! | `guests` | projections that give every mistake away |
 //! | `laws` | who may do what, checked at every moment |
@@ -22,6 +24,8 @@ mod guests;
 mod ice;
 mod laws;
 mod line;
+mod operator;
+mod reader;
 mod store;
 mod weather;
 mod world;
@@ -34,15 +38,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use kennel_core::digest::Digest;
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Coordination as _, EventSource as _, NewDeployment, Registry as _};
+use kennel_core::port::{Coordination as _, EventSource as _, Registry as _};
 use kennel_core::position::Position;
-use kennel_core::projection::{OnFailure, Settings};
 use kennel_store::memory::MemoryStore;
 
 use dice::Dice;
 use fleet::Fleet;
+use operator::Operator;
 use weather::Weather;
 use world::World;
 use writers::Writers;
@@ -51,6 +54,8 @@ use writers::Writers;
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(20);
 /// How long it must then stay as it is: longer than a worker needs to be taken for dead.
 const STAY_FOR: Duration = Duration::from_secs(8);
+/// How long it may take until everything that is of no use has been removed.
+const SWEPT_WITHIN: Duration = Duration::from_secs(32);
 /// Events at the end that come faster than a runner may wait with an idle commit, for longer than that.
 const TRICKLE: u64 = 60;
 const TRICKLE_GAP: Duration = Duration::from_millis(40);
@@ -106,10 +111,12 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
     let world = Arc::new(World::new(dice, weather));
     world.note("world", &format!("{:?}", world.weather));
     let store = MemoryStore::new();
-    deploy(&world, &store, &replica_set).await;
+    let operator = Operator::new(Arc::clone(&world), store.clone(), replica_set.clone());
+    operator.begin().await;
 
     let writers = Writers::new(Arc::clone(&world), store.clone());
     Arc::clone(&writers).write(0..backlog, Duration::ZERO).await;
+    writers.burn(world.weather.burnt);
     let mut fleet = Fleet::new(Arc::clone(&world), store.clone());
     fleet.start();
     let chaos = async {
@@ -118,10 +125,13 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
             fleet.upset().await;
         }
     };
-    tokio::join!(Arc::clone(&writers).write(backlog..events, gap), chaos);
+    let reader = tokio::spawn(reader::read(Arc::clone(&world), store.clone()));
+    let writing = Arc::clone(&writers).write(backlog..events, gap);
+    tokio::join!(writing, chaos, operator.meddle(), operator.meddle());
 
     world.calm_down();
     fleet.recover();
+    operator.put_right().await;
     settle(&world, &store, &replica_set, &fleet).await;
     tokio::time::sleep(line::SLOW).await;
     let before = position(&store, guests::LEDGER).await;
@@ -132,8 +142,9 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
             "events that the ledger does not want keep its checkpoint from being committed".to_owned(),
         );
     }
-    tokio::time::sleep(STAY_FOR).await;
+    tokio::time::sleep(if world.weather.patient { SWEPT_WITHIN } else { STAY_FOR }).await;
     settle(&world, &store, &replica_set, &fleet).await;
+    reader.abort();
     fleet.stop().await;
     check::check(&world, &store, &replica_set, &writers.committed()).await;
     let view = store.view(&replica_set, weather::STALE_AFTER).await.expect("a view");
@@ -141,23 +152,6 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
         world.complain(format!("p{} has stopped and has not signed off", member.pid));
     }
     world.records()
-}
-
-async fn deploy(world: &World, store: &MemoryStore, replica_set: &ReplicaSet) {
-    for name in guests::ALL {
-        let digest = Digest::of(name.as_bytes());
-        store.put_component(digest, name.as_bytes()).await.expect("a component");
-        let new = NewDeployment {
-            projection: name.parse().expect("a name"),
-            replica_set: replica_set.clone(),
-            digest,
-            descriptor: guests::descriptor(name),
-            settings: Settings { on_failure: OnFailure::DeadLetter, ..Settings::default() },
-            author: "simulation".to_owned(),
-        };
-        let deployment = store.deploy(&new).await.expect("a deployment").expect("a new one");
-        world.laws(|laws| laws.deployed(&deployment));
-    }
 }
 
 /// How far a projection has come everywhere.
@@ -191,6 +185,13 @@ async fn unsettled(
     let mut reasons = fleet.blocked();
     if world.straying.load(Ordering::SeqCst) > 0 {
         reasons.push("requests are still on their way".to_owned());
+    }
+    for name in guests::ALL {
+        let life = store.lifecycle(&name.parse().expect("a name")).await.expect("the store answers");
+        let life = life.expect("it was deployed");
+        if life.candidate().is_some() || life.frozen {
+            reasons.push(format!("{name} is still being built, held: {}", life.frozen));
+        }
     }
     let head = store.horizon().await.expect("a horizon").head;
     for progress in store.progress().await.expect("progress") {

@@ -252,11 +252,11 @@ fn ten_thousand_collections_with_awkward_names_stay_apart() {
         tell(&format!("{} collections", names.len()), began.elapsed());
         stage.store(async |store| {
             let scribe = store.find(&"scribe".parse().expect("a name")).await.expect("the store answers");
-            let deployment = scribe.expect("scribe is deployed").id;
-            assert_eq!(store.collections(deployment).await.expect("the store answers").len(), names.len());
+            let scribe = scribe.expect("scribe is deployed").read_model;
+            assert_eq!(store.collections(scribe).await.expect("the store answers").len(), names.len());
             let wanted = |name: &String| Wanted { collection: name.clone(), keys: vec!["k".to_owned()] };
             let wanted: Vec<Wanted> = names.iter().map(wanted).collect();
-            let found = store.fetch(deployment, &wanted).await.expect("the store answers");
+            let found = store.fetch(scribe, &wanted).await.expect("the store answers");
             for (number, (name, found)) in (1..).zip(names.iter().zip(found)) {
                 let document = found[0].as_ref().map(|stored| stored.document.to_string());
                 assert_eq!(document, Some(format!("{number}")), "{name:?}");

@@ -48,27 +48,46 @@ fn the_promises_hold_for_some_hundreds_of_seeds() {
             let times = tally.get(fault).copied().unwrap_or(0);
             assert!(times >= count / 10, "{fault} came only {times} times in {count} seeds");
         }
+        let given_up = tally.get("abandoned switches").copied().unwrap_or(0);
+        assert!(given_up >= count / 50, "switches were given up only {given_up} times in {count} seeds");
     }
 }
 
 /// What has to happen again and again over the seeds.
-const FAULTS: [&str; 16] = [
+const FAULTS: [&str; 33] = [
     "calls frozen",
+    "cancels",
+    "claims of what is held",
+    "commits",
     "conflicts",
+    "continues",
     "crashes",
+    "dead letters",
+    "declined orders",
     "false hints",
     "fenced commits",
     "freezes",
     "generations",
+    "halts",
+    "holds",
     "late writes",
+    "manual rebuilds",
+    "manual switches",
     "lost answers",
     "lost hints",
     "lost requests",
+    "orders that change nothing",
+    "overtaken orders",
+    "pauses",
+    "rebuilds",
+    "refused components",
+    "resumes",
     "rollbacks",
+    "ways back",
     "stops",
+    "swept read models",
+    "switches",
     "workers taken for dead",
-    "commits",
-    "dead letters",
 ];
 
 /// Runs the seeds on all cores. The lowest that fails, and how often each fault came.

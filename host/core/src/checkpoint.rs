@@ -1,4 +1,4 @@
-//! How far each range of the hash space has been handled, for one deployment.
+//! How far each range of the hash space has been handled, for one read model.
 //!
 //! Checkpoints tile the hash space: every point lies in exactly one. A worker that takes over a
 //! partition *claims* it: checkpoints that cross its edges are split there, and what lies inside
@@ -20,7 +20,7 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// The only checkpoint of a deployment that has not begun.
+    /// The only checkpoint of a read model that is empty.
     pub const UNTOUCHED: Self =
         Self { range: HashRange::ALL, position: Position::START, generation: Generation::NONE };
 }
@@ -102,6 +102,14 @@ pub fn furthest_behind(
 pub fn handled(checkpoints: &[Checkpoint], range: HashRange) -> Position {
     let inside = checkpoints.iter().filter(|checkpoint| checkpoint.range.intersection(range).is_some());
     inside.map(|checkpoint| checkpoint.position).min().unwrap_or_default()
+}
+
+/// How far `follower` is behind `leader` where it is furthest behind, in positions. Both tile the hash space.
+#[must_use]
+pub fn behind(follower: &[Checkpoint], leader: &[Checkpoint]) -> u64 {
+    let pairs = leader.iter().flat_map(|ahead| follower.iter().map(move |other| (ahead, other)));
+    let meeting = pairs.filter(|(ahead, other)| ahead.range.intersection(other.range).is_some());
+    meeting.map(|(ahead, other)| ahead.position.distance_from(other.position)).max().unwrap_or(0)
 }
 
 /// `owned` after the checkpoints at `ranges` have moved to `position`, merged.

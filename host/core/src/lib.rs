@@ -6,6 +6,7 @@
 //! | [`position`], [`event`] | the event log: positions, events, what a writer appends |
 //! | [`name`], [`digest`] | validated names and content digests |
 //! | [`projection`] | descriptors, settings and deployments |
+//! | [`lifecycle`] | the history of a projection: what serves, what is being built, what may happen next |
 //! | [`partition`] | the frozen hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
@@ -22,6 +23,7 @@ pub mod checkpoint;
 pub mod digest;
 pub mod event;
 pub mod failure;
+pub mod lifecycle;
 pub mod limits;
 pub mod membership;
 pub mod name;

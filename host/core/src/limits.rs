@@ -37,6 +37,16 @@ pub const GUEST_STACK_BYTES_MAX: usize = 1024 * 1024;
 pub const GUEST_INSTANCES_MAX: u32 = 100;
 /// Largest component that can be deployed.
 pub const COMPONENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most memory that compiling one component may take, in the process of its own that compiles it.
+pub const COMPILE_MEMORY_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// Longest time that compiling one component may take: by the clock, and of processor time.
+pub const COMPILE_TIME_MAX: Duration = Duration::from_secs(300);
+/// Most threads that compile one component: each of them takes memory, and the host needs the other cores.
+pub const COMPILE_THREADS_MAX: usize = 8;
+/// Longest time that the process which compiles may take to begin.
+pub const COMPILER_START_MAX: Duration = Duration::from_secs(30);
+/// Most compiled code that is kept on disk.
+pub const COMPILED_CACHE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 /// Lines that a guest may log while it handles one event; the rest is counted and dropped.
 pub const LOG_LINES_PER_EVENT_MAX: u32 = 20;
 /// Longest line in a projection's log; longer ones are cut.
@@ -49,6 +59,13 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 pub const STALE_AFTER: Duration = Duration::from_secs(10);
 /// Generations whose record is kept: the history is for people, who look at the latest.
 pub const GENERATIONS_KEPT: u64 = 1000;
+
+/// How much of its time a worker gives to building a read model beside the one that serves, unless the operator
+/// says otherwise: a share of 1.
+pub const REBUILD_SHARE: f64 = 0.5;
+/// A read model that was built may take the place of the old one once it is at most so many positions behind:
+/// the old one is held for as long as these take.
+pub const SWITCH_SLACK_POSITIONS: u64 = 2000;
 
 /// The start of `text` in at most about 60 characters, for error messages.
 #[must_use]

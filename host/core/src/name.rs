@@ -82,6 +82,13 @@ identifier!(
     "replica set name"
 );
 
+/// `main`: where projections go whose author names no other.
+impl Default for ReplicaSet {
+    fn default() -> Self {
+        Self("main".to_owned())
+    }
+}
+
 /// Checks a collection's name: any text of 1 to 200 bytes without NUL.
 pub fn check_collection(text: &str) -> Result<(), InvalidName> {
     if text.is_empty() || text.len() > limits::COLLECTION_BYTES_MAX || text.contains('\0') {

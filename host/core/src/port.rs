@@ -12,8 +12,10 @@ mod runtime;
 pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
 pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
-pub use registry::{NewDeployment, ProjectionProgress, ProjectionState, Registry};
-pub use runtime::{CallFailure, Component, GuestEnv, HostError, Instance, LogLevel, Refusal, Runtime};
+pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
+pub use runtime::{
+    CallFailure, Component, GuestEnv, HostError, Instance, LogLevel, Origin, Refusal, Runtime,
+};
 
 /// A store that could not do what it was asked. The cause is in the source chain.
 #[derive(Debug, thiserror::Error)]

@@ -41,6 +41,23 @@ pub enum Partitioning {
     Single,
 }
 
+impl Partitioning {
+    /// The word used in descriptors and reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ByAggregate => "by-aggregate",
+            Self::Single => "single",
+        }
+    }
+}
+
+impl fmt::Display for Partitioning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
 /// What a component says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Descriptor {
@@ -115,32 +132,48 @@ impl Default for Settings {
     }
 }
 
-/// The number of a deployment, unique in its store.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct DeploymentId(i64);
+/// Declares the number of something in a store.
+macro_rules! numbered {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
 
-impl DeploymentId {
-    /// The deployment with this number.
-    #[must_use]
-    pub const fn new(value: i64) -> Self {
-        Self(value)
-    }
+        impl $name {
+            /// The one with this number.
+            #[must_use]
+            pub const fn new(value: i64) -> Self {
+                Self(value)
+            }
 
-    /// The number.
-    #[must_use]
-    pub const fn get(self) -> i64 {
-        self.0
-    }
+            /// The number.
+            #[must_use]
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
 }
 
-impl fmt::Display for DeploymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+numbered! {
+    /// The number of a deployment, unique in its store.
+    DeploymentId
 }
 
-/// One version of one projection: a component, its settings, its own read model and checkpoints.
+numbered! {
+    /// The number of a read model, unique in its store. Checkpoints and documents belong to a read model;
+    /// deployments that continue one another share it.
+    ReadModelId
+}
+
+/// One version of one projection: a component, its settings, and the read model that it moves forward.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     pub id: DeploymentId,
@@ -151,4 +184,5 @@ pub struct Deployment {
     pub digest: Digest,
     pub descriptor: Descriptor,
     pub settings: Settings,
+    pub read_model: ReadModelId,
 }

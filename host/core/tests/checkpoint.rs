@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kennel_core::checkpoint::{Checkpoint, advance, claim, furthest_behind, handled, merge};
+use kennel_core::checkpoint::{Checkpoint, advance, behind, claim, furthest_behind, handled, merge};
 use kennel_core::membership::Generation;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::position::Position;
@@ -28,6 +28,22 @@ fn round() -> impl Strategy<Value = Round> {
     let steps = prop::collection::vec(prop_oneof![Just(100), 0..=100_u64], 0..5);
     let parts = (1..=PARTITIONS_MAX, any::<u16>(), 0..200_u64, steps);
     parts.prop_map(|(partitions, claimed, horizon, steps)| Round { partitions, claimed, horizon, steps })
+}
+
+/// Rows that tile the hash space in some pieces, with edges where others have theirs.
+fn tiles() -> impl Strategy<Value = Vec<Checkpoint>> {
+    let edge = prop_oneof![(1..8_u64).prop_map(|eighth| HASH_SPACE / 8 * eighth), 1..HASH_SPACE];
+    let edges = prop::collection::btree_set(edge, 0..6);
+    (edges, prop::collection::vec((0..4_u64, 0..3_u64), 7)).prop_map(|(edges, values)| {
+        let starts = std::iter::once(0).chain(edges.iter().copied());
+        let ends = edges.iter().copied().chain([HASH_SPACE]);
+        let pieces = starts.zip(ends).zip(&values).map(|((start, end), (position, generation))| Checkpoint {
+            range: HashRange::new(start, end).unwrap(),
+            position: Position::new(*position),
+            generation: Generation::new(*generation),
+        });
+        pieces.collect()
+    })
 }
 
 /// A table of checkpoints as a store keeps it, and what the model knows of each sampled point.
@@ -213,6 +229,37 @@ proptest! {
         }
         let whole = Checkpoint { range: HashRange::ALL, position: horizon, generation: Generation::new(1) };
         prop_assert_eq!(owned, vec![whole]);
+    }
+
+    /// However the two are divided: no point of the hash space is further behind, and one is so far behind.
+    #[test]
+    fn the_distance_between_two_read_models_is_that_of_the_worst_point(
+        left in tiles(),
+        right in tiles(),
+        points in prop::collection::vec(any::<u32>(), 16),
+    ) {
+        let at = |rows: &[Checkpoint], point: u32| {
+            rows.iter().find(|row| row.range.contains(point)).map(|row| row.position.get()).unwrap()
+        };
+        let starts = left.iter().chain(&right).map(|row| u32::try_from(row.range.start()).unwrap());
+        let distance = |point: u32| at(&right, point).saturating_sub(at(&left, point));
+        // Nothing changes between two edges, so the starts of the pieces are all the points that there are.
+        let expected = starts.map(distance).max().unwrap();
+        prop_assert_eq!(behind(&left, &right), expected);
+        for point in points {
+            prop_assert!(distance(point) <= expected);
+        }
+        let mut turned = left.clone();
+        turned.reverse();
+        prop_assert_eq!(behind(&turned, &right), expected, "in whatever order");
+        prop_assert_eq!(behind(&merge(left.clone()), &merge(right.clone())), expected, "and however merged");
+        prop_assert_eq!(behind(&left, &left), 0);
+        let level = behind(&left, &right) == 0 && behind(&right, &left) == 0;
+        let alone = |rows: &[Checkpoint]| {
+            let rows = rows.iter().map(|row| Checkpoint { generation: Generation::NONE, ..*row });
+            merge(rows.collect())
+        };
+        prop_assert_eq!(level, alone(&left) == alone(&right), "level is where they stand alike");
     }
 
     /// Merging keeps every point's value, whatever order the rows come in, and merging again does nothing.

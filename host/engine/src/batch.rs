@@ -9,6 +9,7 @@ use std::time::Duration;
 use kennel_core::change::CollectionChanges;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
+use kennel_core::lifecycle::Stage;
 use kennel_core::name::ProjectionName;
 use kennel_core::partition;
 use kennel_core::port::{CallFailure, Component, ReadModel, StoreError};
@@ -23,7 +24,17 @@ use crate::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Loaded {
     pub deployment: Arc<Deployment>,
+    pub stage: Stage,
     pub component: Arc<dyn Component>,
+}
+
+impl Loaded {
+    /// Whether both would run in the same way.
+    pub(crate) fn same_as(&self, other: &Self) -> bool {
+        self.deployment == other.deployment
+            && self.stage == other.stage
+            && self.component.digest() == other.component.digest()
+    }
 }
 
 impl std::fmt::Debug for Loaded {

@@ -14,7 +14,7 @@ use kennel_core::limits;
 use kennel_core::name::{ProjectionName, check_key};
 use kennel_core::port::{GuestEnv, HostError, LogLevel, ReadModel, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::projection::{Deployment, ReadModelId};
 
 /// Collections that are fetched ahead at most: a projection that names its collections by the event
 /// would make every batch fetch more than it needs.
@@ -24,12 +24,35 @@ const HABITS_MAX: usize = 8;
 #[derive(Debug, Default)]
 pub struct ReadHabits {
     by_aggregate_id: BTreeSet<String>,
+    /// Those of whoever did this work before, which count for one batch: it shows which of them remain.
+    handed_over: BTreeSet<String>,
+}
+
+impl ReadHabits {
+    /// What a successor begins with, which may run other code. Without it, its first batch would fetch
+    /// documents one by one.
+    #[must_use]
+    pub fn hand_over(self) -> Self {
+        Self { by_aggregate_id: BTreeSet::new(), handed_over: self.by_aggregate_id }
+    }
+
+    /// The collections that are worth fetching ahead.
+    fn expected(&self) -> BTreeSet<&str> {
+        self.by_aggregate_id.iter().chain(&self.handed_over).map(String::as_str).collect()
+    }
+
+    /// Learns that a collection was read under the id of the event's own aggregate.
+    fn learn(&mut self, collection: &str) {
+        if self.by_aggregate_id.len() < HABITS_MAX && !self.by_aggregate_id.contains(collection) {
+            self.by_aggregate_id.insert(collection.to_owned());
+        }
+    }
 }
 
 /// The environment of one batch.
 pub struct BatchEnv {
-    read_model: Arc<dyn ReadModel>,
-    deployment: DeploymentId,
+    read_models: Arc<dyn ReadModel>,
+    read_model: ReadModelId,
     projection: ProjectionName,
     number: u32,
     config: BTreeMap<String, String>,
@@ -46,17 +69,17 @@ struct Inner {
 
 impl std::fmt::Debug for BatchEnv {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchEnv").field("deployment", &self.deployment).finish_non_exhaustive()
+        f.debug_struct("BatchEnv").field("read_model", &self.read_model).finish_non_exhaustive()
     }
 }
 
 impl BatchEnv {
     /// An environment with an empty write set.
     #[must_use]
-    pub fn new(read_model: Arc<dyn ReadModel>, deployment: &Deployment, habits: ReadHabits) -> Self {
+    pub fn new(read_models: Arc<dyn ReadModel>, deployment: &Deployment, habits: ReadHabits) -> Self {
         Self {
-            read_model,
-            deployment: deployment.id,
+            read_models,
+            read_model: deployment.read_model,
             projection: deployment.projection.clone(),
             number: deployment.number,
             config: deployment.settings.config.clone(),
@@ -66,7 +89,8 @@ impl BatchEnv {
 
     /// Fetches in one query what the batch will most likely read.
     pub async fn prefetch(&self, events: &[Event]) -> Result<(), StoreError> {
-        let collections: Vec<String> = self.inner().habits.by_aggregate_id.iter().cloned().collect();
+        let collections: Vec<String> =
+            self.inner().habits.expected().into_iter().map(str::to_owned).collect();
         if collections.is_empty() {
             return Ok(());
         }
@@ -104,7 +128,7 @@ impl BatchEnv {
     /// Takes out what the batch has changed, and what it has taught about reading.
     pub fn finish(&self) -> (Vec<CollectionChanges>, ReadHabits) {
         let inner = std::mem::take(&mut *self.inner());
-        (inner.writes.into_changes(), inner.habits)
+        (inner.writes.into_changes(), ReadHabits { handed_over: BTreeSet::new(), ..inner.habits })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -114,7 +138,7 @@ impl BatchEnv {
     }
 
     async fn fetch(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
-        let found = self.read_model.fetch(self.deployment, wanted).await?;
+        let found = self.read_models.fetch(self.read_model, wanted).await?;
         let mut inner = self.inner();
         for (wanted, found) in wanted.iter().zip(found) {
             for (key, stored) in wanted.keys.iter().zip(found) {
@@ -130,12 +154,12 @@ impl GuestEnv for BatchEnv {
     async fn get(&self, collection: &str, key: &str) -> Result<Option<Arc<str>>, HostError> {
         {
             let mut inner = self.inner();
-            if let Lookup::Known(document) = inner.writes.lookup(collection, key)? {
-                return Ok(document);
+            let found = inner.writes.lookup(collection, key)?;
+            if key == inner.aggregate_id {
+                inner.habits.learn(collection);
             }
-            let learns = key == inner.aggregate_id && inner.habits.by_aggregate_id.len() < HABITS_MAX;
-            if learns && !inner.habits.by_aggregate_id.contains(collection) {
-                inner.habits.by_aggregate_id.insert(collection.to_owned());
+            if let Lookup::Known(document) = found {
+                return Ok(document);
             }
         }
         let wanted = Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] };
@@ -186,7 +210,7 @@ impl GuestEnv for BatchEnv {
         }
         // Every pending deletion inside may hide one stored row, so that many more rows are needed.
         let pending = self.inner().writes.changed(collection, after, prefix).len();
-        let rows = self.read_model.scan(self.deployment, collection, after, prefix, limit + pending).await?;
+        let rows = self.read_models.scan(self.read_model, collection, after, prefix, limit + pending).await?;
         let complete = rows.len() < limit + pending;
         let last = rows.last().map(|row| row.key.clone());
         let mut inner = self.inner();
@@ -253,3 +277,6 @@ fn resolve(writes: &mut WriteSet, collection: &str, key: &str) -> Result<Option<
         Lookup::Unknown => Ok(None),
     }
 }
+
+#[cfg(test)]
+mod tests;

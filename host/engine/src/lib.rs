@@ -16,6 +16,7 @@
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
 //! | [`horizon`], [`catalog`] | watch the log's end and the active deployments |
 //! | [`status`] | what stands still in this process, and why |
+//! | [`steward`] | switches read models that have caught up, removes those no longer needed |
 //! | [`metrics`] | the public metrics of the engine |
 //! | [`shutdown`], [`entropy`] | how to stop; where randomness comes from |
 //!
@@ -34,6 +35,7 @@ pub mod options;
 pub mod runner;
 pub mod shutdown;
 pub mod status;
+pub mod steward;
 pub mod supervisor;
 
 pub use entropy::Entropy;

@@ -14,8 +14,10 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kennel_core::lifecycle::Stage;
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::Origin;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -49,8 +51,39 @@ struct Vectors {
     worker_state: IntGaugeVec,
     coordination_duration: HistogramVec,
     heartbeat_latency: HistogramVec,
+    deployments: IntCounterVec,
+    components_loaded: IntCounterVec,
     projections: projection::Vectors,
     horizon: horizon::Vectors,
+}
+
+/// What became of an order about a projection, or of a read model that was built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentOutcome {
+    /// An order changed something.
+    Accepted,
+    /// An order wanted what was there already.
+    Unchanged,
+    /// The projection did not allow an order, or did not exist.
+    Declined,
+    /// A component cannot run here, or not in the place of the one that serves.
+    Refused,
+    /// A read model that was built has taken its place.
+    Switched,
+}
+
+impl DeploymentOutcome {
+    const ALL: [Self; 5] = [Self::Accepted, Self::Unchanged, Self::Declined, Self::Refused, Self::Switched];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Unchanged => "unchanged",
+            Self::Declined => "declined",
+            Self::Refused => "refused",
+            Self::Switched => "switched",
+        }
+    }
 }
 
 /// Labels of a replica set's metrics.
@@ -154,12 +187,32 @@ impl Metrics {
                 &SET,
                 &HEARTBEAT_BUCKETS,
             )?,
+            components_loaded: Self::components_loaded(&register)?,
+            deployments: Self::deployments(&register)?,
             projections: projection::Vectors::register(
                 &register,
                 standing::Standings::register(&register, &horizon)?,
             )?,
             horizon,
         }))))
+    }
+
+    fn components_loaded(register: &Register<'_>) -> Result<IntCounterVec, prometheus::Error> {
+        register.counter(
+            "kennel_components_loaded_total",
+            "Components that this process has loaded, by where their code came from: compiled, or cached from an \
+             earlier compilation.",
+            &["replica_set", "origin"],
+        )
+    }
+
+    fn deployments(register: &Register<'_>) -> Result<IntCounterVec, prometheus::Error> {
+        register.counter(
+            "kennel_deployments_total",
+            "What this process did with deployments: accepted or declined what was asked of its API, switched to read \
+             models that had caught up.",
+            &["replica_set", "outcome"],
+        )
     }
 
     /// The metrics of the log's end; their series exist from the moment of registering.
@@ -172,18 +225,24 @@ impl Metrics {
     #[must_use]
     pub fn replica_set(&self, replica_set: &ReplicaSet) -> ReplicaSetMetrics {
         let name = replica_set.as_str();
-        ReplicaSetMetrics(self.0.as_ref().map(|vectors| ReplicaSetHandles {
-            replica_set: replica_set.clone(),
-            generations: vectors.generations.with_label_values(&[name]),
-            workers_registered: vectors.workers_registered.with_label_values(&[name]),
-            partition_assignments: vectors.partition_assignments.with_label_values(&[name]),
-            reconfigurations: vectors.reconfigurations.with_label_values(&[name]),
-            stale_workers_cleaned: vectors.stale_workers_cleaned.with_label_values(&[name]),
-            active_workers: vectors.active_workers.with_label_values(&[name]),
-            generation_partitions: vectors.generation_partitions.with_label_values(&[name]),
-            coordination_duration: vectors.coordination_duration.with_label_values(&[name]),
-            heartbeat_latency: vectors.heartbeat_latency.with_label_values(&[name]),
-            vectors: Arc::clone(vectors),
+        ReplicaSetMetrics(self.0.as_ref().map(|vectors| {
+            ReplicaSetHandles {
+                replica_set: replica_set.clone(),
+                components_compiled: vectors.components_loaded.with_label_values(&[name, "compiled"]),
+                components_cached: vectors.components_loaded.with_label_values(&[name, "cached"]),
+                deployments: DeploymentOutcome::ALL
+                    .map(|outcome| vectors.deployments.with_label_values(&[name, outcome.as_str()])),
+                generations: vectors.generations.with_label_values(&[name]),
+                workers_registered: vectors.workers_registered.with_label_values(&[name]),
+                partition_assignments: vectors.partition_assignments.with_label_values(&[name]),
+                reconfigurations: vectors.reconfigurations.with_label_values(&[name]),
+                stale_workers_cleaned: vectors.stale_workers_cleaned.with_label_values(&[name]),
+                active_workers: vectors.active_workers.with_label_values(&[name]),
+                generation_partitions: vectors.generation_partitions.with_label_values(&[name]),
+                coordination_duration: vectors.coordination_duration.with_label_values(&[name]),
+                heartbeat_latency: vectors.heartbeat_latency.with_label_values(&[name]),
+                vectors: Arc::clone(vectors),
+            }
         }))
     }
 }
@@ -205,6 +264,10 @@ struct ReplicaSetHandles {
     generation_partitions: IntGauge,
     coordination_duration: Histogram,
     heartbeat_latency: Histogram,
+    /// By the number of the outcome.
+    deployments: [IntCounter; DeploymentOutcome::ALL.len()],
+    components_compiled: IntCounter,
+    components_cached: IntCounter,
 }
 
 impl ReplicaSetMetrics {
@@ -278,10 +341,33 @@ impl ReplicaSetMetrics {
     /// The handles of a projection; its series exist from now on.
     #[must_use]
     pub fn projection(&self, projection: &ProjectionName) -> ProjectionMetrics {
+        self.deployment(projection, Stage::Live)
+    }
+
+    /// The handles of a projection's deployment that serves or is being built.
+    #[must_use]
+    pub fn deployment(&self, projection: &ProjectionName, stage: Stage) -> ProjectionMetrics {
         ProjectionMetrics(self.0.as_ref().map(|handles| {
             let labels = [handles.replica_set.as_str(), projection.as_str()];
-            handles.vectors.projections.handles(labels)
+            handles.vectors.projections.handles(labels, stage)
         }))
+    }
+
+    /// This process has dealt with an order, or has put a read model in its place.
+    pub fn count_deployment(&self, outcome: DeploymentOutcome) {
+        if let Some(handles) = &self.0 {
+            handles.deployments[outcome as usize].inc();
+        }
+    }
+
+    /// This process has loaded a component, whose code came from there.
+    pub fn component_loaded(&self, origin: Origin) {
+        if let Some(handles) = &self.0 {
+            match origin {
+                Origin::Compiled => handles.components_compiled.inc(),
+                Origin::Cached => handles.components_cached.inc(),
+            }
+        }
     }
 
     /// For telling which components are run.

@@ -56,6 +56,9 @@ pub struct Options {
     /// A checkpoint that moved only over events that nobody wanted is committed this much later.
     pub idle_commit_delay: Duration,
     pub retry: RetryPolicy,
+    /// How much of its time a worker gives to building a read model beside the one that serves: above 0, at
+    /// most 1.
+    pub rebuild_share: f64,
     /// Overrides the batch size of every deployment.
     pub batch: Option<usize>,
     pub observer: Option<Arc<dyn CallObserver>>,
@@ -88,6 +91,7 @@ impl Options {
             batch_duration_max: Duration::from_millis(250),
             idle_commit_delay: Duration::from_millis(500),
             retry: RetryPolicy::default(),
+            rebuild_share: limits::REBUILD_SHARE,
             batch: None,
             observer: None,
         }

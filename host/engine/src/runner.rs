@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use kennel_core::change::CollectionChanges;
 use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::lifecycle::Stage;
+use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
@@ -29,6 +31,13 @@ use crate::status::Status;
 use failing::Trying;
 use reading::Ahead;
 
+/// How often a runner looks whether a read model that is held may be moved again.
+const HELD_LOOK_MAX: Duration = Duration::from_millis(200);
+/// Least share of its time that a worker gives to a read model that is being built.
+const REBUILD_SHARE_MIN: f64 = 0.01;
+/// Longest rest between two batches of a read model that is being built.
+const REST_MAX: Duration = Duration::from_secs(5);
+
 /// Why a runner ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -39,7 +48,7 @@ pub enum Ended {
 }
 
 /// Everything a runner is given.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Runner {
     pub ports: Ports,
     pub options: Arc<Options>,
@@ -50,6 +59,8 @@ pub struct Runner {
     pub metrics: ProjectionMetrics,
     pub status: Arc<Status>,
     pub entropy: Arc<Entropy>,
+    /// What the runner before it has learned about reading.
+    pub habits: ReadHabits,
     pub stop: Shutdown,
 }
 
@@ -58,7 +69,6 @@ struct Progress {
     owned: Vec<Checkpoint>,
     ahead: Option<Ahead>,
     skipped: Option<Skipped>,
-    habits: ReadHabits,
     /// Most events in the next batch: shrinks when the store refuses or contests a batch.
     limit: usize,
     trying: Option<Trying>,
@@ -108,8 +118,9 @@ enum Next {
 }
 
 impl Runner {
-    /// Works until a stop is asked for or the generation has passed.
-    pub async fn run(mut self) -> Ended {
+    /// Works until a stop is asked for or the generation has passed. Also tells what it has learned about
+    /// reading, for its successor.
+    pub async fn run(mut self) -> (Ended, ReadHabits) {
         let mut pause = self.options.poll_min;
         // Held beyond the loss of a claim: while the store is away, this runner still stands where it stood.
         let standing = Arc::new(self.metrics.standing());
@@ -117,7 +128,7 @@ impl Runner {
             match self.work(&mut pause, &standing).await {
                 Ok(ended) => {
                     self.status.clear(&self.part());
-                    return ended;
+                    return (ended, self.habits);
                 }
                 Err(error) => {
                     let projection = &self.loaded.deployment.projection;
@@ -128,7 +139,7 @@ impl Runner {
                     if self.sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)).await {
                         // What was in the way of this runner is in nobody's way any more.
                         self.status.clear(&self.part());
-                        return Ended::Stopped;
+                        return (Ended::Stopped, self.habits);
                     }
                 }
             }
@@ -141,15 +152,15 @@ impl Runner {
         store_pause: &mut Duration,
         standing: &Arc<Standing>,
     ) -> Result<Ended, StoreError> {
-        let (replica_set, deployment) = (&self.options.replica_set, self.loaded.deployment.id);
-        let claim = self.ports.coordination.claim(replica_set, self.generation, deployment, self.range);
-        let Claimed::Owned(owned) = claim.await? else { return Ok(Ended::Superseded) };
+        let Some(owned) = self.claim().await? else { return Ok(Ended::Superseded) };
+        if self.stop.is_requested() {
+            return Ok(Ended::Stopped);
+        }
         self.status.clear(&self.part());
         let mut progress = Progress {
             owned,
             ahead: None,
             skipped: None,
-            habits: ReadHabits::default(),
             limit: self.batch_max(),
             trying: None,
             reported: None,
@@ -167,7 +178,10 @@ impl Runner {
                     if progress.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
                         < stretch.upto =>
                 {
-                    self.round(&mut progress, &stretch).await?
+                    let began = Instant::now();
+                    let next = self.round(&mut progress, &stretch).await?;
+                    self.rest(began.elapsed(), horizon.distance_from(stretch.from)).await;
+                    next
                 }
                 _ => self.idle(&mut progress, horizon).await?,
             };
@@ -175,6 +189,35 @@ impl Runner {
             if let Next::End(ended) = next {
                 return Ok(ended);
             }
+        }
+    }
+
+    /// Claims this runner's range; nothing if its generation is no longer current. A read model that is held is
+    /// waited for, until it may be moved again or this runner is to stop.
+    async fn claim(&mut self) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+        let mut pause = self.options.poll_min;
+        loop {
+            let (replica_set, read_model) = (&self.options.replica_set, self.loaded.deployment.read_model);
+            let claim = self.ports.coordination.claim(replica_set, self.generation, read_model, self.range);
+            match claim.await? {
+                Claimed::Owned(owned) => return Ok(Some(owned)),
+                Claimed::Superseded => return Ok(None),
+                Claimed::Held => {
+                    if self.sleep(pause).await {
+                        return Ok(Some(Vec::new()));
+                    }
+                    pause = (pause * 2).min(HELD_LOOK_MAX);
+                }
+            }
+        }
+    }
+
+    /// Rests after a round that took so long, so that building a read model leaves the machine to those that
+    /// serve. Not near the end of the log: there is little left to do.
+    async fn rest(&mut self, took: Duration, left: u64) {
+        if self.loaded.stage == Stage::Building && left > limits::SWITCH_SLACK_POSITIONS {
+            let share = self.options.rebuild_share.clamp(REBUILD_SHARE_MIN, 1.0);
+            self.sleep(took.mul_f64(1.0 / share - 1.0).min(REST_MAX)).await;
         }
     }
 
@@ -208,9 +251,8 @@ impl Runner {
         }
         let bounds = Bounds { events: progress.limit, duration: self.options.batch_duration_max };
         let read_model = &self.ports.read_model;
-        let run =
-            batch::run(&self.loaded, read_model, &mut progress.habits, ahead.events(), bounds, &self.stop)
-                .await?;
+        let run = batch::run(&self.loaded, read_model, &mut self.habits, ahead.events(), bounds, &self.stop)
+            .await?;
         self.metrics.called(&run.durations, run.memory_peak);
         if let Some(observer) = &self.options.observer {
             observer.calls(&self.loaded.deployment.projection, &run.durations);
@@ -246,7 +288,7 @@ impl Runner {
         let events = u64::try_from(events).unwrap_or(u64::MAX);
         let letters = dead_letters.len() as u64;
         let batch = Commit {
-            deployment: self.loaded.deployment.id,
+            read_model: self.loaded.deployment.read_model,
             generation: self.generation,
             ranges: stretch.ranges.clone(),
             from: stretch.from,
@@ -281,12 +323,16 @@ impl Runner {
 
     fn batch_max(&self) -> usize {
         let configured = self.options.batch.unwrap_or(self.loaded.deployment.settings.batch);
-        configured.clamp(1, kennel_core::limits::BATCH_EVENTS_MAX)
+        configured.clamp(1, limits::BATCH_EVENTS_MAX)
     }
 
     /// The name under which this runner appears in the status.
     fn part(&self) -> String {
-        format!("projection {} from {:08x}", self.loaded.deployment.projection, self.range.start())
+        let what = match self.loaded.stage {
+            Stage::Live => "projection",
+            Stage::Building => "rebuild of",
+        };
+        format!("{what} {} from {:08x}", self.loaded.deployment.projection, self.range.start())
     }
 
     /// Sleeps; `true` if a stop was asked for meanwhile.

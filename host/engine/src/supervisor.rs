@@ -7,9 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use kennel_core::lifecycle::Stage;
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::partition::{self, HashRange};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::{DeploymentId, ReadModelId};
 use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -17,12 +18,14 @@ use crate::batch::Loaded;
 use crate::catalog::{self, Catalog};
 use crate::coordinator::{Coordinator, Lanes};
 use crate::entropy::Entropy;
+use crate::env::ReadHabits;
 use crate::horizon;
 use crate::metrics::{Components, HorizonMetrics, Metrics, ReplicaSetMetrics};
 use crate::options::{Options, Ports};
 use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::status::Status;
+use crate::steward::Steward;
 
 /// The engine of one process.
 #[derive(Debug)]
@@ -39,7 +42,9 @@ pub struct Engine {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Post {
     worker: WorkerId,
+    read_model: ReadModelId,
     deployment: DeploymentId,
+    stage: Stage,
     generation: Generation,
     range: HashRange,
 }
@@ -49,10 +54,18 @@ struct Running {
     stop: ShutdownTrigger,
 }
 
+/// The runners of this process, and what those that have ended leave to their successors.
+#[derive(Default)]
+struct Crew {
+    tasks: JoinSet<(Ended, ReadHabits)>,
+    running: BTreeMap<Post, Running>,
+    habits: BTreeMap<(WorkerId, ReadModelId), ReadHabits>,
+}
+
 enum Event {
     Catalog,
     Lanes,
-    Ended(Result<(Id, Ended), JoinError>),
+    Ended(Result<(Id, (Ended, ReadHabits)), JoinError>),
     Stop,
 }
 
@@ -77,6 +90,12 @@ impl Engine {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
+    }
+
+    /// The metrics of its replica set.
+    #[must_use]
+    pub fn metrics(&self) -> ReplicaSetMetrics {
+        self.metrics.clone()
     }
 
     /// Works until a stop is asked for; then every runner finishes its batch, commits it, and the
@@ -108,10 +127,16 @@ impl Engine {
             status: Arc::clone(&self.status),
             polls: (self.options.poll_min, self.options.poll_max),
         };
-        let ((), (), workers, ()) = tokio::join!(
+        let steward = Steward {
+            registry: Arc::clone(&self.ports.registry),
+            horizon: horizon.clone(),
+            metrics: self.metrics.clone(),
+        };
+        let ((), (), workers, (), ()) = tokio::join!(
             log.watch(horizon.clone(), stop.clone()),
             watcher.watch(catalog_out, stop.clone()),
             coordinator.run(&lanes_out, stop.clone()),
+            steward.serve(catalog.clone(), stop.clone()),
             self.supervise(horizon, catalog, lanes, look, stop),
         );
         coordinator.leave(&workers).await;
@@ -125,48 +150,47 @@ impl Engine {
         look: Arc<Notify>,
         mut stop: Shutdown,
     ) {
-        let mut tasks: JoinSet<Ended> = JoinSet::new();
-        let mut running: BTreeMap<Post, Running> = BTreeMap::new();
+        let mut crew = Crew::default();
         let mut components = self.metrics.components();
         loop {
             let event = tokio::select! {
                 biased;
                 () = stop.requested() => Event::Stop,
-                Some(ended) = tasks.join_next_with_id() => Event::Ended(ended),
+                Some(ended) = crew.tasks.join_next_with_id() => Event::Ended(ended),
                 Ok(()) = lanes.changed() => Event::Lanes,
                 Ok(()) = catalog.changed() => Event::Catalog,
                 else => Event::Stop,
             };
             match event {
                 Event::Stop => break,
-                Event::Lanes => {}
-                Event::Catalog => Self::show(catalog.borrow().as_ref(), &mut components),
+                Event::Lanes | Event::Catalog => {}
                 Event::Ended(ended) => {
-                    let id = match ended {
-                        Ok((id, Ended::Stopped)) => id,
-                        Ok((id, Ended::Superseded)) => {
-                            look.notify_one();
-                            id
-                        }
+                    let (id, habits, rest) = match ended {
+                        Ok((id, (ended, habits))) => (id, Some(habits), ended == Ended::Superseded),
                         Err(error) => {
                             tracing::error!(%error, "a runner broke; it will be started again");
-                            look.notify_one();
-                            error.id()
+                            (error.id(), None, true)
                         }
                     };
-                    running.retain(|_, runner| runner.task != id);
-                    // A runner that was superseded starts again with the next generation. Should the
-                    // generation be the same (the claim raced), a moment's rest keeps this from spinning.
-                    tokio::time::sleep(self.options.poll_min).await;
+                    if rest {
+                        look.notify_one();
+                        // It starts again with the next generation. Should the generation be the same (the
+                        // claim raced), a moment's rest keeps this from spinning.
+                        tokio::time::sleep(self.options.poll_min).await;
+                    }
+                    crew.gone(id, habits);
                 }
             }
-            let wanted = self.wanted(&lanes.borrow_and_update(), catalog.borrow_and_update().as_ref());
-            self.reconcile(&wanted, &mut running, &mut tasks, &horizon);
+            // Whatever has woken this loop, it sees the latest catalog here, and not a second time.
+            let latest = catalog.borrow_and_update().clone();
+            Self::show(latest.as_ref(), &mut components);
+            let wanted = self.wanted(&lanes.borrow_and_update(), latest.as_ref());
+            self.reconcile(&wanted, &mut crew, &horizon);
         }
-        for runner in running.values() {
+        for runner in crew.running.values() {
             runner.stop.stop();
         }
-        while let Some(ended) = tasks.join_next().await {
+        while let Some(ended) = crew.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a runner broke while stopping");
             }
@@ -190,34 +214,37 @@ impl Engine {
                 let partitioning = deployment.descriptor.partitioning;
                 let share = partition::share(partitioning, &deployment.projection, index, lanes.partitions);
                 let Some(range) = share else { continue };
-                let post = Post { worker, deployment: deployment.id, generation: lanes.generation, range };
+                let post = Post {
+                    worker,
+                    read_model: deployment.read_model,
+                    deployment: deployment.id,
+                    stage: loaded.stage,
+                    generation: lanes.generation,
+                    range,
+                };
                 wanted.insert(post, loaded.clone());
             }
         }
         wanted
     }
 
-    fn reconcile(
-        &self,
-        wanted: &BTreeMap<Post, Loaded>,
-        running: &mut BTreeMap<Post, Running>,
-        tasks: &mut JoinSet<Ended>,
-        horizon: &horizon::Feed,
-    ) {
-        for (post, runner) in running.iter() {
+    fn reconcile(&self, wanted: &BTreeMap<Post, Loaded>, crew: &mut Crew, horizon: &horizon::Feed) {
+        for (post, runner) in &crew.running {
             if !wanted.contains_key(post) {
                 runner.stop.stop();
             }
         }
         for (post, loaded) in wanted {
             let handed_over = |other: &Post| {
-                other != post && other.worker == post.worker && other.deployment == post.deployment
+                other != post && other.worker == post.worker && other.read_model == post.read_model
             };
-            // A worker handles one thing at a time: its runner of the last generation ends first.
-            if running.contains_key(post) || running.keys().any(handed_over) {
+            // A worker does one thing at a time to a read model: its runner of the last generation, or of the
+            // last deployment, commits its batch first.
+            if crew.running.contains_key(post) || crew.running.keys().any(handed_over) {
                 continue;
             }
             let (stop, shutdown) = Shutdown::channel();
+            let habits = crew.habits.remove(&(post.worker, post.read_model)).unwrap_or_default();
             let runner = Runner {
                 ports: self.ports.clone(),
                 options: Arc::clone(&self.options),
@@ -225,13 +252,28 @@ impl Engine {
                 generation: post.generation,
                 range: post.range,
                 horizon: horizon.clone(),
-                metrics: self.metrics.projection(&loaded.deployment.projection),
+                metrics: self.metrics.deployment(&loaded.deployment.projection, loaded.stage),
                 status: Arc::clone(&self.status),
                 entropy: Arc::clone(&self.entropy),
+                habits: habits.hand_over(),
                 stop: shutdown,
             };
-            let task = tasks.spawn(runner.run()).id();
-            running.insert(*post, Running { task, stop });
+            let task = crew.tasks.spawn(runner.run()).id();
+            crew.running.insert(*post, Running { task, stop });
         }
+        // What nobody has taken up by now, nobody will.
+        crew.habits.retain(|(worker, read_model), _| {
+            wanted.keys().any(|post| post.worker == *worker && post.read_model == *read_model)
+        });
+    }
+}
+
+impl Crew {
+    /// A runner has ended.
+    fn gone(&mut self, task: Id, habits: Option<ReadHabits>) {
+        let found = self.running.iter().find(|(_, runner)| runner.task == task).map(|(post, _)| *post);
+        let Some(post) = found else { return };
+        self.running.remove(&post);
+        self.habits.extend(habits.map(|habits| ((post.worker, post.read_model), habits)));
     }
 }

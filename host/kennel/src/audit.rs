@@ -7,7 +7,7 @@ use kennel_core::limits;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{EventSource, ReadModel, ReadQuery, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::{DeploymentId, Scope};
+use kennel_core::projection::{ReadModelId, Scope};
 use serde::{Deserialize, Serialize};
 
 /// What the comparison found.
@@ -42,11 +42,11 @@ struct Aggregate {
     out_of_order: bool,
 }
 
-/// Reads the whole log and every document of the deployment.
+/// Reads the whole log and every document of the read model.
 pub async fn audit(
     events: &dyn EventSource,
-    read_model: &dyn ReadModel,
-    deployment: DeploymentId,
+    documents: &dyn ReadModel,
+    read_model: ReadModelId,
 ) -> Result<Audit, StoreError> {
     let mut audit = Audit::default();
     let upto = events.horizon().await?.position;
@@ -60,7 +60,7 @@ pub async fn audit(
             page.events.iter().map(|event| (event.event_id.to_string(), event.position)).collect();
         let keys: Vec<String> = positions.keys().cloned().collect();
         let wanted = [Wanted { collection: "events".to_owned(), keys: keys.clone() }];
-        let found = read_model.fetch(deployment, &wanted).await?;
+        let found = documents.fetch(read_model, &wanted).await?;
         for (key, stored) in keys.iter().zip(found.into_iter().flatten()) {
             audit.events += 1;
             let seen: Option<Seen> = stored.and_then(|stored| serde_json::from_str(&stored.document).ok());
@@ -75,19 +75,19 @@ pub async fn audit(
             }
         }
     }
-    let documents = count(read_model, deployment, "events", |_| true).await?;
-    audit.doubled += documents.saturating_sub(audit.events - audit.missed);
+    let kept = count(documents, read_model, "events", |_| true).await?;
+    audit.doubled += kept.saturating_sub(audit.events - audit.missed);
     let disordered = |document: &str| match serde_json::from_str::<Aggregate>(document) {
         Ok(aggregate) => aggregate.out_of_order,
         Err(_) => true,
     };
-    audit.out_of_order = count(read_model, deployment, "aggregates", disordered).await?;
+    audit.out_of_order = count(documents, read_model, "aggregates", disordered).await?;
     Ok(audit)
 }
 
 async fn count(
-    read_model: &dyn ReadModel,
-    deployment: DeploymentId,
+    documents: &dyn ReadModel,
+    read_model: ReadModelId,
     collection: &str,
     counts: impl Fn(&str) -> bool + Send + Sync,
 ) -> Result<u64, StoreError> {
@@ -95,7 +95,7 @@ async fn count(
     let mut after: Option<String> = None;
     loop {
         let rows =
-            read_model.scan(deployment, collection, after.as_deref(), "", limits::READ_KEYS_MAX).await?;
+            documents.scan(read_model, collection, after.as_deref(), "", limits::READ_KEYS_MAX).await?;
         let counted = rows.iter().filter(|row| counts(&row.stored.document)).count();
         count += u64::try_from(counted).unwrap_or(u64::MAX);
         match rows.into_iter().next_back() {

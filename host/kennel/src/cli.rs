@@ -2,19 +2,29 @@
 
 mod append;
 mod bench;
+mod compile;
+mod components;
+mod control;
 mod demo;
 mod deploy;
+mod deployments;
+mod diff;
 mod documents;
 mod generations;
 mod inspect;
 mod migrate;
+mod orders;
 mod output;
 mod partitions;
+mod pull;
+mod push;
 mod replica_set;
 mod run;
 mod signals;
+mod source;
 mod status;
 mod values;
+mod watch;
 mod workers;
 
 use std::path::PathBuf;
@@ -89,8 +99,30 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Appends events from lines of JSON to the log
     Append(append::Append),
-    /// Checks a component, stores it and activates it as a projection
+    /// Has a projection run a component, new or other than before
     Deploy(deploy::Deploy),
+    /// Deploys the components of a folder whenever they change
+    Watch(watch::Watch),
+    /// Builds a read model anew, beside the one that serves
+    Rebuild(orders::Rebuild),
+    /// Compares the read model that was built with the one that serves
+    Diff(diff::Diff),
+    /// Has the read model that was built take its place
+    Switch(orders::SwitchOver),
+    /// Gives up the deployment that is being built
+    Cancel(orders::Cancel),
+    /// Returns to the deployment that served before
+    Rollback(orders::Rollback),
+    /// Has a projection stand still until it is resumed
+    Pause(orders::Pause),
+    /// Has a paused projection go on
+    Resume(orders::Resume),
+    /// Takes a projection out of service
+    Retire(orders::Retire),
+    /// Tells what has been deployed to a projection
+    Deployments(deployments::Deployments),
+    /// Tells which components the store holds
+    Components(components::Components),
     /// Runs the projections of a replica set
     Run(run::Run),
     /// Prints the documents of a read model
@@ -103,10 +135,17 @@ enum Command {
     Generations(generations::Generations),
     /// Tells what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
+    /// Publishes a component in an OCI registry
+    Push(push::Push),
+    /// Fetches a component from an OCI registry
+    Pull(pull::Pull),
     /// Measures how fast Kennel is on a store
     Bench(bench::Bench),
     /// Shows the whole of Kennel at work on a temporary store
     Demo(demo::Demo),
+    /// Compiles a component for the command that starts it
+    #[command(hide = true)]
+    Compile(compile::Compile),
 }
 
 impl Cli {
@@ -123,6 +162,9 @@ impl Cli {
     }
 
     fn execute(self) -> anyhow::Result<ExitCode> {
+        if let Command::Compile(command) = &self.command {
+            return command.execute();
+        }
         let config = Config::load(self.global.config.as_deref())?;
         let (level, format) = match &self.command {
             Command::Run(run) => ("info", run.log_format(&config)),
@@ -135,14 +177,28 @@ impl Cli {
                 Command::Migrate(command) => command.execute(&config).await,
                 Command::Append(command) => command.execute(&config).await,
                 Command::Deploy(command) => command.execute(&config).await,
+                Command::Watch(command) => command.execute(&config).await,
+                Command::Rebuild(command) => command.execute(&config).await,
+                Command::Diff(command) => command.execute(&config).await,
+                Command::Switch(command) => command.execute(&config).await,
+                Command::Cancel(command) => command.execute(&config).await,
+                Command::Rollback(command) => command.execute(&config).await,
+                Command::Pause(command) => command.execute(&config).await,
+                Command::Resume(command) => command.execute(&config).await,
+                Command::Retire(command) => command.execute(&config).await,
+                Command::Deployments(command) => command.execute(&config).await,
+                Command::Components(command) => command.execute(&config).await,
                 Command::Run(command) => command.execute(&config).await,
                 Command::Documents(command) => command.execute(&config).await,
                 Command::Status(command) => command.execute(&config).await,
                 Command::Workers(command) => command.execute(&config).await,
                 Command::Generations(command) => command.execute(&config).await,
                 Command::Inspect(command) => command.execute().await,
+                Command::Push(command) => command.execute().await,
+                Command::Pull(command) => command.execute().await,
                 Command::Bench(command) => command.execute(&config).await,
                 Command::Demo(command) => command.execute().await,
+                Command::Compile(_) => unreachable!("it has been run already, without configuration and log"),
             }
         });
         // A blocking read of standard input cannot be interrupted; nothing waits for it here.

@@ -1,6 +1,7 @@
 //! `kennel.toml`: defaults for the command line. Flags win over `KENNEL_*` variables, which win over the
 //! file. A key that nobody reads is an error, since it is most likely a key misspelt.
 
+mod api;
 mod events;
 mod projections;
 mod run;
@@ -15,6 +16,7 @@ use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 
 use crate::exit::Kind;
+pub use api::{ApiConfig, InvalidToken, TOKEN_VARIABLE, Token};
 pub use events::EventsConfig;
 pub use projections::ProjectionConfig;
 pub(crate) use projections::batch_size;
@@ -35,6 +37,8 @@ pub struct Config {
     /// Which tables hold the event log.
     pub events: EventsConfig,
     pub run: RunConfig,
+    /// The token of the HTTP API.
+    pub api: ApiConfig,
     /// Settings by the projection's name, for `kennel deploy`.
     pub projections: BTreeMap<ProjectionName, ProjectionConfig>,
 }

@@ -16,6 +16,9 @@ use std::process::ExitCode;
 
 use kennel_core::port::StoreError;
 
+use crate::control::ControlError;
+use crate::oci::OciError;
+
 /// The kinds of failure that have an exit code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -88,7 +91,10 @@ impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
 pub fn code(error: &anyhow::Error) -> ExitCode {
     let given = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
     let of_store = || error.downcast_ref::<StoreError>().map(kind_of_store);
-    ExitCode::from(given.or_else(of_store).map_or(1, Kind::code))
+    let of_order = || error.downcast_ref::<ControlError>().map(ControlError::kind);
+    let of_registry = || error.downcast_ref::<OciError>().and_then(kind_of_registry);
+    let kind = given.or_else(of_store).or_else(of_order).or_else(of_registry);
+    ExitCode::from(kind.map_or(1, Kind::code))
 }
 
 /// A request that the store can never fulfil is wrong itself; anything else is the store's trouble.
@@ -96,5 +102,18 @@ const fn kind_of_store(error: &StoreError) -> Kind {
     match error {
         StoreError::Invalid { .. } => Kind::Input,
         StoreError::Unavailable { .. } | StoreError::Failed { .. } => Kind::Store,
+    }
+}
+
+/// A registry that is away or fails is neither the store nor anything that the user got wrong.
+const fn kind_of_registry(error: &OciError) -> Option<Kind> {
+    match error {
+        OciError::Unknown { .. } | OciError::Incomplete { .. } => Some(Kind::Missing),
+        OciError::Damaged { .. } | OciError::Unfit { .. } | OciError::Pinned { .. } => Some(Kind::Input),
+        OciError::Unauthorized { .. } | OciError::Credentials { .. } => Some(Kind::Config),
+        OciError::Unreachable { .. }
+        | OciError::Slow { .. }
+        | OciError::Setup { .. }
+        | OciError::Failed { .. } => None,
     }
 }

@@ -12,11 +12,14 @@ use kennel_core::limits;
 use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
 use kennel_core::port::{Registry as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
+use kennel_engine::metrics::ReplicaSetMetrics;
 use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
 use kennel_store::{ConnectError, InvalidUrl, Mode, RunLock, RunLockError, Store};
 use prometheus::Registry;
 
-use crate::activate::{self, ActivateError};
+use crate::activate;
+use crate::control::ControlError;
+use crate::control::local::Local;
 use crate::wire::{self, Target};
 
 /// Runs the projections of a replica set inside this program.
@@ -31,11 +34,21 @@ use crate::wire::{self, Target};
 /// orchestrator.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct Orchestrator {
     store: Store,
     engine: Engine,
+    runtime: Arc<dyn Runtime>,
+    stale_after: Duration,
     lock: RunLock,
+}
+
+impl std::fmt::Debug for Orchestrator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Orchestrator")
+            .field("store", &self.store)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An orchestrator that could not be built.
@@ -62,7 +75,7 @@ pub enum OrchestratorError {
     Activate {
         projection: ProjectionName,
         #[source]
-        source: ActivateError,
+        source: ControlError,
     },
     #[error("the metrics cannot be registered: the registry holds metrics of these names already")]
     Metrics(#[source] prometheus::Error),
@@ -102,7 +115,9 @@ pub struct Builder {
     batch: Option<usize>,
     heartbeat_interval: Duration,
     stale_after: Duration,
+    rebuild_share: f64,
     measured: Measured,
+    compiler: Option<PathBuf>,
 }
 
 impl Orchestrator {
@@ -112,13 +127,15 @@ impl Orchestrator {
         Builder {
             store: crate::config::DEFAULT_STORE.to_owned(),
             target: None,
-            replica_set: "main".to_owned(),
+            replica_set: ReplicaSet::default().into(),
             projections: Vec::new(),
             workers: wire::cores().get(),
             batch: None,
             heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             stale_after: limits::STALE_AFTER,
+            rebuild_share: limits::REBUILD_SHARE,
             measured: Measured::ByDefault,
+            compiler: None,
         }
     }
 
@@ -132,6 +149,18 @@ impl Orchestrator {
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.engine.status()
+    }
+
+    /// What people and pipelines do with projections, on the store of this orchestrator and with its runtime.
+    #[must_use]
+    pub fn control(&self) -> Local {
+        Local::new(self.store.clone(), Arc::clone(&self.runtime)).stale_after(self.stale_after)
+    }
+
+    /// The metrics of its replica set.
+    #[must_use]
+    pub fn metrics(&self) -> ReplicaSetMetrics {
+        self.engine.metrics()
     }
 
     /// Works until `shutdown` resolves; then every worker finishes its batch, commits it and leaves the
@@ -172,8 +201,8 @@ impl Builder {
         self
     }
 
-    /// Activates a component under a name, unless that name has it already. Projections that the store
-    /// holds are run in any case.
+    /// Deploys a component under a name, unless that name has it already. Where another serves, it goes on where
+    /// that stands with the new code. Projections that the store holds are run in any case.
     #[must_use]
     pub fn projection(mut self, name: impl Into<String>, component: impl Into<Vec<u8>>) -> Self {
         self.projections.push((name.into(), Component::Bytes(component.into()), Settings::default()));
@@ -225,6 +254,14 @@ impl Builder {
         self
     }
 
+    /// How much of its time a worker gives to building a read model beside the one that serves: above 0, at most
+    /// 1; by default half of it.
+    #[must_use]
+    pub fn rebuild_share(mut self, share: f64) -> Self {
+        self.rebuild_share = share;
+        self
+    }
+
     /// Whether anything is measured; without it no metric is registered and none is kept.
     #[must_use]
     pub fn metrics_enabled(mut self, enabled: bool) -> Self {
@@ -251,6 +288,15 @@ impl Builder {
         self
     }
 
+    /// A `kennel` binary that compiles components in a process of its own, where a component that is made to exhaust
+    /// a compiler exhausts nothing else. It has to be of the same version and build as this library; one that
+    /// cannot be used is a warning in the log. Without it, this process compiles.
+    #[must_use]
+    pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
+        self.compiler = Some(program.into());
+        self
+    }
+
     /// Opens the store, registers the metrics and activates the projections. Work begins with
     /// [`Orchestrator::run`].
     ///
@@ -270,9 +316,9 @@ impl Builder {
         let store = kennel_store::connect(target.url(), &target.options(Mode::ReadWrite)).await?;
         let lock = store.acquire_run_lock()?;
         store.forget_former_workers(&lock).await?;
-        let runtime = wire::start_runtime().map_err(OrchestratorError::Runtime)?;
+        let runtime = wire::start_runtime(self.compiler).map_err(OrchestratorError::Runtime)?;
         for (name, component, settings) in self.projections {
-            ensure(&store, &*runtime, &replica_set, name.parse()?, component, settings).await?;
+            ensure(&store, Arc::clone(&runtime), &replica_set, name.parse()?, component, settings).await?;
         }
         let metrics = self.measured.metrics().map_err(OrchestratorError::Metrics)?;
         let options = Options {
@@ -281,10 +327,12 @@ impl Builder {
             batch: self.batch,
             heartbeat_interval,
             stale_after,
+            rebuild_share: self.rebuild_share,
             ..Options::new(replica_set)
         };
-        let engine = Engine::new(wire::ports(&store, runtime), options, &metrics, wire::entropy());
-        Ok(Orchestrator { store, engine, lock })
+        let ports = wire::ports(&store, Arc::clone(&runtime));
+        let engine = Engine::new(ports, options, &metrics, wire::entropy());
+        Ok(Orchestrator { store, engine, runtime, stale_after, lock })
     }
 }
 
@@ -308,10 +356,10 @@ impl Measured {
     }
 }
 
-/// Activates a component unless its name has it already.
+/// Deploys a component unless its name has it already.
 async fn ensure(
     store: &Store,
-    runtime: &dyn Runtime,
+    runtime: Arc<dyn Runtime>,
     replica_set: &ReplicaSet,
     projection: ProjectionName,
     component: Component,
@@ -322,12 +370,14 @@ async fn ensure(
         Component::File(file) => std::fs::read(&file)
             .map_err(|source| OrchestratorError::File { path: file.display().to_string(), source })?,
     };
-    let activated = match store.find(&projection).await? {
+    match store.find(&projection).await? {
         Some(existing) if existing.digest == Digest::of(&bytes) && existing.replica_set == *replica_set => {
-            return Ok(());
+            Ok(())
         }
-        Some(existing) => Err(activate::exists(&existing)),
-        None => activate::activate(store, runtime, bytes, &projection, replica_set, settings).await,
-    };
-    activated.map(|_| ()).map_err(|source| OrchestratorError::Activate { projection, source })
+        _ => {
+            let activated =
+                activate::activate(store, runtime, bytes, &projection, replica_set, settings).await;
+            activated.map(|_| ()).map_err(|source| OrchestratorError::Activate { projection, source })
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +10,11 @@ use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::Deployment;
 use kennel_engine::{Entropy, Ports};
-use kennel_runtime::{RuntimeOptions, WasmRuntime};
+use kennel_runtime::{Compiler, RuntimeOptions, WasmRuntime};
 use kennel_store::{ConnectOptions, Mode};
 
 pub use kennel_runtime::{RuntimeError, inspect};
+pub(crate) use kennel_runtime::{ServeError, serve_compiler};
 pub use kennel_store::{EventTables, RunLock, Scratch, Store, StoreUrl, TableName};
 
 use crate::config::nearest;
@@ -107,15 +108,35 @@ pub async fn run_by_hand(url: &StoreUrl, batch: usize) -> anyhow::Result<u64> {
     Ok(kennel_store::limit::run(url, batch).await?)
 }
 
-/// A runtime with a cache for compiled components in the user's cache folder.
-pub fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
-    Ok(start_runtime()?)
+/// The runtime of the `kennel` command: with a cache for compiled components in the user's cache folder, and with
+/// this program as the compiler.
+pub(crate) fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
+    Ok(start_runtime(this_program())?)
 }
 
-/// As [`runtime`], with the error that a library tells.
-pub(crate) fn start_runtime() -> Result<Arc<dyn Runtime>, RuntimeError> {
-    let options = RuntimeOptions { cache_dir: cache_dir(), ..RuntimeOptions::default() };
+/// As [`runtime`], with the error that a library tells. `compiler` is a `kennel` program; without one, components
+/// are compiled in this process.
+pub(crate) fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    let compiler = compiler.map(|program| Compiler { program, arguments: vec![COMPILE.into()] });
+    let options = RuntimeOptions { cache_dir: cache_dir(), compiler, ..RuntimeOptions::default() };
     Ok(Arc::new(WasmRuntime::new(options)?))
+}
+
+/// The subcommand in which [`serve_compiler`] runs.
+const COMPILE: &str = "compile";
+
+/// This program, to be started again. Only the `kennel` command may ask: any other is no compiler.
+pub(crate) fn this_program() -> Option<PathBuf> {
+    // On Linux this is the program that runs, even if its file has been replaced by another release meanwhile.
+    let running = Path::new("/proc/self/exe");
+    if running.exists() {
+        return Some(running.to_owned());
+    }
+    std::env::current_exe()
+        .inspect_err(
+            |error| tracing::warn!(%error, "components are compiled in this process, without bounds"),
+        )
+        .ok()
 }
 
 fn cache_dir() -> Option<PathBuf> {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::port::{CallFailure, Component, GuestEnv, Instance};
+use kennel_core::port::{CallFailure, Component, GuestEnv, Instance, Origin};
 use kennel_core::projection::Descriptor;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -25,6 +25,7 @@ pub(crate) struct Shared {
 pub(crate) struct WasmComponent {
     pub(crate) digest: Digest,
     pub(crate) descriptor: Descriptor,
+    pub(crate) origin: Origin,
     pub(crate) pre: v0_1::ProjectionPre<Sandbox>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -37,6 +38,10 @@ impl Component for WasmComponent {
 
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin
     }
 
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 
 use kennel_core::limits;
+use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
 use crate::options::{RuntimeError, RuntimeOptions};
@@ -24,17 +25,36 @@ pub(crate) const BACKTRACE_FRAMES_MAX: usize = 64;
 /// The page of a linear memory.
 const WASM_PAGE_BYTES: usize = 64 * 1024;
 
-/// The engine, with its ticker running.
-pub(crate) fn start(options: &RuntimeOptions) -> Result<Engine, RuntimeError> {
-    let engine = match Engine::new(&pooled(options)) {
-        Ok(engine) => engine,
+/// How instances come by their memory. Code that was compiled for one way does not fit the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Allocation {
+    Pooled,
+    OnDemand,
+}
+
+/// The engine, with its ticker running, and the best way of allocation that this machine allows.
+pub(crate) fn start(options: &RuntimeOptions) -> Result<(Engine, Allocation), RuntimeError> {
+    match Engine::new(&pooled(options)) {
+        Ok(engine) => Ok((ticking(engine)?, Allocation::Pooled)),
         Err(error) => {
             // The pool reserves terabytes of addresses and no memory. Where addresses are rationed
             // (ulimit -v, some containers), instances are allocated one by one: slower, not different.
             tracing::warn!(error = format!("{error:#}"), "no pool of instances: allocating them one by one");
-            Engine::new(&on_demand(options)).map_err(|error| RuntimeError::Engine(error.into()))?
+            Ok((start_with(options, Allocation::OnDemand)?, Allocation::OnDemand))
         }
+    }
+}
+
+/// The engine, with its ticker running, and this way of allocation.
+pub(crate) fn start_with(options: &RuntimeOptions, allocation: Allocation) -> Result<Engine, RuntimeError> {
+    let config = match allocation {
+        Allocation::Pooled => pooled(options),
+        Allocation::OnDemand => on_demand(options),
     };
+    ticking(Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))?)
+}
+
+fn ticking(engine: Engine) -> Result<Engine, RuntimeError> {
     ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
     Ok(engine)
 }

@@ -92,14 +92,18 @@ pub(crate) struct Examined<'a> {
     pub(crate) problems: Vec<String>,
 }
 
+/// Refuses a file that is larger than any component may be.
+pub(crate) fn check_size(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() <= limits::COMPONENT_BYTES_MAX {
+        return Ok(());
+    }
+    let (size, max) = (mebibytes(bytes.len() as u64), mebibytes(limits::COMPONENT_BYTES_MAX as u64));
+    Err(format!("the file has {size}; at most {max} are allowed: build it in release mode, stripped"))
+}
+
 /// Wraps a file if need be and compares it with the world. An error is a file that cannot be compared.
 pub(crate) fn examine(bytes: &[u8], memory_bytes_max: usize) -> Result<Examined<'_>, String> {
-    if bytes.len() > limits::COMPONENT_BYTES_MAX {
-        let (size, max) = (mebibytes(bytes.len() as u64), mebibytes(limits::COMPONENT_BYTES_MAX as u64));
-        return Err(format!(
-            "the file has {size}; at most {max} are allowed: build it in release mode, stripped"
-        ));
-    }
+    check_size(bytes)?;
     let component = binary::component(bytes)?;
     let types = binary::validate(&component)?;
     let outline = Outline::of(&component);

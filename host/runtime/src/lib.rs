@@ -7,7 +7,9 @@
 //! | `engine`, `ticker` | wasmtime's configuration; the thread that advances the epoch |
 //! | `binary` | what kind of file it is; core modules are wrapped |
 //! | `check`, [`inspect`] | the component's type against the world, in readable sentences |
-//! | `cache` | compiled code on disk |
+//! | `workshop` | examines, compiles, links and asks a component what it is |
+//! | `compiler` | the same in a process of its own, under limits: both ends of the pipe |
+//! | `entry`, `cache` | compiled code as bytes; on disk |
 //! | `component`, `instance` | the `Component` and `Instance` ports |
 //! | `sandbox` | the state of one instance and its limits |
 //! | `world` | one adapter for each published version of the contract |
@@ -16,14 +18,16 @@
 //!
 //! Invariants: a guest sees no wall clock, randomness, file, socket or environment of the host, so that
 //! a replay gives the same read model. A guest that loops, traps or eats memory ends its own call and
-//! nothing else. Nothing here knows a store, a batch or a policy.
+//! nothing else; one that exhausts the compiler ends the compiler's process. Nothing here knows a store, a batch or a policy.
 
 mod binary;
 mod cache;
 mod capability;
 mod check;
+mod compiler;
 mod component;
 mod engine;
+mod entry;
 pub mod inspect;
 mod instance;
 pub mod options;
@@ -31,8 +35,10 @@ pub mod runtime;
 mod sandbox;
 mod ticker;
 mod trap;
+mod workshop;
 mod world;
 
+pub use compiler::child::{ServeError, serve as serve_compiler};
 pub use inspect::{Inspection, inspect};
-pub use options::{RuntimeError, RuntimeOptions};
+pub use options::{Compiler, RuntimeError, RuntimeOptions};
 pub use runtime::WasmRuntime;

@@ -1,5 +1,6 @@
 //! What an embedder sets for a runtime, and why a runtime could not be made.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +13,16 @@ pub struct RuntimeOptions {
     /// Where compiled code is kept between runs; without it every start compiles again. The folder is
     /// made if it is missing. It must not be writable for everybody, because what lies in it is run.
     pub cache_dir: Option<PathBuf>,
+    /// Most compiled code that is kept there, in bytes; what was used least recently makes room.
+    pub cache_bytes_max: u64,
+    /// What compiles components; without it this process does, and no bound holds while it does.
+    pub compiler: Option<Compiler>,
+    /// Most memory that the compiler may take for one component, in bytes; never more than half of what this
+    /// machine or container has.
+    pub compile_memory_bytes_max: u64,
+    /// Longest time that the compiler may take for one component: by the clock, and of processor time in
+    /// whole seconds.
+    pub compile_time_max: Duration,
     /// Longest time that one handler call may run, in steps of [`TICK`]. Time in which the guest waits
     /// for the host does not count.
     pub call_deadline: Duration,
@@ -23,6 +34,18 @@ pub struct RuntimeOptions {
     pub instances_max: u32,
 }
 
+/// A program that compiles components in a process of its own, which can be bounded as this one cannot: a
+/// component that is made to exhaust a compiler exhausts that process alone.
+///
+/// It has to end in [`crate::serve_compiler`] and to be of the same build as this program: `kennel compile` of
+/// the same version. One that cannot be used is a warning in the log; then this process compiles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiler {
+    /// The program's path. It is run with an empty environment.
+    pub program: PathBuf,
+    pub arguments: Vec<OsString>,
+}
+
 /// The grain in which guest time is measured, and the longest that a guest holds a thread.
 pub const TICK: Duration = Duration::from_millis(10);
 
@@ -30,6 +53,10 @@ impl Default for RuntimeOptions {
     fn default() -> Self {
         Self {
             cache_dir: None,
+            cache_bytes_max: limits::COMPILED_CACHE_BYTES_MAX,
+            compiler: None,
+            compile_memory_bytes_max: limits::COMPILE_MEMORY_BYTES_MAX,
+            compile_time_max: limits::COMPILE_TIME_MAX,
             call_deadline: limits::CALL_DEADLINE,
             describe_deadline: limits::DESCRIBE_DEADLINE,
             memory_bytes_max: limits::GUEST_MEMORY_BYTES_MAX,

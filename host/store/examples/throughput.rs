@@ -91,7 +91,7 @@ fn puts(round: u64, at: u64) -> Vec<CollectionChanges> {
 }
 
 async fn write_and_fetch(store: &Store) {
-    let id = deploy(store, "p").await.id;
+    let id = deploy(store, "p").await.read_model;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, id, HashRange::ALL).await;
     let mut at = 0;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use kennel_core::change::Stored;
 use kennel_core::membership::WorkerId;
 use kennel_core::port::{Document, StoreError};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
 
 use crate::error::{Doing, classify, is_transient};
@@ -30,6 +30,17 @@ impl Backend {
             Self::Sqlite(sqlite) => sqlite.begin(durability).await.map(Tx::Sqlite).doing(doing),
             // The server's own setting decides about durability here.
             Self::Postgres(postgres) => postgres.pool.begin().await.map(Tx::Postgres).doing(doing),
+        }
+    }
+
+    /// Begins a transaction that only reads, all of it as of one moment.
+    pub(crate) async fn begin_reading(&self, doing: &str) -> Result<Tx, StoreError> {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        match self {
+            Self::Sqlite(sqlite) => sqlite.readers.begin().await.map(Tx::Sqlite).doing(doing),
+            Self::Postgres(postgres) => {
+                postgres.pool.begin_with(SNAPSHOT).await.map(Tx::Postgres).doing(doing)
+            }
         }
     }
 
@@ -97,6 +108,34 @@ impl Backend {
         match self {
             Self::Sqlite(_) => std::future::pending().await,
             Self::Postgres(postgres) => postgres.listen.next_change().await,
+        }
+    }
+
+    /// Tells the other processes, once the transaction is committed, that a projection has changed.
+    pub(crate) async fn announce_deployment(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => tx.row(&postgres.sql.notify_deployments, &[]).await.map(|_| ()),
+        }
+    }
+
+    /// Resolves at the next sign of such a change; at once, with `false`, where nothing gives signs.
+    pub(crate) async fn next_deployment(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+            Self::Postgres(postgres) => {
+                postgres.listen.next_deployment().await;
+                true
+            }
+        }
+    }
+
+    /// Has the rest of a transaction fail rather than wait long for others.
+    pub(crate) async fn limit_waiting(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        match self {
+            // Whoever writes is alone, and readers are in nobody's way.
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(postgres) => tx.row(&postgres.sql.lock_timeout, &[]).await.map(|_| ()),
         }
     }
 
@@ -183,6 +222,39 @@ impl Backend {
         tx.execute(create, &[]).await.map(|_| ())
     }
 
+    /// Makes each of these views one of its table, or an empty one, in place of the one that there is.
+    pub(crate) async fn create_views(&self, tx: &mut Tx, views: &[View]) -> Result<(), sqlx::Error> {
+        match (self, tx) {
+            (Self::Sqlite(_), Tx::Sqlite(tx)) => sqlite::create_views(tx, views).await,
+            (Self::Postgres(_), Tx::Postgres(tx)) => postgres::create_views(tx, views).await,
+            _ => Err(mismatch()),
+        }
+    }
+
+    pub(crate) async fn drop_table(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
+        let drop = format!("DROP TABLE IF EXISTS {}", self.quoted(name));
+        tx.execute(&statement(drop), &[]).await.map(|_| ())
+    }
+
+    /// Removes a place for documents that has none any more.
+    pub(crate) async fn drop_schema(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(_) => {
+                let drop = format!("DROP SCHEMA IF EXISTS {}", quoted(name));
+                tx.execute(&statement(drop), &[]).await.map(|_| ())
+            }
+        }
+    }
+
+    /// The name of a table or a view, as the catalog keeps it, in SQL.
+    fn quoted(&self, name: &str) -> String {
+        match self {
+            Self::Sqlite(_) => quoted(name),
+            Self::Postgres(_) => postgres::quoted_path(name),
+        }
+    }
+
     /// Lets one transaction at a time make schemas and tables.
     pub(crate) async fn lock_catalog(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         match self {
@@ -226,7 +298,7 @@ impl Backend {
     pub(crate) async fn hold(
         &self,
         tx: &mut Tx,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         table: Option<&Table>,
         hold: &Hold<'_>,
@@ -235,10 +307,10 @@ impl Backend {
             (Self::Sqlite(_), Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.hold(tx, hold).await,
             (Self::Sqlite(_), Tx::Sqlite(_), None) => Ok(HashMap::new()),
             (Self::Postgres(postgres), Tx::Postgres(tx), None) => {
-                postgres::hold(tx, &postgres.sql, deployment, collection, None, hold).await
+                postgres::hold(tx, &postgres.sql, read_model, collection, None, hold).await
             }
             (Self::Postgres(postgres), Tx::Postgres(tx), Some(Table::Postgres(table))) => {
-                postgres::hold(tx, &postgres.sql, deployment, collection, Some(table), hold).await
+                postgres::hold(tx, &postgres.sql, read_model, collection, Some(table), hold).await
             }
             _ => Err(mismatch()),
         }
@@ -281,6 +353,13 @@ impl Backend {
             _ => Err(mismatch()),
         }
     }
+}
+
+/// A view to be made, by the names that the catalog keeps; without a table it is empty.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) name: String,
+    pub(crate) table: Option<String>,
 }
 
 /// A transaction of one database meets a table of the other: a mistake in this crate.

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::claim;
+use kennel_core::lifecycle::Standing;
 use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
 use crate::error::{Doing, corrupt};
 use crate::row::{self, signed, unsigned};
@@ -116,7 +117,7 @@ impl Coordination for Store {
         &self,
         replica_set: &ReplicaSet,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError> {
         let doing = "claiming checkpoints";
@@ -131,11 +132,16 @@ impl Coordination for Store {
             tx.rollback().await.doing(doing)?;
             return Ok(Claimed::Superseded);
         }
-        // Claims of one deployment take turns. Otherwise a claim that waits for a row which another claim
+        // Claims of one read model take turns. Otherwise a claim that waits for a row which another claim
         // splits would not see the piece that was split off.
-        let id = Arg::Int(deployment.get());
-        if tx.row(&self.sql().deployment_lock, &[id]).await.doing(doing)?.is_none() {
-            return Err(StoreError::Invalid { message: format!("deployment {deployment} does not exist") });
+        let id = Arg::Int(read_model.get());
+        let standing = match tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)? {
+            Some(found) => row::word(&found, 0).ok(),
+            None => None,
+        };
+        if standing != Some(Standing::Open) {
+            tx.rollback().await.doing(doing)?;
+            return Ok(Claimed::Held);
         }
         let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
         let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
@@ -146,7 +152,7 @@ impl Coordination for Store {
             tx.execute(&self.sql().checkpoint_delete, &args).await.doing(doing)?;
         }
         for written in &claim.written {
-            self.insert_checkpoint(&mut tx, deployment, written).await.doing(doing)?;
+            self.insert_checkpoint(&mut tx, read_model, written).await.doing(doing)?;
         }
         tx.commit().await.doing(doing)?;
         Ok(Claimed::Owned(claim.owned))

@@ -16,11 +16,12 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{Lifecycle, Standing};
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{GenerationRecord, NewWorker, ProjectionState};
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::projection::{DeploymentId, ReadModelId};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -38,6 +39,8 @@ pub struct MemoryStore {
 struct Inner {
     born: Instant,
     signs: Signs,
+    /// Given when a projection changes.
+    deployments: Signs,
     state: Mutex<State>,
 }
 
@@ -50,18 +53,29 @@ struct State {
     /// [`MemoryStore::begin_append`].
     open: BTreeSet<Position>,
     last_position: Position,
-    components: BTreeMap<Digest, Vec<u8>>,
-    deployments: BTreeMap<DeploymentId, Deployed>,
-    active: BTreeMap<ProjectionName, DeploymentId>,
+    /// With the time at which each was stored.
+    components: BTreeMap<Digest, (Duration, Vec<u8>)>,
+    projections: BTreeMap<ProjectionName, Lifecycle>,
+    reports: BTreeMap<DeploymentId, Report>,
+    /// Those that were removed are gone from here.
+    read_models: BTreeMap<ReadModelId, Built>,
+    revision: u64,
+    last_id: i64,
     replica_sets: BTreeMap<ReplicaSet, Vec<GenerationRecord>>,
     workers: BTreeMap<WorkerId, Worker>,
 }
 
+/// What workers last told about a deployment.
 #[derive(Debug)]
-struct Deployed {
-    deployment: Deployment,
+struct Report {
     state: ProjectionState,
     last_failure: Option<EventFailure>,
+}
+
+#[derive(Debug)]
+struct Built {
+    projection: ProjectionName,
+    standing: Standing,
     checkpoints: Vec<Checkpoint>,
     collections: BTreeMap<String, BTreeMap<String, Stored>>,
     dead_letters: BTreeMap<Position, EventFailure>,
@@ -84,7 +98,12 @@ impl MemoryStore {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
-        let inner = Inner { born: Instant::now(), signs: Signs::default(), state: Mutex::default() };
+        let inner = Inner {
+            born: Instant::now(),
+            signs: Signs::default(),
+            deployments: Signs::default(),
+            state: Mutex::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 

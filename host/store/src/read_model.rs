@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use kennel_core::change::Stored;
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
 pub(crate) use catalog::{Catalog, Table};
 
@@ -57,12 +57,12 @@ pub(crate) struct Put<'a> {
 impl ReadModel for Store {
     async fn fetch(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         wanted: &[Wanted],
     ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
         let mut answers = Vec::with_capacity(wanted.len());
         for Wanted { collection, keys } in wanted {
-            let found = match self.table(deployment, collection).await? {
+            let found = match self.table(read_model, collection).await? {
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                     self.backend().fetch(&table, &keys).await.doing("fetching documents")?
@@ -77,13 +77,13 @@ impl ReadModel for Store {
 
     async fn scan(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<Document>, StoreError> {
-        let Some(table) = self.table(deployment, collection).await? else { return Ok(Vec::new()) };
+        let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
         self.backend().scan(&table, &first, &end, limit).await.doing("scanning documents")
     }
@@ -92,19 +92,19 @@ impl ReadModel for Store {
         commit::commit(self, batch).await
     }
 
-    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
+    async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError> {
         let doing = "listing collections";
-        let rows = self.backend().rows(&self.sql().collections, &[Arg::Int(deployment.get())], doing).await?;
+        let rows = self.backend().rows(&self.sql().collections, &[Arg::Int(read_model.get())], doing).await?;
         rows.iter().map(|row| row.text(0).map(Arc::from).doing(doing)).collect()
     }
 
     async fn dead_letters(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let doing = "reading dead letters";
-        let args = [Arg::Int(deployment.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        let args = [Arg::Int(read_model.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;
         rows.iter().map(|found| row::dead_letter(&found.text(0).doing(doing)?)).collect()
     }

@@ -1,20 +1,29 @@
-//! Components and deployments, and what hosts report about them.
+//! Components, deployments, and what hosts report about them. How a projection changes is in
+//! `registry/lifecycle`, where its documents are found in `registry/places`.
+
+mod lifecycle;
+mod places;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{Declined, Lifecycle, Outcome, Request, Stage};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{NewDeployment, ProjectionProgress, ProjectionState, Registry, StoreError};
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::partition::HashRange;
+use kennel_core::port::{
+    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 
 use crate::error::{Doing, corrupt};
-use crate::naming;
 use crate::row::{self, signed, unsigned};
-use crate::session::{Arg, Durability, Tx};
+use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
 #[async_trait]
@@ -43,28 +52,62 @@ impl Registry for Store {
         row.map(|row| row.bytes(0)).transpose().doing(doing)
     }
 
-    async fn deploy(&self, new: &NewDeployment) -> Result<Option<Deployment>, StoreError> {
-        let doing = "recording a deployment";
-        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
-        self.backend().lock_catalog(&mut tx).await.doing(doing)?;
-        let name = [Arg::Text(new.projection.as_str())];
-        if tx.row(&self.sql().projection_exists, &name).await.doing(doing)?.is_some() {
-            tx.rollback().await.doing(doing)?;
-            return Ok(None);
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        let doing = "listing components";
+        let mut components: Vec<StoredComponent> = Vec::new();
+        for found in self.backend().rows(&self.sql().components, &[], doing).await? {
+            let digest = row::digest(&found.text(0).doing(doing)?)?;
+            if components.last().is_none_or(|last| last.digest != digest) {
+                components.push(StoredComponent {
+                    digest,
+                    bytes: unsigned(found.int(1).doing(doing)?),
+                    stored_at: unsigned(found.int(2).doing(doing)?),
+                    used_by: Vec::new(),
+                });
+            }
+            if let (Some(projection), Some(component)) =
+                (found.text_or_null(3).doing(doing)?, components.last_mut())
+            {
+                component.used_by.push((row::projection(projection)?, row::number(&found, 4)?));
+            }
         }
-        let schema = self.free_schema(&mut tx, &new.projection).await?;
-        let deployment = self.insert_deployment(&mut tx, new, &schema).await?;
-        let id = Arg::Int(deployment.id.get());
-        tx.execute(&self.sql().projection_insert, &[name[0], id]).await.doing(doing)?;
-        self.insert_checkpoint(&mut tx, deployment.id, &Checkpoint::UNTOUCHED).await.doing(doing)?;
-        tx.commit().await.doing(doing)?;
-        Ok(Some(deployment))
+        Ok(components)
     }
 
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<Deployment>, StoreError> {
+    async fn change(
+        &self,
+        projection: &ProjectionName,
+        request: &Request,
+    ) -> Result<Result<Changed, Declined>, StoreError> {
+        self.carry_out(projection, request).await
+    }
+
+    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
+        let doing = "reading the history of a projection";
+        let mut tx = self.backend().begin_reading(doing).await?;
+        let lifecycle = self.load(&mut tx, projection).await?;
+        tx.rollback().await.doing(doing)?;
+        Ok(lifecycle)
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
+        let doing = "listing projections";
+        let rows = self.backend().rows(&self.sql().projections, &[], doing).await?;
+        rows.iter().map(|found| row::projection(found.text(0).doing(doing)?)).collect()
+    }
+
+    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+        let doing = "reading checkpoints";
+        let args = [Arg::Int(read_model.get())];
+        let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
+        let rows = rows.iter().map(|found| row::checkpoint(found, 0)).collect::<Result<Vec<_>, _>>()?;
+        Ok(checkpoint::handled(&rows, HashRange::ALL))
+    }
+
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
         let args = [Arg::Text(replica_set.as_str())];
         let rows = self.backend().rows(&self.sql().deployments_active, &args, "listing deployments").await?;
-        rows.iter().map(row::deployment).collect()
+        rows.iter().map(|found| Ok((row::deployment(found)?, stage(found)?))).collect()
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
@@ -90,85 +133,93 @@ impl Registry for Store {
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let doing = "reading the progress of projections";
-        let mut checkpoints: HashMap<DeploymentId, Vec<Checkpoint>> = HashMap::new();
-        for found in self.backend().rows(&self.sql().checkpoints_active, &[], doing).await? {
-            let deployment = DeploymentId::new(found.int(0).doing(doing)?);
-            checkpoints.entry(deployment).or_default().push(row::checkpoint(&found, 1)?);
+        let mut checkpoints: HashMap<ReadModelId, Vec<Checkpoint>> = HashMap::new();
+        let mut tx = self.backend().begin_reading(doing).await?;
+        for found in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
+            let read_model = ReadModelId::new(found.int(0).doing(doing)?);
+            checkpoints.entry(read_model).or_default().push(row::checkpoint(&found, 1)?);
         }
         let mut progress = Vec::new();
-        for found in self.backend().rows(&self.sql().progress, &[], doing).await? {
+        let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
+        tx.rollback().await.doing(doing)?;
+        for found in found {
             let deployment = row::deployment(&found)?;
-            let state = found.text(7).doing(doing)?;
-            let failure = found.text_or_null(8).doing(doing)?;
+            let state = found.text(13).doing(doing)?;
+            let failure = found.text_or_null(14).doing(doing)?;
             progress.push(ProjectionProgress {
-                checkpoints: checkpoint::merge(checkpoints.remove(&deployment.id).unwrap_or_default()),
+                stage: stage(&found)?,
+                activity: row::word(&found, 9)?,
+                switch: row::word(&found, 10)?,
+                frozen: found.int(16).doing(doing)? != 0,
+                from: Position::new(unsigned(found.int(11).doing(doing)?)),
+                age: Duration::from_micros(unsigned(found.int(12).doing(doing)?)),
                 state: ProjectionState::parse(&state)
                     .ok_or_else(|| corrupt("a projection's state", &state))?,
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
-                dead_letters: unsigned(found.int(9).doing(doing)?),
+                checkpoints: checkpoint::merge(
+                    checkpoints.remove(&deployment.read_model).unwrap_or_default(),
+                ),
+                dead_letters: unsigned(found.int(15).doing(doing)?),
                 deployment,
             });
         }
         Ok(progress)
     }
+
+    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
+        self.hold_for_switch(projection, slack).await
+    }
+
+    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
+        self.put_in_place(projection).await
+    }
+
+    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        self.let_go(projection).await
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.remove_condemned().await
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        let doing = "asking whether projections have changed";
+        let row = self.backend().row(&self.sql().registry_revision, &[], doing).await?;
+        row.map_or(Ok(0), |row| row.int(0).map(unsigned).doing(doing))
+    }
+
+    async fn changed(&self) {
+        /// How often another process's changes are looked for where nothing announces them: some 20
+        /// microseconds each.
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        if self.backend().next_deployment().await {
+            return;
+        }
+        let known = self.revision().await.ok();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.revision().await.ok() != known {
+                return;
+            }
+        }
+    }
+}
+
+/// The stage that an outcome in the ninth column stands for.
+fn stage(found: &Row) -> Result<Stage, StoreError> {
+    let outcome: Outcome = row::word(found, 8)?;
+    Ok(if outcome == Outcome::Building { Stage::Building } else { Stage::Live })
 }
 
 impl Store {
-    /// A place for a read model that is not in use.
-    async fn free_schema(&self, tx: &mut Tx, projection: &ProjectionName) -> Result<String, StoreError> {
-        let doing = "finding a place for a read model";
-        for candidate in naming::candidates(projection.as_str()) {
-            let ours = tx.row(&self.sql().read_schema_taken, &[Arg::Text(&candidate)]).await.doing(doing)?;
-            if ours.is_none() && self.backend().create_schema(tx, &candidate).await.doing(doing)? {
-                return Ok(candidate);
-            }
-        }
-        let message =
-            format!("no schema name is free for projection `{projection}`: deploy it under another name");
-        Err(StoreError::Invalid { message })
-    }
-
-    async fn insert_deployment(
-        &self,
-        tx: &mut Tx,
-        new: &NewDeployment,
-        schema: &str,
-    ) -> Result<Deployment, StoreError> {
-        let doing = "recording a deployment";
-        const FIRST: u32 = 1;
-        let (descriptor, settings) = (row::to_json(&new.descriptor)?, row::to_json(&new.settings)?);
-        let args = [
-            Arg::Text(new.projection.as_str()),
-            Arg::Int(i64::from(FIRST)),
-            Arg::Text(new.replica_set.as_str()),
-            Arg::Text(&new.digest.to_string()),
-            Arg::Text(&descriptor),
-            Arg::Text(&settings),
-            Arg::Text(schema),
-            Arg::Text(&new.author),
-            Arg::Text(ProjectionState::Running.as_str()),
-        ];
-        let row = tx.row(&self.sql().deployment_insert, &args).await.doing(doing)?;
-        let id = row.ok_or(sqlx::Error::RowNotFound).and_then(|row| row.int(0)).doing(doing)?;
-        Ok(Deployment {
-            id: DeploymentId::new(id),
-            projection: new.projection.clone(),
-            replica_set: new.replica_set.clone(),
-            number: FIRST,
-            digest: new.digest,
-            descriptor: new.descriptor.clone(),
-            settings: new.settings.clone(),
-        })
-    }
-
     pub(crate) async fn insert_checkpoint(
         &self,
         tx: &mut Tx,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         checkpoint: &Checkpoint,
     ) -> Result<(), sqlx::Error> {
         let args = [
-            Arg::Int(deployment.get()),
+            Arg::Int(read_model.get()),
             Arg::Int(signed(checkpoint.range.start())),
             Arg::Int(signed(checkpoint.range.end())),
             Arg::Int(signed(checkpoint.position.get())),

@@ -1,14 +1,17 @@
 //! Rows of Kennel's own tables to core types and back. Event rows are decoded by the backends, whose
 //! column types differ.
 
+use std::str::FromStr;
+
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::membership::{Generation, WorkerId};
+use kennel_core::name::ProjectionName;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{DeadLetter, StoreError};
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,19 +29,40 @@ pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A deployment from its first seven columns.
+/// A deployment from its first eight columns.
 pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
     let doing = "reading a deployment";
-    let digest = row.text(4).doing(doing)?;
     Ok(Deployment {
         id: DeploymentId::new(row.int(0).doing(doing)?),
-        projection: parsed(row.text(1).doing(doing)?, "a projection's name")?,
+        projection: projection(row.text(1).doing(doing)?)?,
         replica_set: parsed(row.text(3).doing(doing)?, "a replica set's name")?,
-        number: u32::try_from(row.int(2).doing(doing)?).unwrap_or(u32::MAX),
-        digest: digest.parse().map_err(|_| corrupt("a component digest", &digest))?,
+        number: number(row, 2)?,
+        digest: digest(&row.text(4).doing(doing)?)?,
         descriptor: from_json(&row.text(5).doing(doing)?, "a descriptor")?,
         settings: from_json(&row.text(6).doing(doing)?, "settings")?,
+        read_model: ReadModelId::new(row.int(7).doing(doing)?),
     })
+}
+
+/// The number of a deployment in a column.
+pub(crate) fn number(row: &Row, column: usize) -> Result<u32, StoreError> {
+    row.int(column).doing("reading a deployment").map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// A component's digest from its text.
+pub(crate) fn digest(text: &str) -> Result<Digest, StoreError> {
+    text.parse().map_err(|_| corrupt("a component digest", text))
+}
+
+/// A projection's name from its text.
+pub(crate) fn projection(text: String) -> Result<ProjectionName, StoreError> {
+    parsed(text, "a projection's name")
+}
+
+/// One of a few known words in a column.
+pub(crate) fn word<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
+    let word = row.text(column).doing("reading the state of a projection")?;
+    word.parse().map_err(|_| corrupt("the state of a projection", &word))
 }
 
 /// A checkpoint from four columns, beginning with `first`.
@@ -60,7 +84,8 @@ pub(crate) fn worker(text: &str) -> Result<WorkerId, StoreError> {
     Uuid::parse_str(text).map(WorkerId).map_err(|_| corrupt("a worker's id", text))
 }
 
-fn parsed<T: TryFrom<String>>(text: String, what: &str) -> Result<T, StoreError> {
+/// A checked value from its text.
+pub(crate) fn parsed<T: TryFrom<String>>(text: String, what: &str) -> Result<T, StoreError> {
     T::try_from(text.clone()).map_err(|_| corrupt(what, &text))
 }
 
@@ -108,7 +133,7 @@ pub(crate) fn failure_to_json(failure: &EventFailure) -> Result<String, StoreErr
 /// A failure from its stored JSON.
 pub(crate) fn failure_from_json(text: &str) -> Result<EventFailure, StoreError> {
     let stored: StoredFailure = from_json(text, "a failure")?;
-    let digest: Digest = stored.digest.parse().map_err(|_| corrupt("a failure's digest", &stored.digest))?;
+    let digest = digest(&stored.digest)?;
     let kind = FailureKind::parse(&stored.kind).ok_or_else(|| corrupt("a failure's kind", &stored.kind))?;
     Ok(EventFailure {
         position: Position::new(stored.position),

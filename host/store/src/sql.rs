@@ -153,13 +153,18 @@ pub(crate) use statements;
 statements! {
     /// The statements that both databases share.
     Shared in "sql/":
-    component_put component_get
-    projection_exists projection_insert read_schema_taken
-    deployment_insert deployments_active deployment_find deployment_report deployment_schema deployment_lock
+    component_put component_get components
+    registry_advance registry_revision
+    projections projection_insert projection_update projection_find place_taken
+    read_models read_model_insert read_model_stand read_model_lock read_model_place
+    read_models_condemned read_model_condemned_lock
+    published published_find published_insert
+    deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
     progress
-    checkpoints_active checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move
-    collections collection_find collection_insert
-    dead_letter_insert dead_letters
+    checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
+    checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move
+    collections collection_find collection_insert collection_tables collections_remove
+    dead_letter_insert dead_letters dead_letters_remove
     replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance
     generation_insert generation_prune generation_history
     worker_join worker_heartbeat worker_leave workers workers_forget view worker_remove_stale

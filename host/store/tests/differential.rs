@@ -10,21 +10,25 @@ mod postgres;
 
 use std::collections::BTreeMap;
 
-use conformance::{Ports, batch, change, deploy, event, replica_set, worker};
+use conformance::{Ports, batch, change, deploy, event, name, new_code, replica_set, request, worker};
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
 use kennel_core::checkpoint::{Checkpoint, advance};
+use kennel_core::lifecycle::{Command, Deploy, Lifecycle, Mode, Request, Switch};
 use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-use kennel_core::port::{Ballot, Claimed, Commit, CommitOutcome, ReadQuery, StoreError, Wanted};
+use kennel_core::port::{Ballot, Claimed, Commit, CommitOutcome, Document, ReadQuery, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::{DeploymentId, Scope};
+use kennel_core::projection::{ReadModelId, Scope};
 use kennel_store::memory::MemoryStore;
-use kennel_store::{ConnectOptions, Mode, Store};
+use kennel_store::{ConnectOptions, Mode as Opening, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 
+const PROJECTION: &str = "order-summary";
+/// So many kinds of commands there are.
+const COMMANDS: u8 = 11;
 const KEYS: [&str; 5] = ["a", "B", "b", "é", "🐕"];
 const COLLECTIONS: [&str; 3] = ["orders", "Orders", "order lines"];
 
@@ -34,9 +38,19 @@ enum Step {
     Append(Vec<(u8, u8, Option<u8>)>),
     Read { after: u8, limit: u8, partition: (u8, u8) },
     Agree { partitions: u8, stale: bool },
-    Claim { partition: u8, stale: bool },
+    Claim { model: u8, partition: u8, stale: bool },
     Commit { owner: u8, by: u8, stale: bool, sole: bool, changes: Vec<(u8, u8, Act, Guess)> },
-    Scan { collection: u8, after: Option<u8>, prefix: u8, limit: u8 },
+    Scan { model: u8, collection: u8, after: Option<u8>, prefix: u8, limit: u8 },
+    Ask { command: u8, code: u8, missed: Option<u8> },
+    Switch(SwitchStep),
+    Sweep,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum SwitchStep {
+    Begin { slack: u8 },
+    Finish,
+    Abandon,
 }
 
 #[derive(Clone, Debug)]
@@ -65,36 +79,48 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let guess = prop_oneof![3 => Just(Guess::Nothing), 1 => Just(Guess::Absent), 3 => Just(Guess::Right), 1 => Just(Guess::Wrong)];
     let change = (any::<u8>(), any::<u8>(), act, guess);
+    let switch = prop_oneof![
+        (0..9_u8).prop_map(|slack| SwitchStep::Begin { slack }),
+        Just(SwitchStep::Finish),
+        Just(SwitchStep::Abandon),
+    ];
     let step = prop_oneof![
         2 => prop::collection::vec((0..30_u8, any::<u8>(), prop::option::weighted(0.2, 0..4_u8)), 0..6).prop_map(Step::Append),
         2 => (any::<u8>(), 1..9_u8, (any::<u8>(), 1..4_u8)).prop_map(|(after, limit, partition)| Step::Read { after, limit, partition }),
         1 => (1..4_u8, prop::bool::weighted(0.2)).prop_map(|(partitions, stale)| Step::Agree { partitions, stale }),
-        3 => (any::<u8>(), prop::bool::weighted(0.1)).prop_map(|(partition, stale)| Step::Claim { partition, stale }),
+        4 => (any::<u8>(), any::<u8>(), prop::bool::weighted(0.1))
+            .prop_map(|(model, partition, stale)| Step::Claim { model, partition, stale }),
         8 => (any::<u8>(), 0..3_u8, prop::bool::weighted(0.1), any::<bool>(), prop::collection::vec(change, 0..6))
             .prop_map(|(owner, by, stale, sole, changes)| Step::Commit { owner, by, stale, sole, changes }),
-        1 => (any::<u8>(), prop::option::of(any::<u8>()), any::<u8>(), 0..4_u8)
-            .prop_map(|(collection, after, prefix, limit)| Step::Scan { collection, after, prefix, limit }),
+        1 => (any::<u8>(), any::<u8>(), prop::option::of(any::<u8>()), any::<u8>(), 0..4_u8).prop_map(
+            |(model, collection, after, prefix, limit)| Step::Scan { model, collection, after, prefix, limit },
+        ),
+        3 => (0..COMMANDS, 0..4_u8, prop::option::weighted(0.2, 0..2_u8))
+            .prop_map(|(command, code, missed)| Step::Ask { command, code, missed }),
+        2 => switch.prop_map(Step::Switch),
+        1 => Just(Step::Sweep),
     ];
-    prop::collection::vec(step, 1..40)
+    prop::collection::vec(step, 1..60)
 }
 
 /// One store with what its driver remembers of it.
 struct Driven<'a> {
     store: &'a dyn Ports,
-    deployment: DeploymentId,
+    /// Every read model that there has been, in the order of its making.
+    models: Vec<ReadModelId>,
     generation: Generation,
     partitions: u32,
     /// What each claim of the current generation owns, and what each of an older one thinks it owns.
-    owned: Vec<(Generation, Vec<Checkpoint>)>,
+    owned: Vec<(Generation, ReadModelId, Vec<Checkpoint>)>,
     next_event: u64,
 }
 
 impl<'a> Driven<'a> {
     async fn new(store: &'a dyn Ports) -> Self {
-        let deployment = deploy(store, "order-summary").await.id;
+        let first = deploy(store, PROJECTION).await.read_model;
         Self {
             store,
-            deployment,
+            models: vec![first],
             generation: Generation::NONE,
             partitions: 1,
             owned: Vec::new(),
@@ -108,20 +134,88 @@ impl<'a> Driven<'a> {
             Step::Append(events) => self.append(events).await,
             Step::Read { after, limit, partition } => self.read(*after, *limit, *partition).await,
             Step::Agree { partitions, stale } => self.agree(*partitions, *stale).await,
-            Step::Claim { partition, stale } => self.claim(*partition, *stale).await,
+            Step::Claim { model, partition, stale } => self.claim(*model, *partition, *stale).await,
             Step::Commit { owner, by, stale, sole, changes } => {
                 self.commit(*owner, *by, *stale, *sole, changes).await
             }
-            Step::Scan { collection, after, prefix, limit } => {
+            Step::Scan { model, collection, after, prefix, limit } => {
                 let collection = pick(&COLLECTIONS, *collection);
                 let after = after.map(|after| pick(&KEYS, after));
                 let prefix = pick(&["", "", "b", "é"], *prefix);
-                let found =
-                    self.store.scan(self.deployment, collection, after, prefix, usize::from(*limit)).await;
-                let found = found.unwrap().into_iter();
-                found.map(|one| json!([one.key, parse(&one.stored.document), one.stored.revision])).collect()
+                let kept = self.life().await.read_models;
+                let Some(model) = kept.get(usize::from(*model) % kept.len().max(1)) else {
+                    return Value::Null;
+                };
+                let found = self.store.scan(*model, collection, after, prefix, usize::from(*limit)).await;
+                documents(found.unwrap())
+            }
+            Step::Ask { command, code, missed } => self.ask(*command, *code, *missed).await,
+            Step::Switch(step) => {
+                let (store, projection) = (self.store, name(PROJECTION));
+                let answer = match step {
+                    SwitchStep::Begin { slack } => {
+                        Some(store.begin_switch(&projection, u64::from(*slack)).await.unwrap())
+                    }
+                    SwitchStep::Finish => Some(store.finish_switch(&projection).await.unwrap()),
+                    SwitchStep::Abandon => {
+                        store.abandon_switch(&projection).await.unwrap();
+                        None
+                    }
+                };
+                json!([format!("{answer:?}"), self.told(&self.life().await)])
+            }
+            Step::Sweep => json!(self.store.sweep().await.unwrap()),
+        }
+    }
+
+    async fn life(&self) -> Lifecycle {
+        self.store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
+    }
+
+    async fn ask(&mut self, command: u8, code: u8, missed: Option<u8>) -> Value {
+        let deploy = |mode| {
+            let deploy = new_code(PROJECTION, &code.to_string(), mode);
+            Deploy { switch: if code == 0 { Switch::Manual } else { Switch::Auto }, ..deploy }
+        };
+        let command = match command {
+            0 | 1 => Command::Deploy(Box::new(deploy(Mode::Continue))),
+            2 | 3 => Command::Deploy(Box::new(deploy(Mode::Rebuild))),
+            4 => Command::Rollback { to: None },
+            5 => Command::Rollback { to: Some(u32::from(code) + 1) },
+            6 => Command::Switch,
+            7 => Command::Cancel,
+            8 => Command::Pause,
+            9 => Command::Resume,
+            _ => Command::Retire { drop: code == 0 },
+        };
+        let latest = self.life().await.latest();
+        let seen = missed.map(|missed| latest.saturating_sub(u32::from(missed)));
+        let asked = Request { seen, ..request(command) };
+        match self.store.change(&name(PROJECTION), &asked).await.unwrap() {
+            Err(declined) => json!(declined.to_string()),
+            Ok(changed) => {
+                for entry in &changed.lifecycle.history {
+                    let read_model = entry.deployment.read_model;
+                    if !self.models.contains(&read_model) {
+                        self.models.push(read_model);
+                    }
+                }
+                json!([changed.number, changed.changed, self.told(&changed.lifecycle)])
             }
         }
+    }
+
+    /// A life in words that are the same on every store: each numbers read models as it likes.
+    fn told(&self, life: &Lifecycle) -> Value {
+        let model = |id: ReadModelId| self.models.iter().position(|known| *known == id);
+        let entries = life.history.iter().map(|entry| {
+            let deployment = &entry.deployment;
+            let of = (model(deployment.read_model), deployment.digest, &deployment.settings.config);
+            json!([deployment.number, of, entry.origin, entry.outcome, entry.from, entry.signature.author])
+        });
+        let entries: Vec<Value> = entries.collect();
+        let kept: Vec<_> = life.read_models.iter().map(|id| model(*id)).collect();
+        json!([entries, life.activity, life.switch, life.frozen, life.replica_set, kept])
     }
 
     async fn append(&self, events: &[(u8, u8, Option<u8>)]) -> Value {
@@ -168,16 +262,18 @@ impl<'a> Driven<'a> {
         }
     }
 
-    async fn claim(&mut self, partition: u8, stale: bool) -> Value {
+    async fn claim(&mut self, model: u8, partition: u8, stale: bool) -> Value {
         let range = HashRange::of_partition(u32::from(partition) % self.partitions, self.partitions);
         let generation = if stale { self.generation.next() } else { self.generation };
-        match self.store.claim(&replica_set(), generation, self.deployment, range).await.unwrap() {
+        let model = self.models[usize::from(model) % self.models.len()];
+        match self.store.claim(&replica_set(), generation, model, range).await.unwrap() {
             Claimed::Owned(owned) => {
                 let told = rows(&owned);
-                self.owned.push((generation, owned));
+                self.owned.push((generation, model, owned));
                 told
             }
             Claimed::Superseded => json!("superseded"),
+            Claimed::Held => json!("held"),
         }
     }
 
@@ -192,32 +288,37 @@ impl<'a> Driven<'a> {
         let Some(index) = (!self.owned.is_empty()).then(|| usize::from(owner) % self.owned.len()) else {
             return Value::Null;
         };
-        let (generation, owned) = self.owned[index].clone();
+        let (generation, model, owned) = self.owned[index].clone();
         let from = owned.iter().map(|row| row.position).min().unwrap();
         let ranges: Vec<HashRange> =
             owned.iter().filter(|row| row.position == from).map(|row| row.range).collect();
-        let changes = self.changes(acts).await;
+        let changes = self.changes(model, acts).await;
         let batch = Commit {
             ranges: ranges.clone(),
             generation: if stale { generation.next() } else { generation },
             changes,
             sole_owner: sole,
-            ..batch(self.deployment, generation, from.get(), from.get() + u64::from(by))
+            ..batch(model, generation, from.get(), from.get() + u64::from(by))
         };
         let outcome = self.store.commit(&batch).await.unwrap();
         if outcome == CommitOutcome::Committed {
-            self.owned[index].1 = advance(&owned, &ranges, batch.to);
+            self.owned[index].2 = advance(&owned, &ranges, batch.to);
         }
         json!(format!("{outcome:?}"))
     }
 
     /// The changes of a batch, each with what it claims to know.
-    async fn changes(&mut self, acts: &[(u8, u8, Act, Guess)]) -> Vec<CollectionChanges> {
+    async fn changes(&mut self, model: ReadModelId, acts: &[(u8, u8, Act, Guess)]) -> Vec<CollectionChanges> {
         let mut sorted: BTreeMap<&str, BTreeMap<&str, Change>> = BTreeMap::new();
+        // What is gone cannot be read, and nothing is committed to it.
+        let kept = self.life().await.read_models.contains(&model);
         for (collection, key, act, guess) in acts {
             let (collection, key) = (pick(&COLLECTIONS, *collection), pick(&KEYS, *key));
             let wanted = [Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] }];
-            let found = self.store.fetch(self.deployment, &wanted).await.unwrap().remove(0).remove(0);
+            let found = match kept {
+                true => self.store.fetch(model, &wanted).await.unwrap().remove(0).remove(0),
+                false => None,
+            };
             let expectation = match (guess, found) {
                 (Guess::Nothing, _) => Expectation::Unread,
                 (Guess::Absent, _) | (Guess::Right, None) => Expectation::Absent,
@@ -250,18 +351,32 @@ impl<'a> Driven<'a> {
 
     /// Everything that can be seen from outside.
     async fn state(&self) -> Value {
-        let mut documents = BTreeMap::new();
-        for collection in self.store.collections(self.deployment).await.unwrap() {
-            let found = self.store.scan(self.deployment, &collection, None, "", 100).await.unwrap();
-            let found: Value = found
-                .into_iter()
-                .map(|one| json!([one.key, parse(&one.stored.document), one.stored.revision]))
-                .collect();
-            documents.insert(collection.to_string(), found);
+        let life = self.life().await;
+        let mut all = Vec::new();
+        for model in &life.read_models {
+            let mut collections = BTreeMap::new();
+            for collection in self.store.collections(*model).await.unwrap() {
+                let found = self.store.scan(*model, &collection, None, "", 100).await.unwrap();
+                collections.insert(collection.to_string(), documents(found));
+            }
+            all.push(collections);
         }
         let progress = self.store.progress().await.unwrap();
-        json!([documents, rows(&progress[0].checkpoints)])
+        let progress: Vec<Value> = progress
+            .iter()
+            .map(|one| {
+                let words = (one.stage, one.activity, one.switch, one.frozen, one.from);
+                json!([one.deployment.number, words, rows(&one.checkpoints)])
+            })
+            .collect();
+        let active = self.store.active(&replica_set()).await.unwrap();
+        let active: Vec<_> = active.iter().map(|(deployment, stage)| (deployment.number, *stage)).collect();
+        json!([all, progress, active, self.told(&life)])
     }
+}
+
+fn documents(found: Vec<Document>) -> Value {
+    found.into_iter().map(|one| json!([one.key, parse(&one.stored.document), one.stored.revision])).collect()
 }
 
 fn pick<'a>(list: &[&'a str], choice: u8) -> &'a str {
@@ -277,7 +392,7 @@ fn rows(checkpoints: &[Checkpoint]) -> Value {
 }
 
 async fn open(url: &str) -> Store {
-    let options = ConnectOptions { mode: Mode::Migrate, ..ConnectOptions::default() };
+    let options = ConnectOptions { mode: Opening::Migrate, ..ConnectOptions::default() };
     let store = kennel_store::connect(&url.parse().unwrap(), &options).await.unwrap();
     store.migrate().await.unwrap();
     store

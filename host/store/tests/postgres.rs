@@ -1,5 +1,5 @@
-//! What is special about PostgreSQL: writers that commit in any order, batches at the same time,
-//! workers whose connection drops, and databases that are not as they should be.
+//! What is special about PostgreSQL: writers that commit in any order, batches and switches at the same time,
+//! views that people read, workers whose connection drops, and databases that are not as they should be.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
 #[path = "../../../tests/src/postgres.rs"]
@@ -13,8 +13,12 @@ mod contention;
 mod liveness;
 #[path = "postgres/log.rs"]
 mod log;
+#[path = "postgres/places.rs"]
+mod places;
 #[path = "postgres/shape.rs"]
 mod shape;
+#[path = "postgres/switching.rs"]
+mod switching;
 
 use std::sync::LazyLock;
 

@@ -1,9 +1,12 @@
-//! What is special about SQLite: files, several processes beside each other, and durability across them.
+//! What is special about SQLite: files, several processes beside each other, durability across them, and the
+//! names under which people find documents.
 //! Two stores on one file stand for two processes.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
 #[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
 mod conformance;
+#[path = "sqlite/places.rs"]
+mod places;
 
 use std::path::Path;
 use std::time::Duration;
@@ -96,7 +99,7 @@ async fn everything_is_there_after_opening_again() {
     let path = folder.path().join("a folder, with ? and #.db");
     let store = open(&path, Mode::ReadWrite).await.unwrap();
     store.append(&[event(1, "a")]).await.unwrap();
-    let id = deploy(&store, "p").await.id;
+    let id = deploy(&store, "p").await.read_model;
     let generation = agree(&store, Generation::NONE, 1).await;
     claim(&store, generation, id, HashRange::ALL).await;
     let changes = of("Orders", vec![change("a", put("1"), Expectation::Unread, 1)]);
@@ -158,7 +161,7 @@ async fn writers_of_two_processes_wait_for_each_other() {
     let path = folder.path().join("kennel.db");
     let (ours, theirs) =
         (open(&path, Mode::ReadWrite).await.unwrap(), open(&path, Mode::ReadWrite).await.unwrap());
-    let id = deploy(&ours, "p").await.id;
+    let id = deploy(&ours, "p").await.read_model;
     let generation = agree(&ours, Generation::NONE, 1).await;
     claim(&ours, generation, id, HashRange::ALL).await;
     let appending = tokio::spawn(async move {

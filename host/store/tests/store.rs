@@ -88,9 +88,30 @@ on_every_store! {
         large_batches_are_written_whole;
     deployments:
         components_are_kept_by_digest
-        a_name_is_deployed_once
+        components_are_listed_with_those_who_use_them
+        what_serves_already_is_not_deployed_again
         deployments_are_listed_by_replica_set_and_name
         progress_tells_state_and_last_failure;
+    lifecycle:
+        the_history_tells_who_did_what_and_why
+        continuing_keeps_read_model_and_checkpoints
+        a_rebuild_stands_beside_what_serves
+        what_is_paused_is_neither_claimed_nor_moved
+        what_is_retired_can_be_brought_back
+        what_is_retired_and_dropped_begins_anew
+        only_changes_move_the_revision
+        of_two_commands_one_wins
+        what_is_read_of_a_projection_is_of_one_moment
+        projections_are_listed_and_their_read_models_stand_somewhere
+        workers_meet_the_standing_that_the_law_gives;
+    switches:
+        a_switch_takes_two_steps
+        it_is_level_where_it_is_on_every_range
+        a_switch_that_is_given_up_changes_nothing
+        commands_in_the_middle_of_a_switch_let_the_old_one_go
+        a_manual_switch_waits_for_the_word
+        a_rollback_brings_the_old_read_model_up_to_date_first
+        sweeping_removes_what_is_condemned_and_nothing_else;
     workers:
         workers_join_beat_and_leave
         of_two_proposals_one_wins

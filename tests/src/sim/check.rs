@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kennel_core::event::Event;
+use kennel_core::lifecycle::Stage;
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::port::{Coordination as _, EventSource as _, ReadModel as _, ReadQuery, Registry as _};
@@ -12,7 +13,7 @@ use kennel_store::memory::MemoryStore;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::guests::{AUDIT, LAP, LEDGER, TOTALS, link, payload};
+use super::guests::{ALL, AUDIT, LAP, LEDGER, TOTALS, link, payload};
 use super::world::World;
 
 /// What one deployment made of the log.
@@ -36,7 +37,11 @@ pub(super) async fn check(
     if visible != *committed {
         world.complain("the log does not hold what the writers committed".to_owned());
     }
-    for deployment in store.active(replica_set).await.expect("deployments") {
+    let active = store.active(replica_set).await.expect("deployments");
+    if active.len() != ALL.len() || active.iter().any(|(_, stage)| *stage != Stage::Live) {
+        world.complain(format!("every projection should serve and nothing else, but there are {active:?}"));
+    }
+    for (deployment, _) in active {
         let scope = &deployment.descriptor.scope;
         let wanted =
             log.iter().filter(|e| scope.admits(&e.bounded_context, &e.aggregate_type, &e.event_type));
@@ -52,6 +57,7 @@ pub(super) async fn check(
         }
     }
     checkpoints(world, store).await;
+    leftovers(world, store).await;
     generations(world, store, replica_set).await;
 }
 
@@ -65,8 +71,11 @@ async fn log(store: &MemoryStore) -> Vec<Event> {
 impl Outcome<'_> {
     /// Compares a collection, document by document.
     async fn expect(&self, collection: &str, expected: BTreeMap<String, Value>) {
-        let found =
-            self.store.scan(self.deployment.id, collection, None, "", usize::MAX).await.expect("a scan");
+        let found = self
+            .store
+            .scan(self.deployment.read_model, collection, None, "", usize::MAX)
+            .await
+            .expect("a scan");
         let document = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
         let found: BTreeMap<String, Value> =
             found.into_iter().map(|row| (row.key, document(&row.stored.document))).collect();
@@ -84,7 +93,8 @@ impl Outcome<'_> {
 
     async fn dead_letters(&self, rejected: &[&Event]) {
         let expected: Vec<Position> = rejected.iter().map(|event| event.position).collect();
-        let letters = self.store.dead_letters(self.deployment.id, usize::MAX).await.expect("dead letters");
+        let letters =
+            self.store.dead_letters(self.deployment.read_model, usize::MAX).await.expect("dead letters");
         let found: Vec<Position> = letters.iter().map(|letter| letter.failure.position).collect();
         if found != expected {
             let projection = &self.deployment.projection;
@@ -170,10 +180,35 @@ async fn checkpoints(world: &World, store: &MemoryStore) {
             world.complain(format!("{name}: no checkpoint covers the points from {edge} on"));
         }
         world.judge(|laws| {
-            let positions = laws.positions(progress.deployment.id);
+            let positions = laws.positions(progress.deployment.read_model);
             let astray = positions.iter().find(|(_, position)| *position != head);
             astray.map_or(Ok(()), |(range, at)| Err(format!("{name}: commits moved {range:?} to {at} only")))
         });
+    }
+}
+
+/// What nobody needs any more has been removed, given time; what may be needed is there.
+async fn leftovers(world: &World, store: &MemoryStore) {
+    if world.weather.patient {
+        for condemned in world.laws(|laws| laws.condemned()) {
+            let left = store.collections(condemned).await.expect("collections");
+            if !left.is_empty() {
+                world.complain(format!("read model {condemned} is of no use and is still there: {left:?}"));
+            }
+        }
+    }
+    for name in ALL {
+        let life = store.lifecycle(&name.parse().expect("a name")).await.expect("the store answers");
+        for kept in life.expect("it was deployed").read_models {
+            let stands = store.position(kept).await.expect("a position");
+            let moved =
+                world.laws(|laws| laws.positions(kept)).into_iter().map(|(_, position)| position).min();
+            if Some(stands) != moved {
+                world.complain(format!(
+                    "{name}: read model {kept} is at {stands}, but commits moved it to {moved:?}"
+                ));
+            }
+        }
     }
 }
 

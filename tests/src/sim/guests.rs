@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
-use kennel_core::port::{CallFailure, Component, GuestEnv, HostError, Instance, Refusal, Runtime};
+use kennel_core::port::{CallFailure, Component, GuestEnv, HostError, Instance, Origin, Refusal, Runtime};
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -41,6 +41,16 @@ pub(super) fn descriptor(name: &str) -> Descriptor {
     Descriptor { name: name.to_owned(), version: "1".to_owned(), scope, partitioning }
 }
 
+/// The version of every component that rejects some events, all of which have to be handled.
+pub(super) const BROKEN: u64 = 9;
+/// Amounts from here on are too much for it.
+const TOO_MUCH: u64 = 97;
+
+/// The bytes of a component that behaves like the others of its name, with another digest.
+pub(super) fn code(name: &str, version: u64) -> Vec<u8> {
+    format!("{name}@{version}").into_bytes()
+}
+
 /// The ledger's chain after one more event.
 pub(super) fn link(chain: u64, position: u64) -> u64 {
     (chain.wrapping_mul(31) ^ position) & 0xffff_ffff
@@ -67,10 +77,19 @@ pub(super) struct Compiler(pub(super) Arc<Guests>);
 #[async_trait]
 impl Runtime for Compiler {
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
-        let name = String::from_utf8_lossy(&bytes).into_owned();
-        let guest =
-            Guest { guests: Arc::clone(&self.0), digest: Digest::of(&bytes), descriptor: descriptor(&name) };
-        Ok(Arc::new(guest))
+        let world = &self.0.world;
+        let work = world.up_to(world.weather.load);
+        if !work.is_zero() {
+            tokio::time::sleep(work).await;
+        }
+        let code = String::from_utf8_lossy(&bytes);
+        if world.fault(world.weather.refusal) {
+            world.count("refused components");
+            return Err(Refusal { message: format!("{code} cannot be loaded today") });
+        }
+        let (name, version) = code.split_once('@').unwrap_or_default();
+        let (descriptor, broken) = (descriptor(name), version == BROKEN.to_string());
+        Ok(Arc::new(Guest { guests: Arc::clone(&self.0), digest: Digest::of(&bytes), descriptor, broken }))
     }
 }
 
@@ -79,6 +98,7 @@ struct Guest {
     guests: Arc<Guests>,
     digest: Digest,
     descriptor: Descriptor,
+    broken: bool,
 }
 
 #[async_trait]
@@ -89,6 +109,10 @@ impl Component for Guest {
 
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Compiled
     }
 
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
@@ -133,6 +157,9 @@ impl Running {
         let name = &self.guest.descriptor.name;
         if payload["rejected_by"] == name.as_str() {
             return Err(guest_failure(FailureKind::Reject, "never"));
+        }
+        if self.guest.broken && payload["amount"].as_u64() >= Some(TOO_MUCH) {
+            return Err(guest_failure(FailureKind::Trap, "too much"));
         }
         let wanted = payload["failures"].as_u64().unwrap_or(0);
         let mut failures = self.guest.guests.failures.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,15 +1,18 @@
 //! What must hold at every moment, written down a second time and independently of the store: who may
-//! claim, who may commit, and that no stretch of the log is ever committed twice or left out.
+//! claim, who may commit, that no stretch of the log is ever committed twice or left out, and that those who
+//! read a projection are never taken back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::lifecycle::{Activity, Entry, Lifecycle};
 use kennel_core::membership::{Assignment, Cause, Generation, WorkerId};
+use kennel_core::name::ProjectionName;
 use kennel_core::partition::{self, HashRange};
 use kennel_core::plan::{self, Plan};
 use kennel_core::port::Commit;
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId, Partitioning};
+use kennel_core::projection::{Deployment, Partitioning, ReadModelId};
 
 /// What has been seen so far.
 #[derive(Debug, Default)]
@@ -17,16 +20,82 @@ pub(super) struct Laws {
     /// The process of every worker that has ever joined.
     workers: BTreeMap<WorkerId, u32>,
     generations: Vec<(Assignment, Cause)>,
-    deployments: BTreeMap<DeploymentId, (Deployment, Vec<Checkpoint>)>,
+    read_models: BTreeMap<ReadModelId, (Deployment, Vec<Checkpoint>)>,
+    /// Read models that may be moved now, and those that will never be of use again.
+    open: BTreeSet<ReadModelId>,
+    condemned: BTreeSet<ReadModelId>,
+    /// What readers of each projection find.
+    serving: BTreeMap<ProjectionName, ReadModelId>,
+    /// How often each projection was dropped: after that nobody can expect anything.
+    drops: BTreeMap<ProjectionName, u64>,
     /// What a process does not know for sure: its last commit there was fenced, or it never heard.
     doubts: BTreeSet<Doubt>,
 }
 
-type Doubt = (u32, DeploymentId, Generation, HashRange);
+type Doubt = (u32, ReadModelId, Generation, HashRange);
 
 impl Laws {
-    pub(super) fn deployed(&mut self, deployment: &Deployment) {
-        self.deployments.insert(deployment.id, (deployment.clone(), vec![Checkpoint::UNTOUCHED]));
+    /// A projection has changed to this.
+    pub(super) fn lives(&mut self, life: &Lifecycle) -> Result<(), String> {
+        for Entry { deployment, .. } in &life.history {
+            let built = || (deployment.clone(), vec![Checkpoint::UNTOUCHED]);
+            self.read_models.entry(deployment.read_model).or_insert_with(built);
+        }
+        let of = |entry: Option<&Entry>| entry.map(|entry| entry.deployment.read_model);
+        let (live, candidate) = (of(life.live()), of(life.candidate()));
+        let running = life.activity == Activity::Running;
+        let open = [live.filter(|_| running && !life.frozen), candidate.filter(|_| running)];
+        for read_model in life.history.iter().map(|entry| entry.deployment.read_model) {
+            if open.contains(&Some(read_model)) {
+                self.open.insert(read_model);
+            } else {
+                // Whoever had claimed it has lost it.
+                self.open.remove(&read_model);
+                self.tiles(read_model)?.iter_mut().for_each(|tile| tile.generation = Generation::NONE);
+            }
+            if !life.read_models.contains(&read_model) {
+                self.condemned.insert(read_model);
+            }
+        }
+        if let Some(back) = [live, candidate].into_iter().flatten().find(|id| self.condemned.contains(id)) {
+            return Err(format!(
+                "{}: read model {back} is of use although it was condemned",
+                life.projection
+            ));
+        }
+        self.shows(&life.projection, live)
+    }
+
+    /// Readers find this read model from now on.
+    fn shows(&mut self, projection: &ProjectionName, live: Option<ReadModelId>) -> Result<(), String> {
+        let before = match live {
+            Some(live) => self.serving.insert(projection.clone(), live),
+            None => {
+                *self.drops.entry(projection.clone()).or_default() += 1;
+                self.serving.remove(projection)
+            }
+        };
+        let (Some(old), Some(new)) = (before, live) else { return Ok(()) };
+        for (range, stood) in self.positions(old) {
+            let mut meeting = self.positions(new).into_iter();
+            let back = meeting.find(|(other, stands)| other.intersection(range).is_some() && *stands < stood);
+            if let Some((range, stands)) = back {
+                return Err(format!(
+                    "readers of {projection} were taken back from {stood} to {stands} in {range:?}: from read model \
+                     {old} to {new}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn drops(&self, projection: &ProjectionName) -> u64 {
+        self.drops.get(projection).copied().unwrap_or(0)
+    }
+
+    /// The read models that nothing may be left of.
+    pub(super) fn condemned(&self) -> Vec<ReadModelId> {
+        self.condemned.iter().copied().collect()
     }
 
     pub(super) fn joined(&mut self, process: u32, worker: WorkerId) -> Result<(), String> {
@@ -77,7 +146,7 @@ impl Laws {
         &mut self,
         process: u32,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         range: HashRange,
         owned: &[Checkpoint],
     ) -> Result<(), String> {
@@ -88,8 +157,9 @@ impl Laws {
                 current.generation
             ));
         }
-        self.may(process, generation, deployment, |mine| mine == range)?;
-        let tiles = self.tiles(deployment)?;
+        self.may(process, generation, read_model, |mine| mine == range)?;
+        self.is_open(process, read_model)?;
+        let tiles = self.tiles(read_model)?;
         split(tiles, range);
         let mut inside = Vec::new();
         for tile in tiles.iter_mut().filter(|tile| tile.range.intersection(range).is_some()) {
@@ -104,13 +174,14 @@ impl Laws {
 
     /// A batch took effect.
     pub(super) fn committed(&mut self, process: u32, batch: &Commit) -> Result<(), String> {
-        let Commit { deployment, generation, ranges, from, to, .. } = batch;
+        let Commit { read_model, generation, ranges, from, to, .. } = batch;
         let inside = |mine: HashRange| ranges.iter().all(|range| mine.intersection(*range) == Some(*range));
-        self.may(process, *generation, *deployment, inside)?;
+        self.may(process, *generation, *read_model, inside)?;
+        self.is_open(process, *read_model)?;
         if to <= from {
             return Err(format!("p{process} moved a checkpoint from {from} to {to}"));
         }
-        let tiles = self.tiles(*deployment)?;
+        let tiles = self.tiles(*read_model)?;
         if let Some(other) = tiles.iter().find(|tile| batch.sole_owner && tile.generation != *generation) {
             return Err(format!(
                 "p{process} committed {from}..{to} for generation {generation} as if alone, beside {other:?}"
@@ -134,8 +205,8 @@ impl Laws {
     pub(super) fn sends(&self, process: u32, batch: &Commit) -> Result<(), String> {
         let touches =
             |range: &HashRange| batch.ranges.iter().any(|moved| moved.intersection(*range).is_some());
-        let doubt = self.doubts.iter().find(|(who, deployment, generation, range)| {
-            (*who, *deployment, *generation) == (process, batch.deployment, batch.generation)
+        let doubt = self.doubts.iter().find(|(who, read_model, generation, range)| {
+            (*who, *read_model, *generation) == (process, batch.read_model, batch.generation)
                 && touches(range)
         });
         let (from, to) = (batch.from, batch.to);
@@ -146,20 +217,20 @@ impl Laws {
 
     /// The sender of a batch cannot be sure what became of its ranges.
     pub(super) fn doubts(&mut self, process: u32, batch: &Commit) {
-        let doubt = |range: &HashRange| (process, batch.deployment, batch.generation, *range);
+        let doubt = |range: &HashRange| (process, batch.read_model, batch.generation, *range);
         self.doubts.extend(batch.ranges.iter().map(doubt));
     }
 
     /// A process has been told where the ranges of its claim stand.
-    pub(super) fn is_told(&mut self, process: u32, deployment: DeploymentId, range: HashRange) {
+    pub(super) fn is_told(&mut self, process: u32, read_model: ReadModelId, range: HashRange) {
         self.doubts.retain(|(who, of, _, doubted)| {
-            (*who, *of) != (process, deployment) || doubted.intersection(range).is_none()
+            (*who, *of) != (process, read_model) || doubted.intersection(range).is_none()
         });
     }
 
-    /// Where every range of the deployment must stand.
-    pub(super) fn positions(&self, deployment: DeploymentId) -> Vec<(HashRange, Position)> {
-        let tiles = self.deployments.get(&deployment).map(|(_, tiles)| tiles.as_slice()).unwrap_or_default();
+    /// Where every range of the read model must stand.
+    pub(super) fn positions(&self, read_model: ReadModelId) -> Vec<(HashRange, Position)> {
+        let tiles = self.read_models.get(&read_model).map(|(_, tiles)| tiles.as_slice()).unwrap_or_default();
         tiles.iter().map(|tile| (tile.range, tile.position)).collect()
     }
 
@@ -173,13 +244,20 @@ impl Laws {
         self.workers.get(&worker).copied()
     }
 
+    fn is_open(&self, process: u32, read_model: ReadModelId) -> Result<(), String> {
+        if self.open.contains(&read_model) {
+            return Ok(());
+        }
+        Err(format!("p{process} got at read model {read_model}, which nobody may move now"))
+    }
+
     fn current(&self) -> Assignment {
         self.generations.last().map(|(assignment, _)| assignment.clone()).unwrap_or_default()
     }
 
-    fn tiles(&mut self, deployment: DeploymentId) -> Result<&mut Vec<Checkpoint>, String> {
-        let known = self.deployments.get_mut(&deployment).map(|(_, tiles)| tiles);
-        known.ok_or_else(|| format!("deployment {deployment} was never made"))
+    fn tiles(&mut self, read_model: ReadModelId) -> Result<&mut Vec<Checkpoint>, String> {
+        let known = self.read_models.get_mut(&read_model).map(|(_, tiles)| tiles);
+        known.ok_or_else(|| format!("read model {read_model} was never made"))
     }
 
     /// Whether a worker of the process has a part in the generation that is `enough` for what it did.
@@ -187,15 +265,15 @@ impl Laws {
         &self,
         process: u32,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         enough: impl Fn(HashRange) -> bool,
     ) -> Result<(), String> {
         let agreed = self.generations.iter().find(|(known, _)| known.generation == generation);
         let Some((assignment, _)) = agreed else {
             return Err(format!("p{process} works for generation {generation}, which does not exist"));
         };
-        let Some((deployment, _)) = self.deployments.get(&deployment) else {
-            return Err(format!("deployment {deployment} was never made"));
+        let Some((deployment, _)) = self.read_models.get(&read_model) else {
+            return Err(format!("read model {read_model} was never made"));
         };
         let count = assignment.partitions();
         let part = |index: u32| match deployment.descriptor.partitioning {

@@ -10,20 +10,23 @@ use kennel_core::change::Stored;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
 use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{Declined, Lifecycle, Request, Stage};
 use kennel_core::membership::{Generation, WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Appended, Ballot, Claimed, Commit, CommitOutcome, Coordination, DeadLetter, Document, EventSource,
-    GenerationRecord, Horizon, NewDeployment, NewWorker, Page, ProjectionProgress, ProjectionState,
-    ReadModel, ReadQuery, Registry, StoreError, View, Wanted,
+    Appended, Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, DeadLetter, Document,
+    EventSource, GenerationRecord, Horizon, NewWorker, Page, ProjectionProgress, ProjectionState, ReadModel,
+    ReadQuery, Registry, StoreError, StoredComponent, Switched, View, Wanted,
 };
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
 
 use super::ice::On;
 use super::line::Line;
+use super::operator;
 use super::world::World;
 
 #[derive(Clone, Debug)]
@@ -35,6 +38,29 @@ pub(super) struct Remote {
 impl Remote {
     fn world(&self) -> &Arc<World> {
         &self.line.world
+    }
+
+    /// A step of a switch that is counted, and held against the laws, when it has done something.
+    fn step<F>(
+        &self,
+        projection: &ProjectionName,
+        kind: &'static str,
+        step: F,
+    ) -> impl Future<Output = Result<Switched, StoreError>> + Send + use<F>
+    where
+        F: Future<Output = Result<Switched, StoreError>> + Send,
+    {
+        let (store, world, projection) = (self.store.clone(), Arc::clone(self.world()), projection.clone());
+        async move {
+            let answer = step.await?;
+            if answer == Switched::Done {
+                world.count(kind);
+                if let Some(life) = store.lifecycle(&projection).await? {
+                    world.judge(|laws| laws.lives(&life));
+                }
+            }
+            Ok(answer)
+        }
     }
 }
 
@@ -84,36 +110,36 @@ impl EventSource for Remote {
 impl ReadModel for Remote {
     async fn fetch(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         wanted: &[Wanted],
     ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
         let keys = wanted.iter().map(|wanted| format!("{}/{}", wanted.collection, wanted.keys.join("+")));
-        let what = format!("fetch d{deployment} {}", keys.collect::<Vec<_>>().join(" "));
+        let what = format!("fetch m{read_model} {}", keys.collect::<Vec<_>>().join(" "));
         let told = |found: &Vec<Vec<Option<Stored>>>| {
             let revisions =
                 found.iter().flatten().map(|found| found.as_ref().map_or(0, |f| f.revision.get()));
             format!("at {:?}", revisions.collect::<Vec<_>>())
         };
-        self.line.ask(On::ReadModel, what, self.store.fetch(deployment, wanted), told).await
+        self.line.ask(On::ReadModel, what, self.store.fetch(read_model, wanted), told).await
     }
 
     async fn scan(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<Document>, StoreError> {
-        let call = self.store.scan(deployment, collection, after, prefix, limit);
+        let call = self.store.scan(read_model, collection, after, prefix, limit);
         let told = |found: &Vec<Document>| format!("{} documents", found.len());
-        self.line.ask(On::ReadModel, format!("scan d{deployment} {collection}"), call, told).await
+        self.line.ask(On::ReadModel, format!("scan m{read_model} {collection}"), call, told).await
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
-        let Commit { deployment, generation, ranges, from, to, events, .. } = batch;
+        let Commit { read_model, generation, ranges, from, to, events, .. } = batch;
         let what = format!(
-            "commit d{deployment} g{generation} {} {from}..{to} {events} events{}{}",
+            "commit m{read_model} g{generation} {} {from}..{to} {events} events{}{}",
             spans(ranges),
             if batch.sole_owner { " alone" } else { "" },
             if batch.dead_letters.is_empty() { "" } else { " dead letter" },
@@ -142,16 +168,16 @@ impl ReadModel for Remote {
         answer
     }
 
-    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
-        self.store.collections(deployment).await
+    async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError> {
+        self.store.collections(read_model).await
     }
 
     async fn dead_letters(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
-        self.store.dead_letters(deployment, limit).await
+        self.store.dead_letters(read_model, limit).await
     }
 }
 
@@ -166,12 +192,59 @@ impl Registry for Remote {
         self.line.ask(On::Registry, "component".to_owned(), self.store.component(digest), told).await
     }
 
-    async fn deploy(&self, new: &NewDeployment) -> Result<Option<Deployment>, StoreError> {
-        self.store.deploy(new).await
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        self.store.components().await
     }
 
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<Deployment>, StoreError> {
-        let told = |found: &Vec<Deployment>| format!("{} deployments", found.len());
+    async fn change(
+        &self,
+        projection: &ProjectionName,
+        request: &Request,
+    ) -> Result<Result<Changed, Declined>, StoreError> {
+        let (store, world, named, asked) =
+            (self.store.clone(), Arc::clone(self.world()), projection.clone(), request.clone());
+        let seen = request.seen.map_or_else(String::new, |seen| format!(" after {seen}"));
+        let what = format!("orders {projection}: {}{seen}", operator::words(&request.command));
+        let call = async move {
+            let answer = store.change(&named, &asked).await?;
+            match &answer {
+                Ok(changed) if changed.changed => {
+                    world.count(operator::kind(&asked.command));
+                    world.judge(|laws| laws.lives(&changed.lifecycle));
+                }
+                Ok(_) => world.count("orders that change nothing"),
+                Err(Declined::Overtaken { .. }) => world.count("overtaken orders"),
+                Err(Declined::Incompatible { .. }) => world.count("incompatible orders"),
+                Err(_) => world.count("declined orders"),
+            }
+            Ok(answer)
+        };
+        let told = |answer: &Result<Changed, Declined>| match answer {
+            Ok(changed) => format!("{:?}, changed: {}", changed.number, changed.changed),
+            Err(declined) => declined.to_string(),
+        };
+        self.line.tell(On::Registry, what, call, told).await
+    }
+
+    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
+        let told = |life: &Option<Lifecycle>| {
+            life.as_ref()
+                .map_or_else(|| "nothing".to_owned(), |life| format!("{} deployments", life.latest()))
+        };
+        let call = self.store.lifecycle(projection);
+        self.line.ask(On::Registry, format!("lifecycle {projection}"), call, told).await
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
+        self.store.projections().await
+    }
+
+    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+        self.store.position(read_model).await
+    }
+
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+        let told = |found: &Vec<(Deployment, Stage)>| format!("{} deployments", found.len());
         self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), told).await
     }
 
@@ -186,7 +259,13 @@ impl Registry for Remote {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError> {
         let (store, failure) = (self.store.clone(), failure.cloned());
-        let call = async move { store.report(deployment, state, failure.as_ref()).await };
+        let world = Arc::clone(self.world());
+        let call = async move {
+            if state == ProjectionState::Halted {
+                world.count("halts");
+            }
+            store.report(deployment, state, failure.as_ref()).await
+        };
         self.line.tell(On::Registry, format!("report d{deployment} {}", state.as_str()), call, debug).await
     }
 
@@ -195,6 +274,56 @@ impl Registry for Remote {
             progress.iter().map(|one| one.state.as_str()).collect::<Vec<_>>().join(" ")
         };
         self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), told).await
+    }
+
+    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
+        let (store, named) = (self.store.clone(), projection.clone());
+        let call = self.step(projection, "holds", async move { store.begin_switch(&named, slack).await });
+        self.line.tell(On::Registry, format!("begin-switch {projection}"), call, debug).await
+    }
+
+    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
+        let (store, named) = (self.store.clone(), projection.clone());
+        let call = self.step(projection, "switches", async move { store.finish_switch(&named).await });
+        self.line.tell(On::Registry, format!("finish-switch {projection}"), call, debug).await
+    }
+
+    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        let (store, named) = (self.store.clone(), projection.clone());
+        let abandon = async move {
+            let revision = store.revision().await?;
+            store.abandon_switch(&named).await?;
+            let changed = store.revision().await? != revision;
+            Ok(if changed { Switched::Done } else { Switched::Nothing })
+        };
+        let call = self.step(projection, "abandoned switches", abandon);
+        self.line.tell(On::Registry, format!("abandon-switch {projection}"), call, debug).await.map(|_| ())
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        let (store, world) = (self.store.clone(), Arc::clone(self.world()));
+        let call = async move {
+            let swept = store.sweep().await?;
+            (0..swept).for_each(|_| world.count("swept read models"));
+            Ok(swept)
+        };
+        self.line.tell(On::Registry, "sweep".to_owned(), call, debug).await
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.line.ask(On::Registry, "revision".to_owned(), self.store.revision(), debug).await
+    }
+
+    async fn changed(&self) {
+        let world = self.world();
+        loop {
+            Registry::changed(&self.store).await;
+            if world.fault(world.weather.lost_hint) {
+                world.count("lost hints");
+                continue;
+            }
+            return self.line.ice.pass(On::Registry).await;
+        }
     }
 }
 
@@ -273,21 +402,26 @@ impl Coordination for Remote {
         &self,
         replica_set: &ReplicaSet,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError> {
-        let what = format!("claim d{deployment} g{generation} {}", spans(&[range]));
+        let what = format!("claim m{read_model} g{generation} {}", spans(&[range]));
         let (store, world, process, replica_set) =
             (self.store.clone(), Arc::clone(self.world()), self.line.process, replica_set.clone());
         let call = async move {
-            let claimed = store.claim(&replica_set, generation, deployment, range).await?;
-            if let Claimed::Owned(owned) = &claimed {
-                world.judge(|laws| laws.claimed(process, generation, deployment, range, owned));
+            let claimed = store.claim(&replica_set, generation, read_model, range).await?;
+            match &claimed {
+                Claimed::Owned(owned) => {
+                    world.judge(|laws| laws.claimed(process, generation, read_model, range, owned));
+                }
+                Claimed::Held => world.count("claims of what is held"),
+                Claimed::Superseded => {}
             }
             Ok(claimed)
         };
         let told = |claimed: &Claimed| match claimed {
             Claimed::Superseded => "superseded".to_owned(),
+            Claimed::Held => "held".to_owned(),
             Claimed::Owned(owned) => {
                 let rows = owned.iter().map(|row| format!("{}@{}", spans(&[row.range]), row.position));
                 rows.collect::<Vec<_>>().join(" ")
@@ -295,7 +429,7 @@ impl Coordination for Remote {
         };
         let claimed = self.line.tell(On::Coordination, what, call, told).await;
         if matches!(claimed, Ok(Claimed::Owned(_))) {
-            self.world().laws(|laws| laws.is_told(process, deployment, range));
+            self.world().laws(|laws| laws.is_told(process, read_model, range));
         }
         claimed
     }

@@ -49,6 +49,16 @@ pub(super) struct Weather {
     pub(super) false_hint: u64,
     pub(super) batch: usize,
     pub(super) workers_max: u64,
+    /// What an operator does to the projections, and at what pause.
+    pub(super) orders: u64,
+    pub(super) order_gap: Duration,
+    /// How long a component takes to load, and how often it cannot be loaded.
+    pub(super) load: Duration,
+    pub(super) refusal: u64,
+    /// Positions that writers draw and never use, all at once: whatever begins anew has far to go.
+    pub(super) burnt: u64,
+    /// Whether somebody waits in the end until everything that is of no use has been removed.
+    pub(super) patient: bool,
     options: Options,
 }
 
@@ -61,6 +71,7 @@ impl Weather {
         let (slow, lost_request) = (sometimes(&[10, 40]), sometimes(&[5, 20, 80]));
         let (lost_answer, late) = (sometimes(&[5, 20, 80]), sometimes(&[5, 20, 80]));
         let (lost_hint, false_hint) = (sometimes(&[500]), sometimes(&[300]));
+        let (orders, refusal, burnt) = (sometimes(&[3, 8, 16]), sometimes(&[300]), sometimes(&[2500]));
         let events = dice.between(40, 160);
         let backlog = if dice.chance(300) { events / 2 } else { 0 };
         let (chaos_steps, chaos_gap) = (dice.between(5, 30), dice.pick(&[100, 400, 1500]));
@@ -82,6 +93,7 @@ impl Weather {
                 pause_first: Duration::from_millis(20),
                 pause_max: Duration::from_millis(500),
             },
+            rebuild_share: dice.pick(&[0.1, 0.5, 1.0]),
             ..Options::new(replica_set.clone())
         };
         Self {
@@ -110,6 +122,12 @@ impl Weather {
             false_hint,
             batch: usize::try_from(dice.pick(&[1, 3, 10, 1000])).unwrap_or(1),
             workers_max: dice.pick(&[1, 1, 3]),
+            orders,
+            order_gap: Duration::from_millis(chaos_steps * chaos_gap / (2 * orders + 1)),
+            load: Duration::from_millis(dice.pick(&[0, 50, 1000])),
+            refusal,
+            burnt,
+            patient: dice.chance(100),
             options,
         }
     }

@@ -15,6 +15,8 @@ use super::guests::{ALL, EVENT_TYPES};
 use super::weather::ATTEMPTS_MAX;
 use super::world::World;
 
+/// The first number of events that are never committed.
+const BURNT: u64 = 1 << 32;
 /// How long a writer forgets its transaction at most.
 const LONG_HOLD: Duration = Duration::from_secs(4);
 
@@ -70,6 +72,16 @@ impl Writers {
             let event = self.event(number, 1, event_type);
             Arc::clone(&self).transaction(1, vec![event]).await;
             tokio::time::sleep(gap).await;
+        }
+    }
+
+    /// Draws positions that nobody ever uses.
+    pub(super) fn burn(&self, positions: u64) {
+        let events: Vec<NewEvent> =
+            (0..positions).map(|number| self.event(BURNT + number, 0, "Noted")).collect();
+        match self.store.begin_append(&events) {
+            Ok(pending) => drop(pending),
+            Err(error) => self.world.complain(format!("an append was refused: {error}")),
         }
     }
 

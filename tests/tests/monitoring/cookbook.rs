@@ -17,7 +17,7 @@ const SOON: Duration = Duration::from_secs(40);
 pub(crate) struct Query {
     pub(crate) title: String,
     pub(crate) labels: BTreeSet<String>,
-    /// Whether it answers with nothing while all is well.
+    /// Whether it says when it answers with nothing.
     pub(crate) may_be_empty: bool,
     pub(crate) promql: String,
 }
@@ -49,7 +49,7 @@ fn query(section: &str) -> Query {
     Query {
         title: title.to_owned(),
         labels: quoted,
-        may_be_empty: remark.trim() == "No series while all is well.",
+        may_be_empty: remark.trim().starts_with("No series while "),
         promql: promql.to_owned(),
     }
 }

@@ -70,9 +70,10 @@ impl Play {
         let index = self.alive.iter().position(|(known, _)| *known == name).expect("a process that runs");
         let last = self.alive[index].1.scrape();
         for sample in last.0.iter().filter(|sample| sample.name.ends_with("_total")) {
-            let projection = sample.labels.get("projection").map(|name| format!("projection={name:?},"));
-            let kind = sample.labels.get("kind").map(|kind| format!("kind={kind:?},"));
-            let matchers = projection.unwrap_or_default() + &kind.unwrap_or_default();
+            let known = ["projection", "kind", "outcome", "origin"]
+                .into_iter()
+                .filter_map(|label| sample.labels.get(label).map(|value| format!("{label}={value:?},")));
+            let matchers: String = known.collect();
             let query = format!("{}{{{matchers}process={name:?}}}", sample.name);
             wait_until(&format!("Prometheus has seen {query}"), SOON, || {
                 self.prometheus.value(&query) == Some(sample.value)

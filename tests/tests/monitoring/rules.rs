@@ -12,10 +12,11 @@ use super::{document, text_of};
 const RULES: [&str; 2] = ["alerts.yaml", "recording.yaml"];
 
 /// The alerts that must exist: how long each has to hold, in seconds, and its severity.
-const ALERTS: [(&str, u32, &str); 9] = [
+const ALERTS: [(&str, u32, &str); 10] = [
     ("KennelDeadLetters", 0, "warning"),
     ("KennelHorizonBlocked", 60, "warning"),
     ("KennelProjectionHalted", 60, "critical"),
+    ("KennelRebuildHalted", 60, "warning"),
     ("KennelProjectionLagGrowing", 600, "warning"),
     ("OrchestratorFrequentReconfigurations", 900, "warning"),
     ("OrchestratorHighErrorRate", 300, "critical"),

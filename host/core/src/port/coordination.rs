@@ -10,7 +10,7 @@ use crate::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerS
 use crate::name::ReplicaSet;
 use crate::partition::HashRange;
 use crate::plan::Plan;
-use crate::projection::DeploymentId;
+use crate::projection::ReadModelId;
 
 /// A worker that joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,8 @@ pub enum Claimed {
     Owned(Vec<Checkpoint>),
     /// Its generation is no longer current: look again.
     Superseded,
+    /// Nobody may move this read model now: it is about to be replaced, or its projection was paused.
+    Held,
 }
 
 /// One line of the history of generations.
@@ -91,13 +93,13 @@ pub trait Coordination: Send + Sync {
         stale_after: Duration,
     ) -> Result<Ballot, StoreError>;
 
-    /// Takes over the checkpoints of `deployment` inside `range` for `generation`, if that is still
+    /// Takes over the checkpoints of `read_model` inside `range` for `generation`, if that is still
     /// current. From then on no other generation can move them.
     async fn claim(
         &self,
         replica_set: &ReplicaSet,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError>;
 

@@ -1,4 +1,4 @@
-//! Read models: what deployments have written, committed together with their checkpoints.
+//! Read models: what projections have written, committed together with their checkpoints.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::failure::EventFailure;
 use crate::membership::Generation;
 use crate::partition::HashRange;
 use crate::position::Position;
-use crate::projection::DeploymentId;
+use crate::projection::ReadModelId;
 
 /// Documents to fetch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct DeadLetter {
 /// One batch: everything in it takes effect, or nothing.
 #[derive(Clone, Debug)]
 pub struct Commit {
-    pub deployment: DeploymentId,
+    pub read_model: ReadModelId,
     /// The generation that owns `ranges`: a store refuses the batch if any of them has another owner
     /// or another position than `from`.
     pub generation: Generation,
@@ -46,7 +46,7 @@ pub struct Commit {
     pub dead_letters: Vec<DeadLetter>,
     /// Events that were handled.
     pub events: u64,
-    /// Whether this owner is the only one of the deployment: then no other can have changed a document
+    /// Whether this owner is the only one of the read model: then no other can have changed a document
     /// since it was read, and revisions need no check. The fence still holds.
     pub sole_owner: bool,
 }
@@ -71,30 +71,30 @@ pub trait ReadModel: Send + Sync {
     /// The wanted documents, one list per entry of `wanted`, one element per key.
     async fn fetch(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         wanted: &[Wanted],
     ) -> Result<Vec<Vec<Option<Stored>>>, StoreError>;
 
     /// Documents whose key starts with `prefix` and sorts after `after` by bytes, in that order.
     async fn scan(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
     ) -> Result<Vec<Document>, StoreError>;
 
-    /// Commits a batch, fenced by its generation.
+    /// Commits a batch, fenced by its generation. A read model that is held fences everybody.
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError>;
 
-    /// The collections that the deployment has written to, sorted by name.
-    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError>;
+    /// The collections that have been written to, sorted by name.
+    async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError>;
 
-    /// The dead letters of a deployment, by position.
+    /// The dead letters of a read model, by position.
     async fn dead_letters(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError>;
 }

@@ -1,26 +1,51 @@
 //! Components and deployments, and what hosts report about them.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::StoreError;
 use crate::checkpoint::{self, Checkpoint};
 use crate::digest::Digest;
 use crate::failure::EventFailure;
+use crate::lifecycle::{Activity, Declined, Lifecycle, Request, Stage, Switch};
 use crate::name::{ProjectionName, ReplicaSet};
 use crate::partition::HashRange;
 use crate::position::Position;
-use crate::projection::{Deployment, DeploymentId, Descriptor, Settings};
+use crate::projection::{Deployment, DeploymentId, ReadModelId};
 
-/// A deployment to be recorded and activated.
-#[derive(Clone, Debug)]
-pub struct NewDeployment {
-    pub projection: ProjectionName,
-    pub replica_set: ReplicaSet,
+/// A component that a store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredComponent {
     pub digest: Digest,
-    pub descriptor: Descriptor,
-    pub settings: Settings,
-    /// Who deploys, for the record.
-    pub author: String,
+    pub bytes: u64,
+    /// Microseconds since 1970 by the store's clock.
+    pub stored_at: u64,
+    /// The deployments that use it, by name and number.
+    pub used_by: Vec<(ProjectionName, u32)>,
+}
+
+/// What a command came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The projection as it is now.
+    pub lifecycle: Lifecycle,
+    /// The deployment that the command was about, if it was about one.
+    pub number: Option<u32>,
+    /// Whether anything had to be changed.
+    pub changed: bool,
+}
+
+/// What became of an attempt to put a new read model in the place of the old one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switched {
+    Done,
+    /// The new one is so many positions behind the old one where it is furthest behind.
+    Behind(u64),
+    /// Somebody reads the old one and does not come to an end, or another process is at it: try again.
+    Busy,
+    /// There is nothing to switch, any more or yet.
+    Nothing,
 }
 
 /// What a projection is doing, as its workers last reported.
@@ -56,6 +81,16 @@ impl ProjectionState {
 #[derive(Clone, Debug)]
 pub struct ProjectionProgress {
     pub deployment: Deployment,
+    pub stage: Stage,
+    pub activity: Activity,
+    /// How it will take its place, if it is being built.
+    pub switch: Switch,
+    /// Whether the read model that serves is held so that the one being built can draw level.
+    pub frozen: bool,
+    /// Where its read model stood when it was deployed.
+    pub from: Position,
+    /// Time since it was deployed, by the store's clock.
+    pub age: Duration,
     pub state: ProjectionState,
     /// The last failure that was recorded, also when the projection has recovered since.
     pub last_failure: Option<EventFailure>,
@@ -81,17 +116,33 @@ pub trait Registry: Send + Sync {
     /// The bytes of a component.
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Records and activates the first deployment of a projection, with a checkpoint at the start of
-    /// the log; `None` if the name exists.
-    async fn deploy(&self, new: &NewDeployment) -> Result<Option<Deployment>, StoreError>;
+    /// The components that there are, the latest first.
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError>;
 
-    /// The active deployments of a replica set, by name.
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<Deployment>, StoreError>;
+    /// Carries out a command, or declines it. What changes, changes in one transaction.
+    async fn change(
+        &self,
+        projection: &ProjectionName,
+        request: &Request,
+    ) -> Result<Result<Changed, Declined>, StoreError>;
 
-    /// The active deployment of a projection.
+    /// The history of a projection; `None` if there is no such projection.
+    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError>;
+
+    /// The names of all projections, in order; those that are retired as well.
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError>;
+
+    /// Every event up to here has taken effect in a read model.
+    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError>;
+
+    /// The deployments of a replica set that workers are to run, by name: those that serve, and those that are
+    /// being built.
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError>;
+
+    /// The deployment of a projection that serves.
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
 
-    /// Records what a projection is doing; `failure` becomes its last failure if there is one.
+    /// Records what a deployment is doing; `failure` becomes its last failure if there is one.
     async fn report(
         &self,
         deployment: DeploymentId,
@@ -99,6 +150,28 @@ pub trait Registry: Send + Sync {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError>;
 
-    /// How all active deployments of the store are doing, by name.
+    /// How the deployments of the store that serve or are being built are doing, by name.
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError>;
+
+    /// Holds the live read model of a projection if the one that is being built is at most `slack` positions
+    /// behind it, so that it can draw level.
+    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError>;
+
+    /// Puts the read model that was built in the place of the held one, if it is level with it.
+    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError>;
+
+    /// Lets a held read model go on.
+    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError>;
+
+    /// Removes what is left of condemned read models. Returns how many were removed.
+    async fn sweep(&self) -> Result<u64, StoreError>;
+
+    /// A number that is another one after every change of any projection. Cheap.
+    async fn revision(&self) -> Result<u64, StoreError>;
+
+    /// Resolves at a sign that a projection has changed, in any process. Signs may be lost, and a store may
+    /// have none: whoever waits for one also looks by itself.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
 }

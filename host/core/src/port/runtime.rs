@@ -76,11 +76,22 @@ pub trait Runtime: Send + Sync {
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal>;
 }
 
+/// Where the code of a component came from when it was prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It was compiled for this occasion.
+    Compiled,
+    /// It had been compiled before and was kept.
+    Cached,
+}
+
 /// A component that is ready to run. Its digest is that of the bytes as they were handed in.
 #[async_trait]
 pub trait Component: Send + Sync {
     fn digest(&self) -> Digest;
     fn descriptor(&self) -> &Descriptor;
+    /// Where its code came from when it was prepared.
+    fn origin(&self) -> Origin;
     /// A fresh instance that calls back into `env`. Waits for a free place in the pool.
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure>;
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kennel_core::digest::Digest;
 use kennel_core::failure::FailureKind;
+use kennel_core::lifecycle::Stage;
 use kennel_core::name::ProjectionName;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
@@ -88,8 +89,9 @@ impl Vectors {
         })
     }
 
-    pub(super) fn handles(&self, labels: [&str; 2]) -> Handles {
+    pub(super) fn handles(&self, labels: [&str; 2], stage: Stage) -> Handles {
         Handles {
+            stage,
             labels: labels.map(str::to_owned),
             standings: Arc::clone(&self.standings),
             processed: self.events_processed.with_label_values(&labels),
@@ -109,6 +111,7 @@ impl Vectors {
 
 #[derive(Clone, Debug)]
 pub(super) struct Handles {
+    stage: Stage,
     labels: [String; 2],
     standings: Arc<Standings>,
     processed: IntCounter,
@@ -130,7 +133,7 @@ impl ProjectionMetrics {
     #[must_use]
     pub fn standing(&self) -> Standing {
         match &self.0 {
-            Some(handles) => handles.standings.enter(handles.labels.clone()),
+            Some(handles) => handles.standings.enter(handles.labels.clone(), handles.stage),
             None => Standing::default(),
         }
     }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use kennel_core::lifecycle::Stage;
 use kennel_core::position::Position;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -25,6 +26,9 @@ pub(super) struct Standings {
     lag: IntGaugeVec,
     lag_seconds: GaugeVec,
     halted: IntGaugeVec,
+    rebuild_position: IntGaugeVec,
+    rebuild_lag: IntGaugeVec,
+    rebuild_halted: IntGaugeVec,
     entries: Mutex<Entries>,
 }
 
@@ -38,6 +42,7 @@ struct Entries {
 #[derive(Debug)]
 struct Line {
     labels: [String; 2],
+    stage: Stage,
     /// None: it never had a position, since its component cannot be loaded.
     position: Option<Position>,
     halted: bool,
@@ -45,8 +50,8 @@ struct Line {
 }
 
 impl Line {
-    fn new(labels: &[String; 2]) -> Self {
-        Self { labels: labels.clone(), position: None, halted: false, since: Instant::now() }
+    fn new(labels: &[String; 2], stage: Stage) -> Self {
+        Self { labels: labels.clone(), stage, position: None, halted: false, since: Instant::now() }
     }
 }
 
@@ -83,16 +88,29 @@ impl Standings {
                 "1 if a partition that this process owns stands still because of an event that fails, or if the component \
                  cannot be loaded here, else 0.",
             )?,
+            rebuild_position: vector(
+                "kennel_rebuild_position",
+                "As kennel_projection_position, for a read model that is being built beside the one that serves. Gone when \
+                 there is none.",
+            )?,
+            rebuild_lag: vector(
+                "kennel_rebuild_lag_events",
+                "Positions between kennel_rebuild_position and the head of the log.",
+            )?,
+            rebuild_halted: vector(
+                "kennel_rebuild_halted",
+                "As kennel_projection_halted, for a read model that is being built: the one that serves is not affected.",
+            )?,
             entries: Mutex::default(),
         });
         register.0.register(Box::new(Collects(Arc::clone(&standings))))?;
         Ok(standings)
     }
 
-    pub(super) fn enter(self: &Arc<Self>, labels: [String; 2]) -> Standing {
+    pub(super) fn enter(self: &Arc<Self>, labels: [String; 2], stage: Stage) -> Standing {
         let mut entries = self.entries();
         entries.next += 1;
-        Standing(Some(Entry { runner: entries.next, labels, standings: Arc::clone(self) }))
+        Standing(Some(Entry { runner: entries.next, labels, stage, standings: Arc::clone(self) }))
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -107,6 +125,7 @@ pub struct Standing(Option<Entry>);
 struct Entry {
     runner: u64,
     labels: [String; 2],
+    stage: Stage,
     standings: Arc<Standings>,
 }
 
@@ -119,17 +138,22 @@ impl fmt::Debug for Entry {
 impl Standing {
     /// Everything that the runner owns has been handled up to here.
     pub fn at(&self, position: Position) {
-        if let Some(Entry { runner, labels, standings }) = &self.0 {
+        if let Some(Entry { runner, labels, stage, standings }) = &self.0 {
             let mut entries = standings.entries();
-            let line = entries.by_runner.entry(*runner).or_insert_with(|| Line::new(labels));
+            let line = entries.by_runner.entry(*runner).or_insert_with(|| Line::new(labels, *stage));
             line.position = Some(position);
         }
     }
 
     /// It stands still: an event fails for good, or the component cannot even be loaded.
     pub fn halted(&self) {
-        if let Some(Entry { runner, labels, standings }) = &self.0 {
-            standings.entries().by_runner.entry(*runner).or_insert_with(|| Line::new(labels)).halted = true;
+        if let Some(Entry { runner, labels, stage, standings }) = &self.0 {
+            standings
+                .entries()
+                .by_runner
+                .entry(*runner)
+                .or_insert_with(|| Line::new(labels, *stage))
+                .halted = true;
         }
     }
 }
@@ -164,31 +188,41 @@ struct Collects(Arc<Standings>);
 impl Collector for Collects {
     fn desc(&self) -> Vec<&Desc> {
         let Standings { position, lag, lag_seconds, halted, .. } = &*self.0;
-        [position.desc(), lag.desc(), lag_seconds.desc(), halted.desc()].concat()
+        let Standings { rebuild_position, rebuild_lag, rebuild_halted, .. } = &*self.0;
+        let integers = [position, lag, halted, rebuild_position, rebuild_lag, rebuild_halted];
+        integers.into_iter().flat_map(|vector| vector.desc()).chain(lag_seconds.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Standings { log, position, lag, lag_seconds, halted, .. } = &*self.0;
         // Held to the end, so that two who ask at once do not reset each other's series.
         let entries = self.0.entries();
-        let mut together: BTreeMap<[&str; 2], Together> = BTreeMap::new();
+        let mut live: BTreeMap<[&str; 2], Together> = BTreeMap::new();
+        let mut building: BTreeMap<[&str; 2], Together> = BTreeMap::new();
         for line in entries.by_runner.values() {
             let [replica_set, projection] = &line.labels;
-            together.entry([replica_set, projection]).or_default().add(line);
+            let of_stage = if line.stage == Stage::Live { &mut live } else { &mut building };
+            of_stage.entry([replica_set, projection]).or_default().add(line);
         }
+        [self.0.collect_live(live), self.0.collect_building(building)].concat()
+    }
+}
+
+impl Standings {
+    fn collect_live(&self, live: BTreeMap<[&str; 2], Together>) -> Vec<MetricFamily> {
+        let Self { log, position, lag, lag_seconds, halted, .. } = self;
         position.reset();
         lag.reset();
         lag_seconds.reset();
         halted.reset();
         let (now, mut growth) = (Instant::now(), log.growth());
-        if let Some((least, _)) = together.values().filter_map(|together| together.behind).min() {
+        if let Some((least, _)) = live.values().filter_map(|together| together.behind).min() {
             growth.handled(least);
         }
-        for (labels, together) in together {
+        for (labels, together) in live {
             halted.with_label_values(&labels).set(i64::from(together.halted));
             let Some((at, since)) = together.behind else { continue };
             position.with_label_values(&labels).set(gauge(at));
-            let behind = (log.head.get() - gauge(at)).max(0);
+            let behind = self.behind(at);
             lag.with_label_values(&labels).set(behind);
             // What everybody was through with is not remembered. A newcomer that has to catch up with it waits at
             // least since it came.
@@ -199,5 +233,23 @@ impl Collector for Collects {
             lag_seconds.with_label_values(&labels).set(waits);
         }
         [position.collect(), lag.collect(), lag_seconds.collect(), halted.collect()].concat()
+    }
+
+    fn collect_building(&self, building: BTreeMap<[&str; 2], Together>) -> Vec<MetricFamily> {
+        let Self { rebuild_position, rebuild_lag, rebuild_halted, .. } = self;
+        let vectors = [rebuild_position, rebuild_lag, rebuild_halted];
+        vectors.into_iter().for_each(|vector| vector.reset());
+        for (labels, together) in building {
+            rebuild_halted.with_label_values(&labels).set(i64::from(together.halted));
+            let Some((at, _)) = together.behind else { continue };
+            rebuild_position.with_label_values(&labels).set(gauge(at));
+            rebuild_lag.with_label_values(&labels).set(self.behind(at));
+        }
+        vectors.into_iter().flat_map(Collector::collect).collect()
+    }
+
+    /// Positions between this one and the head of the log.
+    fn behind(&self, at: Position) -> i64 {
+        (self.log.head.get() - gauge(at)).max(0)
     }
 }

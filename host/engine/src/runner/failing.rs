@@ -2,6 +2,7 @@
 
 use kennel_core::event::Event;
 use kennel_core::failure::{EventFailure, FailureKind};
+use kennel_core::lifecycle::Stage;
 use kennel_core::limits;
 use kennel_core::partition;
 use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
@@ -48,7 +49,10 @@ impl Runner {
             }
             Decision::Halt => {
                 self.report(progress, ProjectionState::Halted, &failure).await?;
-                self.status.block(&self.part(), describe(&failure));
+                // Readers of the old read model need not know that a new one cannot be built.
+                if self.loaded.stage == Stage::Live {
+                    self.status.block(&self.part(), describe(&failure));
+                }
                 progress.standing.halted();
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))

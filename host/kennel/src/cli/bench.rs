@@ -20,8 +20,10 @@ use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{Engine, Metrics, Options, Shutdown, ShutdownTrigger};
 use tokio::task::JoinSet;
 
+use super::control::in_words;
 use super::signals::{self, Signals};
-use super::{StoreArgs, deploy, output, values};
+use super::{StoreArgs, output, source, values};
+use crate::activate::activate;
 use crate::config::Config;
 use crate::exit::{Kind, ResultExt as _};
 use crate::wire::{self, Scratch, Store, StoreUrl, Target};
@@ -82,7 +84,7 @@ impl Bench {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let given = self.store.target(config)?;
         let file = self.guests.join(format!("{GUEST}.wasm"));
-        let component = deploy::read_example(&file)?;
+        let component = source::read_example(&file)?;
         // Before there is anything to leave behind.
         let mut signals = Signals::listen()?;
         let scratch = Scratch::beside(given.url(), &format!("kennel_bench_{}", std::process::id()))
@@ -145,8 +147,9 @@ impl Place {
         let replica_set: ReplicaSet = name.parse()?;
         let mut settings = Settings::default();
         settings.batch = batch.unwrap_or(settings.batch);
-        let component = (self.file.as_path(), self.component.clone());
-        deploy::activate(&self.store, &*self.runtime, component, &projection, &replica_set, settings).await
+        let (runtime, component) = (Arc::clone(&self.runtime), self.component.clone());
+        let activated = activate(&self.store, runtime, component, &projection, &replica_set, settings).await;
+        activated.map_err(|error| in_words(error, &self.file.display()))
     }
 
     /// Runs the replica set of a deployment with one worker.

@@ -16,7 +16,9 @@ use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;
 
-use super::{deploy, output, values};
+use super::control::in_words;
+use super::{output, source, values};
+use crate::activate::activate;
 use crate::audit::{Audit, audit};
 use crate::exit::Kind;
 use crate::wire::{self, Store, Target};
@@ -91,12 +93,12 @@ impl Demo {
         });
         self.append(&store, &bars).await?;
         let runtime = wire::runtime()?;
-        let summary = deploy_example(&store, &*runtime, &self.guests, SUMMARY).await?;
-        let audit_log = deploy_example(&store, &*runtime, &self.guests, AUDIT_LOG).await?;
+        let summary = deploy_example(&store, &runtime, &self.guests, SUMMARY).await?;
+        let audit_log = deploy_example(&store, &runtime, &self.guests, AUDIT_LOG).await?;
         let calls = Arc::new(Calls::default());
         let took = self.run(&store, runtime, Arc::clone(&calls), &bars).await?;
         let calls = std::mem::take(&mut *calls.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let outcome = Outcome { audit: audit(&store, &store, audit_log.id).await?, took, calls };
+        let outcome = Outcome { audit: audit(&store, &store, audit_log.read_model).await?, took, calls };
         if self.json {
             report::print_json(&outcome)?;
         } else {
@@ -140,7 +142,7 @@ impl Demo {
         calls: Arc<Calls>,
         bars: &MultiProgress,
     ) -> anyhow::Result<Duration> {
-        let replica_set: ReplicaSet = "main".parse()?;
+        let replica_set = ReplicaSet::default();
         let batch = self.batch.or(Some(CHUNK));
         let options = Options { batch, observer: Some(calls), ..Options::new(replica_set) };
         let metrics = Metrics::register(prometheus::default_registry())?;
@@ -185,12 +187,14 @@ fn add(bars: &MultiProgress, label: &'static str, length: usize) -> ProgressBar 
 
 async fn deploy_example(
     store: &Store,
-    runtime: &dyn Runtime,
+    runtime: &Arc<dyn Runtime>,
     guests: &Path,
     name: &str,
 ) -> anyhow::Result<Deployment> {
     let file = guests.join(format!("{name}.wasm"));
-    let bytes = deploy::read_example(&file)?;
-    deploy::activate(store, runtime, (&file, bytes), &name.parse()?, &"main".parse()?, Settings::default())
-        .await
+    let bytes = source::read_example(&file)?;
+    let (name, replica_set) = (name.parse()?, ReplicaSet::default());
+    let runtime = Arc::clone(runtime);
+    let activated = activate(store, runtime, bytes, &name, &replica_set, Settings::default()).await;
+    activated.map_err(|error| in_words(error, &file.display()))
 }

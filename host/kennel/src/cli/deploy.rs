@@ -1,42 +1,59 @@
-//! `kennel deploy`: checks a component, stores it and activates it as a projection.
+//! `kennel deploy`: has a projection run a component, new or other than before.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde::Serialize;
 
-use kennel_core::limits;
+use kennel_core::lifecycle::{Activity, Mode, Outcome, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Registry as _, Runtime};
-use kennel_core::projection::{Deployment, OnFailure, Settings};
+use kennel_core::projection::OnFailure;
 
-use super::{StoreArgs, output, values};
-use crate::activate::{self, ActivateError};
+use super::control::{ByArgs, ControlArgs, follow};
+use super::source::Source;
+use super::{output, values};
 use crate::config::{Config, ProjectionConfig};
-use crate::exit::Kind;
-use crate::wire::{self, Store};
+use crate::control::view::{ChangeView, ProjectionView};
+use crate::control::{Control, DeployOrder};
 
 const EXAMPLES: &str = "\
 Examples:
   kennel deploy order-summary target/guests/order-summary.wasm
   kennel deploy audit-log audit.wasm --on-failure dead-letter --set retention=30
+  kennel deploy order-summary new.wasm --mode rebuild --note 'totals with tax'
+  kennel deploy order-summary 3f2a91c04b7d
+  kennel deploy order-summary oci://ghcr.io/shop/order-summary:1.2
 
-Settings can also stand in kennel.toml:
+The component is checked, compiled and asked to describe itself before anything changes; until then, and if it is
+refused, what serves goes on. `continue` swaps the code at the next batch of each partition. `rebuild` builds a read
+model of its own from the start of the log, beside the one that serves, and takes its place once it has caught up;
+`kennel rollback` returns from both.
+
+Settings stay as they are unless something else is said here or in kennel.toml:
   [projections.audit-log]
   on_failure = \"dead-letter\"";
 
-/// Checks a component, stores it and activates it as a projection.
+/// Checks a component and has a projection run it, from now on or once its read model has been built.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Deploy {
     #[command(flatten)]
-    store: StoreArgs,
-    /// The name to deploy under
+    control: ControlArgs,
+    /// The projection
     name: ProjectionName,
-    /// The component
-    file: PathBuf,
+    /// The component: a file, the digest of one that the store holds, or oci://REGISTRY/REPOSITORY[:TAG][@DIGEST]
+    #[arg(value_name = "FILE|DIGEST|oci://…")]
+    source: Source,
+    /// How the new code comes to the projection: `continue` or `rebuild`
+    #[arg(long, value_name = "MODE", default_value_t = Mode::Continue)]
+    mode: Mode,
+    /// When a read model that was built takes its place: `auto` or `manual`
+    #[arg(long, value_name = "WHEN", default_value_t = Switch::Auto)]
+    switch: Switch,
+    /// Do not wait for a read model to be built
+    #[arg(long)]
+    detach: bool,
+    #[command(flatten)]
+    by: ByArgs,
     /// What becomes of an event that cannot be handled: `halt` (default) or `dead-letter`
     #[arg(long, value_name = "POLICY")]
     on_failure: Option<OnFailure>,
@@ -46,101 +63,101 @@ pub(super) struct Deploy {
     /// A setting that the guest can read; may be given many times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::setting)]
     settings: Vec<(String, String)>,
-    /// The replica set that runs the projection
-    #[arg(long, default_value = "main", value_name = "NAME")]
-    replica_set: ReplicaSet,
+    /// The replica set that runs a new projection [default: main]
+    #[arg(long, value_name = "NAME")]
+    replica_set: Option<ReplicaSet>,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Outcome<'a> {
-    projection: &'a ProjectionName,
-    deployment: u32,
-    digest: String,
-    replica_set: &'a ReplicaSet,
-}
-
 impl Deploy {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let (projection, replica_set) = (self.name, self.replica_set);
+        let control = self.control.open_or_create(config).await?;
+        let component = self.source.store(&*control).await?;
         let given = ProjectionConfig {
             batch: self.batch,
             on_failure: self.on_failure,
-            config: self.settings.iter().cloned().collect::<BTreeMap<_, _>>(),
+            config: self.settings.iter().cloned().collect(),
         };
-        let section = config.projections.get(&projection).cloned().unwrap_or_default();
-        let settings = section.settings(&given);
-        let bytes = read_component(&self.file)?;
-        let store = wire::open(&self.store.target(config)?).await?;
-        if let Some(existing) = store.find(&projection).await? {
-            return Err(in_words(activate::exists(&existing), &self.file));
+        let section = config.projections.get(&self.name).cloned().unwrap_or_default();
+        let by = self.by.by();
+        let order = DeployOrder {
+            mode: self.mode,
+            switch: self.switch,
+            replica_set: self.replica_set.clone(),
+            settings: section.with(given),
+            author: by.author,
+            note: by.note.or(component.from),
+            seen: by.seen,
+            ..DeployOrder::of(component.digest)
+        };
+        let change = control.deploy(&self.name, order).await?;
+        finish(&*control, &self.name, change, self.detach, self.json).await
+    }
+}
+
+/// Waits for what is being built, unless told not to, and tells what has become of an order.
+pub(super) async fn finish(
+    control: &dyn Control,
+    name: &ProjectionName,
+    change: ChangeView,
+    detach: bool,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let (changed, deployment) = (change.changed, change.deployment);
+    let projection = if detach { change.projection } else { follow(control, name, change).await? };
+    let change = ChangeView { changed, deployment, projection };
+    if json {
+        output::json(&change)?;
+    } else {
+        output::line(told(name, &change))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What has become of an order, in a sentence or two.
+pub(super) fn told(name: &ProjectionName, change: &ChangeView) -> String {
+    let ChangeView { changed, deployment, projection } = change;
+    let Some(found) = deployment.and_then(|number| projection.deployment(number)) else {
+        return format!("`{name}` is as it was");
+    };
+    let what = format!(
+        "deployment {} of `{name}`: component {} ({} {})",
+        found.number,
+        &found.component[..12],
+        found.name,
+        found.version
+    );
+    let then = match (found.outcome, changed) {
+        (Outcome::Live, false) => "serves already; nothing was changed".to_owned(),
+        (Outcome::Live, true) => serves(projection),
+        (Outcome::Building, _) => building(name, projection),
+        (Outcome::Superseded, _) => "has served, and another has taken its place since".to_owned(),
+        (Outcome::Cancelled, _) => "was given up".to_owned(),
+    };
+    format!("{what} {then}")
+}
+
+fn serves(projection: &ProjectionView) -> String {
+    match (projection.activity, projection.workers) {
+        (Activity::Paused, _) => "serves; the projection is paused, `kennel resume` has it go on".to_owned(),
+        (_, 0) => "serves; `kennel run` will run it".to_owned(),
+        _ => "serves".to_owned(),
+    }
+}
+
+fn building(name: &ProjectionName, projection: &ProjectionView) -> String {
+    let Some(build) = &projection.building else { return "is being built".to_owned() };
+    let far = format!(
+        "is being built: at position {} of {}",
+        output::thousands(build.position),
+        output::thousands(build.position + build.remaining)
+    );
+    match build.switch {
+        Switch::Auto => format!("{far}. `kennel status` shows how far it is"),
+        Switch::Manual => {
+            format!("{far}. `kennel diff {name}` compares it, `kennel switch {name}` puts it in place")
         }
-        let runtime = wire::runtime()?;
-        let deployment =
-            activate(&store, &*runtime, (&self.file, bytes), &projection, &replica_set, settings).await?;
-        let digest = deployment.digest;
-        if self.json {
-            output::json(&Outcome {
-                projection: &projection,
-                deployment: deployment.number,
-                digest: digest.to_string(),
-                replica_set: &replica_set,
-            })?;
-        } else {
-            output::line(format!(
-                "deployed {projection}: component {} ({} {}), deployment {}. `kennel run` will run it",
-                digest.short(),
-                deployment.descriptor.name,
-                deployment.descriptor.version,
-                deployment.number
-            ))?;
-        }
-        Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Checks a component that was read from `file`, stores it and activates it under a name that is free.
-pub(super) async fn activate(
-    store: &Store,
-    runtime: &dyn Runtime,
-    (file, bytes): (&Path, Vec<u8>),
-    projection: &ProjectionName,
-    replica_set: &ReplicaSet,
-    settings: Settings,
-) -> anyhow::Result<Deployment> {
-    let activated = activate::activate(store, runtime, bytes, projection, replica_set, settings).await;
-    activated.map_err(|error| in_words(error, file))
-}
-
-/// Reads an example that `make guests` has built.
-pub(super) fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
-    read_component(file).map_err(|error| {
-        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
-    })
-}
-
-fn in_words(error: ActivateError, file: &Path) -> anyhow::Error {
-    match error {
-        ActivateError::Refused(refusal) => Kind::Input.error(format!("{}: {refusal}", file.display())),
-        ActivateError::Exists { .. } => Kind::Taken.of(error),
-        ActivateError::Store(error) => error.into(),
-    }
-}
-
-/// Reads a component's file, unless it is larger than any component may be.
-pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
-    let cannot =
-        |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
-    let size = std::fs::metadata(file).map_err(cannot)?.len();
-    if size > limits::COMPONENT_BYTES_MAX as u64 {
-        let max = limits::COMPONENT_BYTES_MAX >> 20;
-        return Err(Kind::Input.error(format!(
-            "{} has {} MiB; a component has at most {max} MiB",
-            file.display(),
-            size >> 20
-        )));
-    }
-    std::fs::read(file).map_err(cannot)
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Document, ReadModel as _, Wanted};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
 use super::{StoreArgs, output};
 use crate::config::Config;
@@ -56,7 +56,7 @@ impl Documents {
         let projection = &self.projection;
         let store = wire::open_existing(&self.store.target(config)?).await?;
         let deployment = wire::find_deployment(&store, projection).await?;
-        let collections = store.collections(deployment.id).await?;
+        let collections = store.collections(deployment.read_model).await?;
         if !collections.iter().any(|known| **known == *self.collection) {
             let known: Vec<&str> = collections.iter().map(|name| &**name).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
@@ -66,19 +66,14 @@ impl Documents {
             )));
         }
         match &self.key {
-            Some(key) => self.print_one(&store, deployment.id, key).await,
-            None => self.print_many(&store, deployment.id).await,
+            Some(key) => self.print_one(&store, deployment.read_model, key).await,
+            None => self.print_many(&store, deployment.read_model).await,
         }
     }
 
-    async fn print_one(
-        &self,
-        store: &Store,
-        deployment: DeploymentId,
-        key: &str,
-    ) -> anyhow::Result<ExitCode> {
+    async fn print_one(&self, store: &Store, read_model: ReadModelId, key: &str) -> anyhow::Result<ExitCode> {
         let wanted = Wanted { collection: self.collection.clone(), keys: vec![key.to_owned()] };
-        let found = store.fetch(deployment, &[wanted]).await?;
+        let found = store.fetch(read_model, &[wanted]).await?;
         let Some(stored) = found.into_iter().flatten().next().flatten() else {
             return Err(Kind::Missing.error(format!(
                 "the collection `{}` has no document `{}`",
@@ -95,7 +90,7 @@ impl Documents {
         Ok(ExitCode::SUCCESS)
     }
 
-    async fn print_many(&self, store: &Store, deployment: DeploymentId) -> anyhow::Result<ExitCode> {
+    async fn print_many(&self, store: &Store, read_model: ReadModelId) -> anyhow::Result<ExitCode> {
         let limit = self.limit.unwrap_or(if self.json { usize::MAX } else { LIMIT_FOR_PEOPLE });
         let mut printed = 0;
         let mut after: Option<String> = None;
@@ -105,7 +100,7 @@ impl Documents {
         }
         while more && printed < limit {
             let page = limits::READ_KEYS_MAX.min(limit - printed);
-            let rows = store.scan(deployment, &self.collection, after.as_deref(), "", page).await?;
+            let rows = store.scan(read_model, &self.collection, after.as_deref(), "", page).await?;
             more = rows.len() == page;
             after = rows.last().map(|row| row.key.clone());
             self.print(&rows, printed == 0)?;

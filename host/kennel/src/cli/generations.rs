@@ -42,7 +42,7 @@ struct Record {
 
 impl Generations {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
+        let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let store = wire::open_existing(&self.store.target(config)?).await?;
         let history = store.history(&replica_set, self.limit).await?;
         let records: Vec<Record> = history.into_iter().map(Record::new).collect();

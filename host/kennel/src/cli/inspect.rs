@@ -7,7 +7,7 @@ use clap::Args;
 use kennel_core::projection::Descriptor;
 use serde::Serialize;
 
-use super::{deploy, output};
+use super::{output, source};
 use crate::exit::Kind;
 use crate::wire;
 use crate::wire::inspect::{FileKind, Inspection, inspect};
@@ -27,7 +27,7 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
-        let bytes = deploy::read_component(&self.file)?;
+        let bytes = source::read_component(&self.file)?;
         let mut inspection = inspect(&bytes);
         let mut descriptor = None;
         if inspection.runnable {

@@ -51,7 +51,7 @@ pub(super) fn error(error: &anyhow::Error) {
 
 /// An error and its causes in one line. Some libraries repeat the cause in their own words, so a cause
 /// that has just been said is left out.
-fn words(error: &anyhow::Error) -> String {
+pub(super) fn words(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -71,6 +71,14 @@ pub(super) fn progress(label: &str, length: Option<u64>) -> ProgressBar {
     bar.set_style(style(length.is_some()));
     bar.set_prefix(label.to_owned());
     bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+/// A progress bar for bytes, whose number is not known yet.
+pub(super) fn transfer(label: &str) -> ProgressBar {
+    let bar = progress(label, Some(0));
+    let template = "{prefix:16} {bar:30} {bytes:>11}/{total_bytes} {bytes_per_sec:>14}";
+    bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
     bar
 }
 

@@ -42,9 +42,15 @@ pub(in crate::cli) fn of(
 mod tests {
     use kennel_core::checkpoint::Checkpoint;
     use kennel_core::digest::Digest;
+    use std::time::Duration;
+
+    use kennel_core::lifecycle::{Activity, Stage, Switch};
     use kennel_core::membership::Generation;
+    use kennel_core::name::ReplicaSet;
     use kennel_core::port::ProjectionState;
-    use kennel_core::projection::{Deployment, DeploymentId, Descriptor, Partitioning, Scope, Settings};
+    use kennel_core::projection::{
+        Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
+    };
     use uuid::Uuid;
 
     use super::*;
@@ -61,7 +67,7 @@ mod tests {
                 id: DeploymentId::new(1),
                 projection: "ledger".parse().unwrap(),
                 number: 1,
-                replica_set: "main".parse().unwrap(),
+                replica_set: ReplicaSet::default(),
                 digest: Digest::of(b"ledger"),
                 descriptor: Descriptor {
                     name: "ledger".to_owned(),
@@ -70,7 +76,14 @@ mod tests {
                     partitioning,
                 },
                 settings: Settings::default(),
+                read_model: ReadModelId::new(1),
             },
+            stage: Stage::Live,
+            activity: Activity::Running,
+            switch: Switch::Auto,
+            frozen: false,
+            from: Position::START,
+            age: Duration::ZERO,
             state: ProjectionState::Running,
             last_failure: None,
             checkpoints: (0..4).zip(positions).map(row).collect(),

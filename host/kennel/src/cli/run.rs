@@ -13,11 +13,12 @@ use clap::Args;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::Registry as _;
 use kennel_engine::Shutdown;
+use tokio::net::TcpListener;
 
 use super::signals::Signals;
 use super::{StoreArgs, values};
-use crate::api::{self, Sources};
-use crate::config::Config;
+use crate::api::{self, Api, Gate, Sources};
+use crate::config::{Config, Token};
 use crate::exit::Kind;
 use crate::orchestrator::{Orchestrator, OrchestratorError};
 use crate::telemetry::LogFormat;
@@ -32,15 +33,22 @@ Examples:
   kennel run --until-caught-up && kennel status
 
 SIGTERM or Ctrl-C: batches under way are finished and committed, then the command ends with 0.
-A second signal ends it at once; nothing is lost, since a batch that was not committed is run again.";
+A second signal ends it at once; nothing is lost, since a batch that was not committed is run again.
 
-/// Runs the projections of a replica set and serves /metrics, /healthz and /readyz.
+/v1 serves what deploy, rollback and the like do, so that pipelines need no database: `kennel deploy --host URL`. It asks for
+the token in KENNEL_TOKEN, or in the file that kennel.toml names:
+  [api]
+  token_file = \"token\"
+Without a token it answers to programs of this machine alone, and to nobody if --listen is an address that others can
+reach. /v1/openapi.json describes it.";
+
+/// Runs the projections of a replica set and serves /metrics, /healthz, /readyz and /v1.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Run {
     #[command(flatten)]
     store: StoreArgs,
-    /// Where to serve /metrics, /healthz and /readyz [default: 127.0.0.1:9090; with --until-caught-up nowhere]
+    /// Where to serve /metrics, /healthz, /readyz and /v1 [default: 127.0.0.1:9090; with --until-caught-up nowhere]
     #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN", value_parser = values::address)]
     listen: Option<SocketAddr>,
     /// Lanes of execution in this process [default: one for each core]
@@ -69,9 +77,10 @@ impl Run {
     }
 
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
+        let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         let target = self.store.target(config)?;
+        let token = config.api.token()?;
         // Before anything that takes time: a signal that nobody listens to would end the process at once.
         let (trigger, mut stop) = Shutdown::channel();
         Signals::listen()?.stop_then_end(trigger.clone(), Duration::from_secs(self.grace));
@@ -98,10 +107,7 @@ impl Run {
         // Served to the end, so that workers are seen to stop and their last batches are counted. Ends when dropped.
         let (_served, ended) = Shutdown::channel();
         if let Some(listener) = listener {
-            tracing::info!(address = %listener.local_addr()?, "serving /metrics, /healthz and /readyz");
-            let sources =
-                Sources { registry: prometheus::default_registry().clone(), status: Arc::clone(&status) };
-            tokio::spawn(api::serve(listener, sources, ended));
+            serve(listener, &orchestrator, token.as_ref(), ended)?;
         }
         let mut asked = stop.clone();
         let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
@@ -136,12 +142,40 @@ impl Run {
             .replica_set(replica_set.as_str())
             .workers(workers)
             .heartbeat_interval(config.run.heartbeat_interval())
-            .stale_after(config.run.stale_after()?);
+            .stale_after(config.run.stale_after()?)
+            .rebuild_share(config.run.rebuild_share());
         if let Some(events) = self.batch {
             builder = builder.batch_size(events);
         }
+        if let Some(program) = wire::this_program() {
+            builder = builder.compiler(program);
+        }
         builder.build().await.map_err(in_words)
     }
+}
+
+/// Serves in the background what there is to be told of an orchestrator and done with its projections.
+fn serve(
+    listener: TcpListener,
+    orchestrator: &Orchestrator,
+    token: Option<&Token>,
+    ended: Shutdown,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    let gate = Gate::new(token, address);
+    if gate == Gate::Closed {
+        tracing::warn!(
+            "/v1 is closed: others can reach {address}, and no token is set. KENNEL_TOKEN, or `token_file` in the section \
+             [api] of kennel.toml, opens it for those who know the token"
+        );
+    }
+    let sources = Sources { registry: prometheus::default_registry().clone(), status: orchestrator.status() };
+    // Who gives an order says so in it; otherwise all that is known is the way that it came.
+    let control = Arc::new(orchestrator.control().author("api"));
+    let app = api::router(sources).merge(Api::new(control, gate, orchestrator.metrics()).router());
+    tracing::info!(%address, "serving /metrics, /healthz, /readyz and /v1");
+    tokio::spawn(api::serve(listener, app, ended));
+    Ok(())
 }
 
 fn in_words(error: OrchestratorError) -> anyhow::Error {

@@ -9,6 +9,7 @@ use clap::Args;
 use serde::Serialize;
 
 use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{Activity, Stage};
 use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{DeadLetter, EventSource as _, ProjectionProgress, ReadModel as _, Registry as _};
@@ -18,6 +19,7 @@ use super::partitions::{self, Partition};
 use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
+use crate::control::view::BuildView;
 use crate::wire::{self, Store};
 
 /// Dead letters that are listed for each projection.
@@ -69,7 +71,10 @@ struct Projection {
     lag: u64,
     /// Those of the current generation.
     partitions: Vec<Partition>,
+    /// `running`, `retrying`, `halted` or `paused`.
     state: &'static str,
+    /// The deployment that is being built beside the one that serves.
+    building: Option<BuildView>,
     on_failure: &'static str,
     last_error: Option<Failure>,
     dead_letter_count: u64,
@@ -107,11 +112,18 @@ impl Report {
         let horizon = store.horizon().await?;
         let progress = store.progress().await?;
         let replica_sets = replica_sets(store, config, &progress).await?;
-        let mut projections = Vec::with_capacity(progress.len());
+        let mut projections: Vec<Projection> = Vec::with_capacity(progress.len());
         for progress in progress {
+            if progress.stage == Stage::Building {
+                // Listed right behind the one that serves.
+                if let Some(serving) = projections.last_mut() {
+                    serving.building = Some(BuildView::new(&progress, horizon.head));
+                }
+                continue;
+            }
             let letters = match progress.dead_letters {
                 0 => Vec::new(),
-                _ => store.dead_letters(progress.deployment.id, DEAD_LETTERS_MAX).await?,
+                _ => store.dead_letters(progress.deployment.read_model, DEAD_LETTERS_MAX).await?,
             };
             let assignment = replica_sets.get(&progress.deployment.replica_set).map(|set| &set.assignment);
             projections.push(Projection::new(progress, letters, assignment, horizon.head));
@@ -138,7 +150,7 @@ async fn replica_sets(
     progress: &[ProjectionProgress],
 ) -> anyhow::Result<BTreeMap<ReplicaSet, ReplicaSetReport>> {
     let stale_after = config.run.stale_after()?;
-    let usual = config.run.replica_set(None)?;
+    let usual = config.run.replica_set(None);
     let deployed: BTreeSet<&ReplicaSet> =
         progress.iter().map(|progress| &progress.deployment.replica_set).collect();
     let mut found = BTreeMap::new();
@@ -170,7 +182,11 @@ impl Projection {
             position,
             lag: head.distance_from(position),
             partitions: partitions.unwrap_or_default(),
-            state: progress.state.as_str(),
+            state: match progress.activity {
+                Activity::Paused => Activity::Paused.as_str(),
+                _ => progress.state.as_str(),
+            },
+            building: None,
             on_failure: deployment.settings.on_failure.as_str(),
             last_error: progress.last_failure.map(Failure::new),
             dead_letter_count: progress.dead_letters,

@@ -27,7 +27,7 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        let replica_set = config.run.replica_set(self.replica_set.as_ref())?;
+        let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let store = wire::open_existing(&self.store.target(config)?).await?;
         let report = ReplicaSetReport::look(&store, replica_set, config.run.stale_after()?).await?;
         if self.json {

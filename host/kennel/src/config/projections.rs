@@ -3,32 +3,46 @@
 use std::collections::BTreeMap;
 
 use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 use kennel_core::limits;
 use kennel_core::projection::{OnFailure, Settings};
 
+use crate::json;
+
 /// What the operator sets for one projection.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectionConfig {
     /// Most events handled and committed together.
     #[serde(deserialize_with = "batch")]
+    #[schema(minimum = 1, maximum = 10000)]
     pub batch: Option<usize>,
+    /// `halt` or `dead-letter`.
+    #[schema(value_type = Option<String>, pattern = "^(halt|dead-letter)$")]
     pub on_failure: Option<OnFailure>,
     /// What the guest reads through the `config` import.
     pub config: BTreeMap<String, String>,
 }
 
 impl ProjectionConfig {
-    /// The settings of a deployment: this section, overridden by what the command line gives.
+    /// This section, overridden key by key by what the command line gives.
     #[must_use]
-    pub fn settings(&self, given: &Self) -> Settings {
+    pub fn with(&self, given: Self) -> Self {
         let mut config = self.config.clone();
-        config.extend(given.config.clone());
+        config.extend(given.config);
+        Self { batch: given.batch.or(self.batch), on_failure: given.on_failure.or(self.on_failure), config }
+    }
+
+    /// The settings of a deployment: those that there are, overridden by what is set here.
+    #[must_use]
+    pub fn over(&self, settings: Settings) -> Settings {
+        let mut config = settings.config;
+        config.extend(self.config.clone());
         Settings {
-            batch: given.batch.or(self.batch).unwrap_or(Settings::default().batch),
-            on_failure: given.on_failure.or(self.on_failure).unwrap_or_default(),
+            batch: self.batch.unwrap_or(settings.batch),
+            on_failure: self.on_failure.unwrap_or(settings.on_failure),
             config,
         }
     }
@@ -44,5 +58,6 @@ pub(crate) fn batch_size(events: usize) -> Result<usize, String> {
 }
 
 fn batch<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
-    batch_size(usize::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+    let given: Option<usize> = json::whole(deserializer)?;
+    given.map(batch_size).transpose().map_err(D::Error::custom)
 }

@@ -27,21 +27,28 @@ pub struct RunConfig {
     pub heartbeat_seconds: Option<NonZeroU32>,
     /// Seconds without a heartbeat after which a worker is taken for dead.
     pub stale_after_seconds: Option<NonZeroU32>,
+    /// How much of its time a worker gives to building a read model beside the one that serves, in percent.
+    #[serde(deserialize_with = "percent")]
+    pub rebuild_percent: Option<u8>,
 }
 
 impl RunConfig {
     /// The replica set that is meant: the one that was given, else the configured one, else `main`.
-    pub fn replica_set(&self, given: Option<&ReplicaSet>) -> anyhow::Result<ReplicaSet> {
-        match given.or(self.replica_set.as_ref()) {
-            Some(named) => Ok(named.clone()),
-            None => Ok("main".parse()?),
-        }
+    #[must_use]
+    pub fn replica_set(&self, given: Option<&ReplicaSet>) -> ReplicaSet {
+        given.or(self.replica_set.as_ref()).cloned().unwrap_or_default()
     }
 
     /// How often a worker says that it is alive.
     #[must_use]
     pub fn heartbeat_interval(&self) -> Duration {
         seconds(self.heartbeat_seconds).unwrap_or(limits::HEARTBEAT_INTERVAL)
+    }
+
+    /// How much of its time a worker gives to building a read model: a share of 1.
+    #[must_use]
+    pub fn rebuild_share(&self) -> f64 {
+        self.rebuild_percent.map_or(limits::REBUILD_SHARE, |percent| f64::from(percent) / 100.0)
     }
 
     /// The age of its last heartbeat at which a worker is taken for dead. All processes of a replica set
@@ -73,4 +80,11 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     address(&text).map(Some).map_err(D::Error::custom)
+}
+
+fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    match i64::deserialize(deserializer)? {
+        percent @ 1..=100 => Ok(u8::try_from(percent).ok()),
+        other => Err(D::Error::custom(format!("a share is 1 to 100 percent, not {other}"))),
+    }
 }

@@ -1,5 +1,7 @@
 //! What the configuration file accepts, and what it says of what it does not.
 
+use kennel_core::projection::Settings;
+
 use super::*;
 
 #[test]
@@ -16,6 +18,7 @@ fn a_full_file_is_read() {
         log_format = "json"
         heartbeat_seconds = 1
         stale_after_seconds = 3
+        rebuild_percent = 20
         [projections.order-summary]
         batch = 500
         on_failure = "dead-letter"
@@ -33,9 +36,10 @@ fn a_full_file_is_read() {
     assert_eq!(config.run.workers.unwrap().get(), 2);
     assert_eq!(config.run.heartbeat_interval().as_secs(), 1);
     assert_eq!(config.run.stale_after().unwrap().as_secs(), 3);
+    assert!((config.run.rebuild_share() - 0.2).abs() < 1e-9);
     assert_eq!(config.run.replica_set.unwrap().as_str(), "reports");
     let section = &config.projections[&"order-summary".parse().unwrap()];
-    let settings = section.settings(&ProjectionConfig::default());
+    let settings = section.over(Settings::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (500, "dead-letter"));
     assert_eq!(settings.config["currency"], "EUR");
     assert_eq!(Config::parse("").unwrap(), Config::default());
@@ -63,7 +67,7 @@ fn what_the_command_line_gives_wins_key_by_key() {
         config: pairs(&[("currency", "EUR"), ("region", "north")]),
     };
     let given = ProjectionConfig { batch: Some(7), on_failure: None, config: pairs(&[("currency", "CHF")]) };
-    let settings = section.settings(&given);
+    let settings = section.with(given).over(Settings::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (7, "halt"));
     assert_eq!(settings.config, pairs(&[("currency", "CHF"), ("region", "north")]));
 }
@@ -74,7 +78,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
         ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
         (
             "[run]\nzzz = 1",
-            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds",
+            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds, rebuild_percent",
         ),
         ("\n[runn]", "line 2: unknown key `runn`; did you mean `run`?"),
         (
@@ -92,6 +96,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
             "line 2: `listen`: use an IP address and a port, such as 127.0.0.1:9090 or [::1]:9090",
         ),
         ("[run]\nworkers = \"2\"", "line 2: `workers` takes a whole number of at least 1, not string \"2\""),
+        ("[run]\nrebuild_percent = 0", "line 2: `rebuild_percent`: a share is 1 to 100 percent, not 0"),
         ("[run]\nworkers = 0", "line 2: `workers` takes a whole number of at least 1, not integer `0`"),
         ("[run]\nlog_format = \"xml\"", "line 2: `log_format` takes `text` or `json`, not `xml`"),
         (

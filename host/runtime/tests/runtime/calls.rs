@@ -1,13 +1,10 @@
 //! Calls that go well: the examples of the repository are for the whole suite; here the ports are held
 //! to what they say.
 
-use std::fs;
-use std::path::Path;
-
 use kennel_core::digest::Digest;
 use kennel_core::projection::Partitioning;
 
-use crate::support::{self, event, guest, guest_core, prepare, runtime, runtime_with, start};
+use crate::support::{self, event, guest, guest_core, prepare, runtime, start};
 
 #[tokio::test]
 async fn a_component_describes_itself_and_handles_events() {
@@ -67,51 +64,4 @@ async fn the_event_arrives_whole() {
             r#"Info {"customer":"c-1","total_cents":1200}"#,
         ]
     );
-}
-
-#[tokio::test]
-async fn compiled_code_is_kept_and_a_damaged_entry_built_anew() {
-    let dir = tempfile::tempdir().unwrap();
-    let cache = dir.path().join("cache");
-    let bytes = guest("");
-    let load = || async {
-        let runtime = runtime_with(|options| options.cache_dir = Some(cache.clone()));
-        prepare(&runtime, bytes.clone()).await.unwrap();
-    };
-    load().await;
-    let entry = only_file(&cache);
-    let first = fs::read(&entry).unwrap();
-    load().await;
-    assert_eq!(fs::read(&entry).unwrap(), first, "a sound entry is not written again");
-    for damaged in [&b""[..], b"nonsense", &first[..first.len() - 1], &flipped(&first)] {
-        fs::write(&entry, damaged).unwrap();
-        load().await;
-        assert_eq!(only_file(&cache), entry);
-        let anew = fs::read(&entry).unwrap();
-        assert_ne!(anew, damaged, "a damaged entry is replaced");
-    }
-}
-
-#[cfg(unix)]
-#[tokio::test]
-async fn a_cache_that_everybody_may_write_to_is_not_used() {
-    use std::os::unix::fs::PermissionsExt;
-    let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let runtime = runtime_with(|options| options.cache_dir = Some(dir.path().to_owned()));
-    prepare(&runtime, guest("")).await.unwrap();
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
-}
-
-fn only_file(dir: &Path) -> std::path::PathBuf {
-    let files: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    assert_eq!(files.len(), 1, "{files:?}");
-    files[0].clone()
-}
-
-fn flipped(bytes: &[u8]) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    bytes
 }

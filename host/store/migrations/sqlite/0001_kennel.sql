@@ -7,53 +7,92 @@ CREATE TABLE kennel_component (
     stored_at BIGINT NOT NULL
 );
 
+-- What is done with projections is done by one transaction after another, each of which moves this on.
+CREATE TABLE kennel_registry (
+    revision BIGINT NOT NULL
+);
+INSERT INTO kennel_registry (revision) VALUES (0);
+
+CREATE TABLE kennel_projection (
+    name TEXT NOT NULL PRIMARY KEY,
+    replica_set TEXT NOT NULL,
+    -- Where people find the documents of whichever read model serves: the schema of the views, or the
+    -- beginning of their names.
+    place TEXT NOT NULL UNIQUE,
+    activity TEXT NOT NULL,
+    switch TEXT NOT NULL,
+    -- Whether the read model that serves is held so that the one being built can draw level: 0 or 1.
+    frozen BIGINT NOT NULL
+);
+
+-- Documents and checkpoints that belong together. Deployments that continue one another share one.
+CREATE TABLE kennel_read_model (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    projection TEXT NOT NULL REFERENCES kennel_projection (name),
+    -- Where the tables are: their schema, or the beginning of their names.
+    place TEXT NOT NULL UNIQUE,
+    standing TEXT NOT NULL
+);
+
+-- The history of each projection. Its lines stay when their read models are gone.
 CREATE TABLE kennel_deployment (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
-    projection TEXT NOT NULL,
+    projection TEXT NOT NULL REFERENCES kennel_projection (name),
     number BIGINT NOT NULL,
-    replica_set TEXT NOT NULL,
     digest TEXT NOT NULL,
     descriptor TEXT NOT NULL,
     settings TEXT NOT NULL,
-    -- Where the read model lives: the schema of its tables, or the beginning of their names.
-    read_schema TEXT NOT NULL UNIQUE,
+    read_model BIGINT NOT NULL REFERENCES kennel_read_model (id),
+    origin TEXT NOT NULL,
+    outcome TEXT NOT NULL,
     author TEXT NOT NULL,
+    note TEXT,
+    from_position BIGINT NOT NULL,
     deployed_at BIGINT NOT NULL,
+    decided_at BIGINT NOT NULL,
+    -- What it is doing, as its workers last reported.
     state TEXT NOT NULL,
     last_failure TEXT,
     UNIQUE (projection, number)
 );
 
--- Which deployment of a projection is the active one.
-CREATE TABLE kennel_projection (
-    name TEXT NOT NULL PRIMARY KEY,
-    deployment BIGINT NOT NULL REFERENCES kennel_deployment (id)
-);
+-- At most one serves, and at most one is being built beside it.
+CREATE UNIQUE INDEX kennel_deployment_live ON kennel_deployment (projection) WHERE outcome = 'live';
+CREATE UNIQUE INDEX kennel_deployment_building ON kennel_deployment (projection) WHERE outcome = 'building';
 
--- How far each range of the hash space has been handled. The ranges of a deployment tile it.
+-- How far each range of the hash space has been handled. The ranges of a read model tile it.
 CREATE TABLE kennel_checkpoint (
-    deployment BIGINT NOT NULL REFERENCES kennel_deployment (id),
+    read_model BIGINT NOT NULL REFERENCES kennel_read_model (id),
     range_start BIGINT NOT NULL,
     range_end BIGINT NOT NULL,
     position BIGINT NOT NULL,
     generation BIGINT NOT NULL,
-    PRIMARY KEY (deployment, range_start)
+    PRIMARY KEY (read_model, range_start)
 );
 
 -- The table that holds the documents of a collection.
 CREATE TABLE kennel_collection (
-    deployment BIGINT NOT NULL REFERENCES kennel_deployment (id),
+    read_model BIGINT NOT NULL REFERENCES kennel_read_model (id),
     name TEXT NOT NULL,
     table_name TEXT NOT NULL,
-    PRIMARY KEY (deployment, name)
+    PRIMARY KEY (read_model, name)
+);
+
+-- The view under which people find a collection, whichever read model serves. It stays when a read model
+-- has no such collection, and is empty then.
+CREATE TABLE kennel_published (
+    projection TEXT NOT NULL REFERENCES kennel_projection (name),
+    collection TEXT NOT NULL,
+    view_name TEXT NOT NULL,
+    PRIMARY KEY (projection, collection)
 );
 
 CREATE TABLE kennel_dead_letter (
-    deployment BIGINT NOT NULL REFERENCES kennel_deployment (id),
+    read_model BIGINT NOT NULL REFERENCES kennel_read_model (id),
     position BIGINT NOT NULL,
     failure TEXT NOT NULL,
     recorded_at BIGINT NOT NULL,
-    PRIMARY KEY (deployment, position)
+    PRIMARY KEY (read_model, position)
 );
 
 CREATE TABLE kennel_replica_set (

@@ -9,12 +9,14 @@ mod documents;
 mod events;
 mod listen;
 mod open;
+mod views;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, SqlStr};
 
-pub(crate) use documents::{Table, hold, table_of};
+pub(crate) use documents::{Table, hold, quoted_path, table_of};
 pub(crate) use open::open;
+pub(crate) use views::create_views;
 
 use crate::horizon::Tracker;
 use crate::sql::{Words, statements};
@@ -23,7 +25,7 @@ statements! {
     /// The statements that only PostgreSQL has.
     PostgresSql in "../sql/postgres/":
     events_head events_grown events_first_missing events_writers events_floor events_sequence events_columns
-    events_known events_insert heads_lock heads_put notify notify_workers
+    events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
     schema_exists table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive backend_pid server document_probe
 }

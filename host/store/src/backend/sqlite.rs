@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use sqlx::{Sqlite, SqlitePool, Transaction};
 
-pub(crate) use documents::{Table, table_of};
+pub(crate) use documents::{Table, create_views, table_of};
 pub(crate) use open::open;
 
 use crate::session::Durability;

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::claim;
+use kennel_core::lifecycle::Standing;
 use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
 use super::{MemoryStore, State, Worker};
 
@@ -106,20 +107,19 @@ impl Coordination for MemoryStore {
         &self,
         replica_set: &ReplicaSet,
         generation: Generation,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError> {
         let mut state = self.state();
         if state.assignment(replica_set).generation != generation {
             return Ok(Claimed::Superseded);
         }
-        let Some(deployed) = state.deployments.get_mut(&deployment) else {
-            return Err(StoreError::Invalid { message: format!("deployment {deployment} does not exist") });
-        };
-        let claim = claim(&deployed.checkpoints, range, generation);
-        deployed.checkpoints.retain(|row| !claim.removed.contains(&row.range));
-        deployed.checkpoints.extend(claim.written);
-        deployed.checkpoints.sort_unstable();
+        let open = state.read_models.get_mut(&read_model).filter(|built| built.standing == Standing::Open);
+        let Some(built) = open else { return Ok(Claimed::Held) };
+        let claim = claim(&built.checkpoints, range, generation);
+        built.checkpoints.retain(|row| !claim.removed.contains(&row.range));
+        built.checkpoints.extend(claim.written);
+        built.checkpoints.sort_unstable();
         Ok(Claimed::Owned(claim.owned))
     }
 

@@ -6,22 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
-use super::{Deployed, MemoryStore};
+use super::{Built, MemoryStore};
 use crate::naming;
 
 #[async_trait]
 impl ReadModel for MemoryStore {
     async fn fetch(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         wanted: &[Wanted],
     ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
         let state = self.state();
-        let deployed = state.deployments.get(&deployment);
+        let built = state.read_models.get(&read_model);
         let answers = wanted.iter().map(|Wanted { collection, keys }| {
-            let documents = deployed.and_then(|deployed| deployed.collections.get(collection));
+            let documents = built.and_then(|built| built.collections.get(collection));
             keys.iter().map(|key| documents.and_then(|documents| documents.get(key)).cloned()).collect()
         });
         Ok(answers.collect())
@@ -29,7 +29,7 @@ impl ReadModel for MemoryStore {
 
     async fn scan(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
@@ -37,7 +37,7 @@ impl ReadModel for MemoryStore {
     ) -> Result<Vec<Document>, StoreError> {
         let state = self.state();
         let documents =
-            state.deployments.get(&deployment).and_then(|deployed| deployed.collections.get(collection));
+            state.read_models.get(&read_model).and_then(|built| built.collections.get(collection));
         let Some(documents) = documents else { return Ok(Vec::new()) };
         let found = documents
             .range(naming::first_of_scan(after, prefix)..)
@@ -53,52 +53,49 @@ impl ReadModel for MemoryStore {
             return Err(StoreError::Invalid { message });
         }
         let mut state = self.state();
-        let Some(deployed) = state.deployments.get_mut(&batch.deployment) else {
+        let Some(built) = state.read_models.get_mut(&batch.read_model) else {
             return Ok(CommitOutcome::Fenced);
         };
-        if !deployed.owns(batch) {
+        if !built.owns(batch) {
             return Ok(CommitOutcome::Fenced);
         }
         // Everything that can fail comes before anything is changed.
         let mut prepared = Vec::with_capacity(batch.changes.len());
         for changes in &batch.changes {
-            match deployed.prepare(changes, batch.sole_owner) {
+            match built.prepare(changes, batch.sole_owner) {
                 Ok(documents) => prepared.push((changes.collection.clone(), documents)),
                 Err(outcome) => return Ok(outcome),
             }
         }
         for (collection, documents) in prepared {
-            deployed.apply(collection, documents);
+            built.apply(collection, documents);
         }
-        for row in &mut deployed.checkpoints {
+        for row in &mut built.checkpoints {
             if batch.ranges.iter().any(|range| range.intersection(row.range) == Some(row.range)) {
                 row.position = batch.to;
             }
         }
         for letter in &batch.dead_letters {
-            deployed.dead_letters.insert(letter.failure.position, letter.failure.clone());
+            built.dead_letters.insert(letter.failure.position, letter.failure.clone());
         }
         Ok(CommitOutcome::Committed)
     }
 
-    async fn collections(&self, deployment: DeploymentId) -> Result<Vec<Arc<str>>, StoreError> {
+    async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError> {
         let state = self.state();
         let collections =
-            state.deployments.get(&deployment).into_iter().flat_map(|deployed| deployed.collections.keys());
+            state.read_models.get(&read_model).into_iter().flat_map(|built| built.collections.keys());
         Ok(collections.map(|name| Arc::from(name.as_str())).collect())
     }
 
     async fn dead_letters(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         limit: usize,
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let state = self.state();
-        let letters = state
-            .deployments
-            .get(&deployment)
-            .into_iter()
-            .flat_map(|deployed| deployed.dead_letters.values());
+        let letters =
+            state.read_models.get(&read_model).into_iter().flat_map(|built| built.dead_letters.values());
         Ok(letters.take(limit).map(|failure| DeadLetter { failure: failure.clone() }).collect())
     }
 }
@@ -106,7 +103,7 @@ impl ReadModel for MemoryStore {
 /// What becomes of each document of a collection: `None` removes it.
 type Prepared = BTreeMap<String, Option<Stored>>;
 
-impl Deployed {
+impl Built {
     /// Whether the batch's owner may move all of its ranges.
     fn owns(&self, batch: &Commit) -> bool {
         batch.ranges.iter().all(|range| {

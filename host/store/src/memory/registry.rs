@@ -1,72 +1,108 @@
-//! Components and deployments in memory.
+//! Components, deployments and read models in memory.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{
+    self as law, Decision, Declined, Entry, Lifecycle, Request, Signature, Stage, Standing, Verdict,
+};
+use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{NewDeployment, ProjectionProgress, ProjectionState, Registry, StoreError};
-use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::partition::HashRange;
+use kennel_core::port::{
+    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 
-use super::{Deployed, MemoryStore, State};
-
-impl State {
-    fn of_active(&self) -> impl Iterator<Item = &Deployed> {
-        self.active.values().filter_map(|id| self.deployments.get(id))
-    }
-}
+use super::{Built, MemoryStore, Report, State};
 
 #[async_trait]
 impl Registry for MemoryStore {
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
-        self.state().components.entry(digest).or_insert_with(|| bytes.to_vec());
+        let now = self.now();
+        self.state().components.entry(digest).or_insert_with(|| (now, bytes.to_vec()));
         Ok(())
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        Ok(self.state().components.get(&digest).cloned())
+        Ok(self.state().components.get(&digest).map(|(_, bytes)| bytes.clone()))
     }
 
-    async fn deploy(&self, new: &NewDeployment) -> Result<Option<Deployment>, StoreError> {
-        let mut state = self.state();
-        if state.active.contains_key(&new.projection) {
-            return Ok(None);
-        }
-        let last = state.deployments.last_key_value().map_or(0, |(id, _)| id.get());
-        let deployment = Deployment {
-            id: DeploymentId::new(last + 1),
-            projection: new.projection.clone(),
-            replica_set: new.replica_set.clone(),
-            number: 1,
-            digest: new.digest,
-            descriptor: new.descriptor.clone(),
-            settings: new.settings.clone(),
-        };
-        let deployed = Deployed {
-            deployment: deployment.clone(),
-            state: ProjectionState::Running,
-            last_failure: None,
-            checkpoints: vec![Checkpoint::UNTOUCHED],
-            collections: BTreeMap::new(),
-            dead_letters: BTreeMap::new(),
-        };
-        state.deployments.insert(deployment.id, deployed);
-        state.active.insert(new.projection.clone(), deployment.id);
-        Ok(Some(deployment))
-    }
-
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<Deployment>, StoreError> {
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
         let state = self.state();
-        let deployments = state.of_active().map(|deployed| &deployed.deployment);
-        Ok(deployments.filter(|deployment| deployment.replica_set == *replica_set).cloned().collect())
+        let stored = state.components.iter().map(|(digest, (at, bytes))| {
+            let entries = state.projections.values().flat_map(|lifecycle| &lifecycle.history);
+            let used = entries.filter(|entry| entry.deployment.digest == *digest);
+            StoredComponent {
+                digest: *digest,
+                bytes: bytes.len() as u64,
+                stored_at: micros(*at),
+                used_by: used
+                    .map(|entry| (entry.deployment.projection.clone(), entry.deployment.number))
+                    .collect(),
+            }
+        });
+        let mut stored: Vec<StoredComponent> = stored.collect();
+        stored.sort_by_key(|component| (std::cmp::Reverse(component.stored_at), component.digest));
+        Ok(stored)
+    }
+
+    async fn change(
+        &self,
+        projection: &ProjectionName,
+        request: &Request,
+    ) -> Result<Result<Changed, Declined>, StoreError> {
+        let now = self.now();
+        let mut state = self.state();
+        let known = state.projections.get(projection).cloned();
+        let before = known.unwrap_or_else(|| Lifecycle::unborn(projection.clone()));
+        let decision = match law::decide(&before, request) {
+            Err(declined) => return Ok(Err(declined)),
+            Ok(Verdict::Unchanged(number)) => {
+                return Ok(Ok(Changed { lifecycle: before, number, changed: false }));
+            }
+            Ok(Verdict::Change(decision)) => decision,
+        };
+        let number = decision.about;
+        let lifecycle = state.apply(before, decision, &request.signature, now);
+        drop(state);
+        self.inner.deployments.give();
+        Ok(Ok(Changed { lifecycle, number, changed: true }))
+    }
+
+    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
+        Ok(self.state().projections.get(projection).cloned())
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
+        Ok(self.state().projections.keys().cloned().collect())
+    }
+
+    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+        let state = self.state();
+        let built = state.read_models.get(&read_model);
+        Ok(built.map(|built| checkpoint::handled(&built.checkpoints, HashRange::ALL)).unwrap_or_default())
+    }
+
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+        let state = self.state();
+        let ours = state.projections.values().filter(|lifecycle| lifecycle.replica_set == *replica_set);
+        let mut active: Vec<(Deployment, Stage)> = ours
+            .flat_map(Lifecycle::at_work)
+            .map(|(entry, stage)| (entry.deployment.clone(), stage))
+            .collect();
+        active.sort_by(|(a, _), (b, _)| (&a.projection, a.number).cmp(&(&b.projection, b.number)));
+        Ok(active)
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         let state = self.state();
-        let deployed = state.active.get(projection).and_then(|id| state.deployments.get(id));
-        Ok(deployed.map(|deployed| deployed.deployment.clone()))
+        Ok(state.projections.get(projection).and_then(Lifecycle::live).map(|live| live.deployment.clone()))
     }
 
     async fn report(
@@ -75,23 +111,201 @@ impl Registry for MemoryStore {
         state: ProjectionState,
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError> {
-        if let Some(deployed) = self.state().deployments.get_mut(&deployment) {
-            deployed.state = state;
+        if let Some(report) = self.state().reports.get_mut(&deployment) {
+            report.state = state;
             if let Some(failure) = failure {
-                deployed.last_failure = Some(failure.clone());
+                report.last_failure = Some(failure.clone());
             }
         }
         Ok(())
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
-        let progress = |deployed: &Deployed| ProjectionProgress {
-            deployment: deployed.deployment.clone(),
-            state: deployed.state,
-            last_failure: deployed.last_failure.clone(),
-            checkpoints: checkpoint::merge(deployed.checkpoints.clone()),
-            dead_letters: deployed.dead_letters.len() as u64,
-        };
-        Ok(self.state().of_active().map(progress).collect())
+        let now = micros(self.now());
+        let state = self.state();
+        let mut all = Vec::new();
+        for lifecycle in state.projections.values().filter(|one| one.activity != law::Activity::Retired) {
+            let mut entries: Vec<(&Entry, Stage)> =
+                lifecycle.live().into_iter().map(|one| (one, Stage::Live)).collect();
+            entries.extend(lifecycle.candidate().map(|one| (one, Stage::Building)));
+            entries.sort_by_key(|(entry, _)| entry.deployment.number);
+            all.extend(
+                entries.into_iter().map(|(entry, stage)| state.progress_of(lifecycle, entry, stage, now)),
+            );
+        }
+        Ok(all)
     }
+
+    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
+        Ok(self.step(projection, law::freeze, slack))
+    }
+
+    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
+        Ok(self.step(projection, law::complete, 0))
+    }
+
+    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        self.step(projection, law::thaw, u64::MAX);
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let before = state.read_models.len();
+        state.read_models.retain(|_, built| built.standing != Standing::Condemned);
+        Ok((before - state.read_models.len()) as u64)
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.state().revision)
+    }
+
+    async fn changed(&self) {
+        self.inner.deployments.next().await;
+    }
+}
+
+impl MemoryStore {
+    /// A step of a switch, if it is due and what is being built is at most `slack` positions behind.
+    fn step(
+        &self,
+        projection: &ProjectionName,
+        law: fn(&Lifecycle) -> Option<Decision>,
+        slack: u64,
+    ) -> Switched {
+        let now = self.now();
+        let mut state = self.state();
+        let Some(before) = state.projections.get(projection).cloned() else { return Switched::Nothing };
+        let Some(decision) = law(&before) else { return Switched::Nothing };
+        let behind = state.behind(&before);
+        if behind > slack {
+            return Switched::Behind(behind);
+        }
+        state.apply(before, decision, &Signature { author: String::new(), note: None }, now);
+        drop(state);
+        self.inner.deployments.give();
+        Switched::Done
+    }
+}
+
+impl State {
+    fn behind(&self, lifecycle: &Lifecycle) -> u64 {
+        let of = |entry: Option<&Entry>| {
+            let built = entry.and_then(|entry| self.read_models.get(&entry.deployment.read_model));
+            built.map(|built| built.checkpoints.clone()).unwrap_or_default()
+        };
+        checkpoint::behind(&of(lifecycle.candidate()), &of(lifecycle.live()))
+    }
+
+    fn next_id(&mut self) -> i64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn apply(
+        &mut self,
+        before: Lifecycle,
+        decision: Decision,
+        signature: &Signature,
+        now: Duration,
+    ) -> Lifecycle {
+        let mut after = Lifecycle {
+            replica_set: decision.replica_set,
+            activity: decision.activity,
+            switch: decision.switch,
+            frozen: decision.frozen,
+            ..before
+        };
+        for entry in &mut after.history {
+            // Where the projection is shows in every line.
+            entry.deployment.replica_set = after.replica_set.clone();
+        }
+        for (number, outcome) in decision.outcomes {
+            if let Some(entry) = after.history.iter_mut().find(|entry| entry.deployment.number == number) {
+                (entry.outcome, entry.decided_at) = (outcome, micros(now));
+            }
+        }
+        if let Some(new) = decision.new {
+            let read_model = new.read_model.unwrap_or_else(|| self.make_read_model(&after.projection));
+            let built = self.read_models.get(&read_model);
+            let from = built.and_then(|built| built.checkpoints.iter().map(|row| row.position).min());
+            let deployment = Deployment {
+                id: DeploymentId::new(self.next_id()),
+                projection: after.projection.clone(),
+                replica_set: after.replica_set.clone(),
+                number: new.number,
+                digest: new.digest,
+                descriptor: new.descriptor,
+                settings: new.settings,
+                read_model,
+            };
+            self.reports
+                .insert(deployment.id, Report { state: ProjectionState::Running, last_failure: None });
+            after.history.push(Entry {
+                deployment,
+                origin: new.origin,
+                outcome: new.outcome,
+                signature: signature.clone(),
+                from: from.unwrap_or(Position::START),
+                deployed_at: micros(now),
+                decided_at: micros(now),
+            });
+        }
+        let ours = self.read_models.iter_mut().filter(|(_, built)| built.projection == after.projection);
+        let mut kept = Vec::new();
+        for (id, built) in ours {
+            built.standing = after.standing(*id);
+            if built.standing != Standing::Open {
+                built.checkpoints.iter_mut().for_each(|row| row.generation = Generation::NONE);
+            }
+            if built.standing != Standing::Condemned {
+                kept.push(*id);
+            }
+        }
+        after.read_models = kept;
+        self.revision += 1;
+        self.projections.insert(after.projection.clone(), after.clone());
+        after
+    }
+
+    fn make_read_model(&mut self, projection: &ProjectionName) -> ReadModelId {
+        let id = ReadModelId::new(self.next_id());
+        let built = Built {
+            projection: projection.clone(),
+            standing: Standing::Open,
+            checkpoints: vec![Checkpoint::UNTOUCHED],
+            collections: BTreeMap::new(),
+            dead_letters: BTreeMap::new(),
+        };
+        self.read_models.insert(id, built);
+        id
+    }
+
+    fn progress_of(
+        &self,
+        lifecycle: &Lifecycle,
+        entry: &Entry,
+        stage: Stage,
+        now: u64,
+    ) -> ProjectionProgress {
+        let report = self.reports.get(&entry.deployment.id);
+        let built = self.read_models.get(&entry.deployment.read_model);
+        ProjectionProgress {
+            deployment: entry.deployment.clone(),
+            stage,
+            activity: lifecycle.activity,
+            switch: lifecycle.switch,
+            frozen: lifecycle.frozen,
+            from: entry.from,
+            age: Duration::from_micros(now.saturating_sub(entry.deployed_at)),
+            state: report.map_or(ProjectionState::Running, |report| report.state),
+            last_failure: report.and_then(|report| report.last_failure.clone()),
+            checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
+            dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),
+        }
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,15 +1,14 @@
 //! Which table holds the documents of a collection, and making that table on the first write. A table
-//! never changes its name nor goes away while its deployment lives, so what is known stays true.
+//! never changes its name nor goes away while its read model is of use, so what is known stays true.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kennel_core::port::StoreError;
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 
 use crate::backend::{postgres, sqlite};
 use crate::error::Doing;
-use crate::naming;
 use crate::session::{Arg, Tx};
 use crate::store::Store;
 
@@ -23,18 +22,18 @@ pub(crate) enum Table {
 /// The tables that this process knows.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
-    tables: RwLock<HashMap<DeploymentId, HashMap<String, Arc<Table>>>>,
+    tables: RwLock<HashMap<ReadModelId, HashMap<String, Arc<Table>>>>,
 }
 
 impl Catalog {
-    fn get(&self, deployment: DeploymentId, collection: &str) -> Option<Arc<Table>> {
+    fn get(&self, read_model: ReadModelId, collection: &str) -> Option<Arc<Table>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
-        tables.get(&deployment)?.get(collection).cloned()
+        tables.get(&read_model)?.get(collection).cloned()
     }
 
-    pub(crate) fn remember(&self, deployment: DeploymentId, collection: &str, table: &Arc<Table>) {
+    pub(crate) fn remember(&self, read_model: ReadModelId, collection: &str, table: &Arc<Table>) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
-        tables.entry(deployment).or_default().insert(collection.to_owned(), Arc::clone(table));
+        tables.entry(read_model).or_default().insert(collection.to_owned(), Arc::clone(table));
     }
 }
 
@@ -42,19 +41,19 @@ impl Store {
     /// The table of a collection, or `None` if nothing was ever written to it.
     pub(crate) async fn table(
         &self,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
     ) -> Result<Option<Arc<Table>>, StoreError> {
         let doing = "looking up a collection";
-        if let Some(table) = self.catalog().get(deployment, collection) {
+        if let Some(table) = self.catalog().get(read_model, collection) {
             return Ok(Some(table));
         }
-        let args = [Arg::Int(deployment.get()), Arg::Text(collection)];
+        let args = [Arg::Int(read_model.get()), Arg::Text(collection)];
         let Some(row) = self.backend().row(&self.sql().collection_find, &args, doing).await? else {
             return Ok(None);
         };
         let table = Arc::new(self.backend().table_of(&row.text(0).doing(doing)?));
-        self.catalog().remember(deployment, collection, &table);
+        self.catalog().remember(read_model, collection, &table);
         Ok(Some(table))
     }
 
@@ -63,45 +62,37 @@ impl Store {
     pub(crate) async fn table_in(
         &self,
         tx: &mut Tx,
-        deployment: DeploymentId,
+        read_model: ReadModelId,
         collection: &str,
         create: bool,
     ) -> Result<Option<Arc<Table>>, StoreError> {
         let doing = "creating a collection";
-        if let Some(table) = self.catalog().get(deployment, collection) {
+        if let Some(table) = self.catalog().get(read_model, collection) {
             return Ok(Some(table));
         }
         if create {
             self.backend().lock_catalog(tx).await.doing(doing)?;
         }
-        let args = [Arg::Int(deployment.get()), Arg::Text(collection)];
+        let args = [Arg::Int(read_model.get()), Arg::Text(collection)];
         if let Some(row) = tx.row(&self.sql().collection_find, &args).await.doing(doing)? {
             return Ok(Some(Arc::new(self.backend().table_of(&row.text(0).doing(doing)?))));
         }
         if !create {
             return Ok(None);
         }
-        let schema =
-            tx.row(&self.sql().deployment_schema, &[Arg::Int(deployment.get())]).await.doing(doing)?;
-        let Some(schema) = schema else {
-            return Err(StoreError::Invalid { message: format!("deployment {deployment} does not exist") });
+        let place = tx.row(&self.sql().read_model_place, &[Arg::Int(read_model.get())]).await.doing(doing)?;
+        let Some(place) = place else {
+            return Err(StoreError::Invalid { message: format!("read model {read_model} does not exist") });
         };
-        let schema = schema.text(0).doing(doing)?;
-        for candidate in naming::candidates(collection) {
-            let name = self.backend().table_name(&schema, &candidate);
-            if self.backend().table_exists(tx, &name).await.doing(doing)? {
-                continue;
-            }
-            let table = self.backend().table_of(&name);
-            self.backend().create_table(tx, &table).await.doing(doing)?;
-            let args = [Arg::Int(deployment.get()), Arg::Text(collection), Arg::Text(&name)];
-            tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
-            return Ok(Some(Arc::new(table)));
+        let name = self.free_name(tx, &place.text(0).doing(doing)?, collection).await?;
+        let table = self.backend().table_of(&name);
+        self.backend().create_table(tx, &table).await.doing(doing)?;
+        let args = [Arg::Int(read_model.get()), Arg::Text(collection), Arg::Text(&name)];
+        tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
+        if place.int(3).doing(doing)? != 0 {
+            let (projection, place) = (place.text(1).doing(doing)?, place.text(2).doing(doing)?);
+            self.publish_collection(tx, &projection, &place, collection, &name).await?;
         }
-        let message = format!(
-            "no table name is free for collection `{}` in `{schema}`: remove the tables there that Kennel did not make",
-            kennel_core::limits::excerpt(collection)
-        );
-        Err(StoreError::Invalid { message })
+        Ok(Some(Arc::new(table)))
     }
 }

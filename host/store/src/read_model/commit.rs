@@ -59,7 +59,7 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
     tx.commit().await.doing(doing)?;
     for (changes, table) in batch.changes.iter().zip(&tables) {
         if let Some(table) = table {
-            store.catalog().remember(batch.deployment, &changes.collection, table);
+            store.catalog().remember(batch.read_model, &changes.collection, table);
         }
     }
     Ok(CommitOutcome::Committed)
@@ -72,7 +72,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
         let creates =
             |change: &Change| matches!(change.operation, Operation::Put(_) | Operation::Increment(_));
         let create = changes.changes.iter().any(creates);
-        tables.push(store.table_in(tx, batch.deployment, &changes.collection, create).await?);
+        tables.push(store.table_in(tx, batch.read_model, &changes.collection, create).await?);
     }
     for (changes, table) in batch.changes.iter().zip(&tables) {
         let collection = Collection { store, batch, changes, table: table.as_deref() };
@@ -81,7 +81,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     for letter in &batch.dead_letters {
         let failure = row::failure_to_json(&letter.failure)?;
         let position = signed(letter.failure.position.get());
-        let args = [Arg::Int(batch.deployment.get()), Arg::Int(position), Arg::Text(&failure)];
+        let args = [Arg::Int(batch.read_model.get()), Arg::Int(position), Arg::Text(&failure)];
         tx.execute(&store.sql().dead_letter_insert, &args).await.doing("recording a dead letter")?;
     }
     Ok(tables)
@@ -96,7 +96,7 @@ async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
     for range in &batch.ranges {
         let args = [
             Arg::Int(signed(batch.to.get())),
-            Arg::Int(batch.deployment.get()),
+            Arg::Int(batch.read_model.get()),
             Arg::Int(signed(batch.generation.get())),
             Arg::Int(signed(batch.from.get())),
             Arg::Int(signed(range.start())),
@@ -186,7 +186,7 @@ impl<'a> Collection<'a> {
 
     async fn find(&self, tx: &mut Tx, hold: &Hold<'_>) -> Result<HashMap<String, Held>, Stop> {
         let found =
-            self.store.backend().hold(tx, self.batch.deployment, &self.changes.collection, self.table, hold);
+            self.store.backend().hold(tx, self.batch.read_model, &self.changes.collection, self.table, hold);
         found.await.map_err(|error| self.stop(error))
     }
 

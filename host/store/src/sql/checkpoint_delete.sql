@@ -1,1 +1,1 @@
-DELETE FROM {k}checkpoint WHERE deployment = $1 AND range_start = $2
+DELETE FROM {k}checkpoint WHERE read_model = $1 AND range_start = $2

@@ -1,5 +1,5 @@
 SELECT range_start, range_end, position, generation
 FROM {k}checkpoint
-WHERE deployment = $1 AND range_start < $3 AND range_end > $2
+WHERE read_model = $1 AND range_start < $3 AND range_end > $2
 ORDER BY range_start
 {for_update}

@@ -1,1 +1,1 @@
-SELECT table_name FROM {k}collection WHERE deployment = $1 AND name = $2
+SELECT table_name FROM {k}collection WHERE read_model = $1 AND name = $2

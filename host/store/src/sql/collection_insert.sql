@@ -1,1 +1,1 @@
-INSERT INTO {k}collection (deployment, name, table_name) VALUES ($1, $2, $3)
+INSERT INTO {k}collection (read_model, name, table_name) VALUES ($1, $2, $3)

@@ -1,1 +1,1 @@
-SELECT name FROM {k}collection WHERE deployment = $1 ORDER BY name
+SELECT name FROM {k}collection WHERE read_model = $1 ORDER BY name

@@ -1,1 +1,1 @@
-SELECT failure FROM {k}dead_letter WHERE deployment = $1 ORDER BY position LIMIT $2
+SELECT failure FROM {k}dead_letter WHERE read_model = $1 ORDER BY position LIMIT $2

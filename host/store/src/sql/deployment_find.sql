@@ -1,3 +1,3 @@
-SELECT d.id, d.projection, d.number, d.replica_set, d.digest, d.descriptor, d.settings
-FROM {k}projection p JOIN {k}deployment d ON d.id = p.deployment
-WHERE p.name = $1
+SELECT d.id, d.projection, d.number, p.replica_set, d.digest, d.descriptor, d.settings, d.read_model
+FROM {k}deployment d JOIN {k}projection p ON p.name = d.projection
+WHERE d.projection = $1 AND d.outcome = 'live'

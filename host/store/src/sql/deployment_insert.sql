@@ -1,4 +1,4 @@
-INSERT INTO {k}deployment
-    (projection, number, replica_set, digest, descriptor, settings, read_schema, author, deployed_at, state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, {now}, $9)
-RETURNING id
+INSERT INTO {k}deployment (projection, number, digest, descriptor, settings, read_model, origin, outcome, author, note,
+    from_position, deployed_at, decided_at, state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+    (SELECT coalesce(min(position), 0) FROM {k}checkpoint WHERE read_model = $6), {now}, {now}, $11)

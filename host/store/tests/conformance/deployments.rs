@@ -1,13 +1,15 @@
-//! Components, deployments and what is reported about them.
+//! Components, deployments and what is reported about them. How a projection changes is in `lifecycle`.
 
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
-use kennel_core::port::{NewDeployment, ProjectionState};
+use kennel_core::lifecycle::{Activity, Command, Deploy, Mode, Stage, Switch};
+use kennel_core::port::ProjectionState;
 use kennel_core::position::Position;
+use kennel_core::projection::Deployment;
 use uuid::Uuid;
 
-use super::{Ports, deploy, new_deployment, replica_set};
+use super::{Ports, ask, deploy, name, new_code, replica_set};
 
 pub(crate) async fn components_are_kept_by_digest(store: &dyn Ports) {
     let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
@@ -18,31 +20,68 @@ pub(crate) async fn components_are_kept_by_digest(store: &dyn Ports) {
     assert_eq!(store.component(digest).await.unwrap(), Some(bytes));
 }
 
-pub(crate) async fn a_name_is_deployed_once(store: &dyn Ports) {
+pub(crate) async fn components_are_listed_with_those_who_use_them(store: &dyn Ports) {
+    assert!(store.components().await.unwrap().is_empty());
+    for text in ["unused", "b", "a"] {
+        store.put_component(Digest::of(text.as_bytes()), text.as_bytes()).await.unwrap();
+        // Their times have to differ: the order is by time.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    // Stored once more, it stays where it was.
+    store.put_component(Digest::of(b"unused"), b"unused").await.unwrap();
+    for (projection, code) in [("b", "b"), ("a", "a"), ("a", "b"), ("a", "a")] {
+        let deploy = new_code(projection, code, Mode::Continue);
+        assert!(ask(store, projection, Command::Deploy(Box::new(deploy))).await.unwrap().changed);
+    }
+    let listed = store.components().await.unwrap();
+    let told: Vec<_> = listed
+        .iter()
+        .map(|one| {
+            let users = one.used_by.iter().map(|(projection, number)| format!("{projection} {number}"));
+            (one.digest, one.bytes, users.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let expected = [("a", 1, "a 1, a 3"), ("b", 1, "a 2, b 1"), ("unused", 6, "")];
+    let expected =
+        expected.map(|(text, bytes, users)| (Digest::of(text.as_bytes()), bytes, users.to_owned()));
+    assert_eq!(told, expected);
+    assert!(listed.windows(2).all(|pair| pair[0].stored_at > pair[1].stored_at), "{listed:?}");
+}
+
+pub(crate) async fn what_serves_already_is_not_deployed_again(store: &dyn Ports) {
     let deployed = deploy(store, "order-summary").await;
     assert_eq!(deployed.number, 1);
-    assert!(store.deploy(&new_deployment("order-summary")).await.unwrap().is_none());
-    let asked = new_deployment("order-summary");
-    let found = store.find(&asked.projection).await.unwrap().unwrap();
+    let asked = new_code("order-summary", "order-summary", Mode::Continue);
+    for mode in [Mode::Continue, Mode::Rebuild] {
+        let again = Deploy { mode, ..asked.clone() };
+        let before = store.revision().await.unwrap();
+        let answer = ask(store, "order-summary", Command::Deploy(Box::new(again))).await.unwrap();
+        assert_eq!((answer.number, answer.changed), (Some(1), false));
+        assert_eq!(answer.lifecycle.history.len(), 1);
+        assert_eq!(store.revision().await.unwrap(), before);
+    }
+    let found = store.find(&name("order-summary")).await.unwrap().unwrap();
     assert_eq!(found, deployed);
     assert_eq!(
         (found.descriptor, found.settings, found.digest),
         (asked.descriptor, asked.settings, asked.digest)
     );
-    assert_eq!(store.find(&"nobody".parse().unwrap()).await.unwrap(), None);
+    assert_eq!(store.find(&name("nobody")).await.unwrap(), None);
 }
 
 pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
     for name in ["b-c", "a", "b_c", "b"] {
         deploy(store, name).await;
     }
-    let other = NewDeployment { replica_set: "other".parse().unwrap(), ..new_deployment("elsewhere") };
-    store.deploy(&other).await.unwrap().unwrap();
-    let names = |list: Vec<kennel_core::projection::Deployment>| {
-        list.into_iter().map(|one| one.projection.to_string()).collect::<Vec<_>>()
+    let elsewhere =
+        Deploy { replica_set: Some("other".parse().unwrap()), ..new_code("elsewhere", "e", Mode::Continue) };
+    ask(store, "elsewhere", Command::Deploy(Box::new(elsewhere))).await.unwrap();
+    let names = |list: Vec<(Deployment, Stage)>| {
+        list.into_iter().map(|(one, stage)| format!("{} {stage}", one.projection)).collect::<Vec<_>>()
     };
-    assert_eq!(names(store.active(&replica_set()).await.unwrap()), ["a", "b", "b-c", "b_c"]);
-    assert_eq!(names(store.active(&"other".parse().unwrap()).await.unwrap()), ["elsewhere"]);
+    let ours = store.active(&replica_set()).await.unwrap();
+    assert_eq!(names(ours), ["a live", "b live", "b-c live", "b_c live"]);
+    assert_eq!(names(store.active(&"other".parse().unwrap()).await.unwrap()), ["elsewhere live"]);
     assert!(store.active(&"none".parse().unwrap()).await.unwrap().is_empty());
     assert_eq!(store.progress().await.unwrap().len(), 5);
 }
@@ -51,8 +90,13 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     assert!(store.progress().await.unwrap().is_empty());
     let deployment = deploy(store, "order-summary").await;
     let progress = store.progress().await.unwrap().remove(0);
+    assert_eq!(progress.deployment, deployment);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Running, None));
     assert_eq!((progress.checkpoints, progress.dead_letters), (vec![Checkpoint::UNTOUCHED], 0));
+    assert_eq!(
+        (progress.stage, progress.activity, progress.switch, progress.from),
+        (Stage::Live, Activity::Running, Switch::Auto, Position::START)
+    );
     let failure = EventFailure {
         position: Position::new(7),
         event_id: Uuid::from_u128(7),
@@ -67,4 +111,12 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     store.report(deployment.id, ProjectionState::Halted, None).await.unwrap();
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure)));
+    // What is reported of a deployment is not said of the next, on whatever read model.
+    for mode in [Mode::Continue, Mode::Rebuild] {
+        let code = new_code("order-summary", mode.as_str(), mode);
+        ask(store, "order-summary", Command::Deploy(Box::new(code))).await.unwrap();
+        let latest = store.progress().await.unwrap().pop().unwrap();
+        assert_eq!(latest.deployment.digest, Digest::of(mode.as_str().as_bytes()));
+        assert_eq!((latest.state, latest.last_failure), (ProjectionState::Running, None), "{mode}");
+    }
 }

@@ -11,18 +11,18 @@ use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Ports, agree, batch, change, claim, commit, deploy, document, increment, keys, of, put};
 
-/// A deployment whose only owner is generation 1.
-async fn owned(store: &dyn Ports) -> (DeploymentId, Generation) {
-    let deployment = deploy(store, "order-summary").await;
+/// A read model whose only owner is generation 1.
+async fn owned(store: &dyn Ports) -> (ReadModelId, Generation) {
+    let read_model = deploy(store, "order-summary").await.read_model;
     let generation = agree(store, Generation::NONE, 1).await;
-    claim(store, generation, deployment.id, HashRange::ALL).await;
-    (deployment.id, generation)
+    claim(store, generation, read_model, HashRange::ALL).await;
+    (read_model, generation)
 }
 
 pub(crate) async fn documents_and_checkpoint_move_together(store: &dyn Ports) {
@@ -63,7 +63,7 @@ pub(crate) async fn a_fenced_batch_writes_nothing(store: &dyn Ports) {
         ("a newer position", Commit { from: Position::new(5), to: Position::new(6), ..good.clone() }),
         ("part of a range", Commit { ranges: vec![half(0)], ..good.clone() }),
         ("a range twice", Commit { ranges: vec![half(0), half(1)], ..good.clone() }),
-        ("another deployment", Commit { deployment: DeploymentId::new(id.get() + 1), ..good.clone() }),
+        ("another read model", Commit { read_model: ReadModelId::new(id.get() + 1), ..good.clone() }),
     ] {
         assert_eq!(store.commit(&fenced).await.unwrap(), CommitOutcome::Fenced, "{what}");
     }

@@ -2,7 +2,9 @@
 
 pub(crate) mod deployments;
 pub(crate) mod documents;
+pub(crate) mod lifecycle;
 pub(crate) mod log;
+pub(crate) mod switches;
 pub(crate) mod workers;
 
 use std::collections::BTreeMap;
@@ -12,16 +14,16 @@ use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
+use kennel_core::lifecycle::{Command, Declined, Deploy, Mode, Request, Signature, Switch};
 use kennel_core::membership::{Cause, Generation, WorkerId};
-use kennel_core::name::ReplicaSet;
+use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Claimed, Commit, CommitOutcome, Coordination, EventSource, NewDeployment, ReadModel, Registry,
-    Wanted,
+    Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, EventSource, ReadModel, Registry, Wanted,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId, Descriptor, Partitioning, Scope, Settings};
+use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -58,13 +60,16 @@ pub(crate) fn event(number: u128, aggregate: &str) -> NewEvent {
     }
 }
 
-pub(crate) fn new_deployment(name: &str) -> NewDeployment {
-    NewDeployment {
-        projection: name.parse().unwrap(),
-        replica_set: replica_set(),
-        digest: Digest::of(name.as_bytes()),
+pub(crate) fn name(text: &str) -> ProjectionName {
+    text.parse().unwrap()
+}
+
+/// New code for a projection, which `code` stands for.
+pub(crate) fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
+    Deploy {
+        digest: Digest::of(code.as_bytes()),
         descriptor: Descriptor {
-            name: name.to_owned(),
+            name: projection.to_owned(),
             version: "1.2.3".to_owned(),
             scope: Scope { event_types: vec!["order-placed".to_owned()], ..Scope::default() },
             partitioning: Partitioning::ByAggregate,
@@ -73,12 +78,29 @@ pub(crate) fn new_deployment(name: &str) -> NewDeployment {
             config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
             ..Settings::default()
         },
-        author: "me".to_owned(),
+        mode,
+        switch: Switch::Auto,
+        replica_set: None,
+        again: false,
     }
 }
 
-pub(crate) async fn deploy(store: &dyn Ports, name: &str) -> Deployment {
-    store.deploy(&new_deployment(name)).await.unwrap().unwrap()
+pub(crate) fn request(command: Command) -> Request {
+    let signature = Signature { author: "me".to_owned(), note: Some("wärum \"not\"".to_owned()) };
+    Request { command, signature, seen: None }
+}
+
+/// Has a command carried out, or declined.
+pub(crate) async fn ask(store: &dyn Ports, projection: &str, command: Command) -> Result<Changed, Declined> {
+    store.change(&name(projection), &request(command)).await.unwrap()
+}
+
+/// The first deployment of a projection.
+pub(crate) async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
+    let deploy = new_code(projection, projection, Mode::Continue);
+    let changed = ask(store, projection, Command::Deploy(Box::new(deploy))).await.unwrap();
+    assert_eq!((changed.number, changed.changed), (Some(1), true));
+    changed.lifecycle.live().unwrap().deployment.clone()
 }
 
 /// Makes the generation after `parent`, with `partitions` owners.
@@ -93,19 +115,20 @@ pub(crate) async fn agree(store: &dyn Ports, parent: Generation, partitions: u12
 pub(crate) async fn claim(
     store: &dyn Ports,
     generation: Generation,
-    deployment: DeploymentId,
+    read_model: ReadModelId,
     range: HashRange,
 ) -> Vec<Checkpoint> {
-    match store.claim(&replica_set(), generation, deployment, range).await.unwrap() {
+    match store.claim(&replica_set(), generation, read_model, range).await.unwrap() {
         Claimed::Owned(owned) => owned,
         Claimed::Superseded => panic!("generation {generation} is not current"),
+        Claimed::Held => panic!("read model {read_model} is held"),
     }
 }
 
-/// A batch of a deployment's only owner that moves everything and changes nothing.
-pub(crate) fn batch(deployment: DeploymentId, generation: Generation, from: u64, to: u64) -> Commit {
+/// A batch of a read model's only owner that moves everything and changes nothing.
+pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, to: u64) -> Commit {
     Commit {
-        deployment,
+        read_model,
         generation,
         ranges: vec![HashRange::ALL],
         from: Position::new(from),
@@ -136,20 +159,20 @@ pub(crate) fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChange
 /// A document as a JSON value with its revision: databases may write the same value in other text.
 pub(crate) async fn document(
     store: &dyn Ports,
-    deployment: DeploymentId,
+    read_model: ReadModelId,
     collection: &str,
     key: &str,
 ) -> Option<(Value, u64)> {
     let wanted = [Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] }];
-    let found = store.fetch(deployment, &wanted).await.unwrap();
+    let found = store.fetch(read_model, &wanted).await.unwrap();
     assert_eq!((found.len(), found[0].len()), (1, 1));
     found[0][0]
         .as_ref()
         .map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
 }
 
-pub(crate) async fn keys(store: &dyn Ports, deployment: DeploymentId, collection: &str) -> Vec<String> {
-    let found = store.scan(deployment, collection, None, "", usize::MAX >> 1).await.unwrap();
+pub(crate) async fn keys(store: &dyn Ports, read_model: ReadModelId, collection: &str) -> Vec<String> {
+    let found = store.scan(read_model, collection, None, "", usize::MAX >> 1).await.unwrap();
     found.into_iter().map(|document| document.key).collect()
 }
 

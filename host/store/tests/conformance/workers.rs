@@ -5,8 +5,8 @@ use std::time::Duration;
 use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::{self, Plan};
-use kennel_core::port::{Ballot, Claimed, NewWorker, StoreError, View};
-use kennel_core::projection::DeploymentId;
+use kennel_core::port::{Ballot, Claimed, NewWorker, View};
+use kennel_core::projection::ReadModelId;
 
 use super::{Ports, STALE_AFTER, agree, batch, claim, commit, deploy, replica_set, worker};
 
@@ -96,38 +96,38 @@ pub(crate) async fn stale_workers_are_removed_with_the_next_generation(store: &d
 }
 
 pub(crate) async fn claims_need_the_current_generation(store: &dyn Ports) {
-    let deployment = deploy(store, "p").await.id;
+    let read_model = deploy(store, "p").await.read_model;
     let set = replica_set();
     let all = HashRange::ALL;
-    let stale = store.claim(&set, Generation::new(1), deployment, all).await.unwrap();
+    let stale = store.claim(&set, Generation::new(1), read_model, all).await.unwrap();
     assert_eq!(stale, Claimed::Superseded);
     let first = agree(store, Generation::NONE, 1).await;
     let second = agree(store, first, 2).await;
-    assert_eq!(store.claim(&set, first, deployment, all).await.unwrap(), Claimed::Superseded);
-    let unknown = store.claim(&set, second, DeploymentId::new(999), all).await;
-    assert!(matches!(unknown, Err(StoreError::Invalid { .. })), "{unknown:?}");
-    let once = claim(store, second, deployment, HashRange::of_partition(0, 2)).await;
-    assert_eq!(claim(store, second, deployment, HashRange::of_partition(0, 2)).await, once);
+    assert_eq!(store.claim(&set, first, read_model, all).await.unwrap(), Claimed::Superseded);
+    let unknown = store.claim(&set, second, ReadModelId::new(999), all).await;
+    assert_eq!(unknown.unwrap(), Claimed::Held, "nobody may move what does not exist");
+    let once = claim(store, second, read_model, HashRange::of_partition(0, 2)).await;
+    assert_eq!(claim(store, second, read_model, HashRange::of_partition(0, 2)).await, once);
 }
 
 /// Workers come and go while they are at different positions; afterwards the checkpoints tile the hash
 /// space and none has gone back.
 pub(crate) async fn checkpoints_split_and_meet_as_workers_come_and_go(store: &dyn Ports) {
-    let deployment = deploy(store, "p").await.id;
+    let read_model = deploy(store, "p").await.read_model;
     let mut generation = Generation::NONE;
     let mut target = 0;
     for count in [1_u32, 2, 3, 2, 1, 4, 1] {
         generation = agree(store, generation, u128::from(count)).await;
         for index in 0..count {
             let range = HashRange::of_partition(index, count);
-            let owned = claim(store, generation, deployment, range).await;
+            let owned = claim(store, generation, read_model, range).await;
             let covered: u64 = owned.iter().map(|row| row.range.end() - row.range.start()).sum();
             assert_eq!(covered, range.end() - range.start());
             // Every worker but the first gets somewhere; the first dies at once.
             for row in owned.iter().filter(|_| index > 0 || count == 1) {
                 target += 1;
                 let mut step =
-                    batch(deployment, generation, row.position.get(), row.position.get().max(target));
+                    batch(read_model, generation, row.position.get(), row.position.get().max(target));
                 (step.ranges, step.sole_owner) = (vec![row.range], false);
                 commit(store, &step).await;
             }

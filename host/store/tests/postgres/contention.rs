@@ -11,7 +11,7 @@ use kennel_core::port::{
     Ballot, Claimed, Commit, CommitOutcome, Coordination as _, ReadModel as _, Registry as _, Wanted,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
 use serde_json::{Value, json};
 
@@ -21,8 +21,8 @@ use super::conformance::{
 use super::store;
 
 /// Two partitions of one deployment.
-async fn halves(store: &Store) -> (DeploymentId, Generation, [HashRange; 2]) {
-    let id = deploy(store, "p").await.id;
+async fn halves(store: &Store) -> (ReadModelId, Generation, [HashRange; 2]) {
+    let id = deploy(store, "p").await.read_model;
     let generation = agree(store, Generation::NONE, 2).await;
     let halves = [HashRange::of_partition(0, 2), HashRange::of_partition(1, 2)];
     for half in halves {
@@ -32,7 +32,7 @@ async fn halves(store: &Store) -> (DeploymentId, Generation, [HashRange; 2]) {
 }
 
 /// The batch number `at` of one half: positions of the two are odd and even, as those of events differ.
-fn step(id: DeploymentId, generation: Generation, half: HashRange, at: u64) -> Commit {
+fn step(id: ReadModelId, generation: Generation, half: HashRange, at: u64) -> Commit {
     Commit { ranges: vec![half], sole_owner: false, ..batch(id, generation, at - 1, at) }
 }
 
@@ -166,7 +166,7 @@ async fn a_document_that_was_found_absent_does_not_come_into_being_meanwhile() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_claimed_and_committed_at_once_documents_and_checkpoints_agree() {
     let (_, store) = store().await;
-    let id = deploy(&store, "p").await.id;
+    let id = deploy(&store, "p").await.read_model;
     let run = |index: u64| {
         let store = store.clone();
         tokio::spawn(async move {

@@ -109,7 +109,7 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
     let options = ConnectOptions { stalled_after: Duration::from_secs(2), ..ConnectOptions::default() };
     let named = format!("{url}?application_name=frozen").parse().unwrap();
     let first = kennel_store::connect(&named, &options).await.unwrap();
-    let id = deploy(&second, "p").await.id;
+    let id = deploy(&second, "p").await.read_model;
     let generation = agree(&second, Generation::NONE, 1).await;
     claim(&second, generation, id, HashRange::ALL).await;
     let mut other = stranger(&url).await;

@@ -157,7 +157,7 @@ async fn a_new_process_does_not_fall_back_behind_old_gaps() {
     sql(&mut other, "SELECT nextval('events_global_position_seq')").await;
     insert(&mut other, 1, 1).await;
     insert(&mut other, 1, 2).await;
-    let id = deploy(&first, "p").await.id;
+    let id = deploy(&first, "p").await.read_model;
     let generation = agree(&first, Generation::NONE, 1).await;
     claim(&first, generation, id, HashRange::ALL).await;
     assert_eq!(first.horizon().await.unwrap().position.get(), 3);

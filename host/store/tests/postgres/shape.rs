@@ -117,7 +117,7 @@ async fn read_models_are_tables_that_people_can_query() {
     sql(&mut other, "CREATE SCHEMA audit_log; CREATE TABLE audit_log.orders (mine INT)").await;
     let mut generation = Generation::NONE;
     for (name, schema) in [("order-summary", "order_summary"), ("audit-log", "audit_log_")] {
-        let id = deploy(&store, name).await.id;
+        let id = deploy(&store, name).await.read_model;
         generation = agree(&store, generation, 1).await;
         claim(&store, generation, id, HashRange::ALL).await;
         let changes = of("orders", vec![change("o-1", put("{\"total\": 12.50}"), Expectation::Unread, 1)]);
@@ -137,7 +137,7 @@ async fn read_models_are_tables_that_people_can_query() {
 #[tokio::test]
 async fn what_jsonb_cannot_hold_is_refused_with_the_documents_name() {
     let (_, store) = store().await;
-    let id = deploy(&store, "p").await.id;
+    let id = deploy(&store, "p").await.read_model;
     let generation = agree(&store, Generation::NONE, 1).await;
     claim(&store, generation, id, HashRange::ALL).await;
     store.append(&[event(1, "a")]).await.unwrap();

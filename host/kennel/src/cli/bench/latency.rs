@@ -42,7 +42,7 @@ pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Opt
         writer.append(&[event]).await?;
         let committed = Instant::now();
         appended.push(committed - began);
-        while place.store.fetch(deployment.id, &wanted).await?.iter().flatten().all(Option::is_none) {
+        while place.store.fetch(deployment.read_model, &wanted).await?.iter().flatten().all(Option::is_none) {
             if began.elapsed() > PATIENCE {
                 return Err(Kind::Halted.error("an appended event did not become visible within 30 s"));
             }

@@ -74,7 +74,7 @@ pub(super) async fn print(
     let audit = outcome.audit;
     output::line("\norder-summary, a few of its documents:")?;
     for collection in ["orders", "customers"] {
-        for row in store.scan(summary.id, collection, None, "", 2).await? {
+        for row in store.scan(summary.read_model, collection, None, "", 2).await? {
             let name = format!("{collection}/{}", row.key);
             output::line(format!("  {name:24} {}", row.stored.document))?;
         }

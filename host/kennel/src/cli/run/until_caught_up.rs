@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::lifecycle::{Activity, Stage, Switch};
 use kennel_core::limits;
 use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
@@ -39,12 +40,17 @@ pub(super) async fn wait(
         // Who is alive is of no interest here.
         let assignment = store.view(replica_set, limits::STALE_AFTER).await?.assignment;
         for progress in store.progress().await? {
-            if progress.deployment.replica_set != *replica_set {
+            // A paused projection is meant to stand still.
+            if progress.deployment.replica_set != *replica_set || progress.activity != Activity::Running {
                 continue;
             }
-            let shown = shown
-                .entry(progress.deployment.projection.to_string())
-                .or_insert_with_key(|name| Shown::new(name, horizon.head));
+            let mut name = progress.deployment.projection.to_string();
+            if progress.stage == Stage::Building {
+                name.push_str(" (new)");
+                // It is not through before it serves, unless that is somebody's decision.
+                done &= progress.switch == Switch::Manual;
+            }
+            let shown = shown.entry(name).or_insert_with_key(|name| Shown::new(name, horizon.head));
             shown.update(&progress, horizon.head);
             if shown.stands_still(&progress, &blocked, &assignment, horizon.head) {
                 halted = true;
@@ -103,6 +109,10 @@ impl Shown {
     ) -> bool {
         // What cannot even be loaded bears the projection's name alone, its partitions add their range.
         let name = format!("projection {}", progress.deployment.projection);
+        if progress.stage == Stage::Building {
+            // Nothing in this process says that it stands still: the old one serves.
+            return progress.state == ProjectionState::Halted && self.moved.elapsed() >= HALT_BELIEVED_AFTER;
+        }
         if blocked.contains(&name) {
             return true;
         }

@@ -1,6 +1,9 @@
 //! `kennel status` as text: what matters about every projection on one screen, failures in full below.
 
+use kennel_core::lifecycle::Switch;
+
 use super::{Failure, Partition, Projection, Report, output};
+use crate::cli::control::left;
 use crate::cli::replica_set::shown as shown_range;
 
 /// Partitions that are listed.
@@ -32,6 +35,7 @@ impl Report {
             ))?;
         }
         self.print_projections()?;
+        self.print_builds()?;
         self.print_partitions()?;
         for replica_set in &self.replica_sets {
             output::line("")?;
@@ -57,6 +61,35 @@ impl Report {
         });
         let header = ["PROJECTION", "DEPLOYMENT", "COMPONENT", "POSITION", "LAG", "STATE", "DEAD LETTERS"];
         output::table(&header, rows.collect())
+    }
+
+    /// What is being built beside what serves.
+    fn print_builds(&self) -> anyhow::Result<()> {
+        let builds =
+            self.projections.iter().filter_map(|one| one.building.as_ref().map(|build| (one, build)));
+        let rows: Vec<Vec<String>> = builds
+            .map(|(projection, build)| {
+                let left = match (build.switch, build.remaining, build.seconds_left) {
+                    (Switch::Manual, 0, _) => format!("`kennel switch {}` puts it in place", projection.name),
+                    (_, _, Some(seconds)) => left(seconds),
+                    (_, _, None) => String::new(),
+                };
+                vec![
+                    projection.name.clone(),
+                    build.deployment.to_string(),
+                    build.position.to_string(),
+                    build.remaining.to_string(),
+                    format!("{:.0} %", build.done * 100.0),
+                    build.state.clone(),
+                    left,
+                ]
+            })
+            .collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        output::line("")?;
+        output::table(&["BUILDING", "DEPLOYMENT", "POSITION", "LAG", "DONE", "STATE", ""], rows)
     }
 
     /// The partitions that are furthest behind. One alone is its projection, which has been told of.
@@ -101,6 +134,13 @@ impl Report {
             };
             if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
                 error.print(&projection.name, "last error")?;
+            }
+            if let Some(error) = projection.building.as_ref().and_then(|build| build.last_error.as_ref()) {
+                let shown = error.replace('\n', "\n  ");
+                output::line(format!(
+                    "\n{}: last error of what is being built:\n  {shown}",
+                    projection.name
+                ))?;
             }
         }
         Ok(())

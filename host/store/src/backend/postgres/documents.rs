@@ -11,7 +11,7 @@ use kennel_core::change::Stored;
 use kennel_core::digest::Digest;
 use kennel_core::port::Document;
 use kennel_core::position::Position;
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::ReadModelId;
 use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{PgConnection, Row as _, SqlStr};
 
@@ -35,7 +35,7 @@ pub(crate) struct Table {
 
 /// The statements for the table `name`, which is SCHEMA.TABLE.
 pub(crate) fn table_of(name: &str) -> Table {
-    let name = name.split('.').map(quoted).collect::<Vec<_>>().join(".");
+    let name = quoted_path(name);
     let of = |template: &str| statement(template.replace("{table}", &name));
     Table {
         create: of(include_str!("../../sql/postgres/documents_create.sql")),
@@ -47,6 +47,11 @@ pub(crate) fn table_of(name: &str) -> Table {
         upsert: of(include_str!("../../sql/postgres/documents_upsert.sql")),
         insert: of(include_str!("../../sql/postgres/documents_insert.sql")),
     }
+}
+
+/// SCHEMA.TABLE in SQL.
+pub(crate) fn quoted_path(name: &str) -> String {
+    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
 }
 
 impl Table {
@@ -147,7 +152,7 @@ impl Table {
 pub(crate) async fn hold(
     connection: &mut PgConnection,
     sql: &PostgresSql,
-    deployment: DeploymentId,
+    read_model: ReadModelId,
     collection: &str,
     table: Option<&Table>,
     hold: &Hold<'_>,
@@ -158,7 +163,7 @@ pub(crate) async fn hold(
         (false, false) => None,
     };
     if let Some(lock) = lock {
-        sqlx::query(lock.clone()).bind(lock_key(deployment, collection)).execute(&mut *connection).await?;
+        sqlx::query(lock.clone()).bind(lock_key(read_model, collection)).execute(&mut *connection).await?;
     }
     let mut held = HashMap::new();
     if let Some(table) = table {
@@ -167,8 +172,8 @@ pub(crate) async fn hold(
     Ok(held)
 }
 
-fn lock_key(deployment: DeploymentId, collection: &str) -> i64 {
-    let digest = Digest::of(format!("kennel collection {deployment} {collection}").as_bytes()).to_string();
+fn lock_key(read_model: ReadModelId, collection: &str) -> i64 {
+    let digest = Digest::of(format!("kennel collection {read_model} {collection}").as_bytes()).to_string();
     let high = u64::from_str_radix(&digest[..16], 16).unwrap_or_default();
     i64::from_be_bytes(high.to_be_bytes())
 }

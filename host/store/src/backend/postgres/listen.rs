@@ -17,6 +17,8 @@ use crate::signs::Signs;
 const CHANNEL: &str = "kennel_events";
 /// The channel that changes of workers and generations are announced on.
 const WORKERS_CHANNEL: &str = "kennel_workers";
+/// The channel that changes of projections are announced on.
+const DEPLOYMENTS_CHANNEL: &str = "kennel_deployments";
 /// How long closing waits for the server.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -33,6 +35,7 @@ pub(crate) struct Listen {
 struct Heard {
     events: Signs,
     workers: Signs,
+    deployments: Signs,
 }
 
 impl Listen {
@@ -60,6 +63,12 @@ impl Listen {
     pub(crate) async fn next_change(&self) {
         self.listen();
         self.signs.workers.next().await;
+    }
+
+    /// Resolves at the next sign that a projection has changed.
+    pub(crate) async fn next_deployment(&self) {
+        self.listen();
+        self.signs.deployments.next().await;
     }
 
     fn listen(&self) {
@@ -97,13 +106,18 @@ async fn listen(pool: PgPool, signs: Arc<Heard>) {
 
 async fn hear(pool: &PgPool, signs: &Heard) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([CHANNEL, WORKERS_CHANNEL]).await?;
+    listener.listen_all([CHANNEL, WORKERS_CHANNEL, DEPLOYMENTS_CHANNEL]).await?;
     // What has happened before is not announced again.
     signs.events.give();
     signs.workers.give();
+    signs.deployments.give();
     while let Some(mut heard) = listener.try_recv().await? {
         loop {
-            let signs = if heard.channel() == WORKERS_CHANNEL { &signs.workers } else { &signs.events };
+            let signs = match heard.channel() {
+                WORKERS_CHANNEL => &signs.workers,
+                DEPLOYMENTS_CHANNEL => &signs.deployments,
+                _ => &signs.events,
+            };
             signs.give();
             match listener.next_buffered() {
                 Some(next) => heard = next,

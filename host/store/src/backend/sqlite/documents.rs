@@ -12,6 +12,7 @@ use kennel_core::position::Position;
 use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
+use crate::backend::View;
 use crate::read_model::{Held, Hold, Put};
 use crate::row::{signed, unsigned};
 use crate::sql::{quoted, statement};
@@ -136,6 +137,24 @@ impl Table {
     ) -> Result<(), sqlx::Error> {
         sqlx::query(self.delete.clone()).bind(json_list(keys)).execute(&mut **tx).await.map(|_| ())
     }
+}
+
+/// Makes views in place of those that there are. Readers go on with what they see.
+pub(crate) async fn create_views(
+    tx: &mut Transaction<'static, Sqlite>,
+    views: &[View],
+) -> Result<(), sqlx::Error> {
+    for View { name, table } in views {
+        let template = match table {
+            Some(_) => include_str!("../../sql/sqlite/view_create.sql"),
+            None => include_str!("../../sql/sqlite/view_empty.sql"),
+        };
+        let (view, table) = (quoted(name), table.as_deref().map(quoted).unwrap_or_default());
+        sqlx::query(statement(format!("DROP VIEW IF EXISTS {view}"))).execute(&mut **tx).await?;
+        let create = template.replace("{view}", &view).replace("{table}", &table);
+        sqlx::query(statement(create)).execute(&mut **tx).await?;
+    }
+    Ok(())
 }
 
 fn json_list(words: &[&str]) -> String {

@@ -1,0 +1,78 @@
+//! The operations on components, as HTTP has them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use kennel_core::digest::Digest;
+use utoipa::{IntoParams, ToSchema};
+
+use super::extract::{Named, WASM, Wasm};
+use super::problem::{Kind, Problem, Reads, ReadsOne, Stores};
+use super::v1::Api;
+use crate::control::ControlError;
+use crate::control::view::ComponentView;
+
+/// The digest in the path, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct DigestParam {
+    /// The SHA-256 of the component, in hexadecimal.
+    #[expect(dead_code, reason = "it tells the document of what `Named` reads")]
+    #[param(pattern = "^[0-9a-fA-F]{64}$", min_length = 64, max_length = 64)]
+    digest: String,
+}
+
+/// The bytes of a component, for the document.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+pub(super) struct WasmBytes(#[expect(dead_code, reason = "it tells the document of a body")] Vec<u8>);
+
+/// The components that the host holds, the latest first
+#[utoipa::path(get, path = "/v1/components", tag = "components",
+    responses((status = 200, body = Vec<ComponentView>, description = "The components"), Reads))]
+pub(super) async fn list_components(State(api): State<Api>) -> Result<Json<Vec<ComponentView>>, Problem> {
+    Ok(Json(api.control.components().await?))
+}
+
+/// The bytes of a component
+#[utoipa::path(get, path = "/v1/components/{digest}", tag = "components", params(DigestParam),
+    responses((status = 200, body = WasmBytes, content_type = "application/wasm", description = "The bytes"), ReadsOne))]
+pub(super) async fn get_component(
+    State(api): State<Api>,
+    Named(digest): Named<Digest>,
+) -> Result<Response, Problem> {
+    let bytes = api.control.component(digest).await?;
+    Ok(([(header::CONTENT_TYPE, WASM)], bytes).into_response())
+}
+
+/// Has the host check a component and hold it
+///
+/// Nothing runs it before it is deployed. Storing it again changes nothing.
+#[utoipa::path(put, path = "/v1/components/{digest}", tag = "components", params(DigestParam),
+    request_body(content = WasmBytes, content_type = "application/wasm", description = "The component"),
+    responses(
+        (status = 201, body = ComponentView, description = "It can run here and is held from now on"),
+        (status = 200, body = ComponentView, description = "It was held already"),
+        Stores))]
+pub(super) async fn put_component(
+    State(api): State<Api>,
+    Named(digest): Named<Digest>,
+    Wasm(bytes): Wasm,
+) -> Result<Response, Problem> {
+    let actual = Digest::of(&bytes);
+    if actual != digest {
+        let detail =
+            format!("the body is not what the path says: its SHA-256 is {actual}; nothing was stored");
+        return Err(Problem::new(Kind::Invalid, detail));
+    }
+    let held = api.control.components().await?;
+    if let Some(known) = held.into_iter().find(|one| one.digest == digest.to_string()) {
+        return Ok(Json(known).into_response());
+    }
+    let stored = api.control.put_component(bytes.into()).await;
+    if let Err(error @ ControlError::Refused(_)) = &stored {
+        api.count(Err(error));
+    }
+    Ok((StatusCode::CREATED, Json(stored?)).into_response())
+}

@@ -1,0 +1,132 @@
+//! What a request is made of: names, numbers and bodies. Every mistake in them becomes a problem that says what is wrong.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use kennel_core::limits;
+use serde::de::DeserializeOwned;
+
+use super::problem::{Kind, Problem};
+use crate::json;
+
+/// Largest order, in bytes.
+pub(super) const ORDER_BYTES_MAX: usize = 64 * 1024;
+/// The media type of components.
+pub(super) const WASM: &str = "application/wasm";
+const JSON: &str = "application/json";
+
+/// The one thing in the path that is not fixed: a name or a digest.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<S, T> FromRequestParts<S> for Named<T>
+where
+    S: Send + Sync,
+    T: std::str::FromStr<Err: std::fmt::Display> + Send,
+{
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Problem::new(Kind::Invalid, rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error| Problem::new(Kind::Invalid, error.to_string()))
+    }
+}
+
+/// What follows the `?`.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let asked = Query::<T>::from_request_parts(parts, state).await;
+        asked.map(|Query(asked)| Self(asked)).map_err(|rejection| {
+            let cause = std::error::Error::source(&rejection)
+                .map_or_else(|| rejection.body_text(), ToString::to_string);
+            Problem::new(Kind::Invalid, format!("the query of the URL is not valid: {cause}"))
+        })
+    }
+}
+
+/// An order: a body of JSON.
+pub(super) struct Order<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = has_type(request.headers(), JSON);
+        let body = body(request, state, ORDER_BYTES_MAX).await?;
+        read(is_json, &body).map(Self)
+    }
+}
+
+/// An order that need not say anything: without a body, or with `null`, it is the default one.
+pub(super) struct MaybeOrder<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeOrder<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = has_type(request.headers(), JSON);
+        let body = body(request, state, ORDER_BYTES_MAX).await?;
+        let silent = body.is_empty() || is_json && body.trim_ascii() == b"null";
+        if silent { Ok(Self(T::default())) } else { read(is_json, &body).map(Self) }
+    }
+}
+
+/// A component: a body of bytes.
+pub(super) struct Wasm(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Wasm {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        if !has_type(request.headers(), WASM) {
+            return Err(wrong_type(WASM));
+        }
+        body(request, state, limits::COMPONENT_BYTES_MAX).await.map(Self)
+    }
+}
+
+fn read<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> {
+    if !is_json {
+        return Err(wrong_type(JSON));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let order = json::table(&mut deserializer).and_then(|order| deserializer.end().map(|()| order));
+    order.map_err(|error| {
+        Problem::new(Kind::Invalid, format!("the body is not what is expected here: {error}"))
+    })
+}
+
+fn wrong_type(expected: &str) -> Problem {
+    Problem::new(
+        Kind::MediaType,
+        format!("the body has to be of type {expected}: send `Content-Type: {expected}`"),
+    )
+}
+
+/// Whether the body is said to be of this type, whatever its parameters.
+fn has_type(headers: &HeaderMap, expected: &str) -> bool {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|text| text.split(';').next()).unwrap_or_default();
+    given.trim().eq_ignore_ascii_case(expected)
+}
+
+/// The body, if it has at most so many bytes. One that says beforehand that it has more is not even read.
+async fn body<S: Send + Sync>(request: Request, state: &S, bytes_max: usize) -> Result<Bytes, Problem> {
+    let too_large = || {
+        let detail = match bytes_max >> 20 {
+            0 => format!("an order has at most {} KiB", bytes_max >> 10),
+            mebibytes => format!("a component has at most {mebibytes} MiB"),
+        };
+        Problem::new(Kind::TooLarge, detail)
+    };
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    if announced.and_then(|text| text.parse().ok()).is_some_and(|bytes: u64| bytes > bytes_max as u64) {
+        return Err(too_large());
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => too_large(),
+        other => Problem::new(Kind::Invalid, format!("the body did not arrive: {}", other.body_text())),
+    })
+}

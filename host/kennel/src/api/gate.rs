@@ -1,0 +1,207 @@
+//! Who may use /v1: whoever shows the token; without a token, programs of this machine, though not the web pages that its
+//! browsers show. It does not encrypt, and it counts no attempts: tokens are too long to be guessed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Method, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use kennel_core::digest::Digest;
+
+use super::problem::{Kind, Problem};
+use crate::config::Token;
+
+/// The document of the interface: it holds no secret, so that tools can read it without one.
+pub(super) const DOCUMENT: &str = "/v1/openapi.json";
+
+/// What /v1 asks of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gate {
+    /// The token with this SHA-256. Hashes are compared, so that the time which that takes tells nothing of the token.
+    Token(Digest),
+    /// That it comes from a program of this machine.
+    ThisMachine,
+    /// Nobody may use it: everybody can reach it, and there is no token.
+    Closed,
+}
+
+impl Gate {
+    /// The gate of a server that listens on `address`.
+    #[must_use]
+    pub fn new(token: Option<&Token>, address: SocketAddr) -> Self {
+        match token {
+            Some(token) => Self::Token(Digest::of(token.reveal().as_bytes())),
+            None if address.ip().to_canonical().is_loopback() => Self::ThisMachine,
+            None => Self::Closed,
+        }
+    }
+
+    fn admits(&self, request: &Request) -> Result<(), Problem> {
+        match self {
+            Self::Token(_) if request.uri().path() == DOCUMENT => Ok(()),
+            Self::Token(expected) => shows(*expected, request.headers()),
+            Self::ThisMachine => comes_from_here(request.method(), request.uri(), request.headers()),
+            Self::Closed => Err(Problem::new(
+                Kind::Forbidden,
+                "this host can be reached from other machines and has no token, so that its API is closed: set \
+                 KENNEL_TOKEN, or `token_file` in the section [api] of kennel.toml, where `kennel run` is started",
+            )),
+        }
+    }
+}
+
+/// Turns away whoever the gate does not admit, before anything else is looked at.
+pub(super) async fn guard(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    match gate.admits(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// As RFC 6750 has it.
+fn shows(expected: Digest, headers: &HeaderMap) -> Result<(), Problem> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let refused = |challenge: &str, detail: &str| {
+        Err(Problem::new(Kind::Unauthorized, detail).header(header::WWW_AUTHENTICATE, challenge))
+    };
+    let credentials = match (given.next(), given.next()) {
+        (Some(one), None) => one.to_str().ok().and_then(|text| text.split_once(' ')),
+        _ => None,
+    };
+    match credentials {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
+            if Digest::of(token.trim().as_bytes()) == expected {
+                return Ok(());
+            }
+            refused(
+                "Bearer realm=\"kennel\", error=\"invalid_token\"",
+                "this is not the token of this host: see what KENNEL_TOKEN is where `kennel run` was started",
+            )
+        }
+        _ => refused(
+            "Bearer realm=\"kennel\"",
+            "this host asks for its token: send `Authorization: Bearer TOKEN`, or set KENNEL_TOKEN for the command line",
+        ),
+    }
+}
+
+/// A web page can have a browser on this machine send requests here. It cannot hide its own address, nor the name under
+/// which it had the browser find this one.
+fn comes_from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+    let foreign = |detail: &str| Err(Problem::new(Kind::Forbidden, detail));
+    let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let named_here = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.parse().is_ok_and(|host: Authority| is_loopback(host.host())),
+        _ => false,
+    };
+    if !named_here || uri.authority().is_some_and(|authority| !is_loopback(authority.host())) {
+        return foreign(
+            "without a token this host answers only requests for localhost, 127.0.0.1 or [::1]; to use another name, \
+             set KENNEL_TOKEN where `kennel run` is started",
+        );
+    }
+    if !method.is_safe() && headers.contains_key(header::ORIGIN) {
+        return foreign(
+            "without a token this host takes no orders from web pages; set KENNEL_TOKEN where `kennel run` is started",
+        );
+    }
+    Ok(())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|address: IpAddr| address.to_canonical().is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    /// The status with which a gate turns this request away; 200 if it does not.
+    fn check(gate: &Gate, method: &str, uri: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let admitted = gate.admits(&request.body(axum::body::Body::empty()).unwrap());
+        admitted.map_or_else(|problem| problem.into_response().status().as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn the_address_and_the_token_decide_which_gate_it_is() {
+        let token: Token = TOKEN.parse().unwrap();
+        let gate = |token, address: &str| Gate::new(token, address.parse().unwrap());
+        for loopback in ["127.0.0.1:1", "127.8.9.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert_eq!(gate(None, loopback), Gate::ThisMachine, "{loopback}");
+            assert!(matches!(gate(Some(&token), loopback), Gate::Token(_)), "{loopback}");
+        }
+        for open in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[fe80::1]:1"] {
+            assert_eq!(gate(None, open), Gate::Closed, "{open}");
+            assert!(matches!(gate(Some(&token), open), Gate::Token(_)), "{open}");
+        }
+    }
+
+    #[test]
+    fn only_the_token_opens_a_gate_that_asks_for_it() {
+        let gate = Gate::new(Some(&TOKEN.parse().unwrap()), "127.0.0.1:1".parse().unwrap());
+        let check = |headers: &[(&str, &str)]| check(&gate, "POST", "/v1/projections", headers);
+        assert_eq!(check(&[("authorization", "Bearer 0123456789abcdef")]), 200);
+        assert_eq!(check(&[("authorization", "bearer  0123456789abcdef"), ("origin", "http://a.org")]), 200);
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer 0123456789abcdeF",
+            "Bearer 0123456789abcdef0",
+            "Basic 0123456789abcdef",
+        ] {
+            assert_eq!(check(&[("authorization", wrong)]), 401, "{wrong}");
+        }
+        assert_eq!(check(&[]), 401);
+        let right = ("authorization", "Bearer 0123456789abcdef");
+        assert_eq!(check(&[right, ("authorization", "Bearer x")]), 401, "which of the two?");
+        assert_eq!(super::tests::check(&gate, "GET", DOCUMENT, &[]), 200);
+    }
+
+    #[test]
+    fn without_a_token_web_pages_are_turned_away() {
+        let check = |method, uri, headers: &[(&str, &str)]| check(&Gate::ThisMachine, method, uri, headers);
+        for host in
+            ["localhost", "localhost:9090", "LOCALHOST", "127.0.0.1:9090", "127.1.2.3", "[::1]:9090", "[::1]"]
+        {
+            assert_eq!(check("POST", "/v1/projections", &[("host", host)]), 200, "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "user@evil.example",
+            "[::2]",
+        ] {
+            assert_eq!(check("GET", "/v1/projections", &[("host", host)]), 403, "{host}");
+        }
+        let here = ("host", "localhost");
+        assert_eq!(check("GET", "/v1/projections", &[]), 403, "no host");
+        assert_eq!(check("GET", "/v1/projections", &[here, ("host", "evil.example")]), 403, "two hosts");
+        assert_eq!(check("GET", "http://evil.example/v1/projections", &[here]), 403, "another in the target");
+        for origin in ["http://evil.example", "http://localhost:9090", "null"] {
+            assert_eq!(check("PUT", "/v1/components/x", &[here, ("origin", origin)]), 403, "{origin}");
+            assert_eq!(check("GET", "/v1/components/x", &[here, ("origin", origin)]), 200, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_closed_gate_admits_nobody() {
+        for path in [DOCUMENT, "/v1/projections", "/v1/nowhere"] {
+            assert_eq!(check(&Gate::Closed, "GET", path, &[("host", "localhost")]), 403, "{path}");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! /metrics, /healthz and /readyz: how the process is doing. They tell no secrets and change nothing, so that they are
+//! open to everybody who can reach the port.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use kennel_engine::Status;
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use tower_http::timeout::TimeoutLayer;
+
+use super::pace;
+
+/// What the endpoints tell about.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    pub registry: Registry,
+    pub status: Arc<Status>,
+}
+
+pub(super) fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/metrics", get(|State(sources): State<Sources>| metrics(State(sources.registry))))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, pace::SHORT))
+        .with_state(sources)
+}
+
+/// Everything that is registered, as Prometheus reads it.
+pub(crate) async fn metrics(State(registry): State<Registry>) -> Response {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&registry.gather(), &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+/// The process answers: that is all that a liveness probe should ask.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when nothing stands still, else 503 with one line for each obstacle.
+async fn readyz(State(sources): State<Sources>) -> Response {
+    let blocked = sources.status.blocked();
+    if blocked.is_empty() {
+        return "ready\n".into_response();
+    }
+    let lines: String = blocked.iter().map(|(part, reason)| format!("{part}: {reason}\n")).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+}

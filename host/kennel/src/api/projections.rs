@@ -1,0 +1,161 @@
+//! The operations on projections, as HTTP has them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use kennel_core::name::ProjectionName;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::extract::{Asked, MaybeOrder, Named, Order};
+use super::problem::{Compares, Orders, Problem, Reads, ReadsOne};
+use super::v1::Api;
+use crate::control::order::{RebuildOrder, RetireOrder, RollbackOrder};
+use crate::control::view::{ChangeView, DeploymentView, DiffView, ProjectionView};
+use crate::control::{Action, By, DeployOrder};
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// The name in the path, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct NameParam {
+    /// The projection.
+    #[expect(dead_code, reason = "it tells the document of what `Named` reads")]
+    #[param(pattern = "^[a-z][a-z0-9_-]{0,47}$", min_length = 1, max_length = 48)]
+    name: String,
+}
+
+/// How many documents to show of each collection that differ.
+#[derive(Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DiffParams {
+    /// Documents to show of each collection that are missing, surplus or different.
+    #[param(minimum = 0, maximum = 1000)]
+    samples: usize,
+}
+
+impl Default for DiffParams {
+    fn default() -> Self {
+        Self { samples: 5 }
+    }
+}
+
+/// All projections, by name
+///
+/// Those that are retired as well, each with its whole history.
+#[utoipa::path(get, path = "/v1/projections", tag = "projections",
+    responses((status = 200, body = Vec<ProjectionView>, description = "All projections"), Reads))]
+pub(super) async fn list_projections(State(api): State<Api>) -> Answer<Vec<ProjectionView>> {
+    Ok(Json(api.control.projections().await?))
+}
+
+/// One projection with its whole history
+#[utoipa::path(get, path = "/v1/projections/{name}", tag = "projections", params(NameParam),
+    responses((status = 200, body = ProjectionView, description = "The projection"), ReadsOne))]
+pub(super) async fn get_projection(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<ProjectionView> {
+    Ok(Json(api.control.projection(&name).await?))
+}
+
+/// What has been deployed to a projection, by number
+#[utoipa::path(get, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
+    responses((status = 200, body = Vec<DeploymentView>, description = "Its deployments"), ReadsOne))]
+pub(super) async fn list_deployments(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<Vec<DeploymentView>> {
+    Ok(Json(api.control.projection(&name).await?.deployments))
+}
+
+/// Deploys a component that the host holds
+///
+/// `PUT /v1/components/{digest}` has it hold one. Deploying what is deployed already changes nothing, so that an order
+/// whose answer was lost can be given again.
+#[utoipa::path(post, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
+    request_body = DeployOrder,
+    responses(
+        (status = 201, body = ChangeView, description = "There is a new deployment",
+            headers(("Location" = String, description = "The path of the projection"))),
+        (status = 200, body = ChangeView, description = "It was deployed already; nothing was changed"),
+        Orders))]
+pub(super) async fn deploy(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    Order(order): Order<DeployOrder>,
+) -> Result<Response, Problem> {
+    let Json(change) = api.ordered(api.control.deploy(&name, order).await)?;
+    if !change.changed {
+        return Ok(Json(change).into_response());
+    }
+    let location = [(header::LOCATION, format!("/v1/projections/{name}"))];
+    Ok((StatusCode::CREATED, location, Json(change)).into_response())
+}
+
+/// How the read model that is being built differs from the one that serves
+///
+/// Without one that is being built, the one that served before is compared.
+#[utoipa::path(get, path = "/v1/projections/{name}/diff", tag = "projections", params(NameParam, DiffParams),
+    responses((status = 200, body = DiffView, description = "Where they differ"), Compares))]
+pub(super) async fn diff(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    Asked(DiffParams { samples }): Asked<DiffParams>,
+) -> Answer<DiffView> {
+    Ok(Json(api.control.diff(&name, samples).await?))
+}
+
+/// Declares an operation that gives an order about a projection. Its body may be left out.
+macro_rules! order {
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $order:ident, |$given:ident| $act:expr) => {
+        $(#[doc = $doc])*
+        #[utoipa::path(post, path = $path, tag = "projections", params(NameParam),
+            request_body = Option<$order>,
+            responses((status = 200, body = ChangeView, description = "What the order came to"), Orders))]
+        pub(super) async fn $name(
+            State(api): State<Api>,
+            Named(name): Named<ProjectionName>,
+            MaybeOrder($given): MaybeOrder<$order>,
+        ) -> Answer<ChangeView> {
+            let (action, by): (Action, By) = $act;
+            api.ordered(api.control.act(&name, action, by).await)
+        }
+    };
+}
+
+order! {
+    /// Builds the read model anew, beside the one that serves
+    "/v1/projections/{name}/rebuild", rebuild, RebuildOrder, |order| (order.action(), order.by())
+}
+order! {
+    /// Returns to an earlier deployment
+    ///
+    /// After a rebuild the old read model is brought up to date first, and then takes its place whole.
+    "/v1/projections/{name}/rollback", rollback, RollbackOrder, |order| (order.action(), order.by())
+}
+order! {
+    /// Has the read model that was built take its place once it has caught up
+    "/v1/projections/{name}/switch", switch, By, |by| (Action::Switch, by)
+}
+order! {
+    /// Gives up the deployment that is being built
+    "/v1/projections/{name}/cancel", cancel, By, |by| (Action::Cancel, by)
+}
+order! {
+    /// Has a projection stand still until it is resumed
+    "/v1/projections/{name}/pause", pause, By, |by| (Action::Pause, by)
+}
+order! {
+    /// Has a paused projection go on
+    "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
+}
+order! {
+    /// Takes a projection out of service
+    ///
+    /// Its history stays, and deploying to it brings it back.
+    "/v1/projections/{name}/retire", retire, RetireOrder, |order| (order.action(), order.by())
+}

@@ -1,0 +1,204 @@
+//! The routes of /v1, what they share, and the document that describes them. The operations themselves are
+//! [`crate::control`]'s.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{Method, Uri, header};
+use axum::middleware;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, any, get, post, put};
+use axum::{Json, body::Bytes};
+use kennel_core::limits;
+use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
+
+use super::extract::ORDER_BYTES_MAX;
+use super::gate::{DOCUMENT, Gate, guard};
+use super::pace::{COMPARING, COMPILING, Places, SHORT, in_turn, within};
+use super::problem::{Describes, Kind, Problem};
+use super::{components, projections};
+use crate::control::view::ChangeView;
+use crate::control::{Control, ControlError};
+
+/// What the routes of /v1 work with.
+#[derive(Clone)]
+pub struct Api {
+    pub(super) control: Arc<dyn Control>,
+    metrics: ReplicaSetMetrics,
+    gate: Arc<Gate>,
+    document: Bytes,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("gate", &self.gate).finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// Serves these operations to those whom the gate admits, and counts what becomes of orders.
+    #[must_use]
+    pub fn new(control: Arc<dyn Control>, gate: Gate, metrics: ReplicaSetMetrics) -> Self {
+        let document = serde_json::to_vec(&document(&gate)).unwrap_or_default().into();
+        Self { control, metrics, gate: Arc::new(gate), document }
+    }
+
+    /// The routes, for programs that serve them beside their own.
+    pub fn router(self) -> Router {
+        let gate = middleware::from_fn_with_state(Arc::clone(&self.gate), guard);
+        let routes =
+            routes().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
+        routes
+            // Not a fallback: that would answer for the paths of others, too.
+            .route("/v1", any(nowhere))
+            .route("/v1/", any(nowhere))
+            .route("/v1/{*rest}", any(nowhere))
+            .method_not_allowed_fallback(not_like_this)
+            .route_layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
+            .route_layer(gate)
+            .with_state(self)
+    }
+
+    /// Counts what has become of an order, and puts it into the answer.
+    pub(super) fn ordered(
+        &self,
+        result: Result<ChangeView, ControlError>,
+    ) -> Result<Json<ChangeView>, Problem> {
+        self.count(result.as_ref());
+        Ok(Json(result?))
+    }
+
+    /// Counts what has become of an order.
+    pub(super) fn count(&self, result: Result<&ChangeView, &ControlError>) {
+        let outcome = match result.map_err(ControlError::status) {
+            Ok(change) if change.changed => DeploymentOutcome::Accepted,
+            Ok(_) => DeploymentOutcome::Unchanged,
+            Err(422) => DeploymentOutcome::Refused,
+            Err(400..500) => DeploymentOutcome::Declined,
+            // The host's trouble says nothing of the order.
+            Err(_) => return,
+        };
+        self.metrics.count_deployment(outcome);
+    }
+}
+
+/// Every route with its path, as the document has them.
+fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    let (compiling, comparing) = (Places::default(), Places::default());
+    let quick = |route| paced(route, SHORT);
+    let slow = |route: MethodRouter<Api>| {
+        paced(route.layer(middleware::from_fn_with_state(compiling.clone(), in_turn)), COMPILING)
+    };
+    let component = put(components::put_component).layer(DefaultBodyLimit::max(limits::COMPONENT_BYTES_MAX));
+    let diff = get(projections::diff).layer(middleware::from_fn_with_state(comparing, in_turn));
+    vec![
+        ("/v1/projections", quick(get(projections::list_projections))),
+        ("/v1/projections/{name}", quick(get(projections::get_projection))),
+        (
+            "/v1/projections/{name}/deployments",
+            quick(get(projections::list_deployments)).merge(slow(post(projections::deploy))),
+        ),
+        ("/v1/projections/{name}/diff", paced(diff, COMPARING)),
+        ("/v1/projections/{name}/rebuild", slow(post(projections::rebuild))),
+        ("/v1/projections/{name}/rollback", quick(post(projections::rollback))),
+        ("/v1/projections/{name}/switch", quick(post(projections::switch))),
+        ("/v1/projections/{name}/cancel", quick(post(projections::cancel))),
+        ("/v1/projections/{name}/pause", quick(post(projections::pause))),
+        ("/v1/projections/{name}/resume", quick(post(projections::resume))),
+        ("/v1/projections/{name}/retire", quick(post(projections::retire))),
+        ("/v1/components", quick(get(components::list_components))),
+        ("/v1/components/{digest}", quick(get(components::get_component)).merge(slow(component))),
+        (DOCUMENT, quick(get(openapi))),
+    ]
+}
+
+fn paced(route: MethodRouter<Api>, limit: Duration) -> MethodRouter<Api> {
+    route.layer(middleware::from_fn(move |request: Request, next| within(limit, request, next)))
+}
+
+async fn nowhere(uri: Uri) -> Problem {
+    let detail = format!("there is nothing at {}: {DOCUMENT} describes what there is", uri.path());
+    Problem::new(Kind::Missing, detail)
+}
+
+/// The header that says which methods there are is added by the router.
+async fn not_like_this(method: Method, uri: Uri) -> Problem {
+    let detail = format!("{method} cannot be done to {}: {DOCUMENT} describes what can", uri.path());
+    Problem::new(Kind::Method, detail)
+}
+
+/// This document
+#[utoipa::path(get, path = "/v1/openapi.json", tag = "interface", security(()),
+    responses((status = 200, body = Object, description = "The interface of this host, as OpenAPI 3.1"), Describes))]
+async fn openapi(State(api): State<Api>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], api.document).into_response()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Kennel",
+        description = "What people and pipelines do with the projections of a Kennel host. Every error is a problem \
+            (RFC 9457) of type `application/problem+json`."
+    ),
+    tags(
+        (name = "projections", description = "What runs, and what is to run"),
+        (name = "components", description = "WebAssembly binaries, named by the SHA-256 of their bytes"),
+        (name = "interface", description = "What this document describes")
+    ),
+    components(schemas(Problem)),
+    paths(
+        projections::list_projections,
+        projections::get_projection,
+        projections::list_deployments,
+        projections::deploy,
+        projections::diff,
+        projections::rebuild,
+        projections::rollback,
+        projections::switch,
+        projections::cancel,
+        projections::pause,
+        projections::resume,
+        projections::retire,
+        components::list_components,
+        components::get_component,
+        components::put_component,
+        openapi,
+    )
+)]
+struct Document;
+
+/// The document, as it holds for a host with this gate.
+fn document(gate: &Gate) -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    if matches!(gate, Gate::Token(_)) {
+        let scheme = Http::builder()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("KENNEL_TOKEN, as it is where `kennel run` was started"))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(scheme));
+        document.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>("token", [])]);
+    }
+    document
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Which methods each route has is compared with a real host, in tests/tests/api.rs.
+    #[test]
+    fn the_document_has_every_route_and_no_other() {
+        let described = Document::openapi().paths.paths;
+        let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+        let served: BTreeSet<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        assert_eq!(served, described);
+    }
+}

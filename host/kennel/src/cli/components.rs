@@ -1,0 +1,42 @@
+//! `kennel components`: the components that a store holds.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::control::ControlArgs;
+use super::output;
+use crate::config::Config;
+
+/// Tells which components the store holds and what uses them, the latest first.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  kennel components\n  kennel components --json | jq -r '.[].digest'")]
+pub(super) struct Components {
+    #[command(flatten)]
+    control: ControlArgs,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Components {
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let control = self.control.open(config).await?;
+        let components = control.components().await?;
+        if self.json {
+            output::json(&components)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let rows = components.iter().map(|one| {
+            let uses = one.used_by.iter().map(|used| format!("{} {}", used.projection, used.deployment));
+            vec![
+                one.digest[..12].to_owned(),
+                output::thousands(one.bytes),
+                one.stored_at.chars().take("2026-01-01T00:00:00".len()).collect(),
+                uses.collect::<Vec<_>>().join(", "),
+            ]
+        });
+        output::table(&["COMPONENT", "BYTES", "STORED (UTC)", "DEPLOYMENTS"], rows.collect())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

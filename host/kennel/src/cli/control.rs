@@ -1,0 +1,225 @@
+//! On what the commands that change projections work: a store, or a host that runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, FromArgMatches};
+use kennel_core::lifecycle::{Outcome, Switch};
+use kennel_core::limits;
+use kennel_core::name::ProjectionName;
+use kennel_core::port::{ProjectionState, Runtime};
+use tokio::time::Instant;
+
+use super::{StoreArgs, output};
+use crate::config::Config;
+use crate::control::local::Local;
+use crate::control::remote::{HostUrl, Remote};
+use crate::control::view::{BuildView, ChangeView, ProjectionView};
+use crate::control::{By, Control, ControlError};
+use crate::exit::{Kind, ResultExt as _};
+use crate::wire;
+
+/// How often a build is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How long workers may take to appear before a build is left to itself.
+const WORKERS_MAY_COME: Duration = Duration::from_secs(5);
+
+/// On what to work.
+#[derive(Debug)]
+pub(super) struct ControlArgs {
+    store: StoreArgs,
+    /// Asked instead of the store.
+    host: Option<HostUrl>,
+}
+
+/// The flags that say on what to work.
+#[derive(Debug, Args)]
+struct ControlFlags {
+    #[command(flatten)]
+    store: StoreArgs,
+    /// The URL of a host that runs, to work through its API instead of on the store; KENNEL_TOKEN is its token
+    #[arg(long, value_name = "URL", env = "KENNEL_HOST")]
+    host: Option<HostUrl>,
+}
+
+/// The flags that only say something about a store.
+const STORE_FLAGS: [&str; 3] = ["store", "events_table", "heads_table"];
+
+impl FromArgMatches for ControlArgs {
+    /// A flag wins over a variable: only two flags can contradict one another.
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let ControlFlags { store, host } = ControlFlags::from_arg_matches(matches)?;
+        let is_flag = |name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        match STORE_FLAGS.into_iter().find(|name| is_flag(name)) {
+            Some(name) if is_flag("host") => {
+                let flag = name.replace('_', "-");
+                let message = format!(
+                    "the argument '--{flag}' cannot be used with '--host <URL>': the host has its own store"
+                );
+                Err(clap::Error::raw(ErrorKind::ArgumentConflict, message))
+            }
+            Some(_) => Ok(Self { store, host: None }),
+            None => Ok(Self { store, host }),
+        }
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for ControlArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        ControlFlags::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        ControlFlags::augment_args_for_update(command)
+    }
+}
+
+/// Who gives an order and why.
+#[derive(Debug, Args)]
+pub(super) struct ByArgs {
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Decline if there is a later deployment than this
+    #[arg(long, value_name = "NUMBER", hide_short_help = true)]
+    seen: Option<u32>,
+}
+
+impl ByArgs {
+    pub(super) fn by(&self) -> By {
+        By { author: Some(wire::author()), note: self.note.clone(), seen: self.seen }
+    }
+}
+
+impl ControlArgs {
+    /// The operations on what was named.
+    pub(super) async fn open(&self, config: &Config) -> anyhow::Result<Box<dyn Control>> {
+        self.open_either(config, Existing::Needed).await
+    }
+
+    /// As [`Self::open`]; a store that does not exist is made, where that is possible.
+    pub(super) async fn open_or_create(&self, config: &Config) -> anyhow::Result<Box<dyn Control>> {
+        self.open_either(config, Existing::Wanted).await
+    }
+
+    async fn open_either(&self, config: &Config, existing: Existing) -> anyhow::Result<Box<dyn Control>> {
+        match &self.host {
+            Some(host) => Ok(Box::new(remote(host, config)?)),
+            None => self.open_store(config, existing).await,
+        }
+    }
+
+    async fn open_store(&self, config: &Config, existing: Existing) -> anyhow::Result<Box<dyn Control>> {
+        let target = self.store.target(config)?;
+        let store = match existing {
+            Existing::Needed => wire::open_existing(&target).await?,
+            Existing::Wanted => wire::open(&target).await?,
+        };
+        let runtime: Arc<dyn Runtime> = wire::runtime()?;
+        Ok(Box::new(Local::new(store, runtime).stale_after(config.run.stale_after()?)))
+    }
+}
+
+/// The operations through a host.
+fn remote(host: &HostUrl, config: &Config) -> anyhow::Result<Remote> {
+    let remote = Remote::new(host.clone(), config.api.token()?.as_ref()).kind(Kind::Config)?;
+    if !host.is_private() {
+        output::note(format!(
+            "warning: what is sent to {host} can be read and changed on the way; use https:// if you can"
+        ));
+    }
+    Ok(remote)
+}
+
+/// Whether a store has to be there.
+#[derive(Clone, Copy)]
+enum Existing {
+    Needed,
+    Wanted,
+}
+
+/// The words of an error about a component, with where it came from.
+pub(super) fn in_words(error: ControlError, source: &dyn std::fmt::Display) -> anyhow::Error {
+    match error {
+        ControlError::Refused(refusal) => Kind::Input.error(format!("{source}: {refusal}")),
+        ControlError::Host { status: 422, detail } => Kind::Input.error(format!("{source}: {detail}")),
+        other => other.into(),
+    }
+}
+
+/// Shows how a deployment is being built until it serves, or, if somebody has to say so, until it could. Ending the
+/// command leaves the build going on.
+pub(super) async fn follow(
+    control: &dyn Control,
+    name: &ProjectionName,
+    change: ChangeView,
+) -> anyhow::Result<ProjectionView> {
+    let Some(number) = change.deployment else { return Ok(change.projection) };
+    let bar = output::progress(name.as_str(), Some(0));
+    let began = Instant::now();
+    let mut view = change.projection;
+    loop {
+        let outcome = view.deployment(number).map(|deployment| deployment.outcome);
+        let build = view.building.as_ref().filter(|build| build.deployment == number);
+        match (outcome, build) {
+            (Some(Outcome::Building), Some(build)) => {
+                show(&bar, build);
+                if build.state == ProjectionState::Halted.as_str() {
+                    let reason = build.last_error.clone().unwrap_or_default();
+                    return Err(Kind::Halted.error(format!(
+                        "deployment {number} of `{name}` cannot be built: it stands still at {reason}\nThe one before it keeps \
+                         serving. `kennel cancel {name}` gives this one up; `kennel deploy {name} FILE --mode rebuild` puts \
+                         another in its place"
+                    )));
+                }
+                if build.switch == Switch::Manual && build.remaining <= limits::SWITCH_SLACK_POSITIONS {
+                    bar.finish_and_clear();
+                    return Ok(view);
+                }
+                if view.workers == 0 && began.elapsed() > WORKERS_MAY_COME {
+                    bar.finish_and_clear();
+                    output::note(format!(
+                        "no worker of the replica set {} is alive: the build begins with the next `kennel run`",
+                        view.replica_set
+                    ));
+                    return Ok(view);
+                }
+            }
+            (Some(Outcome::Cancelled), _) => {
+                return Err(Kind::Taken.error(format!(
+                    "deployment {number} of `{name}` was given up before it served: `kennel deployments {name}` tells who did it"
+                )));
+            }
+            _ => {
+                bar.finish_and_clear();
+                return Ok(view);
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        view = control.projection(name).await?;
+    }
+}
+
+fn show(bar: &indicatif::ProgressBar, build: &BuildView) {
+    bar.set_length(build.position + build.remaining);
+    bar.set_position(build.position);
+    bar.set_message(build.seconds_left.map(left).unwrap_or_default());
+}
+
+/// An estimate in words.
+pub(super) fn left(seconds: f64) -> String {
+    // Far more than anybody waits for; the cast cannot overflow.
+    let seconds = seconds.clamp(0.0, 1e9) as u64;
+    match seconds {
+        0..100 => format!("about {seconds} s left"),
+        100..6000 => format!("about {} min left", (seconds + 30) / 60),
+        _ => format!("about {} h left", (seconds + 1800) / 3600),
+    }
+}

@@ -1,0 +1,52 @@
+//! `kennel deployments`: the history of a projection.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use kennel_core::name::ProjectionName;
+
+use super::control::ControlArgs;
+use super::output;
+use crate::config::Config;
+
+/// Tells what has been deployed to a projection: when, by whom, why, and what became of it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  kennel deployments order-summary\n  kennel deployments order-summary --json | jq '.[] | select(.outcome == \"live\")'"
+)]
+pub(super) struct Deployments {
+    #[command(flatten)]
+    control: ControlArgs,
+    /// The projection
+    name: ProjectionName,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Deployments {
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let control = self.control.open(config).await?;
+        let projection = control.projection(&self.name).await?;
+        if self.json {
+            output::json(&projection.deployments)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let rows = projection.deployments.iter().rev().map(|one| {
+            vec![
+                one.number.to_string(),
+                one.outcome.to_string(),
+                one.origin.to_string(),
+                one.component[..12].to_owned(),
+                one.version.clone(),
+                one.deployed_at.chars().take("2026-01-01T00:00:00".len()).collect(),
+                one.author.clone(),
+                one.note.clone().unwrap_or_default(),
+            ]
+        });
+        let header =
+            ["DEPLOYMENT", "OUTCOME", "MODE", "COMPONENT", "VERSION", "DEPLOYED (UTC)", "BY", "NOTE"];
+        output::table(&header, rows.collect())?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,113 @@
+//! Where a component comes from: a file, a digest of one that the store holds, or a registry of images.
+
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use kennel_core::digest::Digest;
+use kennel_core::limits;
+
+use super::control::in_words;
+use super::pull;
+use crate::control::{Control, ControlError};
+use crate::exit::Kind;
+use crate::oci;
+
+/// Fewest digits of a digest that may stand for it: as many as are shown.
+const DIGEST_DIGITS_MIN: usize = 12;
+
+/// Where a component comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    File(PathBuf),
+    /// The beginning of a digest, or all of it.
+    Digest(String),
+    /// A registry of images.
+    Registry(oci::Reference),
+}
+
+/// A component that the store holds, and where it came from if that is worth a note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stored {
+    pub(super) digest: Digest,
+    pub(super) from: Option<String>,
+}
+
+impl FromStr for Source {
+    type Err = oci::InvalidReference;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with(oci::SCHEME) {
+            return text.parse().map(Self::Registry);
+        }
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        let hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let digest = hex && (DIGEST_DIGITS_MIN..=64).contains(&digits.len());
+        // A file of that name is what its author means.
+        Ok(match digest && !Path::new(text).exists() {
+            true => Self::Digest(digits.to_owned()),
+            false => Self::File(text.into()),
+        })
+    }
+}
+
+impl Source {
+    /// Has the store hold the component.
+    pub(super) async fn store(&self, control: &dyn Control) -> anyhow::Result<Stored> {
+        let mut from = None;
+        let digest = match self {
+            Self::File(file) => {
+                let stored = control.put_component(read_component(file)?).await;
+                digest(&stored.map_err(|error| in_words(error, &file.display()))?.digest)
+            }
+            Self::Registry(reference) => {
+                let pulled = pull::fetch(reference).await?;
+                from = Some(reference.pinned(pulled.manifest).to_string());
+                let stored = control.put_component(pulled.bytes).await;
+                digest(&stored.map_err(|error| in_words(error, reference))?.digest)
+            }
+            Self::Digest(digits) => {
+                let components = control.components().await?;
+                let found: Vec<&str> = components
+                    .iter()
+                    .map(|one| one.digest.as_str())
+                    .filter(|one| one.starts_with(digits))
+                    .collect();
+                match found[..] {
+                    [one] => digest(one),
+                    [] => Err(Kind::Missing.error(format!(
+                        "the store holds no component {digits}: `kennel components` lists those it holds"
+                    ))),
+                    _ => Err(Kind::Input
+                        .error(format!("several components begin with {digits}: give more of the digest"))),
+                }
+            }
+        };
+        digest.map(|digest| Stored { digest, from })
+    }
+}
+
+fn digest(text: &str) -> anyhow::Result<Digest> {
+    text.parse().map_err(|_| ControlError::Invalid(format!("`{text}` is not a digest")).into())
+}
+
+/// Reads a component's file, unless it is larger than any component may be.
+pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
+    let cannot =
+        |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
+    let size = std::fs::metadata(file).map_err(cannot)?.len();
+    if size > limits::COMPONENT_BYTES_MAX as u64 {
+        let max = limits::COMPONENT_BYTES_MAX >> 20;
+        return Err(Kind::Input.error(format!(
+            "{} has {} MiB; a component has at most {max} MiB",
+            file.display(),
+            size >> 20
+        )));
+    }
+    std::fs::read(file).map_err(cannot)
+}
+
+/// Reads an example that `make guests` has built.
+pub(super) fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
+    read_component(file).map_err(|error| {
+        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
+    })
+}

@@ -1,0 +1,238 @@
+//! What people and pipelines do with projections: one set of operations, whether on a store ([`local`]) or
+//! through the API of a host that runs ([`remote`]). The command line and the API both speak to this.
+
+pub mod diff;
+pub mod local;
+pub mod order;
+pub mod remote;
+pub mod view;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::lifecycle::{Declined, Mode, Switch};
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::{Refusal, StoreError};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use self::view::{ChangeView, ComponentView, DiffView, ProjectionView};
+use crate::config::ProjectionConfig;
+use crate::exit::Kind;
+use crate::json;
+
+/// What to deploy, and how.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeployOrder {
+    /// The SHA-256 of a component that the store holds, in hexadecimal.
+    #[schema(value_type = String, pattern = "^[0-9a-fA-F]{64}$")]
+    pub component: Digest,
+    /// `continue`: the new code takes over the read model where it stands. `rebuild`: it builds one of its own
+    /// beside it.
+    #[serde(default = "mode_default")]
+    #[schema(value_type = String, pattern = "^(continue|rebuild)$", default = "continue")]
+    pub mode: Mode,
+    /// Whether a read model that was built takes the place of the old one by itself.
+    #[serde(default = "switch_default")]
+    #[schema(value_type = String, pattern = "^(auto|manual)$", default = "auto")]
+    pub switch: Switch,
+    /// Where a new projection goes; `main` if nothing is said. One that exists stays where it is.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,47}$")]
+    pub replica_set: Option<ReplicaSet>,
+    /// What to set otherwise than the deployment that serves has it.
+    #[serde(default, deserialize_with = "json::table")]
+    pub settings: ProjectionConfig,
+    /// Builds anew even if the same component with the same settings serves already.
+    #[serde(default)]
+    pub again: bool,
+    /// Who deploys, for the record. A host records where the order came from if nothing is said.
+    #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    pub author: Option<String>,
+    /// Why, for the record.
+    #[serde(default)]
+    #[schema(max_length = 1000, pattern = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]*$")]
+    pub note: Option<String>,
+    /// The number of the latest deployment that the author knows of: declined if there is a later one by now.
+    #[serde(default, deserialize_with = "json::whole")]
+    #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
+    pub seen: Option<u32>,
+}
+
+impl DeployOrder {
+    /// To deploy a component as the defaults have it.
+    #[must_use]
+    pub fn of(component: Digest) -> Self {
+        Self {
+            component,
+            mode: Mode::Continue,
+            switch: Switch::Auto,
+            replica_set: None,
+            settings: ProjectionConfig::default(),
+            again: false,
+            author: None,
+            note: None,
+            seen: None,
+        }
+    }
+}
+
+const fn mode_default() -> Mode {
+    Mode::Continue
+}
+
+const fn switch_default() -> Switch {
+    Switch::Auto
+}
+
+/// Who gives an order, why, and on the ground of what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct By {
+    /// For the record. A host records where the order came from if nothing is said.
+    #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    pub author: Option<String>,
+    /// For the record.
+    #[schema(max_length = 1000, pattern = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]*$")]
+    pub note: Option<String>,
+    /// The number of the latest deployment that the author knows of. The order is declined if there is a later
+    /// one by now.
+    #[serde(deserialize_with = "json::whole")]
+    #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
+    pub seen: Option<u32>,
+}
+
+/// Most characters that an author has, and most that a note has.
+const AUTHOR_CHARS_MAX: usize = 200;
+const NOTE_CHARS_MAX: usize = 1000;
+
+impl By {
+    /// Whether this can be put on record: databases and terminals do not take every character.
+    pub fn check(&self) -> Result<(), ControlError> {
+        let author = self.author.as_deref().unwrap_or_default();
+        let note = self.note.as_deref().unwrap_or_default();
+        let check = |what: &str, text: &str, chars_max: usize, may_have: &[char]| {
+            let chars = text.chars().count();
+            if chars > chars_max {
+                Err(ControlError::Invalid(format!(
+                    "the {what} has {chars} characters; at most {chars_max} are allowed"
+                )))
+            } else if text.contains(|c: char| c.is_control() && !may_have.contains(&c)) {
+                Err(ControlError::Invalid(format!("the {what} has a control character: leave it out")))
+            } else {
+                Ok(())
+            }
+        };
+        check("author", author, AUTHOR_CHARS_MAX, &[])?;
+        check("note", note, NOTE_CHARS_MAX, &['\n', '\t'])
+    }
+}
+
+/// What else can be done with a projection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Builds the read model of the deployment that serves anew.
+    Rebuild {
+        switch: Switch,
+    },
+    /// Back to deployment `to`, or to the one that served before.
+    Rollback {
+        to: Option<u32>,
+    },
+    Switch,
+    Cancel,
+    Pause,
+    Resume,
+    Retire {
+        drop: bool,
+    },
+}
+
+/// An order that was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The component cannot run here.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The projection does not allow it now.
+    #[error(transparent)]
+    Declined(#[from] Declined),
+    #[error("the store holds no component {0}: store it first, or deploy the file")]
+    NoComponent(Digest),
+    #[error(
+        "`{0}` has one read model only: there is nothing to compare it with. `kennel rebuild {0} --switch manual` builds \
+         another"
+    )]
+    NothingToCompare(ProjectionName),
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What a host answered.
+    #[error("{detail}")]
+    Host { status: u16, detail: String },
+    #[error("the host at {host} does not answer: is `kennel run` running there, and is the URL right?")]
+    Unreachable {
+        host: String,
+        #[source]
+        source: kennel_core::port::BoxError,
+    },
+}
+
+impl ControlError {
+    /// The HTTP status that says the same.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self {
+            Self::Refused(_) | Self::Declined(Declined::Incompatible { .. }) => 422,
+            Self::Declined(Declined::Missing(_)) | Self::NoComponent(_) => 404,
+            Self::Declined(_) | Self::NothingToCompare(_) => 409,
+            Self::Invalid(_) => 400,
+            Self::Store(StoreError::Invalid { .. }) => 422,
+            Self::Store(StoreError::Unavailable { .. }) | Self::Unreachable { .. } => 503,
+            Self::Store(StoreError::Failed { .. }) => 500,
+            Self::Host { status, .. } => *status,
+        }
+    }
+
+    /// The exit code that says the same.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self.status() {
+            401 | 403 => Kind::Config,
+            404 => Kind::Missing,
+            409 => Kind::Taken,
+            400..500 => Kind::Input,
+            _ => Kind::Store,
+        }
+    }
+}
+
+/// The operations.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// All projections, by name; those that are retired as well.
+    async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError>;
+
+    /// One projection with its whole history.
+    async fn projection(&self, name: &ProjectionName) -> Result<ProjectionView, ControlError>;
+
+    /// The components that the store holds, the latest first.
+    async fn components(&self) -> Result<Vec<ComponentView>, ControlError>;
+
+    /// The bytes of a component that the store holds.
+    async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError>;
+
+    /// Checks a component and stores it. Storing it again changes nothing.
+    async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError>;
+
+    /// Deploys a component that the store holds.
+    async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError>;
+
+    /// Does something else with a projection.
+    async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError>;
+
+    /// Compares the read model that serves with the one that is being built, or with the one that served before.
+    async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError>;
+}

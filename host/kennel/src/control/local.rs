@@ -1,0 +1,223 @@
+//! The operations on a store that this process has opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::lifecycle::{self, Command, Declined, Lifecycle, Mode, Request, Signature};
+use kennel_core::limits;
+use kennel_core::name::ProjectionName;
+use kennel_core::port::{
+    Changed, Coordination as _, EventSource as _, ProjectionProgress, Registry as _, Runtime, StoreError,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::Settings;
+
+use super::view::{ChangeView, ComponentView, DiffView, ProjectionView, Side};
+use super::{Action, By, Control, ControlError, DeployOrder, diff};
+use crate::wire::{self, Store};
+
+/// Most documents of a collection that a comparison shows.
+const SAMPLES_MAX: usize = 1000;
+
+/// The operations on a store.
+#[derive(Clone)]
+pub struct Local {
+    store: Store,
+    /// Checks components. Without one, none can be stored or deployed.
+    runtime: Arc<dyn Runtime>,
+    stale_after: Duration,
+    /// Who gives orders that do not say it.
+    author: String,
+}
+
+impl std::fmt::Debug for Local {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Local").field("store", &self.store).finish_non_exhaustive()
+    }
+}
+
+impl Local {
+    /// Operations on `store` by this process's user.
+    #[must_use]
+    pub fn new(store: Store, runtime: Arc<dyn Runtime>) -> Self {
+        Self { store, runtime, stale_after: limits::STALE_AFTER, author: wire::author() }
+    }
+
+    /// Names whoever gives orders that do not say it.
+    #[must_use]
+    pub fn author(self, author: impl Into<String>) -> Self {
+        Self { author: author.into(), ..self }
+    }
+
+    /// The age of its last heartbeat at which a worker counts as dead.
+    #[must_use]
+    pub fn stale_after(self, stale_after: Duration) -> Self {
+        Self { stale_after, ..self }
+    }
+
+    async fn request(
+        &self,
+        name: &ProjectionName,
+        command: Command,
+        by: By,
+    ) -> Result<ChangeView, ControlError> {
+        by.check()?;
+        let note = by.note.filter(|note| !note.is_empty());
+        let signature = Signature { author: by.author.unwrap_or_else(|| self.author.clone()), note };
+        let request = Request { command, signature, seen: by.seen };
+        let Changed { lifecycle, number, changed } = self.store.change(name, &request).await??;
+        let projection = self.view(&lifecycle).await?;
+        Ok(ChangeView { changed, deployment: number, projection })
+    }
+
+    async fn found(&self, name: &ProjectionName) -> Result<Lifecycle, ControlError> {
+        let found = self.store.lifecycle(name).await?;
+        Ok(found.ok_or_else(|| Declined::Missing(name.clone()))?)
+    }
+
+    async fn view(&self, lifecycle: &Lifecycle) -> Result<ProjectionView, StoreError> {
+        let head = self.store.horizon().await?.head;
+        let progress = self.store.progress().await?;
+        self.view_among(lifecycle, &progress, head).await
+    }
+
+    async fn view_among(
+        &self,
+        lifecycle: &Lifecycle,
+        progress: &[ProjectionProgress],
+        head: Position,
+    ) -> Result<ProjectionView, StoreError> {
+        let workers = self.store.view(&lifecycle.replica_set, self.stale_after).await?.alive().len();
+        Ok(ProjectionView::new(lifecycle, progress, head, workers))
+    }
+
+    /// The settings of the deployment that serves, with what an order sets otherwise.
+    async fn deploy_command(
+        &self,
+        name: &ProjectionName,
+        order: &DeployOrder,
+    ) -> Result<(Command, u32), ControlError> {
+        let lifecycle = self.store.lifecycle(name).await?;
+        let live = lifecycle.as_ref().and_then(Lifecycle::live);
+        let settings = live.map_or_else(Settings::default, |live| live.deployment.settings.clone());
+        let Some(bytes) = self.store.component(order.component).await? else {
+            return Err(ControlError::NoComponent(order.component));
+        };
+        let component = self.runtime.prepare(bytes.into()).await?;
+        let deploy = lifecycle::Deploy {
+            digest: order.component,
+            descriptor: component.descriptor().clone(),
+            settings: order.settings.over(settings),
+            mode: order.mode,
+            switch: order.switch,
+            replica_set: order.replica_set.clone(),
+            again: order.again,
+        };
+        Ok((Command::Deploy(Box::new(deploy)), lifecycle.as_ref().map_or(0, Lifecycle::latest)))
+    }
+}
+
+#[async_trait]
+impl Control for Local {
+    async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError> {
+        let head = self.store.horizon().await?.head;
+        let progress = self.store.progress().await?;
+        let mut views = Vec::new();
+        for name in self.store.projections().await? {
+            // One that has vanished meanwhile is not there.
+            if let Some(lifecycle) = self.store.lifecycle(&name).await? {
+                views.push(self.view_among(&lifecycle, &progress, head).await?);
+            }
+        }
+        Ok(views)
+    }
+
+    async fn projection(&self, name: &ProjectionName) -> Result<ProjectionView, ControlError> {
+        let lifecycle = self.found(name).await?;
+        Ok(self.view(&lifecycle).await?)
+    }
+
+    async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {
+        Ok(self.store.components().await?.iter().map(ComponentView::new).collect())
+    }
+
+    async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError> {
+        let found = self.store.component(digest).await?;
+        found.ok_or(ControlError::NoComponent(digest))
+    }
+
+    async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
+        // Nothing that cannot run is ever stored.
+        let component = self.runtime.prepare(bytes.clone().into()).await?;
+        let digest: Digest = component.digest();
+        self.store.put_component(digest, &bytes).await?;
+        let stored = self.store.components().await?;
+        let found = stored.iter().find(|stored| stored.digest == digest).map(ComponentView::new);
+        found.ok_or(ControlError::NoComponent(digest))
+    }
+
+    async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError> {
+        let (command, latest) = self.deploy_command(name, &order).await?;
+        // What was there when the component was checked is what its author has seen.
+        let by = By { author: order.author, note: order.note, seen: Some(order.seen.unwrap_or(latest)) };
+        self.request(name, command, by).await
+    }
+
+    async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
+        let command = match action {
+            Action::Rebuild { switch } => {
+                let lifecycle = self.found(name).await?;
+                let live = lifecycle.live().ok_or_else(|| Declined::NothingBefore(name.clone()))?;
+                let By { author, note, seen } = by;
+                let order = DeployOrder {
+                    mode: Mode::Rebuild,
+                    switch,
+                    again: true,
+                    author,
+                    note,
+                    seen,
+                    ..DeployOrder::of(live.deployment.digest)
+                };
+                return self.deploy(name, order).await;
+            }
+            Action::Rollback { to } => Command::Rollback { to },
+            Action::Switch => Command::Switch,
+            Action::Cancel => Command::Cancel,
+            Action::Pause => Command::Pause,
+            Action::Resume => Command::Resume,
+            Action::Retire { drop } => Command::Retire { drop },
+        };
+        self.request(name, command, by).await
+    }
+
+    async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError> {
+        if samples > SAMPLES_MAX {
+            let message = format!("at most {SAMPLES_MAX} documents of a collection are shown, not {samples}");
+            return Err(ControlError::Invalid(message));
+        }
+        let lifecycle = self.found(name).await?;
+        let live = lifecycle.live().ok_or_else(|| Declined::NothingBefore(name.clone()))?;
+        let serving = live.deployment.read_model;
+        let kept = lifecycle.history.iter().rev().find(|entry| {
+            let read_model = entry.deployment.read_model;
+            read_model != serving && lifecycle.read_models.contains(&read_model)
+        });
+        let other = lifecycle.candidate().or(kept);
+        let other = other.ok_or_else(|| ControlError::NothingToCompare(name.clone()))?;
+        // Looked up before the documents: what is written later is in motion.
+        let (old, new) =
+            (self.store.position(serving).await?, self.store.position(other.deployment.read_model).await?);
+        let pair = (serving, other.deployment.read_model);
+        let collections = diff::diff(&self.store, pair, old.min(new), samples).await?;
+        let same = |one: &super::view::CollectionDiff| one.only_old + one.only_new + one.different == 0;
+        Ok(DiffView {
+            projection: name.to_string(),
+            old: Side { deployment: live.deployment.number, position: old.get() },
+            new: Side { deployment: other.deployment.number, position: new.get() },
+            identical: collections.iter().all(same),
+            collections,
+        })
+    }
+}

@@ -1,0 +1,266 @@
+//! What the operations tell, as it is printed with `--json` and sent over HTTP.
+
+use kennel_core::lifecycle::{Activity, Entry, Lifecycle, Origin, Outcome, Stage, Switch};
+use kennel_core::port::{ProjectionProgress, StoredComponent};
+use kennel_core::position::Position;
+use kennel_core::projection::Settings;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
+
+/// A projection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ProjectionView {
+    pub name: String,
+    pub replica_set: String,
+    /// `running`, `paused` or `retired`.
+    #[schema(value_type = String)]
+    pub activity: Activity,
+    /// Workers of its replica set that are alive.
+    pub workers: usize,
+    /// The head of the log.
+    pub head: u64,
+    /// The number of the deployment that serves, if one does.
+    pub live: Option<u32>,
+    /// How far that is.
+    pub position: Option<u64>,
+    /// What is being built beside it.
+    pub building: Option<BuildView>,
+    /// All deployments, by number.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// A read model that is being built, or brought up to date.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct BuildView {
+    pub deployment: u32,
+    /// Every event up to here has taken effect in it.
+    pub position: u64,
+    /// Positions between there and the head of the log.
+    pub remaining: u64,
+    /// Of the way from where it began to the head of the log: 0 to 1.
+    pub done: f64,
+    pub seconds_elapsed: f64,
+    /// At the pace so far; unknown before it has moved.
+    pub seconds_left: Option<f64>,
+    /// `auto`: it takes its place once it has caught up. `manual`: when somebody says so.
+    #[schema(value_type = String)]
+    pub switch: Switch,
+    /// `running`, `retrying` or `halted`.
+    pub state: String,
+    /// The last event that failed.
+    pub last_error: Option<String>,
+}
+
+/// One line of a projection's history.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DeploymentView {
+    pub number: u32,
+    /// The SHA-256 of the component, in hexadecimal.
+    pub component: String,
+    /// What the component calls itself.
+    pub name: String,
+    pub version: String,
+    /// `first`, `continue`, `rebuild` or `rollback`.
+    #[schema(value_type = String)]
+    pub origin: Origin,
+    /// `live`, `building`, `superseded` or `cancelled`.
+    #[schema(value_type = String)]
+    pub outcome: Outcome,
+    /// Deployments with the same number here share a read model.
+    pub read_model: i64,
+    pub author: String,
+    pub note: Option<String>,
+    /// RFC 3339, UTC.
+    pub deployed_at: String,
+    /// When it got its present outcome.
+    pub decided_at: String,
+    #[schema(value_type = Object)]
+    pub settings: Settings,
+}
+
+/// A component that a store holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ComponentView {
+    /// SHA-256, in hexadecimal.
+    pub digest: String,
+    pub bytes: u64,
+    /// RFC 3339, UTC.
+    pub stored_at: String,
+    pub used_by: Vec<Use>,
+}
+
+/// A deployment that uses a component.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Use {
+    pub projection: String,
+    pub deployment: u32,
+}
+
+/// What an order came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// Whether anything had to be changed.
+    pub changed: bool,
+    /// The deployment that the order was about, if it was about one.
+    pub deployment: Option<u32>,
+    /// The projection as it is now.
+    pub projection: ProjectionView,
+}
+
+/// How two read models of a projection differ.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DiffView {
+    pub projection: String,
+    /// The one that serves.
+    pub old: Side,
+    /// The one that is being built; without one, that which served before.
+    pub new: Side,
+    pub collections: Vec<CollectionDiff>,
+    /// No document is missing, surplus or different. Those in motion are not counted.
+    pub identical: bool,
+}
+
+/// One of two read models that are compared.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Side {
+    pub deployment: u32,
+    /// Every event up to here has taken effect.
+    pub position: u64,
+}
+
+/// How a collection differs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CollectionDiff {
+    pub collection: String,
+    pub old_documents: u64,
+    pub new_documents: u64,
+    pub equal: u64,
+    pub only_old: u64,
+    pub only_new: u64,
+    pub different: u64,
+    /// Not the same, but written by events that only one of the two has handled yet.
+    pub in_motion: u64,
+    /// The first documents that are missing, surplus or different, by key.
+    pub samples: Vec<Sample>,
+}
+
+/// A document that is not the same in both.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Sample {
+    pub key: String,
+    #[schema(value_type = Value)]
+    pub old: Option<serde_json::Value>,
+    #[schema(value_type = Value)]
+    pub new: Option<serde_json::Value>,
+}
+
+impl ProjectionView {
+    pub(super) fn new(
+        lifecycle: &Lifecycle,
+        progress: &[ProjectionProgress],
+        head: Position,
+        workers: usize,
+    ) -> Self {
+        let ours = |stage| {
+            progress
+                .iter()
+                .find(|one| one.stage == stage && one.deployment.projection == lifecycle.projection)
+        };
+        Self {
+            name: lifecycle.projection.to_string(),
+            replica_set: lifecycle.replica_set.to_string(),
+            activity: lifecycle.activity,
+            workers,
+            head: head.get(),
+            live: lifecycle.live().map(|entry| entry.deployment.number),
+            position: ours(Stage::Live).map(|live| live.position().get()),
+            building: ours(Stage::Building).map(|candidate| BuildView::new(candidate, head)),
+            deployments: lifecycle.history.iter().map(DeploymentView::new).collect(),
+        }
+    }
+
+    /// The deployment with this number.
+    #[must_use]
+    pub fn deployment(&self, number: u32) -> Option<&DeploymentView> {
+        self.deployments.iter().find(|one| one.number == number)
+    }
+
+    /// The number of the latest deployment; 0 if there is none.
+    #[must_use]
+    pub fn latest(&self) -> u32 {
+        self.deployments.last().map_or(0, |latest| latest.number)
+    }
+}
+
+impl BuildView {
+    pub(crate) fn new(candidate: &ProjectionProgress, head: Position) -> Self {
+        let position = candidate.position();
+        let (handled, remaining) = (position.distance_from(candidate.from), head.distance_from(position));
+        let elapsed = candidate.age.as_secs_f64();
+        let (handled, all) = (as_f64(handled), as_f64(handled + remaining));
+        Self {
+            deployment: candidate.deployment.number,
+            position: position.get(),
+            remaining,
+            done: if all > 0.0 { handled / all } else { 1.0 },
+            seconds_elapsed: elapsed,
+            seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
+            switch: candidate.switch,
+            state: candidate.state.as_str().to_owned(),
+            last_error: candidate.last_failure.as_ref().map(|failure| {
+                format!(
+                    "position {}, event {} ({}): {}: {}",
+                    failure.position, failure.event_id, failure.event_type, failure.kind, failure.message
+                )
+            }),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shares and estimates need no more")]
+fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+impl DeploymentView {
+    fn new(entry: &Entry) -> Self {
+        let deployment = &entry.deployment;
+        Self {
+            number: deployment.number,
+            component: deployment.digest.to_string(),
+            name: deployment.descriptor.name.clone(),
+            version: deployment.descriptor.version.clone(),
+            origin: entry.origin,
+            outcome: entry.outcome,
+            read_model: deployment.read_model.get(),
+            author: entry.signature.author.clone(),
+            note: entry.signature.note.clone(),
+            deployed_at: timestamp(entry.deployed_at),
+            decided_at: timestamp(entry.decided_at),
+            settings: deployment.settings.clone(),
+        }
+    }
+}
+
+impl ComponentView {
+    pub(super) fn new(stored: &StoredComponent) -> Self {
+        let used_by = stored
+            .used_by
+            .iter()
+            .map(|(projection, number)| Use { projection: projection.to_string(), deployment: *number });
+        Self {
+            digest: stored.digest.to_string(),
+            bytes: stored.bytes,
+            stored_at: timestamp(stored.stored_at),
+            used_by: used_by.collect(),
+        }
+    }
+}
+
+/// Microseconds since 1970 in words.
+fn timestamp(micros: u64) -> String {
+    let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000);
+    moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| micros.to_string())
+}

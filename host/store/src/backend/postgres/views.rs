@@ -1,0 +1,60 @@
+//! Views that people read, replaced while they read them.
+//!
+//! To replace a view, nobody may be reading it. Whoever reads several in one statement takes them one after the
+//! other, in whatever order; so whoever wants them all may have the first while a reader has the second and waits
+//! for the first. Both would wait for each other. Therefore all are asked for in one message, for a short time
+//! only, and when they cannot be had all are given back, so that readers get on, and asked for again.
+
+use sqlx::{Postgres, Transaction};
+
+use super::quoted_path;
+use crate::backend::View;
+use crate::sql::statement;
+
+/// How long readers may have to wait for a switch that waits for others, each time.
+const WAIT_MS: u32 = 50;
+/// Together with the wait: how long it is tried.
+const ATTEMPTS: usize = 10;
+
+/// Makes views in place of those that there are. Fails like a lock that is not available if somebody keeps
+/// reading one of them.
+pub(crate) async fn create_views(
+    tx: &mut Transaction<'static, Postgres>,
+    views: &[View],
+) -> Result<(), sqlx::Error> {
+    let mut creates: Vec<String> = views.iter().map(create).collect();
+    let mut attempts = 1;
+    while let Err(error) = try_all(tx, &creates).await {
+        sqlx::raw_sql("ROLLBACK TO SAVEPOINT views").execute(&mut **tx).await?;
+        if attempts == ATTEMPTS || !is_in_use(&error) {
+            return Err(error);
+        }
+        attempts += 1;
+        // Another order meets other readers.
+        creates.rotate_left(1);
+    }
+    Ok(())
+}
+
+async fn try_all(tx: &mut Transaction<'static, Postgres>, creates: &[String]) -> Result<(), sqlx::Error> {
+    if creates.is_empty() {
+        return Ok(());
+    }
+    let (creates, wait) = (creates.join("; "), WAIT_MS);
+    let all = format!("SAVEPOINT views; SET LOCAL lock_timeout = {wait}; {creates}; RELEASE SAVEPOINT views");
+    sqlx::raw_sql(statement(all)).execute(&mut **tx).await.map(|_| ())
+}
+
+fn create(View { name, table }: &View) -> String {
+    let template = match table {
+        Some(_) => include_str!("../../sql/postgres/view_create.sql"),
+        None => include_str!("../../sql/postgres/view_empty.sql"),
+    };
+    let table = table.as_deref().map(quoted_path).unwrap_or_default();
+    template.trim().replace("{view}", &quoted_path(name)).replace("{table}", &table)
+}
+
+/// Whether the lock of a view could not be had in time.
+fn is_in_use(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}

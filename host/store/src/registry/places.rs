@@ -1,0 +1,164 @@
+//! Where documents are found. Each read model has a place of its own for its tables: a schema, or the
+//! beginning of their names. Each projection has one place more, for the views under which people find the
+//! documents of whichever read model serves.
+
+use kennel_core::name::ProjectionName;
+use kennel_core::port::StoreError;
+use kennel_core::projection::ReadModelId;
+
+use crate::backend::View;
+use crate::error::{Doing, is_transient};
+use crate::naming;
+use crate::session::{Arg, Durability, Tx};
+use crate::store::Store;
+
+impl Store {
+    /// Makes a place that is not in use, named as nearly as possible like `wanted`.
+    pub(super) async fn make_place(&self, tx: &mut Tx, wanted: &str) -> Result<String, StoreError> {
+        let doing = "finding a place for documents";
+        self.backend().lock_catalog(tx).await.doing(doing)?;
+        for candidate in naming::candidates(wanted) {
+            let taken = tx.row(&self.sql().place_taken, &[Arg::Text(&candidate)]).await.doing(doing)?;
+            if taken.is_none() && self.backend().create_schema(tx, &candidate).await.doing(doing)? {
+                return Ok(candidate);
+            }
+        }
+        let message = format!("no schema name is free for `{wanted}`: deploy it under another name");
+        Err(StoreError::Invalid { message })
+    }
+
+    /// Has the views of a projection show this read model; those of collections that it does not have, and all
+    /// if there is none, show nothing.
+    pub(super) async fn publish(
+        &self,
+        tx: &mut Tx,
+        projection: &ProjectionName,
+        read_model: Option<ReadModelId>,
+    ) -> Result<(), StoreError> {
+        let doing = "publishing a read model, whose views somebody may be holding open";
+        self.backend().lock_catalog(tx).await.doing(doing)?;
+        let mut tables = Vec::new();
+        if let Some(read_model) = read_model {
+            for row in
+                tx.rows(&self.sql().collection_tables, &[Arg::Int(read_model.get())]).await.doing(doing)?
+            {
+                tables.push((row.text(0).doing(doing)?, row.text(1).doing(doing)?));
+            }
+        }
+        let name = [Arg::Text(projection.as_str())];
+        let mut views = Vec::new();
+        for row in tx.rows(&self.sql().published, &name).await.doing(doing)? {
+            let collection = row.text(0).doing(doing)?;
+            let table = tables.iter().position(|(known, _)| *known == collection);
+            let table = table.map(|index| tables.swap_remove(index).1);
+            views.push(View { name: row.text(1).doing(doing)?, table });
+        }
+        self.backend().create_views(tx, &views).await.doing(doing)?;
+        // Those that no read model before had.
+        tables.sort_unstable();
+        let found = tx.row(&self.sql().projection_find, &name).await.doing(doing)?;
+        let place = found.map(|row| row.text(4)).transpose().doing(doing)?.unwrap_or_default();
+        for (collection, table) in tables {
+            self.publish_collection(tx, projection.as_str(), &place, &collection, &table).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a collection of the read model that serves its view. The catalog is locked.
+    pub(crate) async fn publish_collection(
+        &self,
+        tx: &mut Tx,
+        projection: &str,
+        place: &str,
+        collection: &str,
+        table: &str,
+    ) -> Result<(), StoreError> {
+        let doing = "publishing a collection, whose view somebody may be holding open";
+        let key = [Arg::Text(projection), Arg::Text(collection)];
+        let known = tx.row(&self.sql().published_find, &key).await.doing(doing)?;
+        let known = known.map(|row| row.text(0)).transpose().doing(doing)?;
+        let is_new = known.is_none();
+        let view = match known {
+            Some(view) => view,
+            None => self.free_name(tx, place, collection).await?,
+        };
+        let views = [View { name: view.clone(), table: Some(table.to_owned()) }];
+        self.backend().create_views(tx, &views).await.doing(doing)?;
+        if !is_new {
+            return Ok(());
+        }
+        let args = [key[0], key[1], Arg::Text(&view)];
+        tx.execute(&self.sql().published_insert, &args).await.doing(doing).map(|_| ())
+    }
+
+    /// A name for a table or a view that nothing bears, as nearly as possible like the collection's. The
+    /// catalog is locked.
+    pub(crate) async fn free_name(
+        &self,
+        tx: &mut Tx,
+        place: &str,
+        collection: &str,
+    ) -> Result<String, StoreError> {
+        for candidate in naming::candidates(collection) {
+            let name = self.backend().table_name(place, &candidate);
+            if !self.backend().table_exists(tx, &name).await.doing("naming a collection")? {
+                return Ok(name);
+            }
+        }
+        let message = format!(
+            "no table name is free for collection `{}` in `{place}`: remove the tables there that Kennel did not make",
+            kennel_core::limits::excerpt(collection)
+        );
+        Err(StoreError::Invalid { message })
+    }
+
+    pub(super) async fn remove_condemned(&self) -> Result<u64, StoreError> {
+        let doing = "looking for read models to remove";
+        let mut removed = 0;
+        for row in self.backend().rows(&self.sql().read_models_condemned, &[], doing).await? {
+            let read_model = ReadModelId::new(row.int(0).doing(doing)?);
+            removed += u64::from(self.remove(read_model, &row.text(1).doing(doing)?).await?);
+        }
+        Ok(removed)
+    }
+
+    /// Removes what a read model consists of; `false` if another process does, or if somebody still uses it.
+    async fn remove(&self, read_model: ReadModelId, place: &str) -> Result<bool, StoreError> {
+        let doing = "removing a read model";
+        let id = [Arg::Int(read_model.get())];
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let work = async {
+            self.backend().limit_waiting(&mut tx).await?;
+            if tx.row(&self.sql().read_model_condemned_lock, &id).await?.is_none() {
+                return Ok(false);
+            }
+            for row in tx.rows(&self.sql().collection_tables, &id).await? {
+                self.backend().drop_table(&mut tx, &row.text(1)?).await?;
+            }
+            self.backend().drop_schema(&mut tx, place).await?;
+            for sql in [
+                &self.sql().collections_remove,
+                &self.sql().dead_letters_remove,
+                &self.sql().checkpoints_remove,
+            ] {
+                tx.execute(sql, &id).await?;
+            }
+            tx.execute(&self.sql().read_model_stand, &[id[0], Arg::Text("dropped")]).await?;
+            Ok(true)
+        };
+        match work.await {
+            Ok(true) => tx.commit().await.doing(doing).map(|()| true),
+            Ok(false) => tx.rollback().await.doing(doing).map(|()| false),
+            Err(error) => {
+                tx.rollback().await.doing(doing)?;
+                // Somebody reads a table, or has built something of their own on it: it stays until they are done.
+                if is_transient(&error) {
+                    tracing::debug!(%read_model, %error, "a read model that is no longer needed is in use");
+                } else {
+                    tracing::warn!(place, %error, "a read model that is no longer needed cannot be removed");
+                }
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,4 @@
+SELECT c.read_model, c.range_start, c.range_end, c.position, c.generation
+FROM {k}deployment d JOIN {k}checkpoint c ON c.read_model = d.read_model
+WHERE d.outcome IN ('live', 'building')
+ORDER BY c.read_model, c.range_start

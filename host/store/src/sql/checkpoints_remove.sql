@@ -1,0 +1,1 @@
+DELETE FROM {k}checkpoint WHERE read_model = $1

@@ -1,0 +1,1 @@
+DELETE FROM {k}dead_letter WHERE read_model = $1

@@ -1,1 +1,0 @@
-SELECT read_schema FROM {k}deployment WHERE id = $1

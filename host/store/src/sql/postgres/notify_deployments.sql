@@ -1,0 +1,1 @@
+SELECT pg_notify('kennel_deployments', '')::text

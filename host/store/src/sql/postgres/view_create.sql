@@ -1,0 +1,1 @@
+CREATE OR REPLACE VIEW {view} AS SELECT key, document, revision FROM {table}

@@ -1,1 +1,0 @@
-SELECT deployment FROM {k}projection WHERE name = $1

@@ -1,0 +1,1 @@
+SELECT name FROM {k}projection ORDER BY name

@@ -1,0 +1,1 @@
+INSERT INTO {k}published (projection, collection, view_name) VALUES ($1, $2, $3)

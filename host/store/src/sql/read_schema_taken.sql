@@ -1,1 +1,0 @@
-SELECT id FROM {k}deployment WHERE read_schema = $1

@@ -1,0 +1,1 @@
+UPDATE {k}registry SET revision = revision + 1 RETURNING revision

@@ -1,0 +1,1 @@
+CREATE VIEW {view} AS SELECT key, document, revision FROM {table}

@@ -1,0 +1,416 @@
+//! The life of a projection: what each command changes in a store, and that it changes nothing else. How one
+//! read model takes the place of another is in `switches`.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kennel_core::change::Expectation;
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::digest::Digest;
+use kennel_core::lifecycle::{
+    Activity, Command, Declined, Deploy, Lifecycle, Mode, Origin, Outcome, Request, Stage, Standing, Switch,
+};
+use kennel_core::membership::Generation;
+use kennel_core::partition::HashRange;
+use kennel_core::port::{Changed, Claimed, Commit, CommitOutcome, Switched};
+use kennel_core::position::Position;
+use kennel_core::projection::{Deployment, ReadModelId};
+use serde_json::json;
+
+use super::{
+    Ports, agree, ask, batch, change, claim, commit, deploy, document, name, new_code, of, put, replica_set,
+    request,
+};
+
+pub(crate) const PROJECTION: &str = "order-summary";
+
+pub(crate) async fn told(store: &dyn Ports) -> Lifecycle {
+    store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
+}
+
+/// Deploys this code and expects it to change something. The new deployment.
+pub(crate) async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
+    changed(store, Command::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
+    told(store).await.history.pop().unwrap().deployment
+}
+
+/// Has a command carried out that changes something.
+pub(crate) async fn changed(store: &dyn Ports, command: Command) -> Changed {
+    let changed = ask(store, PROJECTION, command.clone()).await.unwrap();
+    assert!(changed.changed, "{command:?} changed nothing");
+    assert_eq!(changed.lifecycle, told(store).await, "{command:?} tells of something else than there is");
+    changed
+}
+
+/// Puts a document that says how far its read model is, and moves everything from `from` to `to`.
+pub(crate) async fn advance(
+    store: &dyn Ports,
+    read_model: ReadModelId,
+    generation: Generation,
+    from: u64,
+    to: u64,
+) -> CommitOutcome {
+    let document = put(&json!({ "at": to }).to_string());
+    let changes = of("orders", vec![change("o-1", document, Expectation::Unread, to)]);
+    store.commit(&Commit { changes, ..batch(read_model, generation, from, to) }).await.unwrap()
+}
+
+pub(crate) async fn claim_outcome(
+    store: &dyn Ports,
+    generation: Generation,
+    read_model: ReadModelId,
+) -> Claimed {
+    store.claim(&replica_set(), generation, read_model, HashRange::ALL).await.unwrap()
+}
+
+fn outcomes(lifecycle: &Lifecycle) -> Vec<(u32, Origin, Outcome)> {
+    let lines = lifecycle.history.iter();
+    lines.map(|entry| (entry.deployment.number, entry.origin, entry.outcome)).collect()
+}
+
+pub(crate) async fn the_history_tells_who_did_what_and_why(store: &dyn Ports) {
+    assert_eq!(store.lifecycle(&name(PROJECTION)).await.unwrap(), None);
+    let first = deploy(store, PROJECTION).await;
+    let second = renew(store, "2", Mode::Continue).await;
+    let third = renew(store, "3", Mode::Rebuild).await;
+    changed(store, Command::Cancel).await;
+    let back = changed(store, Command::Rollback { to: None }).await;
+    assert_eq!(back.number, Some(4));
+    let lifecycle = told(store).await;
+    assert_eq!(
+        outcomes(&lifecycle),
+        [
+            (1, Origin::First, Outcome::Superseded),
+            (2, Origin::Continue, Outcome::Superseded),
+            (3, Origin::Rebuild, Outcome::Cancelled),
+            (4, Origin::Rollback, Outcome::Live),
+        ]
+    );
+    let fourth = &lifecycle.history[3].deployment;
+    assert_eq!(
+        (fourth.digest, &fourth.descriptor, &fourth.settings, fourth.read_model),
+        (first.digest, &first.descriptor, &first.settings, first.read_model)
+    );
+    let mut ids: Vec<_> = lifecycle.history.iter().map(|entry| entry.deployment.id).collect();
+    assert_eq!(ids[..3], [first.id, second.id, third.id]);
+    ids.dedup();
+    assert_eq!(ids.len(), 4);
+    for entry in &lifecycle.history {
+        assert_eq!(entry.signature, request(Command::Pause).signature);
+        assert!(entry.deployed_at > 0 && entry.decided_at >= entry.deployed_at, "{entry:?}");
+        assert_eq!(entry.deployment.replica_set, replica_set());
+    }
+    assert!(lifecycle.history.windows(2).all(|pair| pair[0].deployed_at <= pair[1].deployed_at));
+    assert_eq!(lifecycle.read_models, [first.read_model], "what was cancelled is condemned");
+}
+
+pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {
+    let first = deploy(store, PROJECTION).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    claim(store, generation, first.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, first.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    let second = renew(store, "2", Mode::Continue).await;
+    assert_eq!((second.number, second.read_model), (2, first.read_model));
+    assert_ne!(second.id, first.id);
+    assert_eq!(store.active(&replica_set()).await.unwrap(), [(second.clone(), Stage::Live)]);
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(second.clone()));
+    assert_eq!(told(store).await.history[1].from, Position::new(5));
+    let progress = store.progress().await.unwrap();
+    assert_eq!((progress.len(), progress[0].from, progress[0].position().get()), (1, Position::new(5), 5));
+    // Whoever was at work goes on; so does whoever claims it anew.
+    assert_eq!(advance(store, second.read_model, generation, 5, 6).await, CommitOutcome::Committed);
+    assert_eq!(claim(store, generation, second.read_model, HashRange::ALL).await[0].position.get(), 6);
+    assert_eq!(document(store, second.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
+}
+
+pub(crate) async fn a_rebuild_stands_beside_what_serves(store: &dyn Ports) {
+    let live = deploy(store, PROJECTION).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    claim(store, generation, live.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, live.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    let building = renew(store, "2", Mode::Rebuild).await;
+    assert_ne!(building.read_model, live.read_model);
+    let active = store.active(&replica_set()).await.unwrap();
+    assert_eq!(active, [(live.clone(), Stage::Live), (building.clone(), Stage::Building)]);
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(live.clone()), "the old one serves");
+    let progress = store.progress().await.unwrap();
+    let told: Vec<_> = progress.iter().map(|one| (one.stage, one.from.get(), one.position().get())).collect();
+    assert_eq!(told, [(Stage::Live, 0, 5), (Stage::Building, 0, 0)]);
+    // Both are moved by the same generation, each for itself.
+    claim(store, generation, building.read_model, HashRange::ALL).await;
+    assert_eq!(document(store, building.read_model, "orders", "o-1").await, None);
+    assert_eq!(advance(store, building.read_model, generation, 0, 3).await, CommitOutcome::Committed);
+    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Committed);
+    assert_eq!(document(store, building.read_model, "orders", "o-1").await, Some((json!({"at": 3}), 3)));
+    assert_eq!(document(store, live.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
+    let again = new_code(PROJECTION, "2", Mode::Rebuild);
+    let same = ask(store, PROJECTION, Command::Deploy(Box::new(again.clone()))).await.unwrap();
+    assert_eq!((same.number, same.changed), (Some(2), false), "it is being built already");
+    let anew = Command::Deploy(Box::new(Deploy { again: true, ..again }));
+    let anew = changed(store, anew).await.lifecycle;
+    let third = anew.candidate().unwrap().deployment.clone();
+    assert_eq!((third.number, anew.read_models.clone()), (3, vec![live.read_model, third.read_model]));
+    let fenced = advance(store, building.read_model, generation, 3, 4).await;
+    assert_eq!(fenced, CommitOutcome::Fenced, "what was given up is not moved any further");
+    assert_eq!(claim_outcome(store, generation, building.read_model).await, Claimed::Held);
+}
+
+pub(crate) async fn what_is_paused_is_neither_claimed_nor_moved(store: &dyn Ports) {
+    let live = deploy(store, PROJECTION).await;
+    let building = renew(store, "2", Mode::Rebuild).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    for deployment in [&live, &building] {
+        claim(store, generation, deployment.read_model, HashRange::ALL).await;
+        commit(store, &batch(deployment.read_model, generation, 0, 5)).await;
+    }
+    changed(store, Command::Pause).await;
+    assert!(store.active(&replica_set()).await.unwrap().is_empty());
+    let progress = store.progress().await.unwrap();
+    assert_eq!(progress.len(), 2, "it is still told of");
+    assert!(progress.iter().all(|one| one.activity == Activity::Paused));
+    for deployment in [&live, &building] {
+        let read_model = deployment.read_model;
+        assert_eq!(advance(store, read_model, generation, 5, 6).await, CommitOutcome::Fenced);
+        assert_eq!(claim_outcome(store, generation, read_model).await, Claimed::Held);
+        assert_eq!(document(store, read_model, "orders", "o-1").await, None);
+    }
+    assert_eq!(store.begin_switch(&name(PROJECTION), u64::MAX).await.unwrap(), Switched::Nothing);
+    // Code that is deployed meanwhile waits with the rest.
+    changed(store, Command::Cancel).await;
+    let third = renew(store, "3", Mode::Continue).await;
+    assert!(store.active(&replica_set()).await.unwrap().is_empty());
+    changed(store, Command::Resume).await;
+    assert_eq!(store.active(&replica_set()).await.unwrap(), [(third, Stage::Live)]);
+    let fenced = advance(store, live.read_model, generation, 5, 6).await;
+    assert_eq!(fenced, CommitOutcome::Fenced, "whoever was at work before has to claim it again");
+    let owned = claim(store, generation, live.read_model, HashRange::ALL).await;
+    assert_eq!((owned.len(), owned[0].position.get()), (1, 5));
+    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Committed);
+}
+
+pub(crate) async fn what_is_retired_can_be_brought_back(store: &dyn Ports) {
+    let live = deploy(store, PROJECTION).await;
+    let building = renew(store, "2", Mode::Rebuild).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    claim(store, generation, live.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, live.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    changed(store, Command::Retire { drop: false }).await;
+    assert_eq!(claim_outcome(store, generation, live.read_model).await, Claimed::Held);
+    assert!(store.active(&replica_set()).await.unwrap().is_empty());
+    assert!(store.progress().await.unwrap().is_empty());
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(live.clone()), "it can still be read");
+    let lifecycle = told(store).await;
+    assert_eq!((lifecycle.activity, lifecycle.read_models), (Activity::Retired, vec![live.read_model]));
+    assert!(!store.collections(live.read_model).await.unwrap().is_empty());
+    for command in [Command::Resume, Command::Pause, Command::Rollback { to: None }] {
+        let declined = ask(store, PROJECTION, command).await.unwrap_err();
+        assert_eq!(declined, Declined::Retired(name(PROJECTION)));
+    }
+    // It may come back elsewhere, and goes on where it stood.
+    let elsewhere = Deploy {
+        replica_set: Some("other".parse().unwrap()),
+        ..new_code(PROJECTION, PROJECTION, Mode::Continue)
+    };
+    let back = changed(store, Command::Deploy(Box::new(elsewhere))).await.lifecycle;
+    let third = back.live().unwrap().deployment.clone();
+    assert_eq!((third.number, third.read_model), (3, live.read_model));
+    assert_eq!(back.live().unwrap().from, Position::new(5));
+    assert_eq!(store.active(&"other".parse().unwrap()).await.unwrap(), [(third, Stage::Live)]);
+    assert!(store.active(&replica_set()).await.unwrap().is_empty());
+    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
+    assert_eq!(document(store, building.read_model, "orders", "o-1").await, None);
+}
+
+pub(crate) async fn what_is_retired_and_dropped_begins_anew(store: &dyn Ports) {
+    let first = deploy(store, PROJECTION).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    claim(store, generation, first.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, first.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    changed(store, Command::Retire { drop: true }).await;
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), None);
+    assert_eq!(advance(store, first.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
+    assert!(told(store).await.read_models.is_empty());
+    let second = renew(store, PROJECTION, Mode::Continue).await;
+    assert_ne!(second.read_model, first.read_model);
+    let lifecycle = told(store).await;
+    assert_eq!(
+        outcomes(&lifecycle),
+        [(1, Origin::First, Outcome::Superseded), (2, Origin::Rebuild, Outcome::Live)]
+    );
+    // What was condemned before it was removed stays condemned, whether or not somebody has swept.
+    assert_eq!(lifecycle.read_models, [second.read_model]);
+    let gone = ask(store, PROJECTION, Command::Rollback { to: None }).await.unwrap_err();
+    assert!(matches!(gone, Declined::ReadModelGone { number: 1, .. }), "{gone:?}");
+    assert_eq!(store.sweep().await.unwrap(), 1);
+    assert_eq!(claim(store, generation, second.read_model, HashRange::ALL).await[0].position.get(), 0);
+    assert_eq!(advance(store, second.read_model, generation, 0, 1).await, CommitOutcome::Committed);
+}
+
+pub(crate) async fn only_changes_move_the_revision(store: &dyn Ports) {
+    let mut last = store.revision().await.unwrap();
+    let projection = name(PROJECTION);
+    let deploy = |code: &str, mode| Command::Deploy(Box::new(new_code(PROJECTION, code, mode)));
+    let manual = Deploy { switch: Switch::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
+    for (command, moves) in [
+        (Command::Pause, false),
+        (deploy("1", Mode::Continue), true),
+        (deploy("1", Mode::Continue), false),
+        (deploy("2", Mode::Continue), true),
+        (Command::Switch, false),
+        (Command::Cancel, false),
+        (Command::Resume, false),
+        (Command::Pause, true),
+        (Command::Pause, false),
+        (Command::Resume, true),
+        (Command::Deploy(Box::new(manual)), true),
+        (deploy("4", Mode::Continue), false),
+        (Command::Switch, true),
+        (Command::Switch, false),
+        (Command::Cancel, true),
+        (Command::Rollback { to: Some(9) }, false),
+        (Command::Rollback { to: None }, true),
+        (Command::Retire { drop: false }, true),
+        (Command::Retire { drop: false }, false),
+        (Command::Retire { drop: true }, true),
+        (Command::Retire { drop: true }, false),
+        (deploy("1", Mode::Continue), true),
+    ] {
+        let before = store.lifecycle(&projection).await.unwrap();
+        let answer = ask(store, PROJECTION, command.clone()).await;
+        assert_eq!(answer.is_ok_and(|changed| changed.changed), moves, "{command:?}");
+        let now = store.revision().await.unwrap();
+        assert_eq!(now != last, moves, "{command:?}");
+        assert_eq!(store.lifecycle(&projection).await.unwrap() != before, moves, "{command:?}");
+        last = now;
+    }
+    assert_eq!(store.begin_switch(&projection, 0).await.unwrap(), Switched::Nothing);
+    assert_eq!(store.finish_switch(&projection).await.unwrap(), Switched::Nothing);
+    store.abandon_switch(&projection).await.unwrap();
+    store.abandon_switch(&name("nobody")).await.unwrap();
+    assert_eq!(store.finish_switch(&name("nobody")).await.unwrap(), Switched::Nothing);
+    assert_eq!(store.lifecycle(&name("nobody")).await.unwrap(), None);
+    let digest = Digest::of(b"x");
+    store.put_component(digest, b"x").await.unwrap();
+    let _ = (store.active(&replica_set()).await.unwrap(), store.progress().await.unwrap());
+    assert_eq!(store.revision().await.unwrap(), last);
+}
+
+pub(crate) async fn of_two_commands_one_wins(store: &dyn Ports) {
+    deploy(store, PROJECTION).await;
+    for round in 1..=20 {
+        let asked = |code: &str| {
+            let deploy = new_code(PROJECTION, &format!("{code} {round}"), Mode::Continue);
+            Request { seen: Some(round), ..request(Command::Deploy(Box::new(deploy))) }
+        };
+        let (left, right) = (asked("left"), asked("right"));
+        let projection = name(PROJECTION);
+        let answers = tokio::join!(store.change(&projection, &left), store.change(&projection, &right));
+        let answers = [answers.0.unwrap(), answers.1.unwrap()];
+        let winner = answers.iter().flatten().next().expect("one of them wins").lifecycle.live().cloned();
+        let winner = winner.unwrap().deployment;
+        let overtaken = Declined::Overtaken {
+            projection,
+            number: round + 1,
+            component: winner.digest.short(),
+            author: "me".to_owned(),
+        };
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+        assert_eq!(answers.iter().filter_map(|answer| answer.as_ref().err()).next(), Some(&overtaken));
+        assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(winner));
+        assert_eq!(told(store).await.latest(), round + 1);
+    }
+}
+
+/// Whoever looks while somebody changes a projection sees it as it was before or as it is after.
+pub(crate) async fn what_is_read_of_a_projection_is_of_one_moment(store: &dyn Ports) {
+    deploy(store, PROJECTION).await;
+    let done = AtomicBool::new(false);
+    let changing = async {
+        for round in 0..25 {
+            renew(store, &format!("{round}"), Mode::Rebuild).await;
+            let next = if round % 2 == 0 { Command::Cancel } else { Command::Pause };
+            changed(store, next).await;
+            if round % 2 == 1 {
+                changed(store, Command::Resume).await;
+            }
+            // A store that waits for nothing lets the other have its turn.
+            tokio::task::yield_now().await;
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    let looking = async {
+        let mut looked = 0;
+        while !done.load(Ordering::SeqCst) {
+            let life = told(store).await;
+            for entry in life.live().into_iter().chain(life.candidate()) {
+                assert!(life.read_models.contains(&entry.deployment.read_model), "{life:#?}");
+            }
+            let kept = life.read_models.iter();
+            assert!(kept.clone().all(|id| life.standing(*id) != Standing::Condemned), "{life:#?}");
+            assert!(life.latest() as usize == life.history.len(), "{life:#?}");
+            for progress in store.progress().await.unwrap() {
+                assert_eq!(progress.checkpoints, [Checkpoint::UNTOUCHED]);
+            }
+            looked += 1;
+            tokio::task::yield_now().await;
+        }
+        looked
+    };
+    let ((), looked) = tokio::join!(changing, looking);
+    assert!(looked > 0);
+}
+
+pub(crate) async fn projections_are_listed_and_their_read_models_stand_somewhere(store: &dyn Ports) {
+    assert!(store.projections().await.unwrap().is_empty());
+    for projection in ["b-c", "a", "b_c", "b"] {
+        deploy(store, projection).await;
+    }
+    ask(store, "a", Command::Retire { drop: true }).await.unwrap();
+    let names = store.projections().await.unwrap();
+    assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b", "b-c", "b_c"]);
+    let read_model = store.find(&name("b")).await.unwrap().unwrap().read_model;
+    let generation = agree(store, Generation::NONE, 2).await;
+    let [left, right] = [0, 1].map(|index| HashRange::of_partition(index, 2));
+    for (range, to) in [(left, 3), (right, 2)] {
+        assert_eq!(store.position(read_model).await.unwrap(), Position::START);
+        claim(store, generation, read_model, range).await;
+        let step = Commit { ranges: vec![range], sole_owner: false, ..batch(read_model, generation, 0, to) };
+        commit(store, &step).await;
+    }
+    assert_eq!(store.position(read_model).await.unwrap(), Position::new(2), "where it is furthest behind");
+    assert_eq!(store.position(ReadModelId::new(999)).await.unwrap(), Position::START);
+}
+
+/// The standing that the law gives to every read model is the one that workers meet.
+pub(crate) async fn workers_meet_the_standing_that_the_law_gives(store: &dyn Ports) {
+    deploy(store, PROJECTION).await;
+    let generation = agree(store, Generation::NONE, 1).await;
+    let mut all: Vec<ReadModelId> = Vec::new();
+    let rebuild = |code: &str| Command::Deploy(Box::new(new_code(PROJECTION, code, Mode::Rebuild)));
+    for command in [
+        rebuild("2"),
+        rebuild("3"),
+        Command::Pause,
+        rebuild("4"),
+        Command::Resume,
+        Command::Cancel,
+        rebuild("5"),
+        Command::Retire { drop: false },
+        rebuild("6"),
+        Command::Retire { drop: true },
+        rebuild("7"),
+    ] {
+        changed(store, command.clone()).await;
+        let lifecycle = told(store).await;
+        all.extend(lifecycle.history.iter().map(|entry| entry.deployment.read_model));
+        all.sort_unstable();
+        all.dedup();
+        for read_model in &all {
+            let claimed = claim_outcome(store, generation, *read_model).await;
+            let open = lifecycle.standing(*read_model) == Standing::Open;
+            assert_eq!(matches!(claimed, Claimed::Owned(_)), open, "{read_model} after {command:?}");
+            let kept = lifecycle.standing(*read_model) != Standing::Condemned;
+            assert_eq!(lifecycle.read_models.contains(read_model), kept, "{read_model} after {command:?}");
+        }
+    }
+    assert!(all.len() >= 6, "{all:?}");
+}

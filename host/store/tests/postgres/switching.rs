@@ -1,0 +1,351 @@
+//! Switches among readers, runners and other processes that are all at it at the same time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use kennel_core::change::Expectation;
+use kennel_core::lifecycle::{Command, Declined, Mode, Request};
+use kennel_core::partition::HashRange;
+use kennel_core::port::{Commit, CommitOutcome, ReadModel as _, Registry as _, StoreError, Switched};
+use kennel_core::position::Position;
+use kennel_store::{Mode as Opening, Store};
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tokio::time::Instant;
+
+use super::conformance::lifecycle::{PROJECTION, changed, renew, told};
+use super::conformance::{ask, batch, change, claim, commit, deploy, name, new_code, of, put, request};
+use super::places::{Bed, shown};
+use super::{open, sql, stranger};
+
+/// What answers after half a second has not waited for a reader, however busy the machine is.
+const AT_ONCE: Duration = Duration::from_secs(3);
+/// How long two that might wait for each other are given.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A live read model with a document and a new one that is level with it, about to take its place.
+async fn about_to_switch() -> (Bed, PgConnection) {
+    let bed = Bed::new().await;
+    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    bed.write(old, &[("orders", "k", json!("old"))]).await;
+    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    bed.write(new, &[("orders", "k", json!("new"))]).await;
+    assert_eq!(bed.store.begin_switch(&name(PROJECTION), 0).await.unwrap(), Switched::Done);
+    let people = stranger(&bed.url).await;
+    (bed, people)
+}
+
+async fn quickly<T>(work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let done = tokio::time::timeout(PATIENCE, work).await.expect("it hangs");
+    let took = began.elapsed();
+    assert!(took < AT_ONCE, "{took:?}");
+    done
+}
+
+#[tokio::test]
+async fn a_long_reader_delays_a_switch_and_nothing_else() {
+    let (bed, mut reader) = about_to_switch().await;
+    sql(&mut reader, "BEGIN").await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"old\"");
+    let projection = name(PROJECTION);
+    for _ in 0..2 {
+        assert_eq!(quickly(bed.store.finish_switch(&projection)).await.unwrap(), Switched::Busy);
+        // Meanwhile everybody else gets on: other readers, other projections, new collections.
+        let mut other = stranger(&bed.url).await;
+        assert_eq!(quickly(shown(&mut other, "order_summary.orders")).await, "k=\"old\"");
+    }
+    let other = quickly(deploy(&bed.store, "another")).await.read_model;
+    quickly(bed.write(other, &[("orders", "k", json!("other"))])).await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"old\"");
+    sql(&mut reader, "COMMIT").await;
+    bed.finish(PROJECTION).await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"new\"");
+}
+
+/// What a person asks for and a reader stands in the way of is not done, and says why.
+#[tokio::test]
+async fn a_long_reader_keeps_views_from_being_emptied() {
+    let (bed, mut reader) = about_to_switch().await;
+    bed.finish(PROJECTION).await;
+    sql(&mut reader, "BEGIN").await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"new\"");
+    let before = told(&bed.store).await;
+    let retire = request(Command::Retire { drop: true });
+    let refused = quickly(bed.store.change(&name(PROJECTION), &retire)).await.unwrap_err();
+    assert!(matches!(&refused, StoreError::Unavailable { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("whose views somebody may be holding open"), "{refused}");
+    assert_eq!(told(&bed.store).await, before);
+    sql(&mut reader, "COMMIT").await;
+    changed(&bed.store, Command::Retire { drop: true }).await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
+}
+
+/// A process that was frozen in the middle of a batch keeps the rows that it has moved.
+#[tokio::test]
+async fn a_frozen_batch_delays_a_switch_and_nothing_else() {
+    let (bed, mut frozen) = about_to_switch().await;
+    let projection = name(PROJECTION);
+    bed.store.abandon_switch(&projection).await.unwrap();
+    sql(&mut frozen, "BEGIN; SELECT * FROM kennel.checkpoint FOR UPDATE").await;
+    assert_eq!(quickly(bed.store.begin_switch(&projection, 0)).await.unwrap(), Switched::Busy);
+    assert!(!told(&bed.store).await.frozen);
+    quickly(deploy(&bed.store, "another")).await;
+    sql(&mut frozen, "COMMIT").await;
+    bed.switch(PROJECTION).await;
+}
+
+/// Asks for a document of each of two collections until it is `done`, and counts which read model they are of.
+async fn read_both(
+    url: String,
+    query: String,
+    prepared: bool,
+    done: Arc<AtomicBool>,
+    seen: Arc<[AtomicU64; 2]>,
+) {
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    while !done.load(Ordering::SeqCst) {
+        let rows = if prepared {
+            sqlx::query(sqlx::AssertSqlSafe(query.as_str())).fetch_all(&mut connection).await
+        } else {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(query.as_str())).fetch_all(&mut connection).await
+        };
+        let rows = rows.unwrap();
+        assert_eq!(rows.len(), 1, "one document each");
+        let (one, other): (String, String) = (rows[0].get(0), rows[0].get(1));
+        assert_eq!(one, other, "a mixture");
+        seen[usize::from(one == "new")].fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// One statement that reads two collections sees both of one read model, however it is asked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_reader_ever_sees_a_mixture_or_an_error() {
+    const SWITCHES: u64 = 50;
+    let (bed, _) = about_to_switch().await;
+    bed.finish(PROJECTION).await;
+    let life = told(&bed.store).await;
+    for (entry, model) in life.history.iter().zip(["old", "new"]) {
+        if entry.deployment.read_model == life.live().unwrap().deployment.read_model {
+            bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
+        } else {
+            changed(&bed.store, Command::Rollback { to: None }).await;
+            bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
+            changed(&bed.store, Command::Cancel).await;
+        }
+    }
+    let done = Arc::new(AtomicBool::new(false));
+    let seen = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let joined = |first: &str, second: &str| {
+        format!(
+            "SELECT a.document #>> '{{}}', b.document #>> '{{}}' FROM order_summary.{first} a \
+             JOIN order_summary.{second} b USING (key)"
+        )
+    };
+    let queries = [
+        (joined("orders", "lines"), true),
+        (joined("lines", "orders"), true),
+        (joined("lines", "orders"), false),
+    ];
+    let readers: Vec<_> = queries
+        .into_iter()
+        .map(|(query, prepared)| {
+            tokio::spawn(read_both(bed.url.clone(), query, prepared, Arc::clone(&done), Arc::clone(&seen)))
+        })
+        .collect();
+    let mut longest = Duration::ZERO;
+    for _ in 0..SWITCHES {
+        changed(&bed.store, Command::Rollback { to: None }).await;
+        let began = Instant::now();
+        bed.switch(PROJECTION).await;
+        longest = longest.max(began.elapsed());
+        // Readers see each of them for a while.
+        let before = seen.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>();
+        let waited = Instant::now();
+        while seen.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>() < before + 10
+            && waited.elapsed() < PATIENCE
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let seen = [seen[0].load(Ordering::SeqCst), seen[1].load(Ordering::SeqCst)];
+    eprintln!(
+        "{SWITCHES} switches, the longest of {longest:?}; readers saw the old one and the new one {seen:?} times"
+    );
+    assert!(seen.iter().all(|count| *count >= SWITCHES), "{seen:?}");
+}
+
+#[tokio::test]
+async fn what_is_being_read_is_removed_later() {
+    let (bed, mut reader) = about_to_switch().await;
+    sql(&mut reader, "BEGIN").await;
+    assert_eq!(shown(&mut reader, "order_summary_1.orders").await, "k=\"old\"");
+    bed.store.abandon_switch(&name(PROJECTION)).await.unwrap();
+    changed(&bed.store, Command::Retire { drop: true }).await;
+    // The new one goes, the old one is in use.
+    assert_eq!(quickly(bed.store.sweep()).await.unwrap(), 1);
+    assert_eq!(quickly(bed.store.sweep()).await.unwrap(), 0);
+    assert_eq!(shown(&mut reader, "order_summary_1.orders").await, "k=\"old\"");
+    quickly(deploy(&bed.store, "another")).await;
+    sql(&mut reader, "COMMIT").await;
+    assert_eq!((bed.store.sweep().await.unwrap(), bed.store.sweep().await.unwrap()), (1, 0));
+}
+
+/// Three batches, each of which makes a collection, as far as nobody fences them. How many took effect.
+async fn make_collections(store: Store, first: Commit, round: u64) -> u64 {
+    let (read_model, from) = (first.read_model, first.from.get());
+    for step in 0..3 {
+        let collection = format!("c{round} {step} of {read_model}");
+        let made = change("k", put("1"), Expectation::Unread, from + step + 1);
+        let (at, to) = (Position::new(from + step), Position::new(from + step + 1));
+        let batch = Commit { changes: of(&collection, vec![made]), from: at, to, ..first.clone() };
+        match store.commit(&batch).await.unwrap() {
+            CommitOutcome::Committed => {}
+            CommitOutcome::Fenced => return step,
+            other => panic!("{other:?}"),
+        }
+    }
+    3
+}
+
+/// Runners of both read models make collections while one takes the place of the other, time and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn collections_that_are_made_during_a_switch_are_shown_with_the_rest() {
+    const ROUNDS: u64 = 24;
+    let (bed, mut people) = about_to_switch().await;
+    bed.finish(PROJECTION).await;
+    let (projection, mut made) = (name(PROJECTION), [0, 0]);
+    for round in 0..ROUNDS {
+        changed(&bed.store, Command::Rollback { to: None }).await;
+        let life = told(&bed.store).await;
+        let both = [life.live(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
+        for read_model in both {
+            claim(&bed.store, bed.generation, read_model, HashRange::ALL).await;
+        }
+        let [ahead, behind] = [both[0], both[1]].map(|read_model| bed.store.position(read_model));
+        let (ahead, behind) = (ahead.await.unwrap().get(), behind.await.unwrap().get());
+        commit(&bed.store, &batch(both[1], bed.generation, behind, ahead)).await;
+        let making = both.map(|read_model| {
+            let first = batch(read_model, bed.generation, ahead, ahead + 1);
+            tokio::spawn(make_collections(bed.store.clone(), first, round))
+        });
+        // Sooner in one round and later in another.
+        tokio::time::sleep(Duration::from_millis(round % 6 * 3)).await;
+        while bed.store.begin_switch(&projection, u64::MAX).await.unwrap() != Switched::Done {}
+        while bed.store.finish_switch(&projection).await.unwrap() != Switched::Done {}
+        for (task, made) in making.into_iter().zip(&mut made) {
+            *made += task.await.unwrap();
+        }
+        assert_shown(&mut people).await;
+    }
+    let [by_old, by_new] = made;
+    eprintln!("of {} collections each, the old ones made {by_old} and the new ones {by_new}", ROUNDS * 3);
+    assert!(by_old > 0 && by_old < ROUNDS * 3 && by_new == ROUNDS * 3, "no switch came in between");
+}
+
+/// Every view shows the table of its collection in the read model that serves, or nothing.
+async fn assert_shown(people: &mut PgConnection) {
+    let live = "SELECT c.name, c.table_name, p.view_name FROM kennel.deployment d \
+                JOIN kennel.collection c ON c.read_model = d.read_model \
+                LEFT JOIN kennel.published p ON p.projection = d.projection AND p.collection = c.name \
+                WHERE d.outcome = 'live' ORDER BY c.name";
+    let mut views = Vec::new();
+    for row in sqlx::query(live).fetch_all(&mut *people).await.unwrap() {
+        let (collection, table): (String, String) = (row.get(0), row.get(1));
+        let view: Option<String> = row.get(2);
+        let view = view.unwrap_or_else(|| panic!("nobody is shown {collection}"));
+        assert_eq!(shown(people, &view).await, shown(people, &table).await, "{collection}");
+        views.push(view);
+    }
+    let others = "SELECT view_name FROM kennel.published WHERE NOT view_name = ANY($1)";
+    for row in sqlx::query(others).bind(&views).fetch_all(&mut *people).await.unwrap() {
+        let view: String = row.get(0);
+        assert_eq!(shown(people, &view).await, "", "{view}");
+    }
+}
+
+/// The batch has its checkpoints and wants the catalog; the deploy wants both as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
+    let (bed, mut blocker) = about_to_switch().await;
+    bed.store.abandon_switch(&name(PROJECTION)).await.unwrap();
+    let candidate = told(&bed.store).await.candidate().unwrap().deployment.read_model;
+    let batch = bed.batch(candidate, &[("fresh", "k", json!(1))]).await;
+    let waiting = async |count: i64, watching: &mut PgConnection| {
+        let asked = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+        let began = Instant::now();
+        while sqlx::query(asked).fetch_one(&mut *watching).await.unwrap().get::<i64, _>(0) < count {
+            assert!(began.elapsed() < PATIENCE, "{count} should be waiting");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let mut watching = stranger(&bed.url).await;
+    sql(&mut blocker, "BEGIN; SELECT pg_advisory_xact_lock(7308604896915810931)").await;
+    let deploying = tokio::spawn({
+        let store = bed.store.clone();
+        async move {
+            let deploy = new_code(PROJECTION, "3", Mode::Rebuild);
+            ask(&store, PROJECTION, Command::Deploy(Box::new(deploy))).await.unwrap()
+        }
+    });
+    waiting(1, &mut watching).await;
+    let committing = tokio::spawn({
+        let store = bed.store.clone();
+        async move { store.commit(&batch).await }
+    });
+    // Either it waits for the catalog, or it was fenced as soon as it was given up.
+    let began = Instant::now();
+    while !committing.is_finished() && began.elapsed() < Duration::from_millis(500) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    sql(&mut blocker, "COMMIT").await;
+    let changed = tokio::time::timeout(PATIENCE, deploying).await.unwrap().unwrap();
+    assert_eq!(changed.number, Some(3));
+    let committed = tokio::time::timeout(PATIENCE, committing).await.unwrap().unwrap();
+    assert!(matches!(committed, Ok(CommitOutcome::Committed | CommitOutcome::Fenced)), "{committed:?}");
+}
+
+/// Two operators at two machines who have looked at the same history.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_processes_that_deploy_at_once_one_wins() {
+    let bed = Bed::new().await;
+    let other = open(&bed.url, Opening::ReadWrite).await.unwrap();
+    deploy(&bed.store, PROJECTION).await;
+    let mut wins = [0, 0];
+    for round in 1..=40_u32 {
+        let both = [bed.store.clone(), other.clone()].into_iter().zip(["left", "right"]);
+        let tasks: Vec<_> = both
+            .map(|(store, who)| {
+                tokio::spawn(async move {
+                    let mode = if round % 3 == 0 { Mode::Rebuild } else { Mode::Continue };
+                    let deploy = new_code(PROJECTION, &format!("{who} {round}"), mode);
+                    let asked = request(Command::Deploy(Box::new(deploy)));
+                    store.change(&name(PROJECTION), &Request { seen: Some(round), ..asked }).await.unwrap()
+                })
+            })
+            .collect();
+        let mut won = Vec::new();
+        for (index, task) in tasks.into_iter().enumerate() {
+            match task.await.unwrap() {
+                Ok(_) => won.push(index),
+                Err(Declined::Overtaken { number, .. }) => assert_eq!(number, round + 1),
+                Err(Declined::InTheWay { number, .. }) => assert_eq!(number, round + 1),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(won.len(), 1, "round {round}: {won:?}");
+        wins[won[0]] += 1;
+        let life = told(&bed.store).await;
+        assert_eq!(life.latest(), round + 1);
+        if life.candidate().is_some() {
+            changed(&bed.store, Command::Cancel).await;
+        }
+    }
+    eprintln!("wins: {wins:?}");
+    other.close().await;
+}
