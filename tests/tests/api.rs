@@ -10,6 +10,8 @@ mod gates;
 mod hosts;
 #[path = "api/operations.rs"]
 mod operations;
+#[path = "api/problems.rs"]
+mod problems;
 
 use std::path::Path;
 use std::time::Duration;

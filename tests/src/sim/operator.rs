@@ -22,6 +22,8 @@ use super::world::World;
 const OPERATOR: u32 = 0;
 /// How long it may take until somebody notices that something is wrong.
 const NOTICED_WITHIN: Duration = Duration::from_secs(8);
+/// How long a read model may be held: longer than a steward tries, with the time it takes to notice.
+const LET_GO_WITHIN: Duration = Duration::from_secs(12);
 /// Versions of each component that there are.
 const VERSIONS: u64 = 4;
 
@@ -119,8 +121,8 @@ impl Operator {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         for name in guests::ALL {
-            let life = self.store.lifecycle(&name.parse().expect("a name")).await.expect("the store answers");
-            let life = life.expect("it was deployed");
+            self.sees_let_go(name).await;
+            let life = self.life(name).await;
             let broken = Digest::of(&guests::code(name, guests::BROKEN));
             let is_broken =
                 |entry: Option<&Entry>| entry.is_some_and(|entry| entry.deployment.digest == broken);
@@ -130,14 +132,34 @@ impl Operator {
             } else if life.candidate().is_some() && life.switch == Switch::Manual {
                 self.surely(name, Command::Switch).await;
             }
-            if is_broken(life.live()) || life.activity == Activity::Retired {
-                let code = self.code(name, 1, Mode::Continue);
-                self.surely(name, Command::Deploy(Box::new(code))).await;
+            // What was dropped may have begun anew with anything.
+            let fits = |entry: &Entry| entry.deployment.descriptor == guests::descriptor(name);
+            if !life.live().is_none_or(fits) {
+                self.surely(name, Command::Deploy(Box::new(self.code(name, 1, Mode::Rebuild)))).await;
+            } else if is_broken(life.live()) || life.activity == Activity::Retired {
+                self.surely(name, Command::Deploy(Box::new(self.code(name, 1, Mode::Continue)))).await;
             }
             if life.activity == Activity::Paused {
                 self.surely(name, Command::Resume).await;
             }
         }
+    }
+
+    /// What serves is not held for long for something that does not come, whoever has died meanwhile.
+    async fn sees_let_go(&self, name: &str) {
+        let let_go = async {
+            while self.life(name).await.frozen {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        if tokio::time::timeout(LET_GO_WITHIN, let_go).await.is_err() {
+            self.world.complain(format!("{name} is held and nobody lets it go"));
+        }
+    }
+
+    async fn life(&self, name: &str) -> Lifecycle {
+        let life = self.store.lifecycle(&name.parse().expect("a name")).await;
+        life.expect("the store answers").expect("it was deployed")
     }
 
     /// A command that has to succeed, given where the store is.

@@ -34,6 +34,17 @@ enum Order {
     Rollback,
 }
 
+impl Order {
+    /// About how long it takes to be carried out here.
+    const fn milliseconds(self) -> u64 {
+        match self {
+            Self::Continue => 200,
+            Self::Rollback => 400,
+            Self::Rebuild | Self::Switch => 900,
+        }
+    }
+}
+
 /// What is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
@@ -172,12 +183,10 @@ impl<'a> Play<'a> {
         let began = now();
         match victim {
             Victim::Command => {
-                self.wait_up_to(began, 250);
+                self.wait_up_to(began, 150);
                 command.kill().expect("it is ours to kill");
             }
-            Victim::Host | Victim::Hosts => {
-                self.wait_up_to(began, if order == Order::Continue { 300 } else { 1_500 });
-            }
+            Victim::Host | Victim::Hosts => self.wait_up_to(began, order.milliseconds()),
             Victim::HostsWhileHeld => self.wait_until_held(),
         }
         if victim != Victim::Command {

@@ -1,0 +1,281 @@
+//! What a steward does about read models that are to take the place of others, against a registry that answers
+//! by script: when it holds the old one, how long it tries, and that it always lets go.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::checkpoint::Checkpoint;
+use kennel_core::digest::Digest;
+use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{Activity, Declined, Lifecycle, Request, Stage, Switch};
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::{
+    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{
+    Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
+};
+use kennel_engine::horizon::Feed;
+use kennel_engine::steward::Steward;
+use kennel_engine::{Metrics, Shutdown};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Longer than the steward looks about when nothing happens.
+const AWHILE: Duration = Duration::from_secs(31);
+
+/// What the registry says of the projection, and what it answers to steps of a switch.
+#[derive(Debug)]
+struct Script {
+    began: Instant,
+    /// Where the live read model and the one that is being built stand.
+    positions: [u64; 2],
+    state: ProjectionState,
+    switch: Switch,
+    frozen: bool,
+    /// Whether it has come to an end: nothing is being built any more.
+    done: bool,
+    begins: VecDeque<Switched>,
+    /// The last answer is given again and again; no answer is a failure.
+    finishes: VecDeque<Option<Switched>>,
+    /// Every step, with the time at which it came in milliseconds.
+    steps: Vec<(u128, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Scripted(Mutex<Script>);
+
+impl Scripted {
+    fn step(&self, what: &'static str) -> std::sync::MutexGuard<'_, Script> {
+        let mut script = self.0.lock().unwrap();
+        let at = script.began.elapsed().as_millis();
+        script.steps.push((at, what));
+        script
+    }
+
+    /// When each step of this kind came.
+    fn times(&self, what: &str) -> Vec<u128> {
+        let script = self.0.lock().unwrap();
+        script.steps.iter().filter(|(_, step)| *step == what).map(|(at, _)| *at).collect()
+    }
+}
+
+fn progress(script: &Script, stage: Stage) -> ProjectionProgress {
+    let number = if stage == Stage::Live { 1 } else { 2 };
+    let position = script.positions[usize::try_from(number).unwrap() - 1];
+    ProjectionProgress {
+        deployment: Deployment {
+            id: DeploymentId::new(i64::from(number)),
+            projection: "ledger".parse().unwrap(),
+            replica_set: ReplicaSet::default(),
+            number,
+            digest: Digest::of(&[1]),
+            descriptor: Descriptor {
+                name: "ledger".to_owned(),
+                version: "1".to_owned(),
+                scope: Scope::default(),
+                partitioning: Partitioning::Single,
+            },
+            settings: Settings::default(),
+            read_model: ReadModelId::new(i64::from(number)),
+        },
+        stage,
+        activity: Activity::Running,
+        switch: script.switch,
+        frozen: script.frozen,
+        from: Position::START,
+        age: Duration::ZERO,
+        state: if stage == Stage::Live { ProjectionState::Running } else { script.state },
+        last_failure: None,
+        checkpoints: vec![Checkpoint { position: Position::new(position), ..Checkpoint::UNTOUCHED }],
+        dead_letters: 0,
+    }
+}
+
+#[async_trait]
+impl Registry for Scripted {
+    async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
+        let script = self.0.lock().unwrap();
+        let building = (!script.done).then(|| progress(&script, Stage::Building));
+        Ok([progress(&script, Stage::Live)].into_iter().chain(building).collect())
+    }
+
+    async fn begin_switch(&self, _: &ProjectionName, _: u64) -> Result<Switched, StoreError> {
+        let mut script = self.step("begin");
+        let answer = script.begins.pop_front().unwrap_or(Switched::Nothing);
+        script.frozen |= answer == Switched::Done;
+        Ok(answer)
+    }
+
+    async fn finish_switch(&self, _: &ProjectionName) -> Result<Switched, StoreError> {
+        let mut script = self.step("finish");
+        let answer = match script.finishes.len() {
+            0 | 1 => script.finishes.front().copied().flatten(),
+            _ => script.finishes.pop_front().flatten(),
+        };
+        script.done |= answer == Some(Switched::Done);
+        answer.ok_or_else(|| StoreError::Failed { doing: "switching".to_owned(), source: "scripted".into() })
+    }
+
+    async fn abandon_switch(&self, _: &ProjectionName) -> Result<(), StoreError> {
+        self.step("abandon").frozen = false;
+        Ok(())
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        drop(self.step("sweep"));
+        Ok(0)
+    }
+
+    async fn put_component(&self, _: Digest, _: &[u8]) -> Result<(), StoreError> {
+        unreachable!("a steward stores nothing")
+    }
+
+    async fn component(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        unreachable!("a steward loads nothing")
+    }
+
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        unreachable!("a steward lists nothing")
+    }
+
+    async fn change(&self, _: &ProjectionName, _: &Request) -> Result<Result<Changed, Declined>, StoreError> {
+        unreachable!("a steward orders nothing")
+    }
+
+    async fn lifecycle(&self, _: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
+        unreachable!("a steward reads no history")
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
+        unreachable!("a steward lists nothing")
+    }
+
+    async fn position(&self, _: ReadModelId) -> Result<Position, StoreError> {
+        unreachable!("a steward looks at the progress")
+    }
+
+    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+        unreachable!("a steward is told what runs")
+    }
+
+    async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
+        unreachable!("a steward looks at the progress")
+    }
+
+    async fn report(
+        &self,
+        _: DeploymentId,
+        _: ProjectionState,
+        _: Option<&EventFailure>,
+    ) -> Result<(), StoreError> {
+        unreachable!("a steward handles no events")
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        unreachable!("a steward looks at the progress")
+    }
+}
+
+/// A read model that is level with the live one and may take its place.
+fn ready() -> Script {
+    Script {
+        began: Instant::now(),
+        positions: [5, 5],
+        state: ProjectionState::Running,
+        switch: Switch::Auto,
+        frozen: false,
+        done: false,
+        begins: VecDeque::new(),
+        finishes: VecDeque::new(),
+        steps: Vec::new(),
+    }
+}
+
+/// Has a steward serve for so long, in a process that runs nothing that is being built: it looks every half a
+/// minute only.
+async fn serve(script: Script, long: Duration) -> Arc<Scripted> {
+    let registry = Arc::new(Scripted(Mutex::new(script)));
+    let steward = Steward {
+        registry: Arc::clone(&registry) as _,
+        horizon: Feed::default(),
+        metrics: Metrics::default().replica_set(&ReplicaSet::default()),
+    };
+    let (_catalog, catalog) = watch::channel(None);
+    let (_trigger, stop) = Shutdown::channel();
+    // It ends at the time limit: a steward serves until its process stops.
+    let _ = tokio::time::timeout(long, steward.serve(catalog, stop)).await;
+    registry
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_is_tried_until_it_is_done() {
+    let finishes =
+        [Some(Switched::Behind(2)), Some(Switched::Behind(1)), Some(Switched::Busy), Some(Switched::Done)];
+    let script = Script { begins: [Switched::Done].into(), finishes: finishes.into(), ..ready() };
+    let registry = serve(script, AWHILE).await;
+    assert_eq!(registry.times("begin"), [0]);
+    let finished = registry.times("finish");
+    // Soon while it draws level, not so soon while somebody reads.
+    assert_eq!(finished.len(), 4);
+    assert!(finished[1] - finished[0] < 50 && finished[3] - finished[2] >= 100, "{finished:?}");
+    assert!(registry.times("abandon").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_switched_is_let_go() {
+    for answer in [Some(Switched::Behind(1)), Some(Switched::Busy), None] {
+        let script = Script { begins: [Switched::Done].into(), finishes: [answer].into(), ..ready() };
+        let registry = serve(script, Duration::from_secs(20)).await;
+        let let_go = registry.times("abandon");
+        assert_eq!(let_go.len(), 1, "{answer:?}");
+        assert!((5_000..6_000).contains(&let_go[0]), "{answer:?}: {let_go:?}");
+        assert!(!registry.0.lock().unwrap().frozen);
+        assert!(registry.times("finish").iter().all(|at| *at <= let_go[0]), "{answer:?}");
+    }
+}
+
+/// Somebody who held a read model has died, and what is being built stands still, or is far behind by now.
+#[tokio::test(start_paused = true)]
+async fn what_others_hold_is_let_go_as_well() {
+    for (state, positions) in [(ProjectionState::Halted, [5, 3]), (ProjectionState::Running, [9_000, 5])] {
+        let behind = Some(Switched::Behind(positions[0] - positions[1]));
+        let script = Script { state, positions, frozen: true, finishes: [behind].into(), ..ready() };
+        let registry = serve(script, Duration::from_secs(20)).await;
+        assert_eq!(registry.times("abandon").len(), 1, "{state:?} {positions:?}");
+        assert!(!registry.0.lock().unwrap().frozen);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_held_for_what_cannot_come() {
+    for script in [
+        Script { state: ProjectionState::Halted, positions: [5, 3], ..ready() },
+        Script { positions: [9_000, 5], ..ready() },
+        Script { switch: Switch::Manual, ..ready() },
+        Script { done: true, ..ready() },
+    ] {
+        let told = format!("{script:?}");
+        let registry = serve(script, AWHILE).await;
+        assert!(registry.times("begin").is_empty() && registry.times("finish").is_empty(), "{told}");
+        assert_eq!(registry.times("sweep").len(), 2, "at the beginning and half a minute later");
+    }
+}
+
+/// What has failed once and gets on again is no longer in the way once it is level, whatever was reported last.
+#[tokio::test(start_paused = true)]
+async fn what_is_level_is_switched_whatever_is_said_of_it() {
+    let script = Script {
+        state: ProjectionState::Halted,
+        begins: [Switched::Done].into(),
+        finishes: [Some(Switched::Done)].into(),
+        ..ready()
+    };
+    let registry = serve(script, AWHILE).await;
+    assert_eq!((registry.times("begin").len(), registry.times("finish").len()), (1, 1));
+}
