@@ -88,8 +88,10 @@ fn large(stage: &Stage) {
 
     let deployments = |outcome: &str| outcomes(&stage.kennel, "counter", outcome);
     assert_eq!((deployments("live"), deployments("superseded")), (vec![2], vec![1]));
-    let diff = stage.kennel.json(&["diff", "counter", "--json"]);
-    assert_eq!(diff["identical"], true, "{diff}");
+    let diff = stage.kennel.run(&["diff", "counter", "--json"]).stdout;
+    let diff: Value = serde_json::from_str(&diff).expect("JSON");
+    // The old one stands still, and what serves does not.
+    assert_ne!(diff["verdict"], "different", "{diff}");
     let ((), seconds) = timed(|| drop(stage.kennel.ok(&["rollback", "counter"])));
     println!("{kind}: rolled back in {seconds:.1} s");
     assert_eq!((deployments("live"), deployments("superseded")), (vec![3], vec![1, 2]));
@@ -102,7 +104,7 @@ fn large(stage: &Stage) {
     assert_eq!(seen.answers.last(), Some(&events));
     // What was built anew is the one that was rolled back from: both must be right.
     assert_eq!(wrong_counts(&mut database), 0);
-    stage.kennel.ok(&["rollback", "counter"]);
+    stage.kennel.ok(&["rollback", "counter", "--to", "2"]);
     assert_eq!(deployments("live"), [4]);
     assert_eq!(wrong_counts(&mut database), 0);
     drop(processes);
@@ -246,7 +248,7 @@ fn check_difference(kennel: &Kennel) {
     let printed = kennel.run(&["diff", NAME, "--json", "--samples", "3"]);
     assert_eq!(printed.code, Some(8), "{}\n{}", printed.stdout, printed.stderr);
     let diff: Value = serde_json::from_str(&printed.stdout).expect("JSON");
-    assert_eq!(diff["identical"], false);
+    assert_eq!(diff["verdict"], "different");
     let events =
         diff["collections"].as_array().and_then(|all| all.iter().find(|one| one["collection"] == "events"));
     let events = events.expect("the collection is compared");
@@ -255,12 +257,12 @@ fn check_difference(kennel: &Kennel) {
     assert!(count("different") > SMALL / 2, "{events}");
     assert!(count("different") + count("in_motion") >= SMALL, "{events}");
     assert_eq!(
-        (&events["only_old"], &events["only_new"], &events["equal"]),
+        (&events["only_serving"], &events["only_other"], &events["equal"]),
         (&json!(0), &json!(0), &json!(0))
     );
     let samples = events["samples"].as_array().expect("samples");
     assert_eq!(samples.len(), 3);
-    assert!(samples.iter().all(|one| one["old"]["count"] == 1 && one["new"]["tally"] == 1), "{events}");
+    assert!(samples.iter().all(|one| one["serving"]["count"] == 1 && one["other"]["tally"] == 1), "{events}");
 }
 
 /// The same code over the same log gives the same documents, compared by Kennel and by the database.
@@ -274,13 +276,13 @@ fn check_same(stage: &Stage, database: &mut Database, load: Load) {
     wait_until("all is built", SOON, || kennel.status(NAME)["building"]["remaining"] == 0);
     let diff = kennel.json(&["diff", NAME, "--json"]);
     assert_eq!(
-        (&diff["identical"], &diff["old"]["position"]),
-        (&json!(true), &diff["new"]["position"]),
+        (&diff["verdict"], &diff["serving"]["position"]),
+        (&json!("identical"), &diff["other"]["position"]),
         "{diff}"
     );
     for collection in diff["collections"].as_array().expect("collections") {
         assert_eq!(collection["in_motion"], 0, "both are level: {diff}");
-        assert_eq!(collection["equal"], collection["old_documents"], "{diff}");
+        assert_eq!(collection["equal"], collection["serving_documents"], "{diff}");
     }
     let expected = Judgement { events, not_once: 0, by_the_second: 0, out_of_order: 0 };
     let head = database.head();

@@ -144,6 +144,8 @@ pub struct Signature {
 pub struct Entry {
     pub deployment: Deployment,
     pub origin: Origin,
+    /// The number of the deployment that a rollback returned to.
+    pub returns_to: Option<u32>,
     pub outcome: Outcome,
     pub signature: Signature,
     /// Where its read model stood when it came about: what it has handled since counts from here.
@@ -290,6 +292,35 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// What it is called in records.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Deploy(_) => "deploy",
+            Self::Rollback { .. } => "rollback",
+            Self::Switch => "switch",
+            Self::Cancel => "cancel",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Retire { drop: false } => "retire",
+            Self::Retire { drop: true } => "drop",
+        }
+    }
+}
+
+/// A command that was carried out, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    /// What the command is called.
+    pub command: String,
+    /// The number of the deployment that it was about, if it was about one.
+    pub deployment: Option<u32>,
+    pub signature: Signature,
+    /// Microseconds since 1970 by the store's clock.
+    pub at: u64,
+}
+
 /// A command with what it needs to be judged and recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
@@ -310,6 +341,8 @@ pub struct NewDeployment {
     /// `None`: a new one, empty and at the start of the log.
     pub read_model: Option<ReadModelId>,
     pub origin: Origin,
+    /// The number of the deployment that a rollback returns to.
+    pub returns_to: Option<u32>,
     pub outcome: Outcome,
 }
 

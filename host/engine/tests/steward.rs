@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Activity, Declined, Lifecycle, Request, Stage, Switch};
+use kennel_core::lifecycle::{Activity, Declined, Lifecycle, Ordered, Request, Stage, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
     Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
@@ -156,7 +156,11 @@ impl Registry for Scripted {
         unreachable!("a steward lists nothing")
     }
 
-    async fn position(&self, _: ReadModelId) -> Result<Position, StoreError> {
+    async fn orders(&self, _: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+        unreachable!("a steward reads no orders")
+    }
+
+    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         unreachable!("a steward looks at the progress")
     }
 

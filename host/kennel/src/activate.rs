@@ -25,6 +25,7 @@ pub(crate) async fn activate(
     let digest = runtime.prepare(bytes.clone().into()).await?.digest();
     store.put_component(digest, &bytes).await?;
     let Settings { batch, on_failure, config } = settings;
+    let config = config.into_iter().map(|(key, value)| (key, Some(value))).collect();
     let order = DeployOrder {
         replica_set: Some(replica_set.clone()),
         settings: ProjectionConfig { batch: Some(batch), on_failure: Some(on_failure), config },

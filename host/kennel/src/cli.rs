@@ -10,12 +10,14 @@ mod deploy;
 mod deployments;
 mod diff;
 mod documents;
+mod follow;
 mod generations;
 mod inspect;
 mod migrate;
 mod orders;
 mod output;
 mod partitions;
+mod past_orders;
 mod pull;
 mod push;
 mod replica_set;
@@ -48,7 +50,7 @@ Exit codes:
   0 success                 5 taken: a name, a port, a store in use
   1 unforeseen              6 wrong configuration
   2 wrong command line      7 not found
-  3 store unusable          8 a projection stands still
+  3 store or host unusable  8 a projection stands still, or a check has found a difference
   4 wrong input             143 ended by a second signal";
 
 /// Runs event-sourcing projections as sandboxed WebAssembly components.
@@ -121,6 +123,8 @@ enum Command {
     Retire(orders::Retire),
     /// Tells what has been deployed to a projection
     Deployments(deployments::Deployments),
+    /// Tells who has ordered what about a projection, and why
+    Orders(past_orders::PastOrders),
     /// Tells which components the store holds
     Components(components::Components),
     /// Runs the projections of a replica set
@@ -187,6 +191,7 @@ impl Cli {
                 Command::Resume(command) => command.execute(&config).await,
                 Command::Retire(command) => command.execute(&config).await,
                 Command::Deployments(command) => command.execute(&config).await,
+                Command::Orders(command) => command.execute(&config).await,
                 Command::Components(command) => command.execute(&config).await,
                 Command::Run(command) => command.execute(&config).await,
                 Command::Documents(command) => command.execute(&config).await,

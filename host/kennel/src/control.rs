@@ -15,7 +15,7 @@ use kennel_core::port::{Refusal, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use self::view::{ChangeView, ComponentView, DiffView, ProjectionView};
+use self::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
 use crate::config::ProjectionConfig;
 use crate::exit::Kind;
 use crate::json;
@@ -217,6 +217,9 @@ pub trait Control: Send + Sync {
 
     /// One projection with its whole history.
     async fn projection(&self, name: &ProjectionName) -> Result<ProjectionView, ControlError>;
+
+    /// The orders about a projection that were carried out, the oldest first.
+    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError>;
 
     /// The components that the store holds, the latest first.
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError>;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kennel_core::lifecycle::Declined;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::Deployment;
@@ -193,6 +194,9 @@ pub fn host() -> String {
 pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyhow::Result<Deployment> {
     if let Some(deployment) = store.find(projection).await? {
         return Ok(deployment);
+    }
+    if store.lifecycle(projection).await?.is_some() {
+        return Err(Kind::Missing.of(Declined::Retired(projection.clone())));
     }
     let progress = store.progress().await?;
     let known: Vec<&str> = progress.iter().map(|progress| progress.deployment.projection.as_str()).collect();

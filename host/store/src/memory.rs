@@ -16,7 +16,7 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Lifecycle, Standing};
+use kennel_core::lifecycle::{Lifecycle, Ordered, Standing};
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{GenerationRecord, NewWorker, ProjectionState};
@@ -56,6 +56,7 @@ struct State {
     /// With the time at which each was stored.
     components: BTreeMap<Digest, (Duration, Vec<u8>)>,
     projections: BTreeMap<ProjectionName, Lifecycle>,
+    ordered: BTreeMap<ProjectionName, Vec<Ordered>>,
     reports: BTreeMap<DeploymentId, Report>,
     /// Those that were removed are gone from here.
     read_models: BTreeMap<ReadModelId, Built>,

@@ -11,10 +11,9 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Declined, Lifecycle, Outcome, Request, Stage};
+use kennel_core::lifecycle::{Declined, Lifecycle, Ordered, Outcome, Request, Stage};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::partition::HashRange;
 use kennel_core::port::{
     Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
 };
@@ -90,18 +89,32 @@ impl Registry for Store {
         Ok(lifecycle)
     }
 
+    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+        let doing = "reading what was ordered";
+        let args = [Arg::Text(projection.as_str())];
+        let rows = self.backend().rows(&self.sql().ordered, &args, doing).await?;
+        let rows = rows.iter().map(|found| {
+            Ok(Ordered {
+                command: found.text(0).doing(doing)?,
+                deployment: row::number_or_null(found, 1)?,
+                signature: row::signature(found, 2)?,
+                at: unsigned(found.int(4).doing(doing)?),
+            })
+        });
+        rows.collect()
+    }
+
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         let doing = "listing projections";
         let rows = self.backend().rows(&self.sql().projections, &[], doing).await?;
         rows.iter().map(|found| row::projection(found.text(0).doing(doing)?)).collect()
     }
 
-    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         let doing = "reading checkpoints";
         let args = [Arg::Int(read_model.get())];
         let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
-        let rows = rows.iter().map(|found| row::checkpoint(found, 0)).collect::<Result<Vec<_>, _>>()?;
-        Ok(checkpoint::handled(&rows, HashRange::ALL))
+        rows.iter().map(|found| row::checkpoint(found, 0)).collect()
     }
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
+use kennel_core::lifecycle::Signature;
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::name::ProjectionName;
 use kennel_core::partition::HashRange;
@@ -47,6 +48,19 @@ pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
 /// The number of a deployment in a column.
 pub(crate) fn number(row: &Row, column: usize) -> Result<u32, StoreError> {
     row.int(column).doing("reading a deployment").map(|number| u32::try_from(number).unwrap_or(u32::MAX))
+}
+
+/// The number in a column that may have none.
+pub(crate) fn number_or_null(row: &Row, column: usize) -> Result<Option<u32>, StoreError> {
+    let doing = "reading a number";
+    let found = row.int_or_null(column).doing(doing)?;
+    found.map(|_| number(row, column)).transpose()
+}
+
+/// An author in one column and a note in the next.
+pub(crate) fn signature(row: &Row, first: usize) -> Result<Signature, StoreError> {
+    let doing = "reading who did something";
+    Ok(Signature { author: row.text(first).doing(doing)?, note: row.text_or_null(first + 1).doing(doing)? })
 }
 
 /// A component's digest from its text.

@@ -44,6 +44,7 @@ macro_rules! column {
 
 impl Row {
     column!(int, i64);
+    column!(int_or_null, Option<i64>);
     column!(text, String);
     column!(text_or_null, Option<String>);
     column!(bytes, Vec<u8>);

@@ -160,6 +160,7 @@ statements! {
     read_models_condemned read_model_condemned_lock
     published published_find published_insert
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
+    ordered ordered_insert
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move

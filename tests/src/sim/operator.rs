@@ -105,8 +105,8 @@ impl Operator {
             }
             65..=67 => Command::Switch,
             68..=69 => Command::Cancel,
-            70..=82 => Command::Rollback { to: None },
-            83..=86 => Command::Rollback { to: Some(life.latest().saturating_sub(2)) },
+            70..=76 => Command::Rollback { to: None },
+            77..=86 => Command::Rollback { to: Some(life.latest().saturating_sub(2)) },
             87..=93 => Command::Pause,
             94..=96 => Command::Resume,
             _ => Command::Retire { drop: choice == 100 },

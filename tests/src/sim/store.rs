@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::change::Stored;
+use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Declined, Lifecycle, Request, Stage};
+use kennel_core::lifecycle::{Declined, Lifecycle, Ordered, Request, Stage};
 use kennel_core::membership::{Generation, WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
@@ -20,7 +21,6 @@ use kennel_core::port::{
     EventSource, GenerationRecord, Horizon, NewWorker, Page, ProjectionProgress, ProjectionState, ReadModel,
     ReadQuery, Registry, StoreError, StoredComponent, Switched, View, Wanted,
 };
-use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
 
@@ -239,8 +239,12 @@ impl Registry for Remote {
         self.store.projections().await
     }
 
-    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
-        self.store.position(read_model).await
+    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+        self.store.orders(projection).await
+    }
+
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        self.store.checkpoints_of(read_model).await
     }
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {

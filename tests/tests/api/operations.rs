@@ -279,6 +279,14 @@ fn the_record_says_who_gave_an_order_and_the_bytes_come_back() {
     let signatures: Vec<_> =
         history.as_array().expect("a list").iter().map(|one| (&one["author"], &one["note"])).collect();
     assert_eq!(signatures, [(&json!("api"), &Value::Null), (&json!("ci-bot"), &json!("release 7"))]);
+    let pause = json!({ "author": "ada", "note": "the disk is nearly full" });
+    assert_eq!(host.post("/v1/projections/audit/pause", &pause).status, 200);
+    let orders = host.get("/v1/projections/audit/orders").json();
+    assert_eq!(orders, host.kennel.json(&["orders", "audit", "--json"]));
+    assert_eq!(orders, host.kennel.json(&["orders", "audit", "--json", "--host", &host.url()]));
+    let last = orders.as_array().and_then(|orders| orders.last()).expect("an order");
+    let told = ["order", "author", "note"].map(|field| last[field].as_str().expect("a word"));
+    assert_eq!(told, ["pause", "ada", "the disk is nearly full"]);
     let bytes = example_bytes("audit-log");
     // However the digest is written.
     for digest in [Digest::of(&bytes).to_string(), Digest::of(&bytes).to_string().to_uppercase()] {

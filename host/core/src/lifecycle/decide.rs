@@ -31,15 +31,22 @@ pub enum Declined {
         "`{projection}` belongs to the replica set {replica_set}: leave --replica-set out, or retire it there first"
     )]
     Elsewhere { projection: ProjectionName, replica_set: ReplicaSet },
-    #[error("nothing of `{0}` is being built")]
+    #[error("nothing of `{0}` is being built: `kennel deployments {0}` shows what became of it")]
     NothingBuilding(ProjectionName),
-    #[error("`{0}` has no earlier deployment that served")]
+    #[error("`{0}` has no earlier deployment that served: `kennel deployments {0}` shows its history")]
     NothingBefore(ProjectionName),
     #[error(
         "`{projection}` has no deployment {number} that served: `kennel deployments {projection}` lists them"
     )]
     NoSuchDeployment { projection: ProjectionName, number: u32 },
-    #[error("deployment {number} of `{projection}` serves already")]
+    #[error(
+        "deployment {number} of `{projection}` is a rollback already, to deployment {returns_to}: say with --to which \
+         deployment to return to. `kennel deployments {projection}` lists them"
+    )]
+    RolledBack { projection: ProjectionName, number: u32, returns_to: u32 },
+    #[error(
+        "deployment {number} of `{projection}` serves already: `kennel deployments {projection}` lists the others"
+    )]
     ServesAlready { projection: ProjectionName, number: u32 },
     #[error(
         "the read model of deployment {number} is gone: `kennel deploy {projection} {component} --mode rebuild` builds it anew"
@@ -101,7 +108,8 @@ pub fn thaw(lifecycle: &Lifecycle) -> Option<Decision> {
 /// live read model is not held.
 #[must_use]
 pub fn complete(lifecycle: &Lifecycle) -> Option<Decision> {
-    let candidate = lifecycle.candidate().filter(|_| lifecycle.frozen)?;
+    let due = lifecycle.frozen && lifecycle.switch == Switch::Auto;
+    let candidate = lifecycle.candidate().filter(|_| due)?;
     let mut outcomes = vec![(candidate.deployment.number, Outcome::Live)];
     outcomes.extend(lifecycle.live().map(|live| (live.deployment.number, Outcome::Superseded)));
     Some(Decision { frozen: false, outcomes, ..(Law { lifecycle }).as_it_is() })
@@ -154,6 +162,7 @@ impl Law<'_> {
             settings: deploy.settings.clone(),
             read_model,
             origin,
+            returns_to: None,
             outcome,
         };
         let base = Decision { replica_set, activity, about: Some(lifecycle.latest() + 1), ..self.as_it_is() };
@@ -173,7 +182,13 @@ impl Law<'_> {
             (Mode::Rebuild, Some(candidate))
                 if same(candidate) && candidate.origin == Origin::Rebuild && !deploy.again =>
             {
-                Ok(Verdict::Unchanged(Some(candidate.deployment.number)))
+                let about = Some(candidate.deployment.number);
+                if lifecycle.switch == deploy.switch {
+                    return Ok(Verdict::Unchanged(about));
+                }
+                // Only when it takes its place is to be otherwise.
+                let as_it_is = self.as_it_is();
+                Ok(Verdict::Change(Decision { switch: deploy.switch, frozen: false, about, ..as_it_is }))
             }
             (Mode::Continue, Some(candidate)) => Err(self.in_the_way(candidate)),
             (Mode::Continue, None) => {
@@ -205,7 +220,7 @@ impl Law<'_> {
                 let found = lifecycle.numbered(number).filter(served);
                 found.ok_or_else(|| Declined::NoSuchDeployment { projection: self.name(), number })?
             }
-            None => lifecycle.previous().ok_or_else(|| Declined::NothingBefore(self.name()))?,
+            None => self.before()?,
         };
         let number = target.deployment.number;
         if let Some(candidate) = lifecycle.candidate() {
@@ -229,6 +244,7 @@ impl Law<'_> {
             settings: target.deployment.settings.clone(),
             read_model: Some(read_model),
             origin: Origin::Rollback,
+            returns_to: Some(number),
             outcome: if at_once { Outcome::Live } else { Outcome::Building },
         };
         let outcomes = live.filter(|_| at_once).map(|(number, _)| (number, Outcome::Superseded));
@@ -239,6 +255,17 @@ impl Law<'_> {
             switch: Switch::Auto,
             ..self.as_it_is()
         }))
+    }
+
+    /// What to return to if nobody says it. An order that is given twice does not bring back what it was to
+    /// get rid of.
+    fn before(&self) -> Result<&Entry, Declined> {
+        let live = self.lifecycle.live();
+        if let Some((live, returns_to)) = live.and_then(|live| Some((live, live.returns_to?))) {
+            let number = live.deployment.number;
+            return Err(Declined::RolledBack { projection: self.name(), number, returns_to });
+        }
+        self.lifecycle.previous().ok_or_else(|| Declined::NothingBefore(self.name()))
     }
 
     fn switch(&self) -> Result<Verdict, Declined> {
@@ -289,6 +316,9 @@ impl Law<'_> {
 
 /// What keeps new code from going on where the old code stands.
 fn difference(old: &Descriptor, new: &Descriptor) -> Option<String> {
+    if old.name != new.name {
+        return Some(format!("it calls itself `{}`, and what serves `{}`", new.name, old.name));
+    }
     if old.partitioning != new.partitioning {
         return Some(format!("its partitioning changes from {} to {}", old.partitioning, new.partitioning));
     }

@@ -8,7 +8,7 @@ use super::StoreError;
 use crate::checkpoint::{self, Checkpoint};
 use crate::digest::Digest;
 use crate::failure::EventFailure;
-use crate::lifecycle::{Activity, Declined, Lifecycle, Request, Stage, Switch};
+use crate::lifecycle::{Activity, Declined, Lifecycle, Ordered, Request, Stage, Switch};
 use crate::name::{ProjectionName, ReplicaSet};
 use crate::partition::HashRange;
 use crate::position::Position;
@@ -129,11 +129,19 @@ pub trait Registry: Send + Sync {
     /// The history of a projection; `None` if there is no such projection.
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError>;
 
+    /// The commands to a projection that were carried out, the oldest first.
+    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError>;
+
     /// The names of all projections, in order; those that are retired as well.
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError>;
 
+    /// How far a read model has come, range by range; empty if there is no such read model.
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError>;
+
     /// Every event up to here has taken effect in a read model.
-    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError>;
+    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+        Ok(checkpoint::handled(&self.checkpoints_of(read_model).await?, HashRange::ALL))
+    }
 
     /// The deployments of a replica set that workers are to run, by name: those that serve, and those that are
     /// being built.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kennel_core::lifecycle::{
     Activity, Command, Entry, Lifecycle, Mode, Origin, Outcome, Stage, Standing, complete, freeze, thaw,
 };
-use kennel_core::projection::{Deployment, ReadModelId};
+use kennel_core::projection::{Deployment, Descriptor, ReadModelId};
 
 use super::Answer;
 use super::stage::Step;
@@ -120,7 +120,8 @@ fn whoever_continues_wants_the_same_events(after: &Lifecycle) {
     let wants = |entry: &Entry| {
         let scope = entry.deployment.descriptor.scope.clone();
         let lists = [scope.bounded_contexts, scope.aggregate_types, scope.event_types];
-        (lists.map(BTreeSet::from_iter), entry.deployment.descriptor.partitioning)
+        let Descriptor { partitioning, name, .. } = entry.deployment.descriptor.clone();
+        (lists.map(BTreeSet::from_iter), partitioning, name)
     };
     for entry in &after.history {
         let read_model = entry.deployment.read_model;
@@ -134,6 +135,7 @@ fn new_code_tells_how_it_came(before: &Lifecycle, step: &Step, after: &Lifecycle
         return;
     }
     let new = after.history.last().unwrap();
+    assert_eq!(new.origin == Origin::Rollback, new.returns_to.is_some());
     let Step::Command(command, _) = step else { panic!("a host has deployed something") };
     let shared = before.history.iter().any(|old| old.deployment.read_model == new.deployment.read_model);
     assert_eq!(shared, matches!(new.origin, Origin::Continue | Origin::Rollback));
@@ -147,12 +149,13 @@ fn new_code_tells_how_it_came(before: &Lifecycle, step: &Step, after: &Lifecycle
         }
         Command::Rollback { .. } => {
             let Deployment { digest, descriptor, settings, read_model, .. } = &new.deployment;
+            let returns_to = before.numbered(new.returns_to.unwrap()).unwrap();
             let alike = |old: &Entry| {
                 let Deployment { digest: d, descriptor: c, settings: s, read_model: m, .. } = &old.deployment;
                 (d, c, s, m) == (digest, descriptor, settings, read_model)
                     && old.outcome == Outcome::Superseded
             };
-            assert!(before.history.iter().any(alike), "{new:?} goes back to nothing that was");
+            assert!(alike(returns_to), "{new:?} goes back to nothing that was");
         }
         other => panic!("{other:?} has deployed something"),
     }

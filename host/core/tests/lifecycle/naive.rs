@@ -16,7 +16,8 @@ use super::stage::Step;
 struct Content {
     digest: Digest,
     settings: Settings,
-    wants: (BTreeSet<String>, Partitioning),
+    /// And what it calls itself.
+    wants: (BTreeSet<String>, Partitioning, String),
 }
 
 #[derive(Clone, Debug)]
@@ -120,7 +121,7 @@ impl Naive {
         let content = Content {
             digest: deploy.digest,
             settings: deploy.settings.clone(),
-            wants: (wants, deploy.descriptor.partitioning),
+            wants: (wants, deploy.descriptor.partitioning, deploy.descriptor.name.clone()),
         };
         if let Some(set) = &deploy.replica_set
             && !self.lines.is_empty()
@@ -140,7 +141,12 @@ impl Naive {
                 return Answer::Same(self.serving);
             }
             if deploy.mode == Mode::Rebuild && is_rebuild && same(self.building, self) {
-                return Answer::Same(self.building);
+                let manual = deploy.switch == Switch::Manual;
+                if self.manual == manual {
+                    return Answer::Same(self.building);
+                }
+                (self.manual, self.frozen) = (manual, false);
+                return Answer::Changed(self.building);
             }
         }
         let next = u32::try_from(self.lines.len()).unwrap() + 1;
@@ -186,6 +192,10 @@ impl Naive {
         }
         let served = |number: &u32| !self.cancelled.contains(number) && self.building != Some(*number);
         let latest = u32::try_from(self.lines.len()).unwrap();
+        let is_back = self.serving.is_some_and(|number| self.line(number).origin == Origin::Rollback);
+        if to.is_none() && is_back {
+            return Answer::Declined("rolled back");
+        }
         let target = match to {
             Some(number) => Some(number).filter(|number| (1..=latest).contains(number) && served(number)),
             None => (1..=latest).rev().find(|number| served(number) && self.serving != Some(*number)),

@@ -37,74 +37,118 @@ fn continues(code: u8) -> Command {
     Command::Deploy(Box::new(deploy(code, 0, Mode::Continue)))
 }
 
+/// A life, what is ordered then by somebody who has seen so many deployments, and what they are told.
+type Refusal<'a> = (&'a Lifecycle, Command, Option<u32>, &'a str);
+
+fn check(table: &[Refusal<'_>]) {
+    for (lifecycle, command, seen, expected) in table {
+        assert_eq!(words(lifecycle, command.clone(), *seen), *expected, "{command:?}");
+    }
+}
+
+const fn back(to: Option<u32>) -> Command {
+    Command::Rollback { to }
+}
+
 #[test]
-fn every_refusal_says_what_is_and_what_to_do() {
+fn a_refused_deployment_is_told_what_is_and_what_to_do() {
     let component = Digest::of(&[1]).short();
     let first = lived(&[continues(1)]);
     let building = lived(&[continues(1), rebuild(2, Switch::Auto)]);
-    let retired = lived(&[continues(1), Command::Retire { drop: false }]);
-    let dropped = lived(&[continues(1), Command::Retire { drop: true }, continues(2)]);
-    let back = |to| Command::Rollback { to };
     let elsewhere = Command::Deploy(Box::new(Deploy {
         replica_set: Some("other".parse().unwrap()),
         ..deploy(2, 0, Mode::Continue)
     }));
-    let table: [(&Lifecycle, Command, Option<u32>, String); 12] = [
-        (&Lifecycle::unborn(projection()), Command::Pause, None, "there is no projection `order-summary`: `kennel status` lists those that there are".to_owned()),
-        (
-            &first,
-            continues(2),
-            Some(0),
-            format!(
-                "deployment 1 of `order-summary` came first: component {component}, by somebody. Look at it with \
-                 `kennel deployments order-summary`, then try again"
-            ),
-        ),
+    let other = |shape| Command::Deploy(Box::new(deploy(2, shape, Mode::Continue)));
+    let overtaken = format!(
+        "deployment 1 of `order-summary` came first: component {component}, by somebody. Look at it with \
+         `kennel deployments order-summary`, then try again"
+    );
+    check(&[
+        (&first, continues(2), Some(0), &overtaken),
         (
             &building,
             continues(3),
             None,
             "deployment 2 of `order-summary` is still being built: wait until it serves, or give it up with \
-             `kennel cancel order-summary`"
-                .to_owned(),
+             `kennel cancel order-summary`",
         ),
         (
             &first,
-            Command::Deploy(Box::new(deploy(2, 4, Mode::Continue))),
+            other(4),
             None,
             "`order-summary` cannot go on with this component: its partitioning changes from by-aggregate to single. \
-             What was handled so far may not be what the new code expects: build its read model anew with --mode rebuild"
-                .to_owned(),
+             What was handled so far may not be what the new code expects: build its read model anew with --mode rebuild",
+        ),
+        (
+            &first,
+            other(5),
+            None,
+            "`order-summary` cannot go on with this component: it calls itself `digest`, and what serves `summary`. \
+             What was handled so far may not be what the new code expects: build its read model anew with --mode rebuild",
         ),
         (
             &first,
             elsewhere,
             None,
-            "`order-summary` belongs to the replica set main: leave --replica-set out, or retire it there first".to_owned(),
+            "`order-summary` belongs to the replica set main: leave --replica-set out, or retire it there first",
         ),
-        (&first, Command::Cancel, None, "nothing of `order-summary` is being built".to_owned()),
-        (&first, back(None), None, "`order-summary` has no earlier deployment that served".to_owned()),
+    ]);
+}
+
+#[test]
+fn any_other_refused_order_is_told_what_is_and_what_to_do() {
+    let component = Digest::of(&[1]).short();
+    let first = lived(&[continues(1)]);
+    let building = lived(&[continues(1), rebuild(2, Switch::Auto)]);
+    let retired = lived(&[continues(1), Command::Retire { drop: false }]);
+    let dropped = lived(&[continues(1), Command::Retire { drop: true }, continues(2)]);
+    let returned = lived(&[continues(1), continues(2), back(None)]);
+    let gone = format!(
+        "the read model of deployment 1 is gone: `kennel deploy order-summary {component} --mode rebuild` builds it anew"
+    );
+    check(&[
+        (
+            &Lifecycle::unborn(projection()),
+            Command::Pause,
+            None,
+            "there is no projection `order-summary`: `kennel status` lists those that there are",
+        ),
+        (
+            &first,
+            Command::Cancel,
+            None,
+            "nothing of `order-summary` is being built: `kennel deployments order-summary` shows what became of it",
+        ),
+        (
+            &first,
+            back(None),
+            None,
+            "`order-summary` has no earlier deployment that served: `kennel deployments order-summary` shows its history",
+        ),
+        (
+            &returned,
+            back(None),
+            None,
+            "deployment 3 of `order-summary` is a rollback already, to deployment 1: say with --to which deployment to \
+             return to. `kennel deployments order-summary` lists them",
+        ),
         (
             &building,
             back(Some(2)),
             None,
-            "`order-summary` has no deployment 2 that served: `kennel deployments order-summary` lists them".to_owned(),
+            "`order-summary` has no deployment 2 that served: `kennel deployments order-summary` lists them",
         ),
-        (&first, back(Some(1)), None, "deployment 1 of `order-summary` serves already".to_owned()),
         (
-            &dropped,
+            &first,
             back(Some(1)),
             None,
-            format!(
-                "the read model of deployment 1 is gone: `kennel deploy order-summary {component} --mode rebuild` builds it anew"
-            ),
+            "deployment 1 of `order-summary` serves already: `kennel deployments order-summary` lists the others",
         ),
-        (&retired, Command::Resume, None, "`order-summary` is retired: `kennel deploy` brings it back".to_owned()),
-        (&retired, back(None), Some(0), "`order-summary` is retired: `kennel deploy` brings it back".to_owned()),
-    ];
-    for (lifecycle, command, seen, expected) in table {
-        assert_eq!(words(lifecycle, command.clone(), seen), expected, "{command:?}");
-    }
+        (&dropped, back(Some(1)), None, &gone),
+        (&retired, Command::Resume, None, "`order-summary` is retired: `kennel deploy` brings it back"),
+        (&retired, back(None), Some(0), "`order-summary` is retired: `kennel deploy` brings it back"),
+    ]);
 }
 
 /// Whoever wants what is there already, or what cannot be, hears that, whether or not others came first.

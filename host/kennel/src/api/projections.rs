@@ -12,7 +12,7 @@ use super::extract::{Asked, MaybeOrder, Named, Order};
 use super::problem::{Compares, Orders, Problem, Reads, ReadsOne};
 use super::v1::Api;
 use crate::control::order::{RebuildOrder, RetireOrder, RollbackOrder};
-use crate::control::view::{ChangeView, DeploymentView, DiffView, ProjectionView};
+use crate::control::view::{ChangeView, DeploymentView, DiffView, OrderView, ProjectionView};
 use crate::control::{Action, By, DeployOrder};
 
 type Answer<T> = Result<Json<T>, Problem>;
@@ -70,6 +70,18 @@ pub(super) async fn list_deployments(
     Named(name): Named<ProjectionName>,
 ) -> Answer<Vec<DeploymentView>> {
     Ok(Json(api.control.projection(&name).await?.deployments))
+}
+
+/// What was ordered, by whom and why, the oldest first
+///
+/// Deployments among the rest. Orders that changed nothing are not among them.
+#[utoipa::path(get, path = "/v1/projections/{name}/orders", tag = "projections", params(NameParam),
+    responses((status = 200, body = Vec<OrderView>, description = "Its orders"), ReadsOne))]
+pub(super) async fn list_orders(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<Vec<OrderView>> {
+    Ok(Json(api.control.orders(&name).await?))
 }
 
 /// Deploys a component that the host holds

@@ -32,7 +32,7 @@ impl Components {
             vec![
                 one.digest[..12].to_owned(),
                 output::thousands(one.bytes),
-                one.stored_at.chars().take("2026-01-01T00:00:00".len()).collect(),
+                output::seconds_of(&one.stored_at),
                 uses.collect::<Vec<_>>().join(", "),
             ]
         });

@@ -1,30 +1,19 @@
 //! On what the commands that change projections work: a store, or a host that runs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
-use kennel_core::lifecycle::{Outcome, Switch};
-use kennel_core::limits;
-use kennel_core::name::ProjectionName;
-use kennel_core::port::{ProjectionState, Runtime};
-use tokio::time::Instant;
+use kennel_core::port::Runtime;
 
 use super::{StoreArgs, output};
 use crate::config::Config;
 use crate::control::local::Local;
 use crate::control::remote::{HostUrl, Remote};
-use crate::control::view::{BuildView, ChangeView, ProjectionView};
 use crate::control::{By, Control, ControlError};
 use crate::exit::{Kind, ResultExt as _};
 use crate::wire;
-
-/// How often a build is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How long workers may take to appear before a build is left to itself.
-const WORKERS_MAY_COME: Duration = Duration::from_secs(5);
 
 /// On what to work.
 #[derive(Debug)]
@@ -151,75 +140,5 @@ pub(super) fn in_words(error: ControlError, source: &dyn std::fmt::Display) -> a
         ControlError::Refused(refusal) => Kind::Input.error(format!("{source}: {refusal}")),
         ControlError::Host { status: 422, detail } => Kind::Input.error(format!("{source}: {detail}")),
         other => other.into(),
-    }
-}
-
-/// Shows how a deployment is being built until it serves, or, if somebody has to say so, until it could. Ending the
-/// command leaves the build going on.
-pub(super) async fn follow(
-    control: &dyn Control,
-    name: &ProjectionName,
-    change: ChangeView,
-) -> anyhow::Result<ProjectionView> {
-    let Some(number) = change.deployment else { return Ok(change.projection) };
-    let bar = output::progress(name.as_str(), Some(0));
-    let began = Instant::now();
-    let mut view = change.projection;
-    loop {
-        let outcome = view.deployment(number).map(|deployment| deployment.outcome);
-        let build = view.building.as_ref().filter(|build| build.deployment == number);
-        match (outcome, build) {
-            (Some(Outcome::Building), Some(build)) => {
-                show(&bar, build);
-                if build.state == ProjectionState::Halted.as_str() {
-                    let reason = build.last_error.clone().unwrap_or_default();
-                    return Err(Kind::Halted.error(format!(
-                        "deployment {number} of `{name}` cannot be built: it stands still at {reason}\nThe one before it keeps \
-                         serving. `kennel cancel {name}` gives this one up; `kennel deploy {name} FILE --mode rebuild` puts \
-                         another in its place"
-                    )));
-                }
-                if build.switch == Switch::Manual && build.remaining <= limits::SWITCH_SLACK_POSITIONS {
-                    bar.finish_and_clear();
-                    return Ok(view);
-                }
-                if view.workers == 0 && began.elapsed() > WORKERS_MAY_COME {
-                    bar.finish_and_clear();
-                    output::note(format!(
-                        "no worker of the replica set {} is alive: the build begins with the next `kennel run`",
-                        view.replica_set
-                    ));
-                    return Ok(view);
-                }
-            }
-            (Some(Outcome::Cancelled), _) => {
-                return Err(Kind::Taken.error(format!(
-                    "deployment {number} of `{name}` was given up before it served: `kennel deployments {name}` tells who did it"
-                )));
-            }
-            _ => {
-                bar.finish_and_clear();
-                return Ok(view);
-            }
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-        view = control.projection(name).await?;
-    }
-}
-
-fn show(bar: &indicatif::ProgressBar, build: &BuildView) {
-    bar.set_length(build.position + build.remaining);
-    bar.set_position(build.position);
-    bar.set_message(build.seconds_left.map(left).unwrap_or_default());
-}
-
-/// An estimate in words.
-pub(super) fn left(seconds: f64) -> String {
-    // Far more than anybody waits for; the cast cannot overflow.
-    let seconds = seconds.clamp(0.0, 1e9) as u64;
-    match seconds {
-        0..100 => format!("about {seconds} s left"),
-        100..6000 => format!("about {} min left", (seconds + 30) / 60),
-        _ => format!("about {} h left", (seconds + 1800) / 3600),
     }
 }

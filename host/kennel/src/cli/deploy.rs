@@ -8,7 +8,8 @@ use kennel_core::lifecycle::{Activity, Mode, Outcome, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::projection::OnFailure;
 
-use super::control::{ByArgs, ControlArgs, follow};
+use super::control::{ByArgs, ControlArgs};
+use super::follow::follow;
 use super::source::Source;
 use super::{output, values};
 use crate::config::{Config, ProjectionConfig};
@@ -28,7 +29,7 @@ refused, what serves goes on. `continue` swaps the code at the next batch of eac
 model of its own from the start of the log, beside the one that serves, and takes its place once it has caught up;
 `kennel rollback` returns from both.
 
-Settings stay as they are unless something else is said here or in kennel.toml:
+Settings stay as they are unless something else is said here or in kennel.toml, key by key:
   [projections.audit-log]
   on_failure = \"dead-letter\"";
 
@@ -63,6 +64,9 @@ pub(super) struct Deploy {
     /// A setting that the guest can read; may be given many times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::setting)]
     settings: Vec<(String, String)>,
+    /// A setting that is to go; may be given many times
+    #[arg(long, value_name = "KEY")]
+    unset: Vec<String>,
     /// The replica set that runs a new projection [default: main]
     #[arg(long, value_name = "NAME")]
     replica_set: Option<ReplicaSet>,
@@ -75,10 +79,12 @@ impl Deploy {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let control = self.control.open_or_create(config).await?;
         let component = self.source.store(&*control).await?;
+        let unset = self.unset.iter().map(|key| (key.clone(), None));
+        let set = self.settings.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
         let given = ProjectionConfig {
             batch: self.batch,
             on_failure: self.on_failure,
-            config: self.settings.iter().cloned().collect(),
+            config: unset.chain(set).collect(),
         };
         let section = config.projections.get(&self.name).cloned().unwrap_or_default();
         let by = self.by.by();
@@ -122,8 +128,9 @@ pub(super) fn told(name: &ProjectionName, change: &ChangeView) -> String {
     let Some(found) = deployment.and_then(|number| projection.deployment(number)) else {
         return format!("`{name}` is as it was");
     };
+    let returns = found.returns_to.map(|number| format!(", as in deployment {number}")).unwrap_or_default();
     let what = format!(
-        "deployment {} of `{name}`: component {} ({} {})",
+        "deployment {} of `{name}`: component {} ({} {}{returns})",
         found.number,
         &found.component[..12],
         found.name,

@@ -1,4 +1,4 @@
-//! `kennel deployments`: the history of a projection.
+//! `kennel deployments`: what was deployed to a projection.
 
 use std::process::ExitCode;
 
@@ -36,10 +36,13 @@ impl Deployments {
             vec![
                 one.number.to_string(),
                 one.outcome.to_string(),
-                one.origin.to_string(),
+                match one.returns_to {
+                    Some(number) => format!("{} to {number}", one.origin),
+                    None => one.origin.to_string(),
+                },
                 one.component[..12].to_owned(),
                 one.version.clone(),
-                one.deployed_at.chars().take("2026-01-01T00:00:00".len()).collect(),
+                output::seconds_of(&one.deployed_at),
                 one.author.clone(),
                 one.note.clone().unwrap_or_default(),
             ]

@@ -8,7 +8,7 @@ use kennel_core::name::ProjectionName;
 use super::control::ControlArgs;
 use super::output;
 use crate::config::Config;
-use crate::control::view::{DiffView, Sample};
+use crate::control::view::{DiffView, Sample, Verdict};
 use crate::exit::Kind;
 
 /// Compares the read model that serves with the one that is being built, or with the one that served before.
@@ -18,8 +18,9 @@ Examples:
   kennel diff order-summary
   kennel diff order-summary --samples 100 --json
 
-Documents written by events that only one of the two has handled yet are in motion, and not counted as different.
-Exit code 8 means that they differ.")]
+The one that is behind gets a few seconds to catch up. Documents written or removed by events that only one of
+the two has handled yet are in motion, and not counted as different. Exit code 8 means that they differ, or that it
+is too early to tell.")]
 pub(super) struct Diff {
     #[command(flatten)]
     control: ControlArgs,
@@ -45,41 +46,67 @@ impl Diff {
         } else {
             print(&diff)?;
         }
-        Ok(if diff.identical { ExitCode::SUCCESS } else { ExitCode::from(Kind::Halted.code()) })
+        Ok(match diff.verdict {
+            Verdict::Identical => ExitCode::SUCCESS,
+            Verdict::Different | Verdict::Undecided => ExitCode::from(Kind::Halted.code()),
+        })
     }
 }
 
 fn print(diff: &DiffView) -> anyhow::Result<()> {
-    let (old, new) = (&diff.old, &diff.new);
+    let (serving, other) = (&diff.serving, &diff.other);
     output::line(format!(
-        "{}: deployment {} at position {} serves; deployment {} is at position {}",
-        diff.projection, old.deployment, old.position, new.deployment, new.position
+        "{}: deployment {} serves, at position {}; the other is deployment {}, at position {}",
+        diff.projection,
+        serving.deployment,
+        output::thousands(serving.position),
+        other.deployment,
+        output::thousands(other.position)
     ))?;
     let rows = diff.collections.iter().map(|one| {
         let counts = [
-            one.old_documents,
-            one.new_documents,
+            one.serving_documents,
+            one.other_documents,
             one.equal,
-            one.only_old,
-            one.only_new,
+            one.only_serving,
+            one.only_other,
             one.different,
             one.in_motion,
         ];
         std::iter::once(one.collection.clone()).chain(counts.map(output::thousands)).collect()
     });
-    let header = ["COLLECTION", "OLD", "NEW", "EQUAL", "ONLY OLD", "ONLY NEW", "DIFFERENT", "IN MOTION"];
+    let header =
+        ["COLLECTION", "SERVING", "OTHER", "EQUAL", "ONLY SERVING", "ONLY OTHER", "DIFFERENT", "IN MOTION"];
     output::table(&header, rows.collect())?;
     for collection in &diff.collections {
         for sample in &collection.samples {
             show(&collection.collection, sample)?;
         }
     }
-    output::line(if diff.identical { "no difference" } else { "they differ" })
+    output::line(verdict(diff))
+}
+
+fn verdict(diff: &DiffView) -> String {
+    let behind = diff.serving.position.abs_diff(diff.other.position);
+    let in_motion: u64 = diff.collections.iter().map(|one| one.in_motion).sum();
+    match (diff.verdict, in_motion) {
+        (Verdict::Identical, 0) => "no difference".to_owned(),
+        (Verdict::Identical, _) => {
+            format!("no difference but in documents in motion: {}", output::thousands(in_motion))
+        }
+        (Verdict::Different, _) => "they differ".to_owned(),
+        (Verdict::Undecided, _) => format!(
+            "too early to tell: one is {} positions behind the other, and {} documents are in motion. Ask again once it \
+             has caught up",
+            output::thousands(behind),
+            output::thousands(in_motion)
+        ),
+    }
 }
 
 fn show(collection: &str, sample: &Sample) -> anyhow::Result<()> {
     output::line(format!("\n{collection} {}", sample.key))?;
-    for (side, document) in [("old", &sample.old), ("new", &sample.new)] {
+    for (side, document) in [("serving", &sample.serving), ("other", &sample.other)] {
         let document = document.as_ref().map_or_else(|| "missing".to_owned(), ToString::to_string);
         output::line(format!("  {side}: {document}"))?;
     }

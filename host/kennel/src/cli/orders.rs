@@ -58,7 +58,8 @@ impl Order {
 #[command(after_help = "\
 Examples:
   kennel rebuild order-summary
-  kennel rebuild order-summary --switch manual && kennel diff order-summary && kennel switch order-summary
+  kennel rebuild order-summary --switch manual
+  kennel diff order-summary && kennel switch order-summary
 
 The one that serves does so until the new one has caught up. Ctrl-C leaves the build going on; `kennel cancel` ends it.")]
 pub(super) struct Rebuild {
@@ -86,7 +87,8 @@ Examples:
   kennel rollback order-summary --to 3 --note 'totals are wrong'
 
 After a rebuild the old read model is brought up to date first, and then takes its place whole. After a `continue` only
-the code returns: what the newer code has written stays. `kennel deployments` lists what there is to return to.")]
+the code returns: what the newer code has written stays. `kennel deployments` lists what there is to return to. What
+serves after a rollback is returned from only with --to.")]
 pub(super) struct Rollback {
     #[command(flatten)]
     order: Order,

@@ -38,6 +38,11 @@ pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> anyhow::Result<(
     text.lines().try_for_each(|row| line(row.trim_end()))
 }
 
+/// A time of RFC 3339 to the second, without its zone.
+pub(super) fn seconds_of(timestamp: &str) -> String {
+    timestamp.chars().take("2026-01-01T00:00:00".len()).collect()
+}
+
 /// Tells the person at the terminal something that is not data.
 pub(super) fn note(text: impl AsRef<str>) {
     // Nothing sensible is left to do when even standard error is gone.

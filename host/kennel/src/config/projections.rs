@@ -22,8 +22,8 @@ pub struct ProjectionConfig {
     /// `halt` or `dead-letter`.
     #[schema(value_type = Option<String>, pattern = "^(halt|dead-letter)$")]
     pub on_failure: Option<OnFailure>,
-    /// What the guest reads through the `config` import.
-    pub config: BTreeMap<String, String>,
+    /// What the guest reads through the `config` import. In an order, `null` takes a key away.
+    pub config: BTreeMap<String, Option<String>>,
 }
 
 impl ProjectionConfig {
@@ -39,7 +39,12 @@ impl ProjectionConfig {
     #[must_use]
     pub fn over(&self, settings: Settings) -> Settings {
         let mut config = settings.config;
-        config.extend(self.config.clone());
+        for (key, value) in &self.config {
+            match value {
+                Some(value) => config.insert(key.clone(), value.clone()),
+                None => config.remove(key),
+            };
+        }
         Settings {
             batch: self.batch.unwrap_or(settings.batch),
             on_failure: self.on_failure.unwrap_or(settings.on_failure),

@@ -58,18 +58,20 @@ fn a_worker_may_miss_one_heartbeat() {
 
 #[test]
 fn what_the_command_line_gives_wins_key_by_key() {
-    let pairs = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    let pairs = |pairs: &[(&str, Option<&str>)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), value.map(str::to_owned))).collect()
     };
     let section = ProjectionConfig {
         batch: Some(500),
         on_failure: None,
-        config: pairs(&[("currency", "EUR"), ("region", "north")]),
+        config: pairs(&[("currency", Some("EUR")), ("region", Some("north")), ("tax", Some("7"))]),
     };
-    let given = ProjectionConfig { batch: Some(7), on_failure: None, config: pairs(&[("currency", "CHF")]) };
+    let config = pairs(&[("currency", Some("CHF")), ("tax", None)]);
+    let given = ProjectionConfig { batch: Some(7), on_failure: None, config };
     let settings = section.with(given).over(Settings::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (7, "halt"));
-    assert_eq!(settings.config, pairs(&[("currency", "CHF"), ("region", "north")]));
+    let expected = [("currency", "CHF"), ("region", "north")];
+    assert_eq!(settings.config, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
 }
 
 #[test]

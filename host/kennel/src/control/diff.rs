@@ -1,83 +1,201 @@
 //! Compares two read models, collection by collection, by walking through both in the order of their keys.
-//! Nothing is held in memory but a page of each.
+//! Nothing is held in memory but a page of each and the documents that have to be looked at twice.
+//!
+//! Both may be written to meanwhile. A document counts as different only if no event that one of the two has
+//! yet to handle can account for it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use kennel_core::change::Stored;
 use kennel_core::limits;
-use kennel_core::port::{Document, ReadModel, StoreError};
+use kennel_core::port::{Document, ReadModel as _, Registry as _, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::view::{CollectionDiff, Sample};
+use crate::wire::Store;
 
-/// The collections of either that differ or not, by name. What was written by events after `settled` is in
-/// motion: the two need not agree on it yet.
-pub(super) async fn diff(
-    store: &dyn ReadModel,
-    (old, new): (ReadModelId, ReadModelId),
-    settled: Position,
+/// How long the one that is behind may take to draw level.
+const LEVEL_WITHIN: Duration = Duration::from_secs(5);
+/// For how long it may not move at all meanwhile.
+const STILL_FOR: Duration = Duration::from_secs(1);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Most documents of a collection that are looked at twice.
+const DOUBTS_MAX: usize = 10_000;
+
+/// What a comparison has found.
+#[derive(Debug)]
+pub(super) struct Comparison {
+    /// Where both stood at the beginning: the one that serves, and the other.
+    pub(super) positions: [Position; 2],
+    /// Whether the one that was behind has drawn level.
+    pub(super) level: bool,
+    /// By name.
+    pub(super) collections: Vec<CollectionDiff>,
+}
+
+/// Compares the read model that serves with the other. The one that is behind gets a few seconds to catch up.
+pub(super) async fn compare(
+    store: &Store,
+    models: [ReadModelId; 2],
     samples: usize,
-) -> Result<Vec<CollectionDiff>, StoreError> {
-    let mut names: BTreeSet<Arc<str>> = store.collections(old).await?.into_iter().collect();
-    names.extend(store.collections(new).await?);
-    let mut collections = Vec::with_capacity(names.len());
+) -> Result<Comparison, StoreError> {
+    let pair = Pair { store, models, samples };
+    let level = pair.draw_level().await?;
+    // Looked up before the documents: what is written later is in motion.
+    let positions = pair.positions().await?;
+    let settled = positions[0].min(positions[1]);
+    let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
+    for read_model in models {
+        names.extend(store.collections(read_model).await?);
+    }
+    let mut found = Vec::with_capacity(names.len());
     for name in names {
-        let mut found = Found { settled, samples, diff: CollectionDiff::default() };
-        let (mut left, mut right) = (Walk::new(old, &name), Walk::new(new, &name));
+        found.push(pair.walk(name.to_string(), settled).await?);
+    }
+    if found.iter().any(|one| !one.doubts.is_empty()) {
+        let ends = pair.reach().await?;
+        pair.draw_level().await?;
+        let now = pair.positions().await?;
+        // Whoever has the document has handled all that the other can have handled when it was missing there.
+        let sure = [now[0] >= ends[1], now[1] >= ends[0]];
+        for one in &mut found {
+            pair.look_again(one, sure).await?;
+        }
+    }
+    Ok(Comparison { positions, level, collections: found.into_iter().map(|one| one.diff).collect() })
+}
+
+/// Two read models that are compared: that which serves, and the other.
+struct Pair<'a> {
+    store: &'a Store,
+    models: [ReadModelId; 2],
+    samples: usize,
+}
+
+impl Pair<'_> {
+    /// Up to where both have handled every event.
+    async fn positions(&self) -> Result<[Position; 2], StoreError> {
+        Ok([self.store.position(self.models[0]).await?, self.store.position(self.models[1]).await?])
+    }
+
+    /// Beyond where both have handled nothing.
+    async fn reach(&self) -> Result<[Position; 2], StoreError> {
+        let mut reach = [Position::START; 2];
+        for (reach, read_model) in reach.iter_mut().zip(self.models) {
+            let checkpoints = self.store.checkpoints_of(read_model).await?;
+            *reach = checkpoints.iter().map(|one| one.position).max().unwrap_or_default();
+        }
+        Ok(reach)
+    }
+
+    /// Waits until both have come as far as either has now, if that can be soon.
+    async fn draw_level(&self) -> Result<bool, StoreError> {
+        let mut positions = self.positions().await?;
+        let reach = self.reach().await?;
+        let aim = reach[0].max(reach[1]);
+        let (began, mut moved) = (Instant::now(), Instant::now());
         loop {
-            match (left.peek(store).await?, right.peek(store).await?) {
-                (None, None) => break,
-                (Some(a), Some(b)) if a.key == b.key => {
-                    found.both(a, b);
-                    left.step();
-                    right.step();
-                }
-                (Some(a), b) if b.is_none_or(|b| a.key < b.key) => {
-                    found.only_old(a);
-                    left.step();
-                }
-                (_, Some(b)) => {
-                    found.only_new(b);
-                    right.step();
-                }
-                (Some(_), None) => break,
+            let least = positions[0].min(positions[1]);
+            if least >= aim {
+                return Ok(true);
+            }
+            let is_far = aim.distance_from(least) > limits::SWITCH_SLACK_POSITIONS;
+            if is_far || began.elapsed() > LEVEL_WITHIN || moved.elapsed() > STILL_FOR {
+                return Ok(false);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+            positions = self.positions().await?;
+            if positions[0].min(positions[1]) > least {
+                moved = Instant::now();
             }
         }
-        collections.push(CollectionDiff { collection: name.to_string(), ..found.diff });
     }
-    Ok(collections)
+
+    async fn walk(&self, collection: String, settled: Position) -> Result<Found, StoreError> {
+        let mut ways = self.models.map(|read_model| Way::new(read_model, &collection));
+        let mut found = Found::new(collection.clone(), settled, self.samples);
+        loop {
+            let [serving, other] = &mut ways;
+            let (serves, others) = (serving.peek(self.store).await?, other.peek(self.store).await?);
+            let step = match (serves, others) {
+                (None, None) => return Ok(found),
+                (Some(a), Some(b)) if a.key == b.key => {
+                    found.both(a, b);
+                    [true, true]
+                }
+                (Some(a), b) if b.is_none_or(|b| a.key < b.key) => {
+                    found.one(0, a);
+                    [true, false]
+                }
+                (_, Some(b)) => {
+                    found.one(1, b);
+                    [false, true]
+                }
+                (Some(_), None) => return Ok(found),
+            };
+            for (way, _) in ways.iter_mut().zip(step).filter(|(_, step)| *step) {
+                way.at += 1;
+            }
+        }
+    }
+
+    /// Settles what was in doubt.
+    async fn look_again(&self, found: &mut Found, sure: [bool; 2]) -> Result<(), StoreError> {
+        let doubts = std::mem::take(&mut found.doubts);
+        for some in doubts.chunks(limits::READ_KEYS_MAX) {
+            let keys = some.iter().map(|doubt| doubt.key.clone()).collect();
+            let wanted = [Wanted { collection: found.diff.collection.clone(), keys }];
+            let mut now = [Vec::new(), Vec::new()];
+            for side in [0, 1] {
+                let read = self.store.fetch(self.models[side], &wanted).await?;
+                now[side] = read.into_iter().next().unwrap_or_default();
+            }
+            for (index, doubt) in some.iter().enumerate() {
+                let now = [0, 1].map(|side| now[side].get(index).and_then(Option::as_ref));
+                found.settle(doubt, now, sure);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A way through a collection.
-struct Walk<'a> {
+struct Way {
     read_model: ReadModelId,
-    collection: &'a str,
+    collection: String,
     page: Vec<Document>,
     at: usize,
     ended: bool,
 }
 
-impl<'a> Walk<'a> {
-    fn new(read_model: ReadModelId, collection: &'a str) -> Self {
-        Self { read_model, collection, page: Vec::new(), at: 0, ended: false }
+impl Way {
+    fn new(read_model: ReadModelId, collection: &str) -> Self {
+        Self { read_model, collection: collection.to_owned(), page: Vec::new(), at: 0, ended: false }
     }
 
-    async fn peek(&mut self, store: &dyn ReadModel) -> Result<Option<&Document>, StoreError> {
+    async fn peek(&mut self, store: &Store) -> Result<Option<&Document>, StoreError> {
         if self.at == self.page.len() && !self.ended {
             let after = self.page.last().map(|last| last.key.clone());
             let max = limits::READ_KEYS_MAX;
-            self.page = store.scan(self.read_model, self.collection, after.as_deref(), "", max).await?;
+            self.page = store.scan(self.read_model, &self.collection, after.as_deref(), "", max).await?;
             self.at = 0;
             self.ended = self.page.len() < max;
         }
         Ok(self.page.get(self.at))
     }
+}
 
-    fn step(&mut self) {
-        self.at += 1;
-    }
+/// A document that only one side has: the other may have removed it, and this side may do so, too.
+struct Doubt {
+    key: String,
+    /// Which side has it.
+    side: usize,
+    revision: Position,
 }
 
 /// What was found in one collection.
@@ -85,54 +203,68 @@ struct Found {
     settled: Position,
     samples: usize,
     diff: CollectionDiff,
+    doubts: Vec<Doubt>,
 }
 
 impl Found {
-    fn both(&mut self, old: &Document, new: &Document) {
-        self.diff.old_documents += 1;
-        self.diff.new_documents += 1;
+    fn new(collection: String, settled: Position, samples: usize) -> Self {
+        let diff = CollectionDiff { collection, ..CollectionDiff::default() };
+        Self { settled, samples, diff, doubts: Vec::new() }
+    }
+
+    fn both(&mut self, serving: &Document, other: &Document) {
+        self.diff.serving_documents += 1;
+        self.diff.other_documents += 1;
+        self.compare(&serving.key, &serving.stored, &other.stored);
+    }
+
+    fn compare(&mut self, key: &str, serving: &Stored, other: &Stored) {
         // Databases may write the same value in other text.
-        let same = old.stored.document == new.stored.document || value(old) == value(new);
-        if same {
+        if serving.document == other.document || value(serving) == value(other) {
             self.diff.equal += 1;
-        } else if old.stored.revision > self.settled || new.stored.revision > self.settled {
+        } else if serving.revision > self.settled || other.revision > self.settled {
             self.diff.in_motion += 1;
         } else {
             self.diff.different += 1;
-            self.sample(Some(old), Some(new));
+            self.sample(key, [Some(serving), Some(other)]);
         }
     }
 
-    fn only_old(&mut self, old: &Document) {
-        self.diff.old_documents += 1;
-        if old.stored.revision > self.settled {
-            self.diff.in_motion += 1;
+    fn one(&mut self, side: usize, document: &Document) {
+        let (counts, revision) = (&mut self.diff, document.stored.revision);
+        *[&mut counts.serving_documents, &mut counts.other_documents][side] += 1;
+        if revision > self.settled {
+            counts.in_motion += 1;
+        } else if self.doubts.len() < DOUBTS_MAX {
+            self.doubts.push(Doubt { key: document.key.clone(), side, revision });
         } else {
-            self.diff.only_old += 1;
-            self.sample(Some(old), None);
+            // So many are no accident.
+            *[&mut counts.only_serving, &mut counts.only_other][side] += 1;
         }
     }
 
-    fn only_new(&mut self, new: &Document) {
-        self.diff.new_documents += 1;
-        if new.stored.revision > self.settled {
-            self.diff.in_motion += 1;
-        } else {
-            self.diff.only_new += 1;
-            self.sample(None, Some(new));
+    fn settle(&mut self, doubt: &Doubt, now: [Option<&Stored>; 2], sure: [bool; 2]) {
+        let unchanged = now[doubt.side].is_some_and(|stored| stored.revision == doubt.revision);
+        match now {
+            [Some(serving), Some(other)] => self.compare(&doubt.key, serving, other),
+            _ if unchanged && sure[doubt.side] => {
+                let counts = &mut self.diff;
+                *[&mut counts.only_serving, &mut counts.only_other][doubt.side] += 1;
+                self.sample(&doubt.key, now);
+            }
+            _ => self.diff.in_motion += 1,
         }
     }
 
-    fn sample(&mut self, old: Option<&Document>, new: Option<&Document>) {
-        if self.diff.samples.len() >= self.samples {
-            return;
+    fn sample(&mut self, key: &str, [serving, other]: [Option<&Stored>; 2]) {
+        if self.diff.samples.len() < self.samples {
+            let (serving, other) = (serving.map(value), other.map(value));
+            self.diff.samples.push(Sample { key: key.to_owned(), serving, other });
         }
-        let key = old.or(new).map(|document| document.key.clone()).unwrap_or_default();
-        self.diff.samples.push(Sample { key, old: old.map(value), new: new.map(value) });
     }
 }
 
-fn value(document: &Document) -> Value {
-    let text = &*document.stored.document;
+fn value(stored: &Stored) -> Value {
+    let text = &*stored.document;
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{self, Command, Declined, Lifecycle, Mode, Request, Signature};
+use kennel_core::lifecycle::{self, Activity, Command, Declined, Entry, Lifecycle, Mode, Request, Signature};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{
@@ -14,7 +14,10 @@ use kennel_core::port::{
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
 
-use super::view::{ChangeView, ComponentView, DiffView, ProjectionView, Side};
+use super::diff::Comparison;
+use super::view::{
+    ChangeView, CollectionDiff, ComponentView, DiffView, OrderView, ProjectionView, Side, Verdict,
+};
 use super::{Action, By, Control, ControlError, DeployOrder, diff};
 use crate::wire::{self, Store};
 
@@ -139,6 +142,11 @@ impl Control for Local {
         Ok(self.view(&lifecycle).await?)
     }
 
+    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError> {
+        self.found(name).await?;
+        Ok(self.store.orders(name).await?.into_iter().map(OrderView::new).collect())
+    }
+
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {
         Ok(self.store.components().await?.iter().map(ComponentView::new).collect())
     }
@@ -169,7 +177,8 @@ impl Control for Local {
         let command = match action {
             Action::Rebuild { switch } => {
                 let lifecycle = self.found(name).await?;
-                let live = lifecycle.live().ok_or_else(|| Declined::NothingBefore(name.clone()))?;
+                let live = lifecycle.live().filter(|_| lifecycle.activity != Activity::Retired);
+                let live = live.ok_or_else(|| Declined::Retired(name.clone()))?;
                 let By { author, note, seen } = by;
                 let order = DeployOrder {
                     mode: Mode::Rebuild,
@@ -198,7 +207,8 @@ impl Control for Local {
             return Err(ControlError::Invalid(message));
         }
         let lifecycle = self.found(name).await?;
-        let live = lifecycle.live().ok_or_else(|| Declined::NothingBefore(name.clone()))?;
+        // Without one that serves it is retired, and its read models are gone.
+        let live = lifecycle.live().ok_or_else(|| Declined::Retired(name.clone()))?;
         let serving = live.deployment.read_model;
         let kept = lifecycle.history.iter().rev().find(|entry| {
             let read_model = entry.deployment.read_model;
@@ -206,18 +216,26 @@ impl Control for Local {
         });
         let other = lifecycle.candidate().or(kept);
         let other = other.ok_or_else(|| ControlError::NothingToCompare(name.clone()))?;
-        // Looked up before the documents: what is written later is in motion.
-        let (old, new) =
-            (self.store.position(serving).await?, self.store.position(other.deployment.read_model).await?);
-        let pair = (serving, other.deployment.read_model);
-        let collections = diff::diff(&self.store, pair, old.min(new), samples).await?;
-        let same = |one: &super::view::CollectionDiff| one.only_old + one.only_new + one.different == 0;
+        let models = [serving, other.deployment.read_model];
+        let Comparison { positions, level, collections } =
+            diff::compare(&self.store, models, samples).await?;
+        let verdict = if collections.iter().any(CollectionDiff::differs) {
+            Verdict::Different
+        } else if level || collections.iter().all(|one| one.in_motion == 0) {
+            Verdict::Identical
+        } else {
+            Verdict::Undecided
+        };
+        let side = |entry: &Entry, position: Position| Side {
+            deployment: entry.deployment.number,
+            position: position.get(),
+        };
         Ok(DiffView {
             projection: name.to_string(),
-            old: Side { deployment: live.deployment.number, position: old.get() },
-            new: Side { deployment: other.deployment.number, position: new.get() },
-            identical: collections.iter().all(same),
+            serving: side(live, positions[0]),
+            other: side(other, positions[1]),
             collections,
+            verdict,
         })
     }
 }

@@ -12,7 +12,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::view::{ChangeView, ComponentView, DiffView, ProjectionView};
+use super::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
 use super::{Action, By, Control, ControlError, DeployOrder};
 use crate::api::{PROBLEM_JSON, pace};
 use crate::config::Token;
@@ -190,6 +190,10 @@ impl Control for Remote {
 
     async fn projection(&self, name: &ProjectionName) -> Result<ProjectionView, ControlError> {
         self.ask(Call::get(&["v1", "projections", name.as_str()])).await
+    }
+
+    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError> {
+        self.ask(Call::get(&["v1", "projections", name.as_str(), "orders"])).await
     }
 
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {

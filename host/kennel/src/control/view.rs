@@ -1,6 +1,6 @@
 //! What the operations tell, as it is printed with `--json` and sent over HTTP.
 
-use kennel_core::lifecycle::{Activity, Entry, Lifecycle, Origin, Outcome, Stage, Switch};
+use kennel_core::lifecycle::{Activity, Entry, Lifecycle, Ordered, Origin, Outcome, Stage, Switch};
 use kennel_core::port::{ProjectionProgress, StoredComponent};
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
@@ -65,6 +65,8 @@ pub struct DeploymentView {
     /// `first`, `continue`, `rebuild` or `rollback`.
     #[schema(value_type = String)]
     pub origin: Origin,
+    /// The deployment that a rollback returned to.
+    pub returns_to: Option<u32>,
     /// `live`, `building`, `superseded` or `cancelled`.
     #[schema(value_type = String)]
     pub outcome: Outcome,
@@ -78,6 +80,20 @@ pub struct DeploymentView {
     pub decided_at: String,
     #[schema(value_type = Object)]
     pub settings: Settings,
+}
+
+/// An order that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OrderView {
+    /// `deploy`, `rollback`, `switch`, `cancel`, `pause`, `resume`, `retire`, or `drop`: retired, and its read model
+    /// removed.
+    pub order: String,
+    /// The deployment that it was about, if it was about one.
+    pub deployment: Option<u32>,
+    pub author: String,
+    pub note: Option<String>,
+    /// RFC 3339, UTC.
+    pub at: String,
 }
 
 /// A component that a store holds.
@@ -113,13 +129,24 @@ pub struct ChangeView {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DiffView {
     pub projection: String,
-    /// The one that serves.
-    pub old: Side,
+    pub serving: Side,
     /// The one that is being built; without one, that which served before.
-    pub new: Side,
+    pub other: Side,
     pub collections: Vec<CollectionDiff>,
-    /// No document is missing, surplus or different. Those in motion are not counted.
-    pub identical: bool,
+    pub verdict: Verdict,
+}
+
+/// What a comparison comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// No document is missing, surplus or different, and one has come as far as the other had. Those in motion are
+    /// not counted.
+    Identical,
+    /// Documents are missing, surplus or different.
+    Different,
+    /// One is behind the other, and what the other has written since cannot be compared yet.
+    Undecided,
 }
 
 /// One of two read models that are compared.
@@ -134,13 +161,13 @@ pub struct Side {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CollectionDiff {
     pub collection: String,
-    pub old_documents: u64,
-    pub new_documents: u64,
+    pub serving_documents: u64,
+    pub other_documents: u64,
     pub equal: u64,
-    pub only_old: u64,
-    pub only_new: u64,
+    pub only_serving: u64,
+    pub only_other: u64,
     pub different: u64,
-    /// Not the same, but written by events that only one of the two has handled yet.
+    /// Not the same, but written or removed by events that only one of the two has handled yet.
     pub in_motion: u64,
     /// The first documents that are missing, surplus or different, by key.
     pub samples: Vec<Sample>,
@@ -151,9 +178,9 @@ pub struct CollectionDiff {
 pub struct Sample {
     pub key: String,
     #[schema(value_type = Value)]
-    pub old: Option<serde_json::Value>,
+    pub serving: Option<serde_json::Value>,
     #[schema(value_type = Value)]
-    pub new: Option<serde_json::Value>,
+    pub other: Option<serde_json::Value>,
 }
 
 impl ProjectionView {
@@ -233,6 +260,7 @@ impl DeploymentView {
             name: deployment.descriptor.name.clone(),
             version: deployment.descriptor.version.clone(),
             origin: entry.origin,
+            returns_to: entry.returns_to,
             outcome: entry.outcome,
             read_model: deployment.read_model.get(),
             author: entry.signature.author.clone(),
@@ -241,6 +269,26 @@ impl DeploymentView {
             decided_at: timestamp(entry.decided_at),
             settings: deployment.settings.clone(),
         }
+    }
+}
+
+impl OrderView {
+    pub(super) fn new(ordered: Ordered) -> Self {
+        Self {
+            order: ordered.command,
+            deployment: ordered.deployment,
+            author: ordered.signature.author,
+            note: ordered.signature.note,
+            at: timestamp(ordered.at),
+        }
+    }
+}
+
+impl CollectionDiff {
+    /// Whether a document is missing, surplus or different.
+    #[must_use]
+    pub const fn differs(&self) -> bool {
+        self.only_serving + self.only_other + self.different > 0
     }
 }
 

@@ -8,11 +8,10 @@ use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{
-    self as law, Decision, Declined, Entry, Lifecycle, Request, Signature, Stage, Standing, Verdict,
+    self as law, Decision, Declined, Entry, Lifecycle, Ordered, Request, Signature, Stage, Standing, Verdict,
 };
 use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::partition::HashRange;
 use kennel_core::port::{
     Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
 };
@@ -70,6 +69,12 @@ impl Registry for MemoryStore {
         };
         let number = decision.about;
         let lifecycle = state.apply(before, decision, &request.signature, now);
+        state.ordered.entry(projection.clone()).or_default().push(Ordered {
+            command: request.command.as_str().to_owned(),
+            deployment: number,
+            signature: request.signature.clone(),
+            at: micros(now),
+        });
         drop(state);
         self.inner.deployments.give();
         Ok(Ok(Changed { lifecycle, number, changed: true }))
@@ -79,14 +84,18 @@ impl Registry for MemoryStore {
         Ok(self.state().projections.get(projection).cloned())
     }
 
+    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+        Ok(self.state().ordered.get(projection).cloned().unwrap_or_default())
+    }
+
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         Ok(self.state().projections.keys().cloned().collect())
     }
 
-    async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         let state = self.state();
         let built = state.read_models.get(&read_model);
-        Ok(built.map(|built| checkpoint::handled(&built.checkpoints, HashRange::ALL)).unwrap_or_default())
+        Ok(built.map(|built| checkpoint::merge(built.checkpoints.clone())).unwrap_or_default())
     }
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
@@ -244,6 +253,7 @@ impl State {
             after.history.push(Entry {
                 deployment,
                 origin: new.origin,
+                returns_to: new.returns_to,
                 outcome: new.outcome,
                 signature: signature.clone(),
                 from: from.unwrap_or(Position::START),

@@ -41,6 +41,7 @@ impl Store {
         };
         let number = decision.about;
         let lifecycle = self.apply(&mut tx, &before, &decision, &request.signature).await?;
+        self.record(&mut tx, projection, number, request).await?;
         tx.commit().await.doing(doing)?;
         Ok(Ok(Changed { lifecycle, number, changed: true }))
     }
@@ -145,10 +146,8 @@ impl Store {
                 deployment: row::deployment(&line)?,
                 outcome: row::word(&line, 8)?,
                 origin: row::word(&line, 9)?,
-                signature: Signature {
-                    author: line.text(10).doing(doing)?,
-                    note: line.text_or_null(11).doing(doing)?,
-                },
+                returns_to: row::number_or_null(&line, 15)?,
+                signature: row::signature(&line, 10)?,
                 from: Position::new(unsigned(line.int(12).doing(doing)?)),
                 deployed_at: unsigned(line.int(13).doing(doing)?),
                 decided_at: unsigned(line.int(14).doing(doing)?),
@@ -293,8 +292,27 @@ impl Store {
             Arg::Text(&signature.author),
             Arg::TextOrNull(signature.note.as_deref()),
             Arg::Text(ProjectionState::Running.as_str()),
+            Arg::IntOrNull(new.returns_to.map(i64::from)),
         ];
         tx.execute(&self.sql().deployment_insert, &args).await.doing(doing).map(|_| ())
+    }
+
+    /// Puts on record who ordered what and why.
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        projection: &ProjectionName,
+        number: Option<u32>,
+        request: &Request,
+    ) -> Result<(), StoreError> {
+        let args = [
+            Arg::Text(projection.as_str()),
+            Arg::Text(request.command.as_str()),
+            Arg::IntOrNull(number.map(i64::from)),
+            Arg::Text(&request.signature.author),
+            Arg::TextOrNull(request.signature.note.as_deref()),
+        ];
+        tx.execute(&self.sql().ordered_insert, &args).await.doing("recording an order").map(|_| ())
     }
 
     async fn make_read_model(

@@ -33,6 +33,12 @@ pub(crate) async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployme
     told(store).await.history.pop().unwrap().deployment
 }
 
+/// Back to what served before, also from what serves after a rollback.
+pub(crate) async fn go_back(store: &dyn Ports) -> Changed {
+    let to = told(store).await.previous().map(|previous| previous.deployment.number);
+    changed(store, Command::Rollback { to }).await
+}
+
 /// Has a command carried out that changes something.
 pub(crate) async fn changed(store: &dyn Ports, command: Command) -> Changed {
     let changed = ask(store, PROJECTION, command.clone()).await.unwrap();
@@ -90,6 +96,14 @@ pub(crate) async fn the_history_tells_who_did_what_and_why(store: &dyn Ports) {
         (fourth.digest, &fourth.descriptor, &fourth.settings, fourth.read_model),
         (first.digest, &first.descriptor, &first.settings, first.read_model)
     );
+    let returns: Vec<_> = lifecycle.history.iter().map(|entry| entry.returns_to).collect();
+    assert_eq!(returns, [None, None, None, Some(1)]);
+    let orders = store.orders(&name(PROJECTION)).await.unwrap();
+    let told: Vec<_> = orders.iter().map(|one| (one.command.as_str(), one.deployment)).collect();
+    let deploys = (1..=3).map(|number| ("deploy", Some(number)));
+    assert_eq!(told, deploys.chain([("cancel", Some(3)), ("rollback", Some(4))]).collect::<Vec<_>>());
+    assert!(orders.is_sorted_by_key(|one| one.at));
+    assert_eq!(orders[4].signature, lifecycle.history[3].signature);
     let mut ids: Vec<_> = lifecycle.history.iter().map(|entry| entry.deployment.id).collect();
     assert_eq!(ids[..3], [first.id, second.id, third.id]);
     ids.dedup();
@@ -101,6 +115,9 @@ pub(crate) async fn the_history_tells_who_did_what_and_why(store: &dyn Ports) {
     }
     assert!(lifecycle.history.windows(2).all(|pair| pair[0].deployed_at <= pair[1].deployed_at));
     assert_eq!(lifecycle.read_models, [first.read_model], "what was cancelled is condemned");
+    let again = ask(store, PROJECTION, Command::Rollback { to: None }).await.unwrap_err();
+    assert!(matches!(again, Declined::RolledBack { number: 4, returns_to: 1, .. }), "{again:?}");
+    assert_eq!(go_back(store).await.number, Some(5));
 }
 
 pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {

@@ -11,7 +11,7 @@ use kennel_core::port::{Claimed, Commit, CommitOutcome, Switched};
 use kennel_core::projection::{Deployment, ReadModelId};
 use serde_json::json;
 
-use super::lifecycle::{PROJECTION, advance, changed, claim_outcome, renew, told};
+use super::lifecycle::{PROJECTION, advance, changed, claim_outcome, go_back, renew, told};
 use super::{
     Ports, agree, batch, change, claim, commit, deploy, document, keys, name, new_code, of, put, replica_set,
 };
@@ -182,7 +182,7 @@ pub(crate) async fn a_rollback_brings_the_old_read_model_up_to_date_first(store:
     assert_eq!(document(store, old.read_model, "orders", "o-1").await, Some((json!({"at": 8}), 8)));
     assert_eq!(store.sweep().await.unwrap(), 0, "the other one is kept");
     // And back again.
-    changed(store, Command::Rollback { to: None }).await;
+    go_back(store).await;
     claim(store, generation, new.read_model, HashRange::ALL).await;
     assert_eq!((begin(store, 0).await, finish(store).await), (Switched::Done, Switched::Done));
     let fourth = live(store).await;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::{PgConnection, Row as _};
 use tokio::time::Instant;
 
-use super::conformance::lifecycle::{PROJECTION, changed, renew};
+use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew};
 use super::conformance::{agree, batch, change, claim, commit, deploy, name, of, put};
 use super::{sql, store, stranger};
 
@@ -132,13 +132,13 @@ async fn views_show_what_serves_and_nothing_else() {
         assert_eq!(shown(&mut people, "order_summary.later").await, "k=1");
         assert_eq!(shown(&mut people, "order_summary.old_only").await, "l=\"again\"");
         bed.write(new, &[("old-only", "l", json!("again"))]).await;
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         bed.switch(PROJECTION).await;
         assert_eq!(shown(&mut people, "order_summary.\"both\"").await, "k=\"old\"");
         assert_eq!(shown(&mut people, "order_summary.old_only").await, "k=\"old\"");
         assert_eq!(shown(&mut people, "order_summary.later").await, "");
         assert_eq!(shown(&mut people, &odd).await, "");
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         delete(&bed, new, "old-only", "l").await;
     }
     // A view is what it was, also when there is nothing behind it.

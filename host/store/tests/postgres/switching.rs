@@ -14,7 +14,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
 
-use super::conformance::lifecycle::{PROJECTION, changed, renew, told};
+use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew, told};
 use super::conformance::{ask, batch, change, claim, commit, deploy, name, new_code, of, put, request};
 use super::places::{Bed, shown};
 use super::{open, sql, stranger};
@@ -130,7 +130,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
         if entry.deployment.read_model == life.live().unwrap().deployment.read_model {
             bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
         } else {
-            changed(&bed.store, Command::Rollback { to: None }).await;
+            go_back(&bed.store).await;
             bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
             changed(&bed.store, Command::Cancel).await;
         }
@@ -156,7 +156,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
         .collect();
     let mut longest = Duration::ZERO;
     for _ in 0..SWITCHES {
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         let began = Instant::now();
         bed.switch(PROJECTION).await;
         longest = longest.max(began.elapsed());
@@ -221,7 +221,7 @@ async fn collections_that_are_made_during_a_switch_are_shown_with_the_rest() {
     bed.finish(PROJECTION).await;
     let (projection, mut made) = (name(PROJECTION), [0, 0]);
     for round in 0..ROUNDS {
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         let life = told(&bed.store).await;
         let both = [life.live(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
         for read_model in both {

@@ -18,7 +18,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::conformance::lifecycle::{PROJECTION, changed, renew, told};
+use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew, told};
 use super::conformance::{
     agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, request,
 };
@@ -110,11 +110,11 @@ async fn views_show_what_serves_and_nothing_else() {
         assert_eq!(shown(&mut people, "mine").await, "", "what people build on views outlasts a switch");
         bed.write(new, &[("later", "k", json!(1))]).await;
         assert_eq!(shown(&mut people, "order_summary__later").await, "k=1");
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         bed.switch(PROJECTION).await;
         assert_eq!(shown(&mut people, "order_summary__later").await, "");
         assert_eq!(shown(&mut people, "mine").await, "k=\"old\"");
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
     }
     changed(&bed.store, Command::Retire { drop: true }).await;
     assert_eq!(bed.store.sweep().await.unwrap(), 2);
@@ -248,7 +248,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
     let count = || seen.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>();
     for _ in 0..SWITCHES {
         bed.switch(PROJECTION).await;
-        changed(&bed.store, Command::Rollback { to: None }).await;
+        go_back(&bed.store).await;
         // Readers see each of them for a while.
         let before = count();
         let waited = tokio::time::Instant::now();

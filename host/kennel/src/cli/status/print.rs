@@ -3,7 +3,7 @@
 use kennel_core::lifecycle::Switch;
 
 use super::{Failure, Partition, Projection, Report, output};
-use crate::cli::control::left;
+use crate::cli::follow::left;
 use crate::cli::replica_set::shown as shown_range;
 
 /// Partitions that are listed.

@@ -41,7 +41,11 @@ async fn try_all(tx: &mut Transaction<'static, Postgres>, creates: &[String]) ->
         return Ok(());
     }
     let (creates, wait) = (creates.join("; "), WAIT_MS);
-    let all = format!("SAVEPOINT views; SET LOCAL lock_timeout = {wait}; {creates}; RELEASE SAVEPOINT views");
+    // What the transaction does next may wait again as long as it likes.
+    let all = format!(
+        "SAVEPOINT views; SET LOCAL lock_timeout = {wait}; {creates}; RELEASE SAVEPOINT views; \
+         SET LOCAL lock_timeout TO DEFAULT"
+    );
     sqlx::raw_sql(statement(all)).execute(&mut **tx).await.map(|_| ())
 }
 

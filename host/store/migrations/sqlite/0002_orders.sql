@@ -1,0 +1,15 @@
+-- The number of the deployment that a rollback returned to.
+ALTER TABLE kennel_deployment ADD COLUMN returns_to BIGINT;
+
+-- What people have ordered, for the record: who did what, when and why. Nothing is ever taken from it.
+CREATE TABLE kennel_ordered (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    projection TEXT NOT NULL REFERENCES kennel_projection (name),
+    command TEXT NOT NULL,
+    -- The number of the deployment that it was about, if it was about one.
+    deployment BIGINT,
+    author TEXT NOT NULL,
+    note TEXT,
+    ordered_at BIGINT NOT NULL
+);
+CREATE INDEX kennel_ordered_projection ON kennel_ordered (projection, id);
