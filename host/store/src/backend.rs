@@ -231,6 +231,21 @@ impl Backend {
         }
     }
 
+    /// The same for one view, unless somebody is reading it and it would have to be waited for: `false` then.
+    pub(crate) async fn create_view_unless_in_use(
+        &self,
+        tx: &mut Tx,
+        view: &View,
+    ) -> Result<bool, sqlx::Error> {
+        match (self, tx) {
+            (Self::Sqlite(_), Tx::Sqlite(tx)) => {
+                sqlite::create_views(tx, std::slice::from_ref(view)).await.map(|()| true)
+            }
+            (Self::Postgres(_), Tx::Postgres(tx)) => postgres::create_view_unless_in_use(tx, view).await,
+            _ => Err(mismatch()),
+        }
+    }
+
     pub(crate) async fn drop_table(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
         let drop = format!("DROP TABLE IF EXISTS {}", self.quoted(name));
         tx.execute(&statement(drop), &[]).await.map(|_| ())

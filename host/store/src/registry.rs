@@ -192,6 +192,8 @@ impl Registry for Store {
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
+        self.publish_late().await?;
+        self.forget_removed().await?;
         self.remove_condemned().await
     }
 

@@ -157,8 +157,8 @@ statements! {
     registry_advance registry_revision
     projections projection_insert projection_update projection_find place_taken
     read_models read_model_insert read_model_stand read_model_lock read_model_place
-    read_models_condemned read_model_condemned_lock
-    published published_find published_insert
+    read_models_condemned read_model_condemned_lock read_models_kept
+    published published_find published_insert published_update published_all published_late
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
     ordered ordered_insert
     progress

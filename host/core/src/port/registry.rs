@@ -171,7 +171,8 @@ pub trait Registry: Send + Sync {
     /// Lets a held read model go on.
     async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError>;
 
-    /// Removes what is left of condemned read models. Returns how many were removed.
+    /// Removes what is left of condemned read models, and finishes what somebody was in the way of. Returns how many
+    /// were removed.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
     /// A number that is another one after every change of any projection. Cheap.

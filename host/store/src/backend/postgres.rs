@@ -16,7 +16,7 @@ use sqlx::{PgPool, SqlStr};
 
 pub(crate) use documents::{Table, hold, quoted_path, table_of};
 pub(crate) use open::open;
-pub(crate) use views::create_views;
+pub(crate) use views::{create_view_unless_in_use, create_views};
 
 use crate::horizon::Tracker;
 use crate::sql::{Words, statements};

@@ -1,7 +1,7 @@
 //! Which table holds the documents of a collection, and making that table on the first write. A table
 //! never changes its name nor goes away while its read model is of use, so what is known stays true.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kennel_core::port::StoreError;
@@ -35,6 +35,16 @@ impl Catalog {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         tables.entry(read_model).or_default().insert(collection.to_owned(), Arc::clone(table));
     }
+
+    /// Forgets all read models but these.
+    fn keep(&self, read_models: &HashSet<ReadModelId>) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.retain(|read_model, _| read_models.contains(read_model));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
 }
 
 impl Store {
@@ -55,6 +65,18 @@ impl Store {
         let table = Arc::new(self.backend().table_of(&row.text(0).doing(doing)?));
         self.catalog().remember(read_model, collection, &table);
         Ok(Some(table))
+    }
+
+    /// Forgets the tables of read models that are gone.
+    pub(crate) async fn forget_removed(&self) -> Result<(), StoreError> {
+        if self.catalog().is_empty() {
+            return Ok(());
+        }
+        let doing = "looking for read models that are gone";
+        let rows = self.backend().rows(&self.sql().read_models_kept, &[], doing).await?;
+        let kept = rows.iter().map(|row| row.int(0).map(ReadModelId::new)).collect::<Result<_, _>>();
+        self.catalog().keep(&kept.doing(doing)?);
+        Ok(())
     }
 
     /// The table of a collection inside a transaction, made if `create` says so. A table that was found

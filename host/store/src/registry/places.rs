@@ -54,6 +54,8 @@ impl Store {
             views.push(View { name: row.text(1).doing(doing)?, table });
         }
         self.backend().create_views(tx, &views).await.doing(doing)?;
+        let serving = Arg::IntOrNull(read_model.map(ReadModelId::get));
+        tx.execute(&self.sql().published_all, &[name[0], serving]).await.doing(doing)?;
         // Those that no read model before had.
         tables.sort_unstable();
         let found = tx.row(&self.sql().projection_find, &name).await.doing(doing)?;
@@ -65,6 +67,9 @@ impl Store {
     }
 
     /// Gives a collection of the read model that serves its view. The catalog is locked.
+    ///
+    /// The collection may have a view already, an empty one that people read. Batches do not wait for them: then
+    /// [`Self::publish_late`] does it once they are gone.
     pub(crate) async fn publish_collection(
         &self,
         tx: &mut Tx,
@@ -77,18 +82,47 @@ impl Store {
         let key = [Arg::Text(projection), Arg::Text(collection)];
         let known = tx.row(&self.sql().published_find, &key).await.doing(doing)?;
         let known = known.map(|row| row.text(0)).transpose().doing(doing)?;
-        let is_new = known.is_none();
-        let view = match known {
-            Some(view) => view,
-            None => self.free_name(tx, place, collection).await?,
+        let (name, sql) = match known {
+            Some(view) => (view, &self.sql().published_update),
+            None => (self.free_name(tx, place, collection).await?, &self.sql().published_insert),
         };
-        let views = [View { name: view.clone(), table: Some(table.to_owned()) }];
-        self.backend().create_views(tx, &views).await.doing(doing)?;
-        if !is_new {
+        let view = View { name, table: Some(table.to_owned()) };
+        if !self.backend().create_view_unless_in_use(tx, &view).await.doing(doing)? {
+            tracing::warn!(
+                view = view.name,
+                "a view is empty although there are documents now, because somebody is reading it: it will show them \
+                 within a minute of their coming to an end"
+            );
             return Ok(());
         }
-        let args = [key[0], key[1], Arg::Text(&view)];
-        tx.execute(&self.sql().published_insert, &args).await.doing(doing).map(|_| ())
+        let args = [key[0], key[1], Arg::Text(&view.name), Arg::Text(table)];
+        tx.execute(sql, &args).await.doing(doing).map(|_| ())
+    }
+
+    /// Has the views show what they could not show when it was first written, because somebody was reading them.
+    pub(super) async fn publish_late(&self) -> Result<(), StoreError> {
+        let doing = "looking for collections to publish";
+        for row in self.backend().rows(&self.sql().published_late, &[], doing).await? {
+            let (projection, collection) = (row.text(0).doing(doing)?, row.text(1).doing(doing)?);
+            if let Err(error) = self.publish_one_late(&projection, &collection).await {
+                tracing::warn!(projection, collection, %error, "a view does not show its collection");
+            }
+        }
+        Ok(())
+    }
+
+    async fn publish_one_late(&self, projection: &str, collection: &str) -> Result<(), StoreError> {
+        let doing = "publishing a collection";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        self.backend().lock_catalog(&mut tx).await.doing(doing)?;
+        // Once more, since nobody else changes it now.
+        for row in tx.rows(&self.sql().published_late, &[]).await.doing(doing)? {
+            if row.text(0).doing(doing)? == projection && row.text(1).doing(doing)? == collection {
+                let table = row.text(2).doing(doing)?;
+                self.publish_collection(&mut tx, projection, "", collection, &table).await?;
+            }
+        }
+        tx.commit().await.doing(doing)
     }
 
     /// A name for a table or a view that nothing bears, as nearly as possible like the collection's. The

@@ -1,1 +1,1 @@
-INSERT INTO {k}published (projection, collection, view_name) VALUES ($1, $2, $3)
+INSERT INTO {k}published (projection, collection, view_name, table_name) VALUES ($1, $2, $3, $4)

@@ -82,6 +82,33 @@ async fn a_long_reader_keeps_views_from_being_emptied() {
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
 }
 
+/// A view that shows nothing yet is read for hours: batches do not wait until it can show what they write.
+#[tokio::test]
+async fn a_long_reader_of_an_empty_view_delays_no_batch() {
+    let (bed, mut reader) = about_to_switch().await;
+    bed.finish(PROJECTION).await;
+    changed(&bed.store, Command::Retire { drop: true }).await;
+    let anew = renew(&bed.store, "3", Mode::Continue).await.read_model;
+    sql(&mut reader, "BEGIN").await;
+    assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
+    quickly(bed.write(anew, &[("orders", "k", json!("anew")), ("lines", "k", json!("anew"))])).await;
+    bed.store.sweep().await.unwrap();
+    let mut other = stranger(&bed.url).await;
+    assert_eq!(shown(&mut other, "order_summary.orders").await, "", "it cannot be replaced now");
+    assert_eq!(shown(&mut other, "order_summary.lines").await, "k=\"anew\"");
+    quickly(bed.write(anew, &[("orders", "k", json!("again"))])).await;
+    sql(&mut reader, "COMMIT").await;
+    bed.store.sweep().await.unwrap();
+    assert_eq!(shown(&mut other, "order_summary.orders").await, "k=\"again\"");
+    // What a switch leaves empty is shown in the same way.
+    let next = renew(&bed.store, "4", Mode::Rebuild).await.read_model;
+    bed.write(next, &[("lines", "k", json!("next"))]).await;
+    bed.switch(PROJECTION).await;
+    assert_eq!(shown(&mut other, "order_summary.orders").await, "");
+    bed.store.sweep().await.unwrap();
+    assert_eq!(shown(&mut other, "order_summary.orders").await, "", "there is nothing to show");
+}
+
 /// A process that was frozen in the middle of a batch keeps the rows that it has moved.
 #[tokio::test]
 async fn a_frozen_batch_delays_a_switch_and_nothing_else() {

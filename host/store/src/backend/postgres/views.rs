@@ -22,11 +22,31 @@ pub(crate) async fn create_views(
     tx: &mut Transaction<'static, Postgres>,
     views: &[View],
 ) -> Result<(), sqlx::Error> {
+    create_all(tx, views, ATTEMPTS).await
+}
+
+/// The same for one view, unless somebody is reading it: then it stays as it is, and `false` is returned.
+pub(crate) async fn create_view_unless_in_use(
+    tx: &mut Transaction<'static, Postgres>,
+    view: &View,
+) -> Result<bool, sqlx::Error> {
+    match create_all(tx, std::slice::from_ref(view), 1).await {
+        Ok(()) => Ok(true),
+        Err(error) if is_in_use(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn create_all(
+    tx: &mut Transaction<'static, Postgres>,
+    views: &[View],
+    attempts_max: usize,
+) -> Result<(), sqlx::Error> {
     let mut creates: Vec<String> = views.iter().map(create).collect();
     let mut attempts = 1;
     while let Err(error) = try_all(tx, &creates).await {
         sqlx::raw_sql("ROLLBACK TO SAVEPOINT views").execute(&mut **tx).await?;
-        if attempts == ATTEMPTS || !is_in_use(&error) {
+        if attempts == attempts_max || !is_in_use(&error) {
             return Err(error);
         }
         attempts += 1;

@@ -13,3 +13,6 @@ CREATE TABLE kennel.ordered (
     ordered_at BIGINT NOT NULL
 );
 CREATE INDEX ordered_projection ON kennel.ordered (projection, id);
+
+-- The table that a view shows; none if it is empty. One that serves and is not shown will be, by the next sweep.
+ALTER TABLE kennel.published ADD COLUMN table_name TEXT;

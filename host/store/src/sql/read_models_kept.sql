@@ -1,0 +1,1 @@
+SELECT id FROM {k}read_model WHERE standing <> 'dropped'
