@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand.
+//! The command line: one file a subcommand or a few that are alike.
 
 mod append;
 mod bench;
@@ -16,7 +16,6 @@ mod inspect;
 mod migrate;
 mod orders;
 mod output;
-mod partitions;
 mod past_orders;
 mod pull;
 mod push;
@@ -50,7 +49,7 @@ Exit codes:
   0 success                 5 taken: a name, a port, a store in use
   1 unforeseen              6 wrong configuration
   2 wrong command line      7 not found
-  3 store or host unusable  8 a projection stands still, or a check has found a difference
+  3 store or host unusable  8 a projection stands still, or two differ
   4 wrong input             143 ended by a second signal";
 
 /// Runs event-sourcing projections as sandboxed WebAssembly components.

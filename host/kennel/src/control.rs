@@ -4,7 +4,10 @@
 pub mod diff;
 pub mod local;
 pub mod order;
+pub mod partitions;
 pub mod remote;
+pub mod replica_set;
+pub mod status;
 pub mod view;
 
 use async_trait::async_trait;
@@ -15,6 +18,7 @@ use kennel_core::port::{Refusal, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use self::status::StatusView;
 use self::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
 use crate::config::ProjectionConfig;
 use crate::exit::Kind;
@@ -212,6 +216,9 @@ impl ControlError {
 /// The operations.
 #[async_trait]
 pub trait Control: Send + Sync {
+    /// How everything is doing.
+    async fn status(&self) -> Result<StatusView, ControlError>;
+
     /// All projections, by name; those that are retired as well.
     async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError>;
 

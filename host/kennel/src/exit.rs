@@ -10,7 +10,7 @@
 //! | 5 | what is asked for is taken: a name, a port, a store that another process runs |
 //! | 6 | the configuration is wrong |
 //! | 7 | what is asked for does not exist |
-//! | 8 | a projection stands still, or a check has found a difference |
+//! | 8 | a projection stands still, or a comparison has found a difference or came too early |
 
 use std::process::ExitCode;
 

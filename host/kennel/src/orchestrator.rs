@@ -39,6 +39,7 @@ pub struct Orchestrator {
     engine: Engine,
     runtime: Arc<dyn Runtime>,
     stale_after: Duration,
+    replica_set: ReplicaSet,
     lock: RunLock,
 }
 
@@ -154,7 +155,8 @@ impl Orchestrator {
     /// What people and pipelines do with projections, on the store of this orchestrator and with its runtime.
     #[must_use]
     pub fn control(&self) -> Local {
-        Local::new(self.store.clone(), Arc::clone(&self.runtime)).stale_after(self.stale_after)
+        let local = Local::new(self.store.clone(), Arc::clone(&self.runtime));
+        local.stale_after(self.stale_after).replica_set(self.replica_set.clone())
     }
 
     /// The metrics of its replica set.
@@ -328,11 +330,11 @@ impl Builder {
             heartbeat_interval,
             stale_after,
             rebuild_share: self.rebuild_share,
-            ..Options::new(replica_set)
+            ..Options::new(replica_set.clone())
         };
         let ports = wire::ports(&store, Arc::clone(&runtime));
         let engine = Engine::new(ports, options, &metrics, wire::entropy());
-        Ok(Orchestrator { store, engine, runtime, stale_after, lock })
+        Ok(Orchestrator { store, engine, runtime, stale_after, replica_set, lock })
     }
 }
 

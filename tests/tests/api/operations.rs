@@ -297,6 +297,31 @@ fn the_record_says_who_gave_an_order_and_the_bytes_come_back() {
 }
 
 #[test]
+fn the_status_of_a_host_is_that_of_its_store() {
+    let host = Host::open();
+    host.append(100);
+    host.deploy("audit", "audit-log");
+    wait_until("all is handled", SOON, || host.kennel.status("audit")["lag"] == 0);
+    // Ages differ from one look to the next.
+    let timeless = |mut status: Value| {
+        for worker in status["replica_sets"][0]["workers"].as_array_mut().expect("workers") {
+            assert!(worker["heartbeat_age_seconds"].take().is_f64());
+        }
+        status
+    };
+    let store = timeless(host.kennel.json(&["status", "--json"]));
+    assert_eq!(timeless(host.get("/v1/status").json()), store);
+    assert_eq!(store["projections"][0]["position"], 100);
+    let client = Kennel::on("postgres://nobody@127.0.0.1:1/nowhere").with("KENNEL_HOST", &host.url());
+    assert_eq!(timeless(client.json(&["status", "--json"])), store);
+    let printed = client.ok(&["status"]);
+    assert!(
+        printed.contains("log: head 100, complete up to 100") && printed.contains("replica set main"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn a_component_is_stored_once_however_often_it_is_sent() {
     let host = Host::open();
     let bytes = example_bytes("counter");

@@ -12,6 +12,7 @@ use super::extract::{Asked, MaybeOrder, Named, Order};
 use super::problem::{Compares, Orders, Problem, Reads, ReadsOne};
 use super::v1::Api;
 use crate::control::order::{RebuildOrder, RetireOrder, RollbackOrder};
+use crate::control::status::StatusView;
 use crate::control::view::{ChangeView, DeploymentView, DiffView, OrderView, ProjectionView};
 use crate::control::{Action, By, DeployOrder};
 
@@ -41,6 +42,13 @@ impl Default for DiffParams {
     fn default() -> Self {
         Self { samples: 5 }
     }
+}
+
+/// How the projections are doing, and who works on them
+#[utoipa::path(get, path = "/v1/status", tag = "projections",
+    responses((status = 200, body = StatusView, description = "What `kennel status --json` prints"), Reads))]
+pub(super) async fn status(State(api): State<Api>) -> Answer<StatusView> {
+    Ok(Json(api.control.status().await?))
 }
 
 /// All projections, by name

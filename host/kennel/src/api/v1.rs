@@ -96,6 +96,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     let component = put(components::put_component).layer(DefaultBodyLimit::max(limits::COMPONENT_BYTES_MAX));
     let diff = get(projections::diff).layer(middleware::from_fn_with_state(comparing, in_turn));
     vec![
+        ("/v1/status", quick(get(projections::status))),
         ("/v1/projections", quick(get(projections::list_projections))),
         ("/v1/projections/{name}", quick(get(projections::get_projection))),
         (
@@ -153,6 +154,7 @@ async fn openapi(State(api): State<Api>) -> Response {
     ),
     components(schemas(Problem)),
     paths(
+        projections::status,
         projections::list_projections,
         projections::get_projection,
         projections::list_deployments,

@@ -112,7 +112,8 @@ impl ControlArgs {
             Existing::Wanted => wire::open(&target).await?,
         };
         let runtime: Arc<dyn Runtime> = wire::runtime()?;
-        Ok(Box::new(Local::new(store, runtime).stale_after(config.run.stale_after()?)))
+        let local = Local::new(store, runtime).stale_after(config.run.stale_after()?);
+        Ok(Box::new(local.replica_set(config.run.replica_set(None))))
     }
 }
 

@@ -6,9 +6,9 @@ use clap::Args;
 
 use kennel_core::name::ReplicaSet;
 
-use super::replica_set::ReplicaSetReport;
 use super::{StoreArgs, output};
 use crate::config::Config;
+use crate::control::replica_set::ReplicaSetView;
 use crate::wire;
 
 /// Tells which workers a replica set has, whether they are alive, and which part of the work each owns.
@@ -29,7 +29,7 @@ impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let store = wire::open_existing(&self.store.target(config)?).await?;
-        let report = ReplicaSetReport::look(&store, replica_set, config.run.stale_after()?).await?;
+        let report = ReplicaSetView::look(&store, replica_set, config.run.stale_after()?).await?;
         if self.json {
             output::json(&report)?;
         } else {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{self, Activity, Command, Declined, Entry, Lifecycle, Mode, Request, Signature};
 use kennel_core::limits;
-use kennel_core::name::ProjectionName;
+use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
     Changed, Coordination as _, EventSource as _, ProjectionProgress, Registry as _, Runtime, StoreError,
 };
@@ -15,6 +15,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::Settings;
 
 use super::diff::Comparison;
+use super::status::StatusView;
 use super::view::{
     ChangeView, CollectionDiff, ComponentView, DiffView, OrderView, ProjectionView, Side, Verdict,
 };
@@ -31,6 +32,8 @@ pub struct Local {
     /// Checks components. Without one, none can be stored or deployed.
     runtime: Arc<dyn Runtime>,
     stale_after: Duration,
+    /// Told of even if nothing is deployed to it.
+    replica_set: ReplicaSet,
     /// Who gives orders that do not say it.
     author: String,
 }
@@ -45,13 +48,20 @@ impl Local {
     /// Operations on `store` by this process's user.
     #[must_use]
     pub fn new(store: Store, runtime: Arc<dyn Runtime>) -> Self {
-        Self { store, runtime, stale_after: limits::STALE_AFTER, author: wire::author() }
+        let (stale_after, replica_set) = (limits::STALE_AFTER, ReplicaSet::default());
+        Self { store, runtime, stale_after, replica_set, author: wire::author() }
     }
 
     /// Names whoever gives orders that do not say it.
     #[must_use]
     pub fn author(self, author: impl Into<String>) -> Self {
         Self { author: author.into(), ..self }
+    }
+
+    /// The replica set that a process of this configuration works for.
+    #[must_use]
+    pub fn replica_set(self, replica_set: ReplicaSet) -> Self {
+        Self { replica_set, ..self }
     }
 
     /// The age of its last heartbeat at which a worker counts as dead.
@@ -124,6 +134,10 @@ impl Local {
 
 #[async_trait]
 impl Control for Local {
+    async fn status(&self) -> Result<StatusView, ControlError> {
+        Ok(StatusView::look(&self.store, &self.replica_set, self.stale_after).await?)
+    }
+
     async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError> {
         let head = self.store.horizon().await?.head;
         let progress = self.store.progress().await?;

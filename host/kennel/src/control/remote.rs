@@ -12,6 +12,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::status::StatusView;
 use super::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
 use super::{Action, By, Control, ControlError, DeployOrder};
 use crate::api::{PROBLEM_JSON, pace};
@@ -184,6 +185,10 @@ const JSON: &str = "application/json";
 
 #[async_trait]
 impl Control for Remote {
+    async fn status(&self) -> Result<StatusView, ControlError> {
+        self.ask(Call::get(&["v1", "status"])).await
+    }
+
     async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError> {
         self.ask(Call::get(&["v1", "projections"])).await
     }

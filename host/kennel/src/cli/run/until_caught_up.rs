@@ -16,7 +16,8 @@ use kennel_core::position::Position;
 use kennel_engine::{Shutdown, Status};
 use tokio::time::Instant;
 
-use super::super::{output, partitions};
+use super::super::output;
+use crate::control::partitions;
 use crate::wire::Store;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);

@@ -2,14 +2,16 @@
 
 use kennel_core::lifecycle::Switch;
 
-use super::{Failure, Partition, Projection, Report, output};
+use super::output;
 use crate::cli::follow::left;
 use crate::cli::replica_set::shown as shown_range;
+use crate::control::partitions::Partition;
+use crate::control::status::{FailureView, ProjectionStatus, StatusView};
 
 /// Partitions that are listed.
 const PARTITIONS_MAX: usize = 20;
 
-impl Failure {
+impl FailureView {
     fn print(&self, projection: &str, what: &str) -> anyhow::Result<()> {
         output::line(format!(
             "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
@@ -25,7 +27,7 @@ impl Failure {
     }
 }
 
-impl Report {
+impl StatusView {
     pub(super) fn print(&self) -> anyhow::Result<()> {
         output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
         for writer in &self.writers {
@@ -46,7 +48,7 @@ impl Report {
 
     fn print_projections(&self) -> anyhow::Result<()> {
         if self.projections.is_empty() {
-            return output::line("no projections yet: `kennel deploy NAME FILE.wasm` adds one");
+            return output::line("no projection is in service: `kennel deploy NAME FILE.wasm` adds one");
         }
         let rows = self.projections.iter().map(|projection| {
             vec![
@@ -55,7 +57,7 @@ impl Report {
                 projection.digest[..12].to_owned(),
                 projection.position.to_string(),
                 projection.lag.to_string(),
-                projection.state.to_owned(),
+                projection.state.clone(),
                 projection.dead_letter_count.to_string(),
             ]
         });
@@ -97,7 +99,7 @@ impl Report {
         let divided = self.projections.iter().filter(|projection| projection.partitions.len() > 1);
         let all =
             divided.flat_map(|projection| projection.partitions.iter().map(move |part| (projection, part)));
-        let mut parts: Vec<(&Projection, &Partition)> = all.collect();
+        let mut parts: Vec<(&ProjectionStatus, &Partition)> = all.collect();
         if parts.is_empty() {
             return Ok(());
         }
@@ -129,7 +131,7 @@ impl Report {
             if unlisted > 0 {
                 output::line(format!("\n{}: {unlisted} more dead letters", projection.name))?;
             }
-            let listed = |error: &&Failure| {
+            let listed = |error: &&FailureView| {
                 projection.dead_letters.iter().any(|letter| letter.position == error.position)
             };
             if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {

@@ -1,32 +1,34 @@
 //! How far each partition of a projection is. Pure: the current generation's partitions over checkpoints
 //! that may still be divided as earlier generations left them.
 
-use serde::Serialize;
-
 use kennel_core::checkpoint;
 use kennel_core::membership::{Assignment, WorkerId};
 use kennel_core::partition::{self, HashRange};
 use kennel_core::port::ProjectionProgress;
 use kennel_core::position::Position;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub(in crate::cli) struct Partition {
-    pub(in crate::cli) partition: u32,
+/// How far one partition is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Partition {
+    pub partition: u32,
     /// The part of the hash space that its owner handles of this projection.
-    pub(in crate::cli) range: HashRange,
-    worker: WorkerId,
+    #[schema(value_type = Object)]
+    pub range: HashRange,
+    /// Its owner.
+    #[schema(value_type = String)]
+    pub worker: WorkerId,
     /// Every event of the range up to here has taken effect.
-    pub(in crate::cli) position: Position,
+    #[schema(value_type = u64)]
+    pub position: Position,
     /// Positions between there and the head of the log.
-    pub(in crate::cli) lag: u64,
+    pub lag: u64,
 }
 
 /// The partitions in order: all of them, or the one that a projection with `partitioning: single` has.
-pub(in crate::cli) fn of(
-    progress: &ProjectionProgress,
-    assignment: &Assignment,
-    head: Position,
-) -> Vec<Partition> {
+#[must_use]
+pub fn of(progress: &ProjectionProgress, assignment: &Assignment, head: Position) -> Vec<Partition> {
     let deployment = &progress.deployment;
     let (partitioning, count) = (deployment.descriptor.partitioning, assignment.partitions());
     let owned = (0..count).zip(&assignment.owners).filter_map(|(partition, worker)| {
