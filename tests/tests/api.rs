@@ -1,5 +1,7 @@
 //! The API of a host: the same operations as on its store, for those who may use them, and problems for everybody else.
 
+#[path = "api/connections.rs"]
+mod connections;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/fuzz.rs"]

@@ -5,6 +5,7 @@
 //! | `health` | /metrics, /healthz and /readyz, for whoever watches the process |
 //! | [`v1`] | /v1: the operations of [`crate::control`], and their document |
 //! | [`gate`] | who may use /v1 |
+//! | `connections` | how many connections there may be, and how long they may be silent |
 //! | `problem` | errors as `application/problem+json` |
 //! | `extract` | what a request is made of, read so that every mistake becomes a problem |
 //! | `pace` | how long a request may take, and how many may work at once |
@@ -13,6 +14,7 @@
 //! It speaks plain HTTP: whoever wants it encrypted puts a proxy in front of it.
 
 mod components;
+mod connections;
 mod extract;
 pub mod gate;
 mod health;
@@ -56,9 +58,10 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 /// Serves until a stop is asked for and the requests under way have ended.
-pub async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown) -> anyhow::Result<()> {
-    axum::serve(listener, app).with_graceful_shutdown(async move { stop.requested().await }).await?;
-    Ok(())
+///
+/// A connection may be silent for 10 s. There are at most 512, and fewer where the process may have only few files open.
+pub async fn serve(listener: TcpListener, app: Router, stop: Shutdown) {
+    connections::serve(listener, app, stop).await;
 }
 
 /// The routes for whoever watches the process, for programs that serve them beside their own.

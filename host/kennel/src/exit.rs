@@ -89,12 +89,17 @@ impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
 /// The exit code for an error.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> ExitCode {
+    ExitCode::from(kind(error).map_or(1, Kind::code))
+}
+
+/// The kind of an error; none for what is unforeseen.
+#[must_use]
+pub fn kind(error: &anyhow::Error) -> Option<Kind> {
     let given = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
     let of_store = || error.downcast_ref::<StoreError>().map(kind_of_store);
     let of_order = || error.downcast_ref::<ControlError>().map(ControlError::kind);
     let of_registry = || error.downcast_ref::<OciError>().and_then(kind_of_registry);
-    let kind = given.or_else(of_store).or_else(of_order).or_else(of_registry);
-    ExitCode::from(kind.map_or(1, Kind::code))
+    given.or_else(of_store).or_else(of_order).or_else(of_registry)
 }
 
 /// A request that the store can never fulfil is wrong itself; anything else is the store's trouble.

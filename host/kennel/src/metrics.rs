@@ -8,9 +8,9 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
+use kennel_engine::{Shutdown, ShutdownTrigger};
 use prometheus::Registry;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::api;
@@ -34,7 +34,7 @@ pub struct Server {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
+    stop: ShutdownTrigger,
     task: JoinHandle<()>,
 }
 
@@ -60,17 +60,8 @@ impl Server {
         let listener = TcpListener::bind(self.address).await?;
         let address = listener.local_addr()?;
         let app = Router::new().route("/metrics", get(api::metrics)).with_state(self.registry);
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let until = async move {
-                // An error means that the handle is gone, which asks for the end as well.
-                let _ = stopped.await;
-            };
-            if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(until).await {
-                tracing::error!(%error, "the metrics server ended");
-            }
-        });
-        Ok(Running { address, stop, task })
+        let (stop, stopped) = Shutdown::channel();
+        Ok(Running { address, stop, task: tokio::spawn(api::serve(listener, app, stopped)) })
     }
 }
 
@@ -83,8 +74,8 @@ impl Running {
 
     /// Ends once the requests under way have been answered.
     pub async fn shutdown(self) {
+        self.stop.stop();
         // An error means that the server has ended already.
-        let _ = self.stop.send(());
         let _ = self.task.await;
     }
 }

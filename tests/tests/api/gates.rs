@@ -153,6 +153,34 @@ fn without_a_token_web_pages_can_do_nothing() {
 }
 
 #[test]
+fn without_a_token_those_behind_a_proxy_can_do_nothing() {
+    let host = with_something_to_do(Host::open());
+    let forwarded: [Headers<'_>; 5] = [
+        vec![("Forwarded", "for=203.0.113.7")],
+        vec![("X-Forwarded-For", "203.0.113.7")],
+        vec![("X-Forwarded-Host", "kennel.example.com")],
+        vec![("X-Real-Ip", "203.0.113.7")],
+        vec![("Via", "1.1 proxy")],
+    ];
+    turned_away(&host, &forwarded, 403, "forbidden");
+    for headers in &forwarded {
+        for path in ["/v1/projections", "/v1/openapi.json", "/v1/nowhere"] {
+            let detail = assert_problem(&host.bare("GET", path, headers, b""), 403, "forbidden");
+            let name = headers[0].0.to_lowercase();
+            assert!(detail.contains(&format!("the header `{name}` says that a proxy")), "{detail}");
+            assert!(detail.contains("KENNEL_TOKEN") && detail.contains("token_file"), "{detail}");
+        }
+        assert_eq!(host.bare("GET", "/healthz", headers, b"").status, 200);
+    }
+    carried_out(&host, &[]);
+    // With a token a proxy is as good as anybody.
+    let closed = Host::closed();
+    for headers in &forwarded {
+        assert_eq!(closed.ask("GET", "/v1/projections", headers, b"").status, 200);
+    }
+}
+
+#[test]
 fn a_host_that_others_can_reach_is_closed_without_a_token() {
     let kennel = Kennel::default();
     kennel.ok(&["migrate"]);

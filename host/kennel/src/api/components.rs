@@ -58,7 +58,7 @@ pub(super) async fn get_component(
 pub(super) async fn put_component(
     State(api): State<Api>,
     Named(digest): Named<Digest>,
-    Wasm(bytes): Wasm,
+    Wasm { bytes, held: _held }: Wasm,
 ) -> Result<Response, Problem> {
     let actual = Digest::of(&bytes);
     if actual != digest {
@@ -70,7 +70,8 @@ pub(super) async fn put_component(
     if let Some(known) = held.into_iter().find(|one| one.digest == digest.to_string()) {
         return Ok(Json(known).into_response());
     }
-    let stored = api.control.put_component(bytes.into()).await;
+    let _place = api.compiling.take().await?;
+    let stored = api.control.put_component(bytes).await;
     if let Err(error @ ControlError::Refused(_)) = &stored {
         api.count(Err(error));
     }

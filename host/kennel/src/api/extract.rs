@@ -1,14 +1,17 @@
 //! What a request is made of: names, numbers and bodies. Every mistake in them becomes a problem that says what is wrong.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
+use futures::StreamExt as _;
 use kennel_core::limits;
 use serde::de::DeserializeOwned;
 
+use super::pace::{COMPONENT_ARRIVES, Held, ORDER_ARRIVES, Room};
 use super::problem::{Kind, Problem};
+use super::v1::Api;
 use crate::json;
 
 /// Largest order, in bytes.
@@ -56,7 +59,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = has_type(request.headers(), JSON);
-        let body = body(request, state, ORDER_BYTES_MAX).await?;
+        let body = body(request, state).await?;
         read(is_json, &body).map(Self)
     }
 }
@@ -68,23 +71,45 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeOrde
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = has_type(request.headers(), JSON);
-        let body = body(request, state, ORDER_BYTES_MAX).await?;
+        let body = body(request, state).await?;
         let silent = body.is_empty() || is_json && body.trim_ascii() == b"null";
         if silent { Ok(Self(T::default())) } else { read(is_json, &body).map(Self) }
     }
 }
 
-/// A component: a body of bytes.
-pub(super) struct Wasm(pub(super) Bytes);
+/// A component: a body of bytes, and the room that it takes.
+pub(super) struct Wasm {
+    pub(super) bytes: Vec<u8>,
+    pub(super) held: Held,
+}
 
-impl<S: Send + Sync> FromRequest<S> for Wasm {
+impl FromRequest<Api> for Wasm {
     type Rejection = Problem;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         if !has_type(request.headers(), WASM) {
             return Err(wrong_type(WASM));
         }
-        body(request, state, limits::COMPONENT_BYTES_MAX).await.map(Self)
+        check_announced(request.headers(), limits::COMPONENT_BYTES_MAX)?;
+        let arriving = component(request.into_body(), &api.room);
+        let arrived = tokio::time::timeout(COMPONENT_ARRIVES, arriving).await;
+        arrived.unwrap_or_else(|_| Err(Problem::late(COMPONENT_ARRIVES)))
     }
+}
+
+/// A component as it arrives. It takes room as far as it has come, whatever was announced.
+async fn component(body: Body, room: &Room) -> Result<Wasm, Problem> {
+    let mut chunks = body.into_data_stream();
+    let (mut bytes, mut held) = (Vec::new(), Held::default());
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| did_not_arrive(&error))?;
+        let length = bytes.len() + chunk.len();
+        if length > limits::COMPONENT_BYTES_MAX {
+            return Err(too_large(limits::COMPONENT_BYTES_MAX));
+        }
+        room.hold(&mut held, length).await?;
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Wasm { bytes, held })
 }
 
 fn read<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> {
@@ -112,21 +137,33 @@ fn has_type(headers: &HeaderMap, expected: &str) -> bool {
     given.trim().eq_ignore_ascii_case(expected)
 }
 
-/// The body, if it has at most so many bytes. One that says beforehand that it has more is not even read.
-async fn body<S: Send + Sync>(request: Request, state: &S, bytes_max: usize) -> Result<Bytes, Problem> {
-    let too_large = || {
-        let detail = match bytes_max >> 20 {
-            0 => format!("an order has at most {} KiB", bytes_max >> 10),
-            mebibytes => format!("a component has at most {mebibytes} MiB"),
-        };
-        Problem::new(Kind::TooLarge, detail)
-    };
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if announced.and_then(|text| text.parse().ok()).is_some_and(|bytes: u64| bytes > bytes_max as u64) {
-        return Err(too_large());
-    }
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => too_large(),
-        other => Problem::new(Kind::Invalid, format!("the body did not arrive: {}", other.body_text())),
+/// The body of an order.
+async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    check_announced(request.headers(), ORDER_BYTES_MAX)?;
+    let arrived = tokio::time::timeout(ORDER_ARRIVES, Bytes::from_request(request, state)).await;
+    arrived.map_err(|_| Problem::late(ORDER_ARRIVES))?.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => too_large(ORDER_BYTES_MAX),
+        other => did_not_arrive(&other.body_text()),
     })
+}
+
+/// A body that says beforehand that it has more bytes than it may have is not even read.
+fn check_announced(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    match announced.and_then(|text| text.parse::<u64>().ok()) {
+        Some(bytes) if bytes > bytes_max as u64 => Err(too_large(bytes_max)),
+        _ => Ok(()),
+    }
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    let detail = match bytes_max >> 20 {
+        0 => format!("an order has at most {} KiB", bytes_max >> 10),
+        mebibytes => format!("a component has at most {mebibytes} MiB"),
+    };
+    Problem::new(Kind::TooLarge, detail)
+}
+
+fn did_not_arrive(reason: &dyn std::fmt::Display) -> Problem {
+    Problem::new(Kind::Invalid, format!("the body did not arrive: {reason}"))
 }

@@ -1,12 +1,12 @@
 //! Who may use /v1: whoever shows the token; without a token, programs of this machine, though not the web pages that its
-//! browsers show. It does not encrypt, and it counts no attempts: tokens are too long to be guessed.
+//! browsers show, nor those for whom a proxy asks. It does not encrypt, and it counts no attempts: tokens are too long to be guessed.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderName, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use kennel_core::digest::Digest;
@@ -16,6 +16,10 @@ use crate::config::Token;
 
 /// The document of the interface: it holds no secret, so that tools can read it without one.
 pub(super) const DOCUMENT: &str = "/v1/openapi.json";
+
+/// What proxies add to the requests that they pass on, besides all that begins with [`FORWARDED_BEGINNING`].
+const FORWARDED: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+const FORWARDED_BEGINNING: &str = "x-forwarded-";
 
 /// What /v1 asks of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +93,8 @@ fn shows(expected: Digest, headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// A web page can have a browser on this machine send requests here. It cannot hide its own address, nor the name under
-/// which it had the browser find this one.
+/// which it had the browser find this one. A proxy on this machine is a program of it, whoever is behind that; most
+/// proxies tell that they are one.
 fn comes_from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
     let foreign = |detail: &str| Err(Problem::new(Kind::Forbidden, detail));
     let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
@@ -103,12 +108,23 @@ fn comes_from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<()
              set KENNEL_TOKEN where `kennel run` is started",
         );
     }
+    if let Some(name) = headers.keys().find(|name| is_of_proxy(name)) {
+        return foreign(&format!(
+            "without a token this host answers only programs of this machine, and the header `{name}` says that a proxy has \
+             passed this request on for somebody else: set KENNEL_TOKEN, or `token_file` in the section [api] of \
+             kennel.toml, where `kennel run` is started"
+        ));
+    }
     if !method.is_safe() && headers.contains_key(header::ORIGIN) {
         return foreign(
             "without a token this host takes no orders from web pages; set KENNEL_TOKEN where `kennel run` is started",
         );
     }
     Ok(())
+}
+
+fn is_of_proxy(name: &HeaderName) -> bool {
+    FORWARDED.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED_BEGINNING)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -196,6 +212,24 @@ mod tests {
             assert_eq!(check("PUT", "/v1/components/x", &[here, ("origin", origin)]), 403, "{origin}");
             assert_eq!(check("GET", "/v1/components/x", &[here, ("origin", origin)]), 200, "{origin}");
         }
+    }
+
+    #[test]
+    fn without_a_token_those_behind_a_proxy_are_turned_away() {
+        let given = |name| [("host", "localhost"), (name, "203.0.113.7")];
+        for name in
+            ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "x-forwarded-proto", "X-Real-Ip", "Via"]
+        {
+            for (method, uri) in [("GET", "/v1/projections"), ("GET", DOCUMENT), ("PUT", "/v1/components/x")]
+            {
+                assert_eq!(
+                    check(&Gate::ThisMachine, method, uri, &given(name)),
+                    403,
+                    "{name}: {method} {uri}"
+                );
+            }
+        }
+        assert_eq!(check(&Gate::ThisMachine, "GET", "/v1/projections", &given("X-Forward")), 200);
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! How long a request may take, and how many of those that cost much may be at work at once.
+//! How long a request may take, how many of those that cost much may be at work at once, and how much memory those take
+//! that have not arrived yet.
 //!
 //! A request that takes too long is given up, and so is one whose client has gone. Nothing is half done then: whatever
 //! an order changes is one transaction, which was committed or was not.
@@ -6,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::Semaphore;
+use kennel_core::limits;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::Problem;
 
@@ -17,13 +19,21 @@ use super::problem::Problem;
 pub(crate) const SHORT: Duration = Duration::from_secs(10);
 /// For what compares whole read models.
 pub(crate) const COMPARING: Duration = Duration::from_secs(60);
-/// For what may have to compile a component, which may take 5 minutes.
-pub(crate) const COMPILING: Duration = Duration::from_secs(330);
+/// For what may have to compile a component: a minute until it has arrived, 5 minutes to compile it, and some seconds.
+pub(crate) const COMPILING: Duration = Duration::from_secs(390);
+/// How long an order may take to arrive.
+pub(super) const ORDER_ARRIVES: Duration = Duration::from_secs(5);
+/// How long a component may take to arrive.
+pub(super) const COMPONENT_ARRIVES: Duration = Duration::from_secs(60);
 
-/// How many requests that may compile are at work at once. Each holds a component in memory.
+/// How many requests of a kind that costs much are at work at once.
 const PLACES: usize = 4;
-/// How long a request waits for a place.
+/// How long a request waits for a place, or for room.
 const PLACE_WAIT: Duration = Duration::from_secs(5);
+/// How much memory components take that are arriving or at work, in bytes: as much as fill all places.
+const ROOM_BYTES: usize = PLACES * limits::COMPONENT_BYTES_MAX;
+/// What room is given out in, in bytes: those who send hardly anything hold hardly anything, however many they are.
+const ROOM_PIECE: usize = 64 * 1024;
 
 /// The places for requests that cost much.
 #[derive(Clone, Debug)]
@@ -43,10 +53,44 @@ pub(super) async fn within(limit: Duration, request: Request, next: Next) -> Res
     }
 }
 
-/// Lets a request in when there is a place, before its body is read.
-pub(super) async fn in_turn(State(places): State<Places>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PLACE_WAIT, places.0.acquire()).await {
-        Ok(Ok(_place)) => next.run(request).await,
-        _ => Problem::busy(PLACE_WAIT).into_response(),
+impl Places {
+    /// A place, to be held while the request is at work. Nobody should wait for a client while holding one.
+    pub(super) async fn take(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        match tokio::time::timeout(PLACE_WAIT, Arc::clone(&self.0).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Problem::busy(PLACE_WAIT)),
+        }
+    }
+}
+
+/// The memory that components take which are arriving or at work.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Semaphore>);
+
+/// The part of it that one component takes. It is given back when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Held(Option<OwnedSemaphorePermit>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM_BYTES / ROOM_PIECE)))
+    }
+}
+
+impl Room {
+    /// Has `held` be room for so many bytes.
+    pub(super) async fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
+        let has = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let lacks = u32::try_from(bytes.div_ceil(ROOM_PIECE).saturating_sub(has)).unwrap_or(u32::MAX);
+        if lacks == 0 {
+            return Ok(());
+        }
+        let more = Arc::clone(&self.0).acquire_many_owned(lacks);
+        match (tokio::time::timeout(PLACE_WAIT, more).await, &mut held.0) {
+            (Ok(Ok(more)), Some(held)) => held.merge(more),
+            (Ok(Ok(more)), none) => *none = Some(more),
+            _ => return Err(Problem::busy(PLACE_WAIT)),
+        }
+        Ok(())
     }
 }

@@ -101,10 +101,18 @@ impl Problem {
         .retry_after(1)
     }
 
+    /// The body of the request did not arrive in time.
+    pub(super) fn late(limit: Duration) -> Self {
+        let seconds = limit.as_secs();
+        let detail =
+            format!("the body has not arrived within {seconds} s: nothing was changed, send it again");
+        Self::new(Kind::Timeout, detail).retry_after(1)
+    }
+
     /// There is no place for the request.
     pub(super) fn busy(waited: Duration) -> Self {
         let detail = format!(
-            "other deployments keep the host busy: nothing was free within {} s; nothing was changed, try again",
+            "other requests like this one keep the host busy: nothing was free within {} s; nothing was changed, try again",
             waited.as_secs()
         );
         Self::new(Kind::Busy, detail).retry_after(waited.as_secs())

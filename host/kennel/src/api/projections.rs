@@ -108,6 +108,7 @@ pub(super) async fn deploy(
     Named(name): Named<ProjectionName>,
     Order(order): Order<DeployOrder>,
 ) -> Result<Response, Problem> {
+    let _place = api.compiling.take().await?;
     let Json(change) = api.ordered(api.control.deploy(&name, order).await)?;
     if !change.changed {
         return Ok(Json(change).into_response());
@@ -126,6 +127,7 @@ pub(super) async fn diff(
     Named(name): Named<ProjectionName>,
     Asked(DiffParams { samples }): Asked<DiffParams>,
 ) -> Answer<DiffView> {
+    let _place = api.comparing.take().await?;
     Ok(Json(api.control.diff(&name, samples).await?))
 }
 
@@ -142,6 +144,10 @@ macro_rules! order {
             MaybeOrder($given): MaybeOrder<$order>,
         ) -> Answer<ChangeView> {
             let (action, by): (Action, By) = $act;
+            let _place = match action {
+                Action::Rebuild { .. } => Some(api.compiling.take().await?),
+                _ => None,
+            };
             api.ordered(api.control.act(&name, action, by).await)
         }
     };

@@ -11,14 +11,13 @@ use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post, put};
 use axum::{Json, body::Bytes};
-use kennel_core::limits;
 use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::extract::ORDER_BYTES_MAX;
 use super::gate::{DOCUMENT, Gate, guard};
-use super::pace::{COMPARING, COMPILING, Places, SHORT, in_turn, within};
+use super::pace::{COMPARING, COMPILING, Places, Room, SHORT, within};
 use super::problem::{Describes, Kind, Problem};
 use super::{components, projections};
 use crate::control::view::ChangeView;
@@ -28,6 +27,9 @@ use crate::control::{Control, ControlError};
 #[derive(Clone)]
 pub struct Api {
     pub(super) control: Arc<dyn Control>,
+    pub(super) compiling: Places,
+    pub(super) comparing: Places,
+    pub(super) room: Room,
     metrics: ReplicaSetMetrics,
     gate: Arc<Gate>,
     document: Bytes,
@@ -44,7 +46,8 @@ impl Api {
     #[must_use]
     pub fn new(control: Arc<dyn Control>, gate: Gate, metrics: ReplicaSetMetrics) -> Self {
         let document = serde_json::to_vec(&document(&gate)).unwrap_or_default().into();
-        Self { control, metrics, gate: Arc::new(gate), document }
+        let (compiling, comparing, room) = (Places::default(), Places::default(), Room::default());
+        Self { control, compiling, comparing, room, metrics, gate: Arc::new(gate), document }
     }
 
     /// The routes, for programs that serve them beside their own.
@@ -88,13 +91,8 @@ impl Api {
 
 /// Every route with its path, as the document has them.
 fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
-    let (compiling, comparing) = (Places::default(), Places::default());
     let quick = |route| paced(route, SHORT);
-    let slow = |route: MethodRouter<Api>| {
-        paced(route.layer(middleware::from_fn_with_state(compiling.clone(), in_turn)), COMPILING)
-    };
-    let component = put(components::put_component).layer(DefaultBodyLimit::max(limits::COMPONENT_BYTES_MAX));
-    let diff = get(projections::diff).layer(middleware::from_fn_with_state(comparing, in_turn));
+    let slow = |route| paced(route, COMPILING);
     vec![
         ("/v1/status", quick(get(projections::status))),
         ("/v1/projections", quick(get(projections::list_projections))),
@@ -104,7 +102,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
             quick(get(projections::list_deployments)).merge(slow(post(projections::deploy))),
         ),
         ("/v1/projections/{name}/orders", quick(get(projections::list_orders))),
-        ("/v1/projections/{name}/diff", paced(diff, COMPARING)),
+        ("/v1/projections/{name}/diff", paced(get(projections::diff), COMPARING)),
         ("/v1/projections/{name}/rebuild", slow(post(projections::rebuild))),
         ("/v1/projections/{name}/rollback", quick(post(projections::rollback))),
         ("/v1/projections/{name}/switch", quick(post(projections::switch))),
@@ -113,7 +111,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/projections/{name}/resume", quick(post(projections::resume))),
         ("/v1/projections/{name}/retire", quick(post(projections::retire))),
         ("/v1/components", quick(get(components::list_components))),
-        ("/v1/components/{digest}", quick(get(components::get_component)).merge(slow(component))),
+        (
+            "/v1/components/{digest}",
+            quick(get(components::get_component)).merge(slow(put(components::put_component))),
+        ),
         (DOCUMENT, quick(get(openapi))),
     ]
 }

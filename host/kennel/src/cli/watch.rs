@@ -1,6 +1,8 @@
 //! `kennel watch`: deploys the components of a folder whenever they change, for those who are writing them.
 
-use std::collections::BTreeMap;
+mod files;
+
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,24 +11,26 @@ use clap::Args;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Mode, Switch};
 use kennel_core::name::ProjectionName;
-use notify_debouncer_mini::notify::RecursiveMode;
-use notify_debouncer_mini::{DebounceEventResult, new_debouncer};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::control::ControlArgs;
+use self::files::{Files, Stamp};
+use super::control::{ControlArgs, in_words};
 use super::deploy::told;
 use super::output;
 use super::signals::Signals;
-use super::source::{Source, read_component};
+use super::source::read_component;
 use crate::config::Config;
 use crate::control::view::ChangeView;
 use crate::control::{Control, DeployOrder};
-use crate::exit::Kind;
+use crate::exit::{self, Kind};
 use crate::wire;
 
-/// A file counts as written when nothing has changed for so long.
-const SETTLED_AFTER: Duration = Duration::from_millis(200);
+/// How often the folder is looked at. A file counts as written when it has looked the same twice.
+///
+/// It is looked at rather than subscribed to: that costs next to nothing, and works on every file system, and for a
+/// folder that is taken away and made anew, as builds do.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,8 +38,8 @@ Examples:
   kennel watch target/guests --mode rebuild
 
 NAME.wasm is deployed as the projection NAME, at the start and whenever it changes. A component that is refused changes
-nothing: the one before it keeps running, and the reason is printed. Settings are those of kennel.toml.
-`kennel run` beside it runs the projections; Ctrl-C ends the watch.";
+nothing: the one before it keeps running, and the reason is printed. While the store or the host is away it is tried again.
+Settings are those of kennel.toml. `kennel run` beside it runs the projections; Ctrl-C ends the watch.";
 
 /// Deploys the components of a folder, and again whenever one changes.
 #[derive(Debug, Args)]
@@ -48,7 +52,7 @@ pub(super) struct Watch {
     /// How new code comes to a projection: `continue` or `rebuild`
     #[arg(long, value_name = "MODE", default_value_t = Mode::Continue)]
     mode: Mode,
-    /// Print a line of JSON for each attempt
+    /// Print a line of JSON for whatever comes of a file
     #[arg(long)]
     json: bool,
 }
@@ -60,81 +64,99 @@ struct Attempt<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a ChangeView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    error: Option<&'a str>,
+    /// Whether it is tried again by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retrying: Option<bool>,
 }
 
 impl Watch {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
-        let control = self.control.open_or_create(config).await?;
-        let (changed, mut changes) = mpsc::unbounded_channel();
-        let told = changed.clone();
-        let mut debouncer = new_debouncer(SETTLED_AFTER, move |events: DebounceEventResult| {
-            for event in events.into_iter().flatten() {
-                // Nobody listens any more once the command ends.
-                let _ = told.send(event.path);
-            }
-        })?;
-        let watched = debouncer.watcher().watch(&self.folder, RecursiveMode::NonRecursive);
-        watched
+        components(&self.folder)
             .map_err(|error| Kind::Input.error(format!("cannot watch {}: {error}", self.folder.display())))?;
-        // What is there already comes first. The watch has begun, so that nothing falls between.
-        for entry in std::fs::read_dir(&self.folder)? {
-            let _ = changed.send(entry?.path());
-        }
+        let control = self.control.open_or_create(config).await?;
         output::note(format!("watching {}; Ctrl-C ends it", self.folder.display()));
-        let mut tried: BTreeMap<PathBuf, Digest> = BTreeMap::new();
+        let (mut files, mut is_there) = (Files::default(), true);
         loop {
-            let file = tokio::select! {
-                biased;
-                () = signals.next() => return Ok(ExitCode::SUCCESS),
-                Some(file) = changes.recv() => file,
-            };
-            // A change of mind while a component is being checked ends the command all the same.
+            for file in self.due(&mut files, &mut is_there) {
+                // A change of mind while a component is being checked ends the command all the same.
+                tokio::select! {
+                    biased;
+                    () = signals.next() => return Ok(ExitCode::SUCCESS),
+                    attempted = self.attempt(&*control, config, &file, &mut files) => attempted?,
+                }
+            }
             tokio::select! {
                 biased;
                 () = signals.next() => return Ok(ExitCode::SUCCESS),
-                attempted = self.attempt(&*control, config, &file, &mut tried) => attempted?,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
     }
 
-    /// Deploys a file, if it is a component that was not tried before as it is.
+    /// Looks which files are to be tried now, and tells when the folder goes and when it is back.
+    fn due(&self, files: &mut Files, is_there: &mut bool) -> Vec<PathBuf> {
+        let folder = self.folder.display();
+        match (components(&self.folder), *is_there) {
+            (Ok(found), was_there) => {
+                if !was_there {
+                    output::note(format!("{folder} is back"));
+                }
+                *is_there = true;
+                let due =
+                    found.into_iter().filter(|(file, stamp)| files.is_due(file, *stamp, Instant::now()));
+                due.map(|(file, _)| file).collect()
+            }
+            (Err(error), was_there) => {
+                if was_there {
+                    output::note(format!("cannot read {folder}: {error}; waiting until it is back"));
+                }
+                *is_there = false;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Deploys a file, unless it holds what it held when it was last deployed or refused.
     async fn attempt(
         &self,
         control: &dyn Control,
         config: &Config,
         file: &Path,
-        tried: &mut BTreeMap<PathBuf, Digest>,
+        files: &mut Files,
     ) -> anyhow::Result<()> {
-        if file.extension().is_none_or(|extension| extension != "wasm") || !file.is_file() {
+        let bytes = match read_component(file) {
+            Err(_) if !file.is_file() => return Ok(()),
+            bytes => bytes,
+        };
+        let digest = bytes.as_deref().ok().map(Digest::of);
+        if digest.is_some_and(|digest| files.is_done(file, digest)) {
             return Ok(());
         }
-        // A file that vanished meanwhile, or is too large, is told of when it is deployed.
-        if let Ok(bytes) = read_component(file) {
-            let digest = Digest::of(&bytes);
-            if tried.insert(file.to_owned(), digest) == Some(digest) {
-                return Ok(());
+        let name = name_of(file);
+        let deployed = match (&name, bytes) {
+            (Ok(name), Ok(bytes)) => {
+                self.deploy(control, config, file, name, bytes).await.map(|change| (name, change))
             }
-        }
-        let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-        let deployed = match stem.parse::<ProjectionName>() {
-            Ok(name) => self.deploy(control, config, file, &name).await.map(|change| (name, change)),
-            Err(error) => Err(error.into()),
+            (Err(error), _) => Err(Kind::Input.error(error)),
+            (_, Err(error)) => Err(error),
         };
-        let (outcome, error) = match &deployed {
-            Ok((_, change)) => (Some(change), None),
-            Err(error) => (None, Some(output::words(error))),
-        };
-        if self.json {
-            return output::line(serde_json::to_string(&Attempt { file, outcome, error })?);
-        }
-        match (&deployed, error) {
-            (Ok((name, change)), _) => output::line(self::told(name, change)),
-            (_, error) => {
-                output::note(format!("{}; what ran before keeps running", error.unwrap_or_default()));
-                Ok(())
+        let error = match deployed {
+            Ok((name, change)) => {
+                files.done(file, digest);
+                return self.tell_of_success(file, name, &change);
             }
+            Err(error) => error,
+        };
+        let words = with_file(file, &output::words(&error));
+        if exit::kind(&error) == Some(Kind::Input) {
+            files.done(file, digest);
+            self.tell_of_failure(file, &words, refused(control, name.as_ref().ok()).await, false)
+        } else if files.failed(file, &words, Instant::now()) {
+            self.tell_of_failure(file, &words, "; trying again until it works", true)
+        } else {
+            Ok(())
         }
     }
 
@@ -144,16 +166,71 @@ impl Watch {
         config: &Config,
         file: &Path,
         name: &ProjectionName,
+        bytes: Vec<u8>,
     ) -> anyhow::Result<ChangeView> {
-        let component = Source::File(file.to_owned()).store(control).await?;
+        let digest = Digest::of(&bytes);
+        control.put_component(bytes).await.map_err(|error| in_words(error, &file.display()))?;
         let order = DeployOrder {
             mode: self.mode,
             switch: Switch::Auto,
             settings: config.projections.get(name).cloned().unwrap_or_default(),
             author: Some(wire::author()),
             note: Some(format!("kennel watch {}", file.display())),
-            ..DeployOrder::of(component.digest)
+            ..DeployOrder::of(digest)
         };
         Ok(control.deploy(name, order).await?)
     }
+
+    fn tell_of_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {
+        let attempt = Attempt { file, outcome: Some(change), error: None, retrying: None };
+        output::line(if self.json { serde_json::to_string(&attempt)? } else { told(name, change) })
+    }
+
+    fn tell_of_failure(&self, file: &Path, words: &str, then: &str, retrying: bool) -> anyhow::Result<()> {
+        let attempt = Attempt { file, outcome: None, error: Some(words), retrying: Some(retrying) };
+        if self.json {
+            return output::line(serde_json::to_string(&attempt)?);
+        }
+        output::note(format!("{words}{then}"));
+        Ok(())
+    }
+}
+
+/// The components of a folder, as they look now.
+fn components(folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let file = entry?.path();
+        if file.extension().is_none_or(|extension| extension != "wasm") {
+            continue;
+        }
+        // One that has just vanished is none.
+        match std::fs::metadata(&file) {
+            Ok(metadata) if metadata.is_file() => found.push((file, Stamp::from(&metadata))),
+            _ => {}
+        }
+    }
+    found.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+/// The projection that a file is deployed as.
+fn name_of(file: &Path) -> Result<ProjectionName, String> {
+    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    stem.parse().map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// Words in which the file is named.
+fn with_file(file: &Path, words: &str) -> String {
+    let file = file.display().to_string();
+    if words.contains(&file) { words.to_owned() } else { format!("{file}: {words}") }
+}
+
+/// What follows from a refusal.
+async fn refused(control: &dyn Control, name: Option<&ProjectionName>) -> &'static str {
+    let serves = match name {
+        Some(name) => control.projection(name).await.is_ok_and(|projection| projection.live.is_some()),
+        None => false,
+    };
+    if serves { "; what ran before keeps running" } else { "" }
 }
