@@ -25,6 +25,8 @@ use crate::shutdown::Shutdown;
 pub struct Loaded {
     pub deployment: Arc<Deployment>,
     pub stage: Stage,
+    /// Whether its read model has served before and is only brought up to date.
+    pub returning: bool,
     pub component: Arc<dyn Component>,
 }
 

@@ -3,7 +3,7 @@
 //! A hint from the store wakes it early; the poll is the truth.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kennel_core::port::{EventSource, Horizon};
@@ -24,14 +24,22 @@ pub struct Feed(Arc<Told>);
 #[derive(Debug, Default)]
 struct Told {
     position: AtomicU64,
+    /// Whether `position` was seen: the end of an empty log is the same as that of one nobody has looked at.
+    seen: AtomicBool,
     moved: Notify,
 }
 
 impl Feed {
-    /// Up to where the log is known to be complete.
+    /// Up to where the log is known to be complete: not at all while nobody has looked.
     #[must_use]
     pub fn position(&self) -> Position {
         Position::new(self.0.position.load(Ordering::SeqCst))
+    }
+
+    /// The same, or nothing while nobody has looked.
+    #[must_use]
+    pub fn seen(&self) -> Option<Position> {
+        self.0.seen.load(Ordering::SeqCst).then(|| self.position())
     }
 
     /// Resolves once the horizon is above `seen`.
@@ -45,8 +53,10 @@ impl Feed {
         }
     }
 
-    fn publish(&self, position: Position) {
+    /// Tells everybody that the log was seen to be complete up to here. The horizon never goes back.
+    pub fn publish(&self, position: Position) {
         self.0.position.fetch_max(position.get(), Ordering::SeqCst);
+        self.0.seen.store(true, Ordering::SeqCst);
         self.0.moved.notify_waiters();
     }
 }
@@ -84,7 +94,7 @@ impl Watcher {
                     } else {
                         (pause * 2).min(poll_max)
                     };
-                    if moved {
+                    if moved || feed.seen().is_none() {
                         report_blockers(&last, &horizon);
                         feed.publish(horizon.position);
                         last = horizon;

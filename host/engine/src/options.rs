@@ -47,6 +47,9 @@ pub struct Options {
     pub stale_after: Duration,
     /// How often the active deployments are looked at.
     pub catalog_interval: Duration,
+    /// A component that cannot be loaded is tried again after `catalog_interval`, then after twice as long each
+    /// time, up to this.
+    pub load_pause_max: Duration,
     /// The pause between looks at the log's end grows from the first to the second while nothing
     /// happens.
     pub poll_min: Duration,
@@ -56,8 +59,8 @@ pub struct Options {
     /// A checkpoint that moved only over events that nobody wanted is committed this much later.
     pub idle_commit_delay: Duration,
     pub retry: RetryPolicy,
-    /// How much of its time a worker gives to building a read model beside the one that serves: above 0, at
-    /// most 1.
+    /// How much of its time a worker gives to building read models beside those that serve, all of them together:
+    /// above 0, at most 1.
     pub rebuild_share: f64,
     /// Overrides the batch size of every deployment.
     pub batch: Option<usize>,
@@ -86,6 +89,7 @@ impl Options {
             coordination_interval: Duration::from_secs(1),
             stale_after: limits::STALE_AFTER,
             catalog_interval: Duration::from_secs(1),
+            load_pause_max: Duration::from_secs(300),
             poll_min: Duration::from_millis(10),
             poll_max: Duration::from_secs(1),
             batch_duration_max: Duration::from_millis(250),

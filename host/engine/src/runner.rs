@@ -18,6 +18,7 @@ use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::batch::{self, Bounds, Loaded};
@@ -33,7 +34,7 @@ use reading::Ahead;
 
 /// How often a runner looks whether a read model that is held may be moved again.
 const HELD_LOOK_MAX: Duration = Duration::from_millis(200);
-/// Least share of its time that a worker gives to a read model that is being built.
+/// Least share of its time that a worker gives to read models that are being built.
 const REBUILD_SHARE_MIN: f64 = 0.01;
 /// Longest rest between two batches of a read model that is being built.
 const REST_MAX: Duration = Duration::from_secs(5);
@@ -61,6 +62,8 @@ pub struct Runner {
     pub entropy: Arc<Entropy>,
     /// What the runner before it has learned about reading.
     pub habits: ReadHabits,
+    /// The one place of its worker for building read models, all of which share the worker's time for that.
+    pub rebuilds: Arc<Semaphore>,
     pub stop: Shutdown,
 }
 
@@ -75,6 +78,9 @@ struct Progress {
     /// What the store was last told about this projection by this runner.
     reported: Option<ProjectionState>,
     standing: Arc<Standing>,
+    /// The worker's place for building read models, while this runner has it. It is given back before every pause
+    /// that is not part of the worker's rest.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Progress {
@@ -165,6 +171,7 @@ impl Runner {
             trying: None,
             reported: None,
             standing: Arc::clone(standing),
+            turn: None,
         };
         progress.show();
         loop {
@@ -178,9 +185,14 @@ impl Runner {
                     if progress.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
                         < stretch.upto =>
                 {
+                    if self.is_slowed_down(horizon.distance_from(stretch.from))
+                        && !self.take_turn(&mut progress).await
+                    {
+                        continue;
+                    }
                     let began = Instant::now();
                     let next = self.round(&mut progress, &stretch).await?;
-                    self.rest(began.elapsed(), horizon.distance_from(stretch.from)).await;
+                    self.rest(&mut progress, began.elapsed(), &next).await;
                     next
                 }
                 _ => self.idle(&mut progress, horizon).await?,
@@ -212,10 +224,32 @@ impl Runner {
         }
     }
 
-    /// Rests after a round that took so long, so that building a read model leaves the machine to those that
-    /// serve. Not near the end of the log: there is little left to do.
-    async fn rest(&mut self, took: Duration, left: u64) {
-        if self.loaded.stage == Stage::Building && left > limits::SWITCH_SLACK_POSITIONS {
+    /// Whether this runner shares its worker's time for building read models, so that the machine is left to those
+    /// that serve. Not near the end of the log, where there is little `left` to do and somebody may wait for it; and
+    /// not for a read model that has served before: it is wanted back.
+    fn is_slowed_down(&self, left: u64) -> bool {
+        self.loaded.stage == Stage::Building
+            && !self.loaded.returning
+            && left > limits::SWITCH_SLACK_POSITIONS
+    }
+
+    /// Waits until nothing else is built by this worker; `false` if a stop was asked for meanwhile.
+    async fn take_turn(&mut self, progress: &mut Progress) -> bool {
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => false,
+            turn = Arc::clone(&self.rebuilds).acquire_owned() => {
+                progress.turn = turn.ok();
+                true
+            }
+        }
+    }
+
+    /// Rests after a round that took so long, then gives the turn to whoever waits for it. Who gave it back during
+    /// the round has paused already.
+    async fn rest(&mut self, progress: &mut Progress, took: Duration, next: &Next) {
+        let turn = progress.turn.take();
+        if turn.is_some() && *next == Next::Round {
             let share = self.options.rebuild_share.clamp(REBUILD_SHARE_MIN, 1.0);
             self.sleep(took.mul_f64(1.0 / share - 1.0).min(REST_MAX)).await;
         }

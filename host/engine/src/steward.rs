@@ -13,7 +13,7 @@ use kennel_core::lifecycle::{Activity, Stage, Switch};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{ProjectionProgress, ProjectionState, Registry, StoreError, Switched};
-use kennel_core::projection::DeploymentId;
+use kennel_core::projection::{Deployment, DeploymentId};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -34,8 +34,28 @@ const LEFT_ALONE: Duration = Duration::from_secs(5);
 /// How often to look for read models to remove when nothing changes.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
-/// Deployments that could not take their place, and until when nobody here tries again.
-type LeftAlone = BTreeMap<DeploymentId, Instant>;
+/// What a steward remembers from look to look.
+struct Memory {
+    /// Deployments that could not take their place, and until when nobody here tries again.
+    left_alone: BTreeMap<DeploymentId, Instant>,
+    sweep_due: Instant,
+    troubles: Troubles,
+}
+
+/// What fails, and why, by what it was done for.
+#[derive(Default)]
+struct Troubles(BTreeMap<String, String>);
+
+/// What came of an attempt to put a read model in its place.
+enum Attempt {
+    /// It was done, or the new one has fallen behind meanwhile and will be due again.
+    Over,
+    /// It was not done here, and is left alone for a while: somebody was quicker, or the old one was let go and is
+    /// to get on.
+    InVain,
+    /// The same, because of somebody who is in the way. Nothing was held.
+    Hindered(&'static str),
+}
 
 /// Looks after the projections of a replica set.
 pub struct Steward {
@@ -53,37 +73,19 @@ impl std::fmt::Debug for Steward {
 impl Steward {
     /// Serves until a stop is asked for.
     pub async fn serve(self, mut catalog: watch::Receiver<Option<Catalog>>, mut stop: Shutdown) {
-        let mut sweep_due = Instant::now();
-        let mut left_alone = LeftAlone::new();
+        let mut memory =
+            Memory { left_alone: BTreeMap::new(), sweep_due: Instant::now(), troubles: Troubles::default() };
         loop {
             let building = catalog
                 .borrow_and_update()
                 .as_ref()
                 .is_some_and(|catalog| catalog.iter().any(|loaded| loaded.stage == Stage::Building));
-            let work = async {
-                // Whoever held a read model for a switch may have died over it, and what was being built may be
-                // of no use here: so everybody looks from time to time.
-                if building || Instant::now() >= sweep_due {
-                    self.switch_all(&mut left_alone).await?;
-                }
-                if Instant::now() >= sweep_due {
-                    self.registry.sweep().await?;
-                    sweep_due = Instant::now() + SWEEP_EVERY;
-                }
-                Ok::<(), StoreError>(())
-            };
-            let worked = tokio::select! {
+            tokio::select! {
                 biased;
                 () = stop.requested() => return,
-                worked = work => worked,
-            };
-            if let Err(error) = worked {
-                tracing::debug!(
-                    reason = crate::chain(&error),
-                    "looking after projections failed; trying again"
-                );
+                () = self.look(&mut memory, building) => {}
             }
-            let wait = if building { LOOK_EVERY } else { SWEEP_EVERY };
+            let next = if building { Instant::now() + LOOK_EVERY } else { memory.sweep_due };
             tokio::select! {
                 biased;
                 () = stop.requested() => return,
@@ -92,32 +94,56 @@ impl Steward {
                         return;
                     }
                     // What has changed may have left something behind.
-                    sweep_due = Instant::now();
+                    memory.sweep_due = Instant::now();
                 }
-                () = tokio::time::sleep(wait) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
         }
     }
 
-    async fn switch_all(&self, left_alone: &mut LeftAlone) -> Result<(), StoreError> {
-        left_alone.retain(|_, until| Instant::now() < *until);
-        let progress = self.registry.progress().await?;
+    /// Does what is due. Whatever fails keeps nothing else from being done.
+    async fn look(&self, memory: &mut Memory, building: bool) {
+        let sweep = Instant::now() >= memory.sweep_due;
+        // Whoever held a read model for a switch may have died over it, and what was being built may be of no use
+        // here: so everybody looks from time to time.
+        if building || sweep {
+            self.switch_all(memory).await;
+        }
+        if sweep {
+            let swept = self.registry.sweep().await;
+            memory.sweep_due = Instant::now() + if swept.is_ok() { SWEEP_EVERY } else { LEFT_ALONE };
+            memory.troubles.heed("removing read models that nobody needs", swept);
+        }
+    }
+
+    async fn switch_all(&self, memory: &mut Memory) {
+        memory.left_alone.retain(|_, until| Instant::now() < *until);
+        let progress = self.registry.progress().await;
+        let Some(progress) = memory.troubles.heed("reading how far projections are", progress) else {
+            return;
+        };
         for candidate in progress.iter().filter(|one| one.stage == Stage::Building) {
-            let projection = &candidate.deployment.projection;
+            let Deployment { id, projection, number, .. } = &candidate.deployment;
             let live = progress
                 .iter()
                 .find(|one| one.stage == Stage::Live && one.deployment.projection == *projection);
             let Some(live) = live else { continue };
-            let due = self.is_due(candidate, live) && !left_alone.contains_key(&candidate.deployment.id);
+            let due = self.is_due(candidate, live) && !memory.left_alone.contains_key(id);
             // What somebody else holds is switched or let go, also if it is no longer due: they may have died.
             if !due && !live.frozen {
                 continue;
             }
-            if !self.switch(projection).await? {
-                left_alone.insert(candidate.deployment.id, Instant::now() + LEFT_ALONE);
+            let doing = format!("putting deployment {number} of {projection} in its place");
+            let attempt = self.switch(projection, live.frozen).await;
+            if !matches!(attempt, Ok(Attempt::Over)) {
+                memory.left_alone.insert(*id, Instant::now() + LEFT_ALONE);
+            }
+            match attempt {
+                Ok(Attempt::Over | Attempt::InVain) => memory.troubles.end(&doing),
+                Ok(Attempt::Hindered(reason)) => memory.troubles.tell(&doing, reason.to_owned()),
+                Err(error) => memory.troubles.tell(&doing, crate::chain(&error)),
             }
         }
-        Ok(())
     }
 
     /// Whether what is being built is near enough to the end of the log, and to what serves. The old one is not
@@ -128,18 +154,21 @@ impl Steward {
         candidate.switch == Switch::Auto
             && candidate.activity == Activity::Running
             && (candidate.state != ProjectionState::Halted || behind == 0)
-            && near(self.horizon.position().distance_from(candidate.position()))
+            // While nobody has looked where the log ends, everything would seem to be near.
+            && self.horizon.seen().is_some_and(|end| near(end.distance_from(candidate.position())))
             && near(behind)
     }
 
-    /// Holds the old read model, waits for the new one to draw level, and puts it in place; `false` if that was
-    /// not done here, whether or not somebody else has done it.
-    async fn switch(&self, projection: &ProjectionName) -> Result<bool, StoreError> {
+    /// Holds the old read model, waits for the new one to draw level, and puts it in place; or lets the old one go
+    /// again. `held`: it was held before this began.
+    async fn switch(&self, projection: &ProjectionName, held: bool) -> Result<Attempt, StoreError> {
         // Another process may be at it, or may have died over it: then the old one is held already.
-        if let Switched::Behind(_) =
-            self.registry.begin_switch(projection, limits::SWITCH_SLACK_POSITIONS).await?
-        {
-            return Ok(true);
+        match self.registry.begin_switch(projection, limits::SWITCH_SLACK_POSITIONS).await? {
+            Switched::Behind(_) => return Ok(Attempt::Over),
+            Switched::Busy if !held => {
+                return Ok(Attempt::Hindered("the old one cannot be held: somebody is in the way"));
+            }
+            Switched::Busy | Switched::Done | Switched::Nothing => {}
         }
         let until = Instant::now() + HELD_MAX;
         let mut reason = "somebody keeps reading the old one".to_owned();
@@ -148,10 +177,13 @@ impl Steward {
                 Ok(Switched::Done) => {
                     tracing::info!(%projection, "the read model that was built has taken its place");
                     self.metrics.count_deployment(DeploymentOutcome::Switched);
-                    return Ok(true);
+                    return Ok(Attempt::Over);
                 }
                 // Done, or let go, by somebody else: who lets go wants the old one to get on for a while.
-                Ok(Switched::Nothing) => return Ok(false),
+                Ok(Switched::Nothing) => {
+                    tracing::debug!(%projection, "there is nothing to switch any more; leaving it alone");
+                    return Ok(Attempt::InVain);
+                }
                 Ok(Switched::Behind(behind)) => {
                     reason = format!("it is {behind} positions behind and does not draw level");
                     TRY_EVERY
@@ -174,6 +206,59 @@ impl Steward {
             "the read model that was built could not take its place within {} s; trying again",
             HELD_MAX.as_secs()
         );
-        Ok(false)
+        Ok(Attempt::InVain)
+    }
+}
+
+impl Troubles {
+    /// What an attempt has brought, if it has worked; if not, that is told.
+    fn heed<T>(&mut self, doing: &str, outcome: Result<T, StoreError>) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                self.end(doing);
+                Some(value)
+            }
+            Err(error) => {
+                self.tell(doing, crate::chain(&error));
+                None
+            }
+        }
+    }
+
+    /// Warns, unless the same was told already: some of this is tried several times a second.
+    fn tell(&mut self, doing: &str, reason: String) {
+        if self.is_news(doing, &reason) {
+            tracing::warn!(reason, "{doing} failed; trying again");
+            self.0.insert(doing.to_owned(), reason);
+        }
+    }
+
+    fn end(&mut self, doing: &str) {
+        self.0.remove(doing);
+    }
+
+    fn is_news(&self, doing: &str, reason: &str) -> bool {
+        self.0.get(doing).is_none_or(|known| known != reason)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_told_once_until_it_changes_or_is_over() {
+        let mut troubles = Troubles::default();
+        let failure = |why: &str| {
+            let source = why.to_owned().into();
+            Err::<(), _>(StoreError::Failed { doing: "sweeping".to_owned(), source })
+        };
+        let why = |why: &str| crate::chain(&failure(why).unwrap_err());
+        assert!(troubles.is_news("a", &why("no disk")));
+        assert_eq!(troubles.heed("a", failure("no disk")), None);
+        assert!(!troubles.is_news("a", &why("no disk")));
+        assert!(troubles.is_news("a", &why("no table")) && troubles.is_news("b", &why("no disk")));
+        assert_eq!(troubles.heed("a", Ok(())), Some(()));
+        assert!(troubles.is_news("a", &why("no disk")), "it had worked meanwhile");
     }
 }

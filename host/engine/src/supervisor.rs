@@ -11,7 +11,7 @@ use kennel_core::lifecycle::Stage;
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::partition::{self, HashRange};
 use kennel_core::projection::{DeploymentId, ReadModelId};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::batch::Loaded;
@@ -60,6 +60,8 @@ struct Crew {
     tasks: JoinSet<(Ended, ReadHabits)>,
     running: BTreeMap<Post, Running>,
     habits: BTreeMap<(WorkerId, ReadModelId), ReadHabits>,
+    /// The one place that each worker has for building read models.
+    rebuilds: BTreeMap<WorkerId, Arc<Semaphore>>,
 }
 
 enum Event {
@@ -118,6 +120,7 @@ impl Engine {
             runtime: Arc::clone(&self.ports.runtime),
             replica_set: self.options.replica_set.clone(),
             interval: self.options.catalog_interval,
+            load_pause_max: self.options.load_pause_max,
             status: Arc::clone(&self.status),
             metrics: self.metrics.clone(),
         };
@@ -245,6 +248,7 @@ impl Engine {
             }
             let (stop, shutdown) = Shutdown::channel();
             let habits = crew.habits.remove(&(post.worker, post.read_model)).unwrap_or_default();
+            let rebuilds = crew.rebuilds.entry(post.worker).or_insert_with(|| Arc::new(Semaphore::new(1)));
             let runner = Runner {
                 ports: self.ports.clone(),
                 options: Arc::clone(&self.options),
@@ -256,11 +260,13 @@ impl Engine {
                 status: Arc::clone(&self.status),
                 entropy: Arc::clone(&self.entropy),
                 habits: habits.hand_over(),
+                rebuilds: Arc::clone(rebuilds),
                 stop: shutdown,
             };
             let task = crew.tasks.spawn(runner.run()).id();
             crew.running.insert(*post, Running { task, stop });
         }
+        crew.rebuilds.retain(|worker, _| crew.running.keys().any(|post| post.worker == *worker));
         // What nobody has taken up by now, nobody will.
         crew.habits.retain(|(worker, read_model), _| {
             wanted.keys().any(|post| post.worker == *worker && post.read_model == *read_model)

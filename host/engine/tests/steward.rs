@@ -14,12 +14,15 @@ use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Declined, Lifecycle, Ordered, Request, Stage, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+    CallFailure, Changed, Component, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
+    Registry, StoreError, StoredComponent, Switched,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
     Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
 };
+use kennel_engine::batch::Loaded;
+use kennel_engine::catalog::Catalog;
 use kennel_engine::horizon::Feed;
 use kennel_engine::steward::Steward;
 use kennel_engine::{Metrics, Shutdown};
@@ -40,6 +43,12 @@ struct Script {
     frozen: bool,
     /// Whether it has come to an end: nothing is being built any more.
     done: bool,
+    /// Whether there is another projection, before this one by name, for which every step of a switch fails.
+    broken: bool,
+    /// Whether the registry cannot tell how far projections are.
+    blind: bool,
+    /// How often removing read models fails.
+    stuck: u32,
     begins: VecDeque<Switched>,
     /// The last answer is given again and again; no answer is a failure.
     finishes: VecDeque<Option<Switched>>,
@@ -65,13 +74,17 @@ impl Scripted {
     }
 }
 
-fn progress(script: &Script, stage: Stage) -> ProjectionProgress {
+fn failed<T>() -> Result<T, StoreError> {
+    Err(StoreError::Failed { doing: "switching".to_owned(), source: "scripted".into() })
+}
+
+fn progress(script: &Script, name: &str, stage: Stage) -> ProjectionProgress {
     let number = if stage == Stage::Live { 1 } else { 2 };
     let position = script.positions[usize::try_from(number).unwrap() - 1];
     ProjectionProgress {
         deployment: Deployment {
-            id: DeploymentId::new(i64::from(number)),
-            projection: "ledger".parse().unwrap(),
+            id: DeploymentId::new(i64::from(number) + 10 * i64::from(name == "broken")),
+            projection: name.parse().unwrap(),
             replica_set: ReplicaSet::default(),
             number,
             digest: Digest::of(&[1]),
@@ -87,7 +100,7 @@ fn progress(script: &Script, stage: Stage) -> ProjectionProgress {
         stage,
         activity: Activity::Running,
         switch: script.switch,
-        frozen: script.frozen,
+        frozen: script.frozen && name == "ledger",
         from: Position::START,
         age: Duration::ZERO,
         state: if stage == Stage::Live { ProjectionState::Running } else { script.state },
@@ -101,11 +114,21 @@ fn progress(script: &Script, stage: Stage) -> ProjectionProgress {
 impl Registry for Scripted {
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let script = self.0.lock().unwrap();
-        let building = (!script.done).then(|| progress(&script, Stage::Building));
-        Ok([progress(&script, Stage::Live)].into_iter().chain(building).collect())
+        if script.blind {
+            return failed();
+        }
+        let broken = ["broken"; 1].into_iter().filter(|_| script.broken);
+        let broken = broken
+            .flat_map(|name| [Stage::Live, Stage::Building].map(|stage| progress(&script, name, stage)));
+        let building = (!script.done).then(|| progress(&script, "ledger", Stage::Building));
+        Ok(broken.chain([progress(&script, "ledger", Stage::Live)]).chain(building).collect())
     }
 
-    async fn begin_switch(&self, _: &ProjectionName, _: u64) -> Result<Switched, StoreError> {
+    async fn begin_switch(&self, projection: &ProjectionName, _: u64) -> Result<Switched, StoreError> {
+        if projection.as_str() == "broken" {
+            drop(self.step("fail"));
+            return failed();
+        }
         let mut script = self.step("begin");
         let answer = script.begins.pop_front().unwrap_or(Switched::Nothing);
         script.frozen |= answer == Switched::Done;
@@ -119,7 +142,7 @@ impl Registry for Scripted {
             _ => script.finishes.pop_front().flatten(),
         };
         script.done |= answer == Some(Switched::Done);
-        answer.ok_or_else(|| StoreError::Failed { doing: "switching".to_owned(), source: "scripted".into() })
+        answer.map_or_else(failed, Ok)
     }
 
     async fn abandon_switch(&self, _: &ProjectionName) -> Result<(), StoreError> {
@@ -128,7 +151,11 @@ impl Registry for Scripted {
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
-        drop(self.step("sweep"));
+        let mut script = self.step("sweep");
+        if script.stuck > 0 {
+            script.stuck -= 1;
+            return failed();
+        }
         Ok(0)
     }
 
@@ -195,6 +222,9 @@ fn ready() -> Script {
         switch: Switch::Auto,
         frozen: false,
         done: false,
+        broken: false,
+        blind: false,
+        stuck: 0,
         begins: VecDeque::new(),
         finishes: VecDeque::new(),
         steps: Vec::new(),
@@ -204,17 +234,49 @@ fn ready() -> Script {
 /// Has a steward serve for so long, in a process that runs nothing that is being built: it looks every half a
 /// minute only.
 async fn serve(script: Script, long: Duration) -> Arc<Scripted> {
+    let horizon = Feed::default();
+    horizon.publish(Position::new(5));
+    serve_in(script, long, horizon, None).await
+}
+
+/// The same, where the log ends here, as far as anybody knows, and this is run.
+async fn serve_in(script: Script, long: Duration, horizon: Feed, runs: Option<Catalog>) -> Arc<Scripted> {
     let registry = Arc::new(Scripted(Mutex::new(script)));
-    let steward = Steward {
-        registry: Arc::clone(&registry) as _,
-        horizon: Feed::default(),
-        metrics: Metrics::default().replica_set(&ReplicaSet::default()),
-    };
-    let (_catalog, catalog) = watch::channel(None);
+    let metrics = Metrics::default().replica_set(&ReplicaSet::default());
+    let steward = Steward { registry: Arc::clone(&registry) as _, horizon, metrics };
+    let (_catalog, catalog) = watch::channel(runs);
     let (_trigger, stop) = Shutdown::channel();
     // It ends at the time limit: a steward serves until its process stops.
     let _ = tokio::time::timeout(long, steward.serve(catalog, stop)).await;
     registry
+}
+
+/// What a process runs that is building something: its steward looks all the time.
+fn building(script: &Script) -> Catalog {
+    let deployment = Arc::new(progress(script, "ledger", Stage::Building).deployment);
+    let component = Arc::new(Unused(deployment.descriptor.clone()));
+    Arc::new(vec![Loaded { deployment, stage: Stage::Building, returning: false, component }])
+}
+
+struct Unused(Descriptor);
+
+#[async_trait]
+impl Component for Unused {
+    fn digest(&self) -> Digest {
+        Digest::of(&[1])
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.0
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Compiled
+    }
+
+    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        unreachable!("a steward runs nothing")
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -282,4 +344,67 @@ async fn what_is_level_is_switched_whatever_is_said_of_it() {
     };
     let registry = serve(script, AWHILE).await;
     assert_eq!((registry.times("begin").len(), registry.times("finish").len()), (1, 1));
+}
+
+/// A projection that cannot be switched is left alone for a while; others are looked after meanwhile.
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_for_one_projection_is_done_for_the_others() {
+    let script = Script {
+        broken: true,
+        begins: [Switched::Done].into(),
+        finishes: [Some(Switched::Done)].into(),
+        ..ready()
+    };
+    let horizon = Feed::default();
+    horizon.publish(Position::new(5));
+    let runs = building(&script);
+    let registry = serve_in(script, Duration::from_secs(12), horizon, Some(runs)).await;
+    assert_eq!((registry.times("begin"), registry.times("finish").len()), (vec![0], 1));
+    assert_eq!(registry.times("sweep"), [0]);
+    let failures = registry.times("fail");
+    assert_eq!(failures.len(), 3, "{failures:?}");
+    assert!(failures.windows(2).all(|pair| (5_000..5_500).contains(&(pair[1] - pair[0]))), "{failures:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn read_models_are_removed_even_if_nobody_can_tell_how_far_others_are() {
+    let registry = serve(Script { blind: true, stuck: 2, ..ready() }, AWHILE).await;
+    assert!(registry.times("begin").is_empty());
+    // Soon again while that fails, then as often as usual.
+    assert_eq!(registry.times("sweep"), [0, 5_000, 10_000]);
+}
+
+/// Somebody reads the old one and does not come to an end: nothing is held, so there is nothing to finish.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_held_is_left_alone() {
+    let begins = [Switched::Busy, Switched::Done].into();
+    let script = Script { begins, finishes: [Some(Switched::Done)].into(), ..ready() };
+    let horizon = Feed::default();
+    horizon.publish(Position::new(5));
+    let runs = building(&script);
+    let registry = serve_in(script, Duration::from_secs(12), horizon, Some(runs)).await;
+    let (begun, finished) = (registry.times("begin"), registry.times("finish"));
+    assert!(begun.len() == 2 && (5_000..5_500).contains(&begun[1]), "{begun:?}");
+    assert!(finished.len() == 1 && finished[0] >= begun[1], "{finished:?}");
+    assert!(registry.times("abandon").is_empty());
+}
+
+/// A process that has just been started does not know where the log ends: what was built may be far behind it.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_held_before_the_end_of_the_log_is_known() {
+    let horizon = Feed::default();
+    let script =
+        || Script { begins: [Switched::Done].into(), finishes: [Some(Switched::Done)].into(), ..ready() };
+    let look = |horizon: &Feed| {
+        let script = script();
+        let runs = building(&script);
+        serve_in(script, Duration::from_secs(2), horizon.clone(), Some(runs))
+    };
+    assert!(look(&horizon).await.times("begin").is_empty());
+    horizon.publish(Position::new(9_000));
+    assert!(look(&horizon).await.times("begin").is_empty(), "it is far behind");
+    // The log is empty: that is an end like any other.
+    let horizon = Feed::default();
+    horizon.publish(Position::START);
+    assert_eq!(look(&horizon).await.times("begin").len(), 1);
 }

@@ -1,8 +1,8 @@
 //! Compiled code on disk, so that a restart need not compile again.
 //!
-//! Loading compiled code means running it, so an entry is used only if it lies in a folder that not
-//! everybody may write to and carries the checksum of its content: what is damaged or foreign is built
-//! anew. An entry is named by the component's digest and by everything that its code depends on, so
+//! Loading compiled code means running it, so an entry is used only if it and its folder belong to who runs this
+//! process, or to root, and nobody else may write to them (`trust`), and if it carries the checksum of its content:
+//! what is damaged or foreign is built anew. An entry is named by the component's digest and by everything that its code depends on, so
 //! another version of this program or of wasmtime finds nothing rather than something wrong.
 //!
 //! Any number of processes may share a folder. Entries appear whole, by renaming; one that vanishes while it is
@@ -10,8 +10,9 @@
 //! oldest.
 
 mod sweep;
+mod trust;
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,14 +35,15 @@ pub(crate) struct Cache {
 
 /// Entries that this process has begun to write, by which their temporary names differ.
 static WRITES: AtomicU64 = AtomicU64::new(0);
+/// Names that are tried for one entry.
+const NAMES_TRIED_MAX: u32 = 10_000;
 
 impl Cache {
     /// Opens the folder, or says why it cannot be used.
     pub(crate) fn open(dir: &Path, bytes_max: u64, engine: &Engine) -> io::Result<Self> {
         make_private(dir)?;
-        if is_writable_by_everybody(&fs::metadata(dir)?) {
-            let words = "everybody may write to it, and compiled code in it is run: chmod o-w it";
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, words));
+        if let Err(distrust) = trust::check(&fs::metadata(dir)?) {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, distrust));
         }
         Ok(Self { dir: dir.to_owned(), bytes_max, compatibility: entry::compatibility(engine) })
     }
@@ -50,7 +52,8 @@ impl Cache {
     pub(crate) fn load(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let path = self.path(digest);
         let mut file = File::open(&path).ok()?;
-        if file.metadata().map_or(true, |metadata| is_writable_by_everybody(&metadata)) {
+        if let Err(distrust) = trust::check(&file.metadata().ok()?) {
+            tracing::warn!(path = %path.display(), %distrust, "a cache entry is not used: compiling again");
             return None;
         }
         let mut bytes = Vec::new();
@@ -76,7 +79,7 @@ impl Cache {
             tracing::warn!(%digest, "compiled code of {bytes} is not kept: the cache holds at most {max}");
             return;
         }
-        // One who sweeps may take a file that is just being begun for one that was left behind.
+        // The folder may be emptied at any time.
         let written = self.write(&path, digest, entry).or_else(|error| match error.kind() {
             io::ErrorKind::NotFound => self.write(&path, digest, entry),
             _ => Err(error),
@@ -92,12 +95,8 @@ impl Cache {
 
     /// Readers see the whole entry or none.
     fn write(&self, path: &Path, digest: Digest, entry: &[u8]) -> io::Result<()> {
-        let number = WRITES.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.dir.join(sweep::temporary(digest, std::process::id(), number));
-        let write = || {
-            let mut file = File::create(&temporary)?;
-            // Says that somebody is still writing. Where there are no locks, what is left behind stays.
-            let _ = file.try_lock();
+        let (temporary, mut file) = self.begin(digest)?;
+        let mut write = || {
             file.write_all(entry)?;
             touch(&file)?;
             fs::rename(&temporary, path)
@@ -105,9 +104,42 @@ impl Cache {
         write().inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 
+    /// A new file to which nobody else writes and which nobody sweeps away. Processes in containers of their own may
+    /// have the same number, so that a name may be taken: by one who is writing, or by one who died over it.
+    fn begin(&self, digest: Digest) -> io::Result<(PathBuf, File)> {
+        for _ in 0..NAMES_TRIED_MAX {
+            let number = WRITES.fetch_add(1, Ordering::Relaxed);
+            let path = self.dir.join(sweep::temporary(digest, std::process::id(), number));
+            let file = match create_new(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                created => created?,
+            };
+            // Says that somebody is still writing. Where there are no locks, what is left behind stays.
+            let swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            // One who sweeps may have been quicker, and somebody else may have the name by now.
+            if !swept && sweep::is_at(&file, &path)? {
+                return Ok((path, file));
+            }
+        }
+        let words = format!("{NAMES_TRIED_MAX} names for it are taken: remove the files .*.tmp that are old");
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, words))
+    }
+
     fn path(&self, digest: Digest) -> PathBuf {
         self.dir.join(sweep::name(digest, &self.compatibility))
     }
+}
+
+/// Makes a file that was not there. Whatever the process's mask is, nobody else may write to it.
+#[cfg(unix)]
+fn create_new(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    File::options().write(true).create_new(true).mode(0o644).open(path)
+}
+
+#[cfg(not(unix))]
+fn create_new(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).open(path)
 }
 
 /// Makes a file the newest. The system's own time of change is some milliseconds too coarse for an order.
@@ -128,15 +160,4 @@ fn make_private(dir: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 fn make_private(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)
-}
-
-#[cfg(unix)]
-fn is_writable_by_everybody(metadata: &fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    metadata.permissions().mode() & 0o002 != 0
-}
-
-#[cfg(not(unix))]
-fn is_writable_by_everybody(_: &fs::Metadata) -> bool {
-    false
 }

@@ -3,7 +3,7 @@
 //!
 //! Nothing is sent to a process that has not proved to be a compiler of this build, so a component never decides
 //! whether the compiler can be used: before that every failure is the host's, after it every failure is the
-//! component's. The process gets no environment, keeps no files, is killed when nobody waits for it any longer, and
+//! component's. Neither is a reason to compile without it. The process gets no environment, keeps no files, is killed when nobody waits for it any longer, and
 //! ends by itself when this process does.
 
 pub(crate) mod child;

@@ -38,8 +38,8 @@ pub(crate) fn load(engine: &Engine, entry: &[u8]) -> Result<Component, BadEntry>
     let code = checked(entry).ok_or(BadEntry::Damaged)?;
     // SAFETY: `deserialize` needs bytes that `serialize` made. The checksum shows that these are, whole and
     // unchanged, what `pack` made. The two who call this get them from where only those can forge them who may
-    // run this program's code anyway: from a folder that not everybody may write to, and through a pipe from a
-    // process that this one has started.
+    // run this program's code anyway: from a file and a folder which belong to this process's user or to root
+    // and to which nobody else may write, and through a pipe from a process that this one has started.
     #[expect(unsafe_code, reason = "compiled code cannot be loaded in any other way")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| BadEntry::Unfit(format!("{error:#}")))

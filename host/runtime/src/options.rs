@@ -11,11 +11,12 @@ use kennel_core::port::BoxError;
 #[derive(Clone, Debug)]
 pub struct RuntimeOptions {
     /// Where compiled code is kept between runs; without it every start compiles again. The folder is
-    /// made if it is missing. It must not be writable for everybody, because what lies in it is run.
+    /// made if it is missing. On Unix it must belong to this process's user or to root and be writable for
+    /// nobody else, because what lies in it is run; another folder is not used, and a warning says so.
     pub cache_dir: Option<PathBuf>,
     /// Most compiled code that is kept there, in bytes; what was used least recently makes room.
     pub cache_bytes_max: u64,
-    /// What compiles components; without it this process does, and no bound holds while it does.
+    /// What compiles components; without it, and only then, this process does, and no bound holds while it does.
     pub compiler: Option<Compiler>,
     /// Most memory that the compiler may take for one component, in bytes; never more than half of what this
     /// machine or container has.
@@ -38,7 +39,8 @@ pub struct RuntimeOptions {
 /// component that is made to exhaust a compiler exhausts that process alone.
 ///
 /// It has to end in [`crate::serve_compiler`] and to be of the same build as this program: `kennel compile` of
-/// the same version. One that cannot be used is a warning in the log; then this process compiles.
+/// the same version. While it cannot be used, for whatever reason, nothing is compiled: what has to be is refused,
+/// in words that say that it is the host's trouble, and may be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiler {
     /// The program's path. It is run with an empty environment.

@@ -90,18 +90,25 @@ impl WasmRuntime {
         }
     }
 
-    /// Compiles, in a process of its own if there is a compiler for it.
+    /// Compiles, in a process of its own if there is a compiler for it. One that cannot be used is never done
+    /// without: whoever makes this host run short of processes or files would switch off its bounds.
     async fn compile(&self, bytes: Arc<[u8]>, turn: Arc<OwnedSemaphorePermit>) -> Result<Compiled, Refusal> {
         if let Some(compiler) = &self.options().compiler {
             check_size(&bytes).map_err(refuse)?;
-            match compiler::compile(compiler, &self.workshop, &bytes).await {
-                Ok(entry) => return self.receive(entry).await,
-                Err(Failed::Refused(refusal)) => return Err(refusal),
+            return match compiler::compile(compiler, &self.workshop, &bytes).await {
+                Ok(entry) => self.receive(entry).await,
+                Err(Failed::Refused(refusal)) => Err(refusal),
                 Err(Failed::Unusable(error)) => {
                     let program = compiler.program.display();
-                    tracing::warn!(%program, error, "the compiler cannot be used: this process compiles, without bounds");
+                    tracing::warn!(%program, error, "the compiler cannot be used: nothing is compiled");
+                    Err(refuse(format!(
+                        "this host could not start its compiler, {program}: {error}. That is the host's trouble \
+                         and says nothing of the component: try again; if that does not help, see that the program \
+                         is there and of this host's release, and that the host has processes, open files and \
+                         memory to spare"
+                    )))
                 }
-            }
+            };
         }
         match self.workshop.compile_aside(bytes, turn).await {
             Ok(code) => Ok(Compiled { code, entry: None }),

@@ -84,6 +84,8 @@ impl Weather {
             coordination_interval: Duration::from_millis(dice.between(100, 1000)),
             stale_after: STALE_AFTER,
             catalog_interval: Duration::from_secs(2),
+            // Well below the time that is given to everybody to recover.
+            load_pause_max: Duration::from_secs(5),
             poll_min: Duration::from_millis(10),
             poll_max: Duration::from_millis(dice.between(100, 1000)),
             batch_duration_max: Duration::from_millis(dice.between(20, 250)),

@@ -40,6 +40,10 @@ impl Runner {
         let jitter = self.entropy.fraction();
         let decision = retry::decide(failure.kind, attempts, &self.options.retry, on_failure, jitter);
         self.log(&failure, decision);
+        if !matches!(decision, Decision::DeadLetter) {
+            // Others may be built while this one pauses, or stands still.
+            progress.turn = None;
+        }
         match decision {
             Decision::RetryAfter(pause) => {
                 self.report(progress, ProjectionState::Retrying, &failure).await?;

@@ -47,7 +47,7 @@ fn try_sweep(dir: &Path, bytes_max: u64, newest: &Path) -> io::Result<()> {
     for file in fs::read_dir(dir)? {
         let Some((kind, found)) = look(&file?)? else { continue };
         match kind {
-            Kind::Temporary if is_left_behind(&found.path) => remove(&found.path)?,
+            Kind::Temporary if remove_left_behind(&found.path)? => {}
             Kind::Temporary => others_bytes += found.bytes,
             Kind::Entry if found.path == newest => others_bytes += found.bytes,
             Kind::Entry => entries.push(found),
@@ -102,13 +102,38 @@ fn kind(name: &str) -> Option<Kind> {
     ours.then_some(Kind::Temporary)
 }
 
-/// Whether nobody writes this file any longer: who does holds its lock, also from within another container.
-fn is_left_behind(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
+/// Removes a file that nobody writes any longer: who does holds its lock, also from within another container.
+/// `false` if somebody does.
+fn remove_left_behind(path: &Path) -> io::Result<bool> {
+    let Ok(file) = File::open(path) else { return Ok(false) };
     match file.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+        // The lock is held until the file is gone: who has just begun it learns of it in that way. The name may
+        // belong to another file by now, whose lock this is not.
+        Ok(()) => {
+            if is_at(&file, path)? {
+                remove(path)?;
+            }
+            Ok(true)
+        }
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => Ok(false),
     }
+}
+
+/// Whether a file that was opened there is still to be found at this path.
+#[cfg(unix)]
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = file.metadata()?;
+    match fs::symlink_metadata(path) {
+        Ok(found) => Ok((found.dev(), found.ino()) == (file.dev(), file.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_at(_: &File, path: &Path) -> io::Result<bool> {
+    path.try_exists()
 }
 
 fn remove(path: &Path) -> io::Result<()> {

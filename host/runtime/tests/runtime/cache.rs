@@ -35,13 +35,33 @@ async fn compiled_code_is_kept_and_a_damaged_entry_built_anew() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_cache_that_everybody_may_write_to_is_not_used() {
+async fn a_cache_that_others_may_write_to_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    for (mode, used) in
+        [(0o700, true), (0o755, true), (0o775, false), (0o770, false), (0o702, false), (0o777, false)]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(mode)).unwrap();
+        let runtime = runtime_with(|options| options.cache_dir = Some(dir.path().to_owned()));
+        prepare(&runtime, guest("")).await.unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), usize::from(used), "{mode:o}");
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn an_entry_that_others_may_write_to_is_built_anew() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    let runtime = runtime_with(|options| options.cache_dir = Some(dir.path().to_owned()));
-    prepare(&runtime, guest("")).await.unwrap();
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
+    let entry = only_file(dir.path());
+    let mode = || fs::metadata(&entry).unwrap().permissions().mode() & 0o777;
+    for others in [0o664, 0o646, 0o620] {
+        assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Cached);
+        fs::set_permissions(&entry, fs::Permissions::from_mode(others)).unwrap();
+        assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled, "{others:o}");
+        assert_eq!(mode() & 0o022, 0, "{others:o}");
+    }
 }
 
 fn only_file(dir: &Path) -> std::path::PathBuf {
@@ -152,6 +172,28 @@ async fn a_sweep_touches_nothing_but_the_caches_own_files() {
     for path in foreign {
         assert!(path.exists(), "{}", path.display());
     }
+}
+
+/// In containers that share the folder, every process may have the number 1, and counts from 0.
+#[tokio::test]
+async fn names_that_others_use_are_left_to_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = Digest::of(&numbered(0));
+    // The tests of this process have written some entries by now, but not so many.
+    let (theirs, dead): (Vec<u32>, Vec<u32>) = (0..400).partition(|number| number % 4 > 0);
+    let path = |number: &u32| dir.path().join(format!(".{digest}.{}.{number}.tmp", std::process::id()));
+    for number in theirs.iter().chain(&dead) {
+        fs::write(path(number), b"half of it").unwrap();
+    }
+    let writers: Vec<File> = theirs.iter().map(|number| File::open(path(number)).unwrap()).collect();
+    writers.iter().for_each(|writer| writer.lock().unwrap());
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
+    for number in &theirs {
+        assert_eq!(fs::read(path(number)).unwrap(), b"half of it", "{number}");
+    }
+    assert!(dead.iter().all(|number| !path(number).exists()), "what the dead have left behind is swept");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), theirs.len() + 1);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Cached);
 }
 
 /// Any number of processes may share the folder; here they are threads, which makes the races tighter.

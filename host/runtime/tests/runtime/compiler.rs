@@ -271,25 +271,56 @@ async fn a_compiler_that_is_killed_or_frozen_is_told_apart() {
     }
 }
 
-/// A host that is missing its compiler is at fault itself: it does without.
+/// A host that is missing its compiler is at fault itself. It says so, and compiles nothing: not even what would do
+/// no harm, since nobody can tell.
 #[tokio::test]
-async fn a_program_that_is_no_compiler_is_done_without() {
+async fn without_the_compiler_that_it_should_use_a_host_compiles_nothing() {
     let missing = Compiler { program: "/nowhere/kennel".into(), arguments: Vec::new() };
     let echo = Compiler { program: "/bin/cat".into(), arguments: Vec::new() };
-    for compiler in [
-        missing,
-        echo,
-        script("exit 3"),
-        script("kill -SEGV $$"),
-        script("echo hello; read line"),
-        script(r#"echo '{"ready":{"compatibility":"0123456789abcdef"}}'; read line"#),
-        script(r#"echo '{"refused":{"message":"no"}}'; read line"#),
+    let cache = tempfile::tempdir().unwrap();
+    for (compiler, reason) in [
+        (missing, "/nowhere/kennel: No such file or directory"),
+        (echo, "/bin/cat: its answer makes no sense"),
+        (script("exit 3"), "/bin/sh: it ended without an answer (exit status: 3)"),
+        (script("kill -SEGV $$"), "it ended without an answer (signal: 11 (SIGSEGV))"),
+        (script("echo no threads are left >&2; exit 1"), "(exit status: 1): no threads are left"),
+        (script("echo hello; read line"), "its answer makes no sense"),
+        (
+            script(r#"echo '{"ready":{"compatibility":"0123456789abcdef"}}'; read line"#),
+            "another version or build",
+        ),
+        (script(r#"echo '{"refused":{"message":"no"}}'; read line"#), "it answered before it was asked"),
     ] {
-        let words = format!("{compiler:?}");
-        let runtime = runtime_with(|options| options.compiler = Some(compiler));
-        let component = prepare(&runtime, guest(PUT)).await;
-        assert!(component.is_ok_and(|component| component.origin() == Origin::Compiled), "{words}");
+        let runtime = runtime_with(|options| {
+            options.compiler = Some(compiler);
+            options.cache_dir = Some(cache.path().to_owned());
+        });
+        let told = prepare(&runtime, guest(PUT)).await.err().unwrap();
+        assert!(told.contains(reason), "{told}");
+        assert!(told.starts_with("this host could not start its compiler, /"), "{told}");
+        assert!(told.contains("says nothing of the component: try again"), "{told}");
+        assert!(is_empty(cache.path()), "{told}");
     }
+}
+
+/// What fails while the host is short of something works again as soon as it is not, and what is compiled already
+/// needs no compiler.
+#[tokio::test]
+async fn a_compiler_that_works_again_is_used_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("compiler");
+    let runtime = || {
+        runtime("again", Some(&dir.path().join("cache")), |options| {
+            options.compiler.as_mut().unwrap().program.clone_from(&program);
+        })
+    };
+    let before = runtime();
+    let told = prepare(&before, guest(PUT)).await.err().unwrap();
+    assert!(told.contains("No such file or directory"), "{told}");
+    std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
+    assert_eq!(prepare(&before, guest(PUT)).await.unwrap().origin(), Origin::Compiled);
+    fs::remove_file(&program).unwrap();
+    assert_eq!(prepare(&runtime(), guest(PUT)).await.unwrap().origin(), Origin::Cached);
 }
 
 /// Whatever a compiler does once it has the component, the host says so, keeps nothing, and goes on.
@@ -328,6 +359,6 @@ async fn a_compiler_that_misbehaves_is_refused_the_component() {
 async fn nobody_waits_for_a_program_that_never_answers() {
     let runtime = runtime_with(|options| options.compiler = Some(script("exec sleep 1000")));
     tokio::time::pause();
-    let component = prepare(&runtime, guest("")).await.unwrap();
-    assert_eq!(component.origin(), Origin::Compiled);
+    let told = prepare(&runtime, guest("")).await.err().unwrap();
+    assert!(told.contains("it was not ready after 30 s"), "{told}");
 }

@@ -1,0 +1,453 @@
+//! What a process runs while components are being loaded, cannot be loaded or are no longer wanted, and what its
+//! status says meanwhile: against a registry and a runtime that answer by script.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::failure::EventFailure;
+use kennel_core::lifecycle::{self, Declined, Entry, Lifecycle, Outcome, Request, Signature, Stage};
+use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::port::{
+    CallFailure, Changed, Component, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
+    Refusal, Registry, Runtime, StoreError, StoredComponent, Switched,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{
+    Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
+};
+use kennel_engine::catalog::{Catalog, Watcher};
+use kennel_engine::{Metrics, Shutdown, ShutdownTrigger, Status};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What the registry holds, and what becomes of a component that is loaded.
+#[derive(Debug, Default)]
+struct Script {
+    wanted: Vec<(Deployment, Stage)>,
+    revision: u64,
+    /// Components by their only byte: those that are refused, with the reason, and those that take a while.
+    refused: BTreeMap<u8, String>,
+    slow: BTreeMap<u8, Duration>,
+    /// Those that are being loaded, and the most that ever were at once.
+    at_work: BTreeSet<u8>,
+    at_once: usize,
+    /// Whether the store fails whoever wants a component.
+    away: bool,
+    /// How deployments came about, by number, if they are not to build a read model anew.
+    origins: BTreeMap<u32, lifecycle::Origin>,
+    /// When each was begun, in seconds.
+    tries: BTreeMap<u8, Vec<u64>>,
+}
+
+#[derive(Debug)]
+struct Scripted {
+    script: Mutex<Script>,
+    began: Instant,
+}
+
+struct Loadable {
+    digest: Digest,
+    descriptor: Descriptor,
+}
+
+fn descriptor() -> Descriptor {
+    Descriptor {
+        name: "any".to_owned(),
+        version: "1".to_owned(),
+        scope: Scope::default(),
+        partitioning: Partitioning::Single,
+    }
+}
+
+/// A deployment with a read model of its own, of the component with this only byte.
+fn deployment(projection: &str, number: u8, component: u8) -> Deployment {
+    Deployment {
+        id: DeploymentId::new(i64::from(number)),
+        projection: projection.parse().unwrap(),
+        replica_set: ReplicaSet::default(),
+        number: u32::from(number),
+        digest: Digest::of(&[component]),
+        descriptor: descriptor(),
+        settings: Settings::default(),
+        read_model: ReadModelId::new(i64::from(number)),
+    }
+}
+
+/// A watcher at work.
+struct Watched {
+    ports: Arc<Scripted>,
+    status: Arc<Status>,
+    catalog: watch::Receiver<Option<Catalog>>,
+    _stop: ShutdownTrigger,
+}
+
+/// Begins to watch what is deployed.
+fn start(script: Script) -> Watched {
+    let ports = Arc::new(Scripted { script: Mutex::new(script), began: Instant::now() });
+    let status = Arc::new(Status::default());
+    let watcher = Watcher {
+        registry: Arc::clone(&ports) as _,
+        runtime: Arc::clone(&ports) as _,
+        replica_set: ReplicaSet::default(),
+        interval: SECOND,
+        load_pause_max: SECOND * 10,
+        status: Arc::clone(&status),
+        metrics: Metrics::default().replica_set(&ReplicaSet::default()),
+    };
+    let (publish, catalog) = watch::channel(None);
+    let (stop, stopped) = Shutdown::channel();
+    tokio::spawn(watcher.watch(publish, stopped));
+    Watched { ports, status, catalog, _stop: stop }
+}
+
+impl Watched {
+    /// Deploys or takes back, and waits until the watcher must have seen it.
+    async fn order(&self, change: impl FnOnce(&mut Script)) {
+        {
+            let mut script = self.ports.script.lock().unwrap();
+            change(&mut script);
+            script.revision += 1;
+        }
+        sleep(SECOND * 2).await;
+    }
+
+    /// The numbers of the deployments that run.
+    fn runs(&self) -> Vec<u32> {
+        let catalog = self.catalog.borrow();
+        catalog.iter().flat_map(|catalog| catalog.iter()).map(|loaded| loaded.deployment.number).collect()
+    }
+
+    /// When a component was tried, in seconds.
+    fn tries(&self, component: u8) -> Vec<u64> {
+        self.ports.script.lock().unwrap().tries.get(&component).cloned().unwrap_or_default()
+    }
+
+    /// What stands still, and why.
+    fn blocked(&self) -> Vec<String> {
+        self.status.blocked().into_iter().map(|(part, reason)| format!("{part}: {reason}")).collect()
+    }
+}
+
+impl Scripted {
+    fn now(&self) -> u64 {
+        self.began.elapsed().as_secs()
+    }
+}
+
+/// A component that is being loaded, until it is or is given up.
+struct AtWork<'a>(&'a Scripted, u8);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let script = self.0.script.lock();
+        script.unwrap_or_else(PoisonError::into_inner).at_work.remove(&self.1);
+    }
+}
+
+#[async_trait]
+impl Runtime for Scripted {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+        let now = self.now();
+        let slow = {
+            let mut script = self.script.lock().unwrap();
+            script.tries.entry(bytes[0]).or_default().push(now);
+            script.at_work.insert(bytes[0]);
+            script.at_once = script.at_once.max(script.at_work.len());
+            script.slow.get(&bytes[0]).copied()
+        };
+        let _at_work = AtWork(self, bytes[0]);
+        if let Some(slow) = slow {
+            sleep(slow).await;
+        }
+        let refused = self.script.lock().unwrap().refused.get(&bytes[0]).cloned();
+        match refused {
+            Some(reason) if reason == "breaks" => panic!("scripted"),
+            Some(message) => Err(Refusal { message }),
+            None => Ok(Arc::new(Loadable { digest: Digest::of(&bytes), descriptor: descriptor() })),
+        }
+    }
+}
+
+#[async_trait]
+impl Component for Loadable {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Compiled
+    }
+
+    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        unreachable!("whoever loads components does not run them")
+    }
+}
+
+#[async_trait]
+impl Registry for Scripted {
+    async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.script.lock().unwrap().away {
+            return Err(StoreError::Failed { doing: "fetching".to_owned(), source: "scripted".into() });
+        }
+        Ok((0..=u8::MAX).find(|byte| Digest::of(&[*byte]) == digest).map(|byte| vec![byte]))
+    }
+
+    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+        Ok(self.script.lock().unwrap().wanted.clone())
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.script.lock().unwrap().revision)
+    }
+
+    async fn put_component(&self, _: Digest, _: &[u8]) -> Result<(), StoreError> {
+        unreachable!("a watcher stores nothing")
+    }
+
+    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
+        unreachable!("a watcher lists nothing")
+    }
+
+    async fn change(&self, _: &ProjectionName, _: &Request) -> Result<Result<Changed, Declined>, StoreError> {
+        unreachable!("a watcher orders nothing")
+    }
+
+    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
+        let script = self.script.lock().unwrap();
+        let entry = |(deployment, stage): &(Deployment, Stage)| Entry {
+            deployment: deployment.clone(),
+            origin: script.origins.get(&deployment.number).copied().unwrap_or(lifecycle::Origin::Rebuild),
+            outcome: if *stage == Stage::Live { Outcome::Live } else { Outcome::Building },
+            signature: Signature { author: "anybody".to_owned(), note: None },
+            from: Position::START,
+            deployed_at: 0,
+            decided_at: 0,
+        };
+        let ours = script.wanted.iter().filter(|(deployment, _)| deployment.projection == *projection);
+        Ok(Some(Lifecycle { history: ours.map(entry).collect(), ..Lifecycle::unborn(projection.clone()) }))
+    }
+
+    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
+        unreachable!("a watcher lists nothing")
+    }
+
+    async fn position(&self, _: ReadModelId) -> Result<Position, StoreError> {
+        unreachable!("a watcher knows no positions")
+    }
+
+    async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
+        unreachable!("a watcher looks at what is active")
+    }
+
+    async fn report(
+        &self,
+        _: DeploymentId,
+        _: ProjectionState,
+        _: Option<&EventFailure>,
+    ) -> Result<(), StoreError> {
+        unreachable!("a watcher handles no events")
+    }
+
+    async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
+        unreachable!("a watcher knows no positions")
+    }
+
+    async fn begin_switch(&self, _: &ProjectionName, _: u64) -> Result<Switched, StoreError> {
+        unreachable!("a watcher switches nothing")
+    }
+
+    async fn finish_switch(&self, _: &ProjectionName) -> Result<Switched, StoreError> {
+        unreachable!("a watcher switches nothing")
+    }
+
+    async fn abandon_switch(&self, _: &ProjectionName) -> Result<(), StoreError> {
+        unreachable!("a watcher switches nothing")
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        unreachable!("a watcher removes nothing")
+    }
+}
+
+/// Whoever pauses or retires a projection, or deploys another component to it, has dealt with what stood still.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_longer_wanted_stands_in_nobodys_way() {
+    for after in [Vec::new(), vec![(deployment("ledger", 2, 2), Stage::Live)]] {
+        let watched = start(Script {
+            wanted: vec![
+                (deployment("ledger", 1, 1), Stage::Live),
+                (deployment("tally", 3, 3), Stage::Live),
+                (deployment("tally", 4, 4), Stage::Building),
+            ],
+            refused: BTreeMap::from([(1, "no".to_owned()), (4, "never".to_owned())]),
+            ..Script::default()
+        });
+        sleep(SECOND * 2).await;
+        assert_eq!(
+            watched.blocked(),
+            ["projection ledger: no"],
+            "what is only being built stands in nobody's way"
+        );
+        assert_eq!(watched.runs(), [3]);
+        let left: Vec<u32> = after.iter().map(|(deployment, _)| deployment.number).collect();
+        watched.order(|script| script.wanted = after).await;
+        assert_eq!(watched.blocked(), [""; 0]);
+        assert_eq!(watched.runs(), left);
+    }
+}
+
+/// A process that starts does not wait for the slowest of its components, and says that it is not ready yet.
+#[tokio::test(start_paused = true)]
+async fn whatever_is_ready_runs_while_others_are_being_loaded() {
+    let watched = start(Script {
+        wanted: vec![
+            (deployment("ledger", 1, 1), Stage::Live),
+            (deployment("ledger", 2, 2), Stage::Building),
+            (deployment("tally", 3, 3), Stage::Live),
+        ],
+        slow: BTreeMap::from([(2, SECOND * 60), (3, SECOND * 20), (4, SECOND * 20)]),
+        ..Script::default()
+    });
+    sleep(SECOND).await;
+    assert_eq!(watched.runs(), [1]);
+    assert_eq!(watched.blocked(), ["start of tally: its component is being loaded"]);
+    sleep(SECOND * 20).await;
+    assert_eq!(watched.runs(), [1, 3]);
+    assert_eq!(watched.blocked(), [""; 0], "what is only being built is waited for by nobody");
+    // A deployment that continues another one's read model.
+    let next = Deployment { read_model: ReadModelId::new(3), ..deployment("tally", 4, 4) };
+    watched.order(|script| script.wanted[2].0 = next).await;
+    assert_eq!((watched.runs(), watched.blocked().len()), (vec![1, 3], 0), "the one before goes on");
+    sleep(SECOND * 20).await;
+    assert_eq!(watched.runs(), [1, 4]);
+    sleep(SECOND * 20).await;
+    assert_eq!(watched.runs(), [1, 2, 4]);
+    assert_eq!(watched.blocked(), [""; 0]);
+}
+
+/// Whether nothing is deployed or nothing can be run yet: the process at work knows that there is nothing to do.
+#[tokio::test(start_paused = true)]
+async fn a_catalog_is_published_even_if_nothing_can_be_run() {
+    for wanted in [Vec::new(), vec![(deployment("tally", 3, 3), Stage::Live)]] {
+        let slow = BTreeMap::from([(3, SECOND * 20)]);
+        let blocked = wanted.len();
+        let watched = start(Script { wanted, slow, ..Script::default() });
+        sleep(SECOND).await;
+        assert!(watched.catalog.borrow().as_ref().is_some_and(|catalog| catalog.is_empty()));
+        assert_eq!(watched.blocked().len(), blocked);
+    }
+}
+
+/// Trying may cost a compilation, and rarely helps; but nobody who has mended something shall wait for long.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_loaded_is_tried_less_and_less_often() {
+    for reason in ["no", "breaks"] {
+        let watched = start(Script {
+            wanted: vec![(deployment("ledger", 1, 1), Stage::Live), (deployment("tally", 2, 2), Stage::Live)],
+            refused: BTreeMap::from([(1, reason.to_owned())]),
+            ..Script::default()
+        });
+        sleep(SECOND * 30).await;
+        let tries = watched.tries(1);
+        // After 1, 2, 4 and 8 seconds, then every 10; whoever looks every second may be late by one.
+        let pauses: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(pauses.len(), 5, "{reason}: {tries:?}");
+        let expected = [1, 2, 4, 8, 10];
+        let fits = pauses.iter().zip(expected).all(|(pause, least)| (least..=least + 1).contains(pause));
+        assert!(fits, "{reason}: {tries:?}");
+        assert_eq!(watched.tries(2), [0], "what is loaded is not loaded again");
+        assert_eq!(watched.runs(), [2]);
+        // Something else changes: that is no reason to try.
+        watched.order(|script| script.wanted[1].0.settings.batch += 1).await;
+        assert_eq!(watched.tries(1).len(), tries.len(), "{reason}");
+        // It is deployed again: that is one.
+        watched.order(|script| script.wanted[0].0.id = DeploymentId::new(7)).await;
+        let anew = watched.tries(1)[tries.len()..].to_vec();
+        assert!(anew.len() == 2 && anew[1] - anew[0] <= 2, "{reason}: {anew:?}");
+        watched.ports.script.lock().unwrap().refused.clear();
+        sleep(SECOND * 5).await;
+        assert_eq!((watched.runs(), watched.blocked().len()), (vec![1, 2], 0), "{reason}");
+    }
+}
+
+/// The store has been away for minutes, which says nothing of a component.
+#[tokio::test(start_paused = true)]
+async fn whatever_the_store_could_not_tell_is_asked_again_soon() {
+    let wanted = vec![(deployment("ledger", 1, 1), Stage::Live)];
+    let watched = start(Script { wanted, away: true, ..Script::default() });
+    sleep(SECOND * 120).await;
+    assert!(
+        matches!(&watched.blocked()[..], [told] if told.contains("projection ledger") && told.contains("scripted"))
+    );
+    watched.ports.script.lock().unwrap().away = false;
+    sleep(SECOND * 2).await;
+    assert_eq!(watched.runs(), [1]);
+}
+
+/// Each is held in memory while it is loaded, and a compilation takes far more. What serves comes first, and what was
+/// refused before comes last.
+#[tokio::test(start_paused = true)]
+async fn few_are_loaded_at_once_and_first_what_serves() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let stages = [Stage::Building, Stage::Building, Stage::Live, Stage::Live, Stage::Live, Stage::Live];
+    let numbered = names.into_iter().zip(1..).zip(stages);
+    let watched = start(Script {
+        wanted: numbered.map(|((name, number), stage)| (deployment(name, number, number), stage)).collect(),
+        slow: (1..=6).map(|component| (component, SECOND * 10)).collect(),
+        refused: BTreeMap::from([(3, "no".to_owned())]),
+        ..Script::default()
+    });
+    sleep(SECOND * 5).await;
+    assert_eq!(watched.blocked().len(), 4, "those that serve, also those that wait for their turn");
+    sleep(SECOND * 30).await;
+    assert_eq!(watched.runs(), [1, 2, 4, 5, 6]);
+    let began = |component| watched.tries(component).first().copied();
+    assert_eq!([3, 4, 5, 6, 1, 2].map(began), [0, 0, 10, 10, 20, 20].map(Some));
+    assert!(watched.tries(3).get(1).is_some_and(|again| *again >= 20), "{:?}", watched.tries(3));
+    assert_eq!(watched.ports.script.lock().unwrap().at_once, 2);
+}
+
+/// Whoever takes back what is ruinous to compile need not wait until it is.
+#[tokio::test(start_paused = true)]
+async fn what_is_no_longer_wanted_is_not_loaded_to_its_end() {
+    let watched = start(Script {
+        wanted: vec![(deployment("a", 1, 1), Stage::Live), (deployment("b", 2, 2), Stage::Live)],
+        slow: BTreeMap::from([(1, SECOND * 300), (2, SECOND * 300)]),
+        ..Script::default()
+    });
+    sleep(SECOND).await;
+    watched.order(|script| script.wanted = vec![(deployment("c", 3, 3), Stage::Live)]).await;
+    assert_eq!(watched.runs(), [3]);
+    assert!(watched.ports.script.lock().unwrap().at_work.is_empty());
+    assert_eq!(watched.blocked(), [""; 0]);
+}
+
+/// A read model that has served before is wanted back, and not slowed down like one that is built anew.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_is_told_from_a_rebuild() {
+    let watched = start(Script {
+        wanted: vec![
+            (deployment("ledger", 1, 1), Stage::Live),
+            (deployment("ledger", 2, 2), Stage::Building),
+            (deployment("tally", 3, 3), Stage::Live),
+            (deployment("tally", 4, 4), Stage::Building),
+        ],
+        origins: BTreeMap::from([(4, lifecycle::Origin::Rollback)]),
+        ..Script::default()
+    });
+    sleep(SECOND * 2).await;
+    let catalog = watched.catalog.borrow().clone().unwrap();
+    let returning: Vec<bool> = catalog.iter().map(|loaded| loaded.returning).collect();
+    assert_eq!((watched.runs(), returning), (vec![1, 2, 3, 4], vec![false, false, false, true]));
+}

@@ -1,0 +1,200 @@
+//! What a worker gives to read models that are being built, all of them together: the engine over the store in
+//! memory, in virtual time, with guests that only take time.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::event::{Event, NewEvent};
+use kennel_core::failure::FailureKind;
+use kennel_core::lifecycle::{Command, Deploy, Mode, Request, Signature, Stage, Switch};
+use kennel_core::name::ReplicaSet;
+use kennel_core::port::{
+    CallFailure, Component, EventSource as _, GuestEnv, Instance, Origin, Refusal, Registry as _, Runtime,
+};
+use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
+use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
+use kennel_store::memory::MemoryStore;
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+const CALL: Duration = Duration::from_millis(1);
+const EVENTS: u64 = 60_000;
+const LONG: Duration = Duration::from_secs(20);
+
+/// How long guests of read models that are being built have been at work, and how many at once.
+#[derive(Debug, Default)]
+struct Work {
+    total: Duration,
+    now: u32,
+    at_once: u32,
+}
+
+/// Makes components of names: `NAME live`, which take no time, `NAME next`, which do, and `NAME broken`.
+struct Guests(Arc<Mutex<Work>>);
+
+struct Guest {
+    digest: Digest,
+    descriptor: Descriptor,
+    work: Arc<Mutex<Work>>,
+}
+
+struct Running {
+    kind: String,
+    work: Arc<Mutex<Work>>,
+}
+
+fn descriptor(code: &str) -> Descriptor {
+    let (name, version) = code.split_once(' ').expect("a name and a kind");
+    Descriptor {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        scope: Scope::default(),
+        partitioning: Partitioning::Single,
+    }
+}
+
+#[async_trait]
+impl Runtime for Guests {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+        let descriptor = descriptor(std::str::from_utf8(&bytes).expect("words"));
+        Ok(Arc::new(Guest { digest: Digest::of(&bytes), descriptor, work: Arc::clone(&self.0) }))
+    }
+}
+
+#[async_trait]
+impl Component for Guest {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Compiled
+    }
+
+    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        Ok(Box::new(Running { kind: self.descriptor.version.clone(), work: Arc::clone(&self.work) }))
+    }
+}
+
+#[async_trait]
+impl Instance for Running {
+    async fn handle(&mut self, _: &Event, _: u64) -> Result<(), CallFailure> {
+        if self.kind == "live" {
+            return Ok(());
+        }
+        {
+            let mut work = self.work.lock().expect("nobody panics");
+            work.now += 1;
+            work.at_once = work.at_once.max(work.now);
+        }
+        sleep(CALL).await;
+        let mut work = self.work.lock().expect("nobody panics");
+        work.now -= 1;
+        work.total += CALL;
+        let broken = CallFailure::Guest { kind: FailureKind::Reject, message: "never".to_owned() };
+        if self.kind == "broken" { Err(broken) } else { Ok(()) }
+    }
+
+    fn memory_peak(&self) -> usize {
+        0
+    }
+}
+
+fn events() -> Vec<NewEvent> {
+    let event = |number: u64| NewEvent {
+        bounded_context: "Shop".to_owned(),
+        aggregate_type: "Order".to_owned(),
+        aggregate_id: format!("order-{}", number % 100),
+        aggregate_version: None,
+        event_id: Uuid::from_u128(u128::from(number)),
+        event_type: "OrderPlaced".to_owned(),
+        event_version: 1,
+        payload: b"{}".to_vec(),
+        metadata: None,
+        trace_id: None,
+        correlation_id: None,
+        causation_id: None,
+        created_at: None,
+    };
+    (1..=EVENTS).map(event).collect()
+}
+
+async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
+    let digest = Digest::of(code.as_bytes());
+    store.put_component(digest, code.as_bytes()).await.expect("it is stored");
+    let deploy = Deploy {
+        digest,
+        descriptor: descriptor(code),
+        settings: Settings { on_failure: OnFailure::Halt, ..Settings::default() },
+        mode,
+        switch: Switch::Auto,
+        replica_set: None,
+        again: false,
+    };
+    let signature = Signature { author: "anybody".to_owned(), note: None };
+    let request = Request { command: Command::Deploy(Box::new(deploy)), signature, seen: None };
+    let name = descriptor(code).name.parse().expect("a name");
+    store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
+}
+
+/// Builds these beside others for so long. Returns what was done for it, and the position that each has reached.
+async fn build(next: &[&str], share: f64) -> (Work, Vec<u64>) {
+    let store = MemoryStore::new();
+    store.append(&events()).await.expect("they are appended");
+    for code in next {
+        deploy(&store, &format!("{} live", descriptor(code).name), Mode::Continue).await;
+        deploy(&store, code, Mode::Rebuild).await;
+    }
+    let work = Arc::new(Mutex::new(Work::default()));
+    let ports = Ports {
+        events: Arc::new(store.clone()),
+        read_model: Arc::new(store.clone()),
+        registry: Arc::new(store.clone()),
+        coordination: Arc::new(store.clone()),
+        runtime: Arc::new(Guests(Arc::clone(&work))),
+    };
+    let options = Options { rebuild_share: share, batch: Some(100), ..Options::new(ReplicaSet::default()) };
+    let engine = Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1));
+    let (trigger, stop) = Shutdown::channel();
+    let running = tokio::spawn(engine.run(stop));
+    let began = Instant::now();
+    sleep(LONG).await;
+    let work = std::mem::take(&mut *work.lock().expect("nobody panics"));
+    let progress = store.progress().await.expect("the store answers");
+    let built = progress.iter().filter(|one| one.stage == Stage::Building);
+    let positions = built.map(|one| one.position().get()).collect();
+    trigger.stop();
+    running.await.expect("it ends");
+    assert!(began.elapsed() < LONG * 2);
+    (work, positions)
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_read_models_that_a_worker_builds_share_what_one_may_take() {
+    for share in [0.5, 0.25] {
+        let (work, positions) = build(&["a next", "b next", "c next", "d next"], share).await;
+        let taken = work.total.as_secs_f64() / LONG.as_secs_f64();
+        assert!(taken <= share + 0.01 && taken > share * 0.8, "{taken} of {share}: {positions:?}");
+        assert_eq!(work.at_once, 1);
+        // They take turns.
+        let (least, most) = (positions.iter().min(), positions.iter().max());
+        assert!(
+            positions.len() == 4 && least.zip(most).is_some_and(|(least, most)| most - least <= 200),
+            "{positions:?}"
+        );
+    }
+}
+
+/// It does so for good, until somebody does something about it: others must not wait for that.
+#[tokio::test(start_paused = true)]
+async fn what_stands_still_keeps_nothing_else_from_being_built() {
+    let (work, positions) = build(&["a broken", "b next"], 0.5).await;
+    assert_eq!(positions[0], 0);
+    assert!(positions[1] > 8_000 && work.total > LONG.mul_f64(0.4), "{positions:?}");
+}
