@@ -14,7 +14,7 @@ pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery}
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
 pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
 pub use runtime::{
-    CallFailure, Component, GuestEnv, HostError, Instance, LogLevel, Origin, Refusal, Runtime,
+    CallFailure, Component, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Refusal, Runtime,
 };
 
 /// A store that could not do what it was asked. The cause is in the source chain.

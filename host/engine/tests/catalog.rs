@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{self, Declined, Entry, Lifecycle, Outcome, Request, Signature, Stage};
+use kennel_core::lifecycle::{self, Declined, Entry, Lifecycle, Ordered, Outcome, Request, Signature, Stage};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
+    CallFailure, Changed, Component, Fault, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
     Refusal, Registry, Runtime, StoreError, StoredComponent, Switched,
 };
 use kennel_core::position::Position;
@@ -169,7 +170,7 @@ impl Runtime for Scripted {
         let refused = self.script.lock().unwrap().refused.get(&bytes[0]).cloned();
         match refused {
             Some(reason) if reason == "breaks" => panic!("scripted"),
-            Some(message) => Err(Refusal { message }),
+            Some(message) => Err(Refusal { message, fault: Fault::Component }),
             None => Ok(Arc::new(Loadable { digest: Digest::of(&bytes), descriptor: descriptor() })),
         }
     }
@@ -231,6 +232,7 @@ impl Registry for Scripted {
             outcome: if *stage == Stage::Live { Outcome::Live } else { Outcome::Building },
             signature: Signature { author: "anybody".to_owned(), note: None },
             from: Position::START,
+            returns_to: None,
             deployed_at: 0,
             decided_at: 0,
         };
@@ -242,7 +244,11 @@ impl Registry for Scripted {
         unreachable!("a watcher lists nothing")
     }
 
-    async fn position(&self, _: ReadModelId) -> Result<Position, StoreError> {
+    async fn orders(&self, _: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+        unreachable!("a watcher lists nothing")
+    }
+
+    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         unreachable!("a watcher knows no positions")
     }
 

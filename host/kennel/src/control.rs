@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Declined, Mode, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Refusal, StoreError};
+use kennel_core::port::{Fault, Refusal, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -189,6 +189,7 @@ impl ControlError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
+            Self::Refused(Refusal { fault: Fault::Host, .. }) => 503,
             Self::Refused(_) | Self::Declined(Declined::Incompatible { .. }) => 422,
             Self::Declined(Declined::Missing(_)) | Self::NoComponent(_) => 404,
             Self::Declined(_) | Self::NothingToCompare(_) => 409,

@@ -291,8 +291,8 @@ impl Builder {
     }
 
     /// A `kennel` binary that compiles components in a process of its own, where a component that is made to exhaust
-    /// a compiler exhausts nothing else. It has to be of the same version and build as this library; one that
-    /// cannot be used is a warning in the log. Without it, this process compiles.
+    /// a compiler exhausts nothing else. It has to be of the same version and build as this library; with one that
+    /// cannot be used, nothing is compiled. If none is named, this process compiles, without bounds.
     #[must_use]
     pub fn compiler(mut self, program: impl Into<PathBuf>) -> Self {
         self.compiler = Some(program.into());

@@ -112,7 +112,7 @@ pub async fn run_by_hand(url: &StoreUrl, batch: usize) -> anyhow::Result<u64> {
 /// The runtime of the `kennel` command: with a cache for compiled components in the user's cache folder, and with
 /// this program as the compiler.
 pub(crate) fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
-    Ok(start_runtime(this_program())?)
+    Ok(start_runtime(Some(this_program()))?)
 }
 
 /// As [`runtime`], with the error that a library tells. `compiler` is a `kennel` program; without one, components
@@ -127,17 +127,14 @@ pub(crate) fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime
 const COMPILE: &str = "compile";
 
 /// This program, to be started again. Only the `kennel` command may ask: any other is no compiler.
-pub(crate) fn this_program() -> Option<PathBuf> {
+pub(crate) fn this_program() -> PathBuf {
     // On Linux this is the program that runs, even if its file has been replaced by another release meanwhile.
     let running = Path::new("/proc/self/exe");
     if running.exists() {
-        return Some(running.to_owned());
+        return running.to_owned();
     }
-    std::env::current_exe()
-        .inspect_err(
-            |error| tracing::warn!(%error, "components are compiled in this process, without bounds"),
-        )
-        .ok()
+    // Without either, whichever is found by its name: one of another build is not used.
+    std::env::current_exe().unwrap_or_else(|_| "kennel".into())
 }
 
 fn cache_dir() -> Option<PathBuf> {

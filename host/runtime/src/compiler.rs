@@ -3,8 +3,8 @@
 //!
 //! Nothing is sent to a process that has not proved to be a compiler of this build, so a component never decides
 //! whether the compiler can be used: before that every failure is the host's, after it every failure is the
-//! component's. Neither is a reason to compile without it. The process gets no environment, keeps no files, is killed when nobody waits for it any longer, and
-//! ends by itself when this process does.
+//! component's. Neither is a reason to compile without it. The process gets no environment, keeps no files, is killed
+//! when nobody waits for it any longer, and ends by itself when this process does.
 
 pub(crate) mod child;
 mod death;

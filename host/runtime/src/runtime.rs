@@ -17,7 +17,7 @@ use crate::component::WasmComponent;
 use crate::entry;
 use crate::inspect::check_size;
 use crate::options::{RuntimeError, RuntimeOptions};
-use crate::workshop::{CompileError, Finished, Workshop, refuse};
+use crate::workshop::{CompileError, Finished, Workshop, fail, refuse};
 
 /// Runs components with wasmtime. Needs a tokio runtime around its calls, with all its drivers.
 pub struct WasmRuntime {
@@ -101,7 +101,7 @@ impl WasmRuntime {
                 Err(Failed::Unusable(error)) => {
                     let program = compiler.program.display();
                     tracing::warn!(%program, error, "the compiler cannot be used: nothing is compiled");
-                    Err(refuse(format!(
+                    Err(fail(format!(
                         "this host could not start its compiler, {program}: {error}. That is the host's trouble \
                          and says nothing of the component: try again; if that does not help, see that the program \
                          is there and of this host's release, and that the host has processes, open files and \
@@ -113,7 +113,7 @@ impl WasmRuntime {
         match self.workshop.compile_aside(bytes, turn).await {
             Ok(code) => Ok(Compiled { code, entry: None }),
             Err(CompileError::Refused(refusal)) => Err(refusal),
-            Err(CompileError::OutOfMemory) => Err(refuse(
+            Err(CompileError::OutOfMemory) => Err(fail(
                 "this machine has no memory left to compile it: free some, or build it in release mode, stripped",
             )),
         }
@@ -124,9 +124,7 @@ impl WasmRuntime {
         let engine = self.workshop.shared.engine.clone();
         let loaded = aside(move || entry::load(&engine, &entry).map(|code| (code, entry))).await?;
         let (code, entry) = loaded.map_err(|error| {
-            refuse(format!(
-                "what the compiler made of it cannot be used ({error}): try again, and report this"
-            ))
+            fail(format!("what the compiler made of it cannot be used ({error}): try again, and report this"))
         })?;
         Ok(Compiled { code, entry: Some(entry) })
     }
@@ -188,7 +186,7 @@ impl Runtime for WasmRuntime {
 }
 
 async fn turn(place: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(place).acquire_owned().await.map_err(|_| refuse("the runtime is shutting down"))
+    Arc::clone(place).acquire_owned().await.map_err(|_| fail("the runtime is shutting down"))
 }
 
 /// Does work that would hold up other tasks on a thread where it may take its time.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use kennel_core::port::{CallFailure, Refusal};
+use kennel_core::port::{CallFailure, Fault, Refusal};
 use kennel_core::projection::Descriptor;
 use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
@@ -114,7 +114,12 @@ pub(crate) const CRASHED: &str =
     "the compiler crashed on it: please report this, with the file, as a bug of this host";
 
 pub(crate) fn refuse(message: impl Into<String>) -> Refusal {
-    Refusal { message: message.into() }
+    Refusal { message: message.into(), fault: Fault::Component }
+}
+
+/// What did not run because of this host.
+pub(crate) fn fail(message: impl Into<String>) -> Refusal {
+    Refusal { message: message.into(), fault: Fault::Host }
 }
 
 impl From<Refusal> for CompileError {
@@ -150,10 +155,9 @@ async fn describe(shared: &Shared, pre: &v0_1::ProjectionPre<Sandbox>) -> Result
     let deadline = shared.options.describe_deadline;
     let mut instance = WasmInstance::new(shared, pre, None, deadline)
         .await
-        .map_err(|failure| refuse(format!("it cannot be started: it {}", words(failure))))?;
+        .map_err(|failure| failed("it cannot be started", failure))?;
     let described = instance.describe().await;
-    let descriptor =
-        described.map_err(|failure| refuse(format!("its `describe` failed: it {}", words(failure))))?;
+    let descriptor = described.map_err(|failure| failed("its `describe` failed", failure))?;
     validate(&descriptor).map_err(|problem| refuse(format!("its `describe` is not valid: {problem}")))?;
     Ok(descriptor)
 }
@@ -188,9 +192,9 @@ fn validate(descriptor: &Descriptor) -> Result<(), String> {
     Ok(())
 }
 
-fn words(failure: CallFailure) -> String {
+fn failed(what: &str, failure: CallFailure) -> Refusal {
     match failure {
-        CallFailure::Guest { message, .. } => message,
-        CallFailure::Host(error) => error.to_string(),
+        CallFailure::Guest { message, .. } => refuse(format!("{what}: it {message}")),
+        CallFailure::Host(error) => fail(format!("{what}: {error}")),
     }
 }

@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
-use kennel_core::port::{CallFailure, Component, GuestEnv, HostError, Instance, Origin, Refusal, Runtime};
+use kennel_core::port::{
+    CallFailure, Component, Fault, GuestEnv, HostError, Instance, Origin, Refusal, Runtime,
+};
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -85,7 +87,7 @@ impl Runtime for Compiler {
         let code = String::from_utf8_lossy(&bytes);
         if world.fault(world.weather.refusal) {
             world.count("refused components");
-            return Err(Refusal { message: format!("{code} cannot be loaded today") });
+            return Err(Refusal { message: format!("{code} cannot be loaded today"), fault: Fault::Host });
         }
         let (name, version) = code.split_once('@').unwrap_or_default();
         let (descriptor, broken) = (descriptor(name), version == BROKEN.to_string());

@@ -11,12 +11,22 @@ use crate::event::Event;
 use crate::failure::FailureKind;
 use crate::projection::Descriptor;
 
+/// Why a component does not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It cannot run here, however often it is tried.
+    Component,
+    /// The host is in trouble: it may run once that is over.
+    Host,
+}
+
 /// A component that this host cannot run, in words for the person who built it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
     /// One readable sentence that names what is missing, extra or wrong, and what to do.
     pub message: String,
+    pub fault: Fault,
 }
 
 /// A host call that did not succeed.

@@ -69,7 +69,7 @@ impl Kind {
             Self::MediaType => (415, "unsupported-media-type", "The body has the wrong type"),
             Self::Refused => (422, "refused", "The component cannot run like this"),
             Self::Internal => (500, "internal", "The host has failed"),
-            Self::Unavailable => (503, "unavailable", "The store is not available"),
+            Self::Unavailable => (503, "unavailable", "The host cannot do this now"),
             Self::Busy => (503, "busy", "The host is busy"),
             Self::Timeout => (503, "timeout", "This took too long"),
         }
@@ -202,7 +202,7 @@ fn described(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response
         let response = match kind {
             Kind::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`, and what is wrong")),
             Kind::Unavailable => response
-                .description("The store is not available, the host is busy, or this took too long")
+                .description("Something the host needs is away, it is busy, or this took too long")
                 .header("Retry-After", text("How many seconds to wait")),
             _ => response,
         };

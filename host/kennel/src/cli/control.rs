@@ -137,9 +137,10 @@ enum Existing {
 
 /// The words of an error about a component, with where it came from.
 pub(super) fn in_words(error: ControlError, source: &dyn std::fmt::Display) -> anyhow::Error {
+    let kind = error.kind();
     match error {
-        ControlError::Refused(refusal) => Kind::Input.error(format!("{source}: {refusal}")),
-        ControlError::Host { status: 422, detail } => Kind::Input.error(format!("{source}: {detail}")),
+        ControlError::Refused(refusal) => kind.error(format!("{source}: {refusal}")),
+        ControlError::Host { status: 422, detail } => kind.error(format!("{source}: {detail}")),
         other => other.into(),
     }
 }

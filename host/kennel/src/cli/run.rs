@@ -32,14 +32,14 @@ Examples:
   kennel run --store sqlite:shop.db --listen 127.0.0.1:9100
   kennel run --until-caught-up && kennel status
 
-SIGTERM or Ctrl-C: batches under way are finished and committed, then the command ends with 0.
+SIGTERM or Ctrl-C: batches under way are finished and committed, then the command ends with 0. \
 A second signal ends it at once; nothing is lost, since a batch that was not committed is run again.
 
-/v1 serves what deploy, rollback and the like do, so that pipelines need no database: `kennel deploy --host URL`. It asks for
+/v1 serves what deploy, rollback and the like do, so that pipelines need no database: `kennel deploy --host URL`. It asks for \
 the token in KENNEL_TOKEN, or in the file that kennel.toml names:
   [api]
   token_file = \"token\"
-Without a token it answers to programs of this machine alone, and to nobody if --listen is an address that others can
+Without a token it answers to programs of this machine alone, and to nobody if --listen is an address that others can \
 reach. /v1/openapi.json describes it.";
 
 /// Runs the projections of a replica set and serves /metrics, /healthz, /readyz and /v1.
@@ -143,12 +143,10 @@ impl Run {
             .workers(workers)
             .heartbeat_interval(config.run.heartbeat_interval())
             .stale_after(config.run.stale_after()?)
-            .rebuild_share(config.run.rebuild_share());
+            .rebuild_share(config.run.rebuild_share())
+            .compiler(wire::this_program());
         if let Some(events) = self.batch {
             builder = builder.batch_size(events);
-        }
-        if let Some(program) = wire::this_program() {
-            builder = builder.compiler(program);
         }
         builder.build().await.map_err(in_words)
     }
