@@ -28,6 +28,9 @@ mod values;
 mod watch;
 mod workers;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 

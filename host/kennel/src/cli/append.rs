@@ -30,7 +30,7 @@ Examples:
   kennel append --from events.jsonl
   generate-events | kennel append --from - --store sqlite:shop.db
 
-One event a line, with fields named like the columns of the log.
+One event a line, with fields named like the columns of the log. \
 Required:
   bounded_context, aggregate_type, aggregate_id, event_type   text
   event_id                                                    a UUID

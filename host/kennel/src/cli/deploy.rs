@@ -24,9 +24,9 @@ Examples:
   kennel deploy order-summary 3f2a91c04b7d
   kennel deploy order-summary oci://ghcr.io/shop/order-summary:1.2
 
-The component is checked, compiled and asked to describe itself before anything changes; until then, and if it is
-refused, what serves goes on. `continue` swaps the code at the next batch of each partition. `rebuild` builds a read
-model of its own from the start of the log, beside the one that serves, and takes its place once it has caught up;
+The component is checked, compiled and asked to describe itself before anything changes; until then, and if it is \
+refused, what serves goes on. `continue` swaps the code at the next batch of each partition. `rebuild` builds a read \
+model of its own from the start of the log, beside the one that serves, and takes its place once it has caught up; \
 `kennel rollback` returns from both.
 
 Settings stay as they are unless something else is said here or in kennel.toml, key by key:

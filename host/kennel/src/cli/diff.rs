@@ -18,8 +18,8 @@ Examples:
   kennel diff order-summary
   kennel diff order-summary --samples 100 --json
 
-The one that is behind gets a few seconds to catch up. Documents written or removed by events that only one of
-the two has handled yet are in motion, and not counted as different. Exit code 8 means that they differ, or that it
+The one that is behind gets a few seconds to catch up. Documents written or removed by events that only one of \
+the two has handled yet are in motion, and not counted as different. Exit code 8 means that they differ, or that it \
 is too early to tell.")]
 pub(super) struct Diff {
     #[command(flatten)]

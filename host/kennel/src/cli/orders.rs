@@ -86,8 +86,8 @@ Examples:
   kennel rollback order-summary
   kennel rollback order-summary --to 3 --note 'totals are wrong'
 
-After a rebuild the old read model is brought up to date first, and then takes its place whole. After a `continue` only
-the code returns: what the newer code has written stays. `kennel deployments` lists what there is to return to. What
+After a rebuild the old read model is brought up to date first, and then takes its place whole. After a `continue` only \
+the code returns: what the newer code has written stays. `kennel deployments` lists what there is to return to. What \
 serves after a rollback is returned from only with --to.")]
 pub(super) struct Rollback {
     #[command(flatten)]

@@ -18,7 +18,7 @@ Examples:
   kennel push order-summary.wasm oci://ghcr.io/shop/order-summary:1.2
   kennel push order-summary.wasm oci://localhost:5000/order-summary --json | jq -r .reference
 
-What is printed names this very component, whatever becomes of the tag.
+What is printed names this very component, whatever becomes of the tag. \
 Credentials are those of `docker login`, `podman login` or `oras login`.";
 
 /// Checks a component and publishes it in an OCI registry.

@@ -37,9 +37,9 @@ Examples:
   kennel watch target/guests
   kennel watch target/guests --mode rebuild
 
-NAME.wasm is deployed as the projection NAME, at the start and whenever it changes. A component that is refused changes
-nothing: the one before it keeps running, and the reason is printed. While the store or the host is away it is tried again.
-Settings are those of kennel.toml. `kennel run` beside it runs the projections; Ctrl-C ends the watch.";
+NAME.wasm is deployed as the projection NAME, at the start and whenever it changes. A component that is refused changes \
+nothing: the one before it keeps running, and the reason is printed. While the store or the host is away it is tried again. \
+Settings stay as they are, but for those of kennel.toml. `kennel run` beside it runs the projections; Ctrl-C ends the watch.";
 
 /// Deploys the components of a folder, and again whenever one changes.
 #[derive(Debug, Args)]

@@ -1,0 +1,30 @@
+//! What holds for the help of every subcommand.
+
+use clap::CommandFactory as _;
+
+use super::Cli;
+
+/// Most characters of a line that is not wrapped: an example.
+const EXAMPLE_CHARS_MAX: usize = 96;
+
+/// Terminals are of all widths: paragraphs are one line each, wrapped where they are shown, and only what is not to be
+/// wrapped is short.
+#[test]
+fn help_fits_every_terminal() {
+    let mut command = Cli::command();
+    command.build();
+    let all = command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help");
+    for one in all {
+        let name = one.get_name();
+        let help = one.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(help.starts_with("Examples:\n  kennel "), "{name} has no examples: {help}");
+        for (line, next) in help.lines().zip(help.lines().skip(1).chain([""])) {
+            if line.starts_with(' ') {
+                assert!(line.chars().count() <= EXAMPLE_CHARS_MAX, "{name}: make this two lines: {line}");
+            } else {
+                let is_over = next.is_empty() || next.starts_with(' ');
+                assert!(is_over, "{name}: make this one line, with a backslash at its end: {line}");
+            }
+        }
+    }
+}
