@@ -19,15 +19,16 @@ use wit_parser::Resolve;
 const SOON: Duration = Duration::from_secs(60);
 
 /// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three lists
-/// of words as pairs of address and number, partitioning. Its name lies at 1024 and its version at 1028.
+/// of words as pairs of address and number, partitioning. It calls itself `audit-log`, as what serves does: its name lies
+/// at 1024 and its version at 1033.
 fn describing(describe: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module
             (memory (export "memory") 1)
-            (data (i32.const 1024) "tiny1.0OrderPlaced")
-            (data (i32.const 512) "\00\04\00\00\04\00\00\00\04\04\00\00\03\00\00\00")
+            (data (i32.const 1024) "audit-log1.0OrderPlaced")
+            (data (i32.const 512) "\00\04\00\00\09\00\00\00\09\04\00\00\03\00\00\00")
             ;; One word: the address and the length of "OrderPlaced".
-            (data (i32.const 800) "\07\04\00\00\0b\00\00\00")
+            (data (i32.const 800) "\0c\04\00\00\0b\00\00\00")
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
             (func (export "describe") (result i32) {describe} (i32.const 512))
             (func (export "handle") (param i32) (result i32) unreachable))"#

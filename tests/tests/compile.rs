@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
@@ -110,9 +111,12 @@ fn a_bomb_is_refused_and_nobody_else_notices() {
     };
     let printed = fs::read_to_string(&log).expect("what the command said");
     assert_eq!(code, Some(4), "{printed}");
-    let words = "bomb.wasm: compiling it took more than 2048 MiB of memory, the most that is allowed: build it in \
-                 release mode, and split functions that are very large or very deeply nested\n";
-    assert!(printed.starts_with("error: ") && printed.ends_with(words), "{printed}");
+    // Machines with little memory allow less.
+    assert!(printed.starts_with("error: "), "{printed}");
+    assert!(printed.contains("bomb.wasm: compiling it took more than "), "{printed}");
+    let words = " MiB of memory, the most that is allowed: build it in release mode, and split functions that are very \
+                 large or very deeply nested\n";
+    assert!(printed.ends_with(words), "{printed}");
     assert_eq!(printed.lines().count(), 1, "it is said once: {printed}");
     assert!(rounds >= 2, "{rounds} rounds");
     assert!((1..200).contains(&peak), "the command that was given the bomb took {peak} MiB");
@@ -199,7 +203,16 @@ fn a_running_host_compiles_with_itself_when_its_file_is_gone() {
     }
     command.env("KENNEL_CACHE", kennel.folder().join("cache"));
     command.stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a file for the test"));
-    let running = Running::from(command.spawn().expect("kennel starts"));
+    let mut running = None;
+    // Whatever was started while the copy was written may still hold it open.
+    wait_until("the copy can be run", SOON, || match command.spawn() {
+        Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => false,
+        started => {
+            running = Some(Running::from(started.expect("kennel starts")));
+            true
+        }
+    });
+    let running = running.expect("it runs");
     let said = || fs::read_to_string(&log).unwrap_or_default();
     wait_until("the host is up", SOON, || said().contains("serving"));
     fs::remove_file(&program).expect("the program's file can be removed");

@@ -191,6 +191,12 @@ fn names_that_are_taken_unknown_or_not_valid() {
     refused.case(&["run", "--batch", "many"]);
     refused.case(&["run", "--listen", "localhost:9090"]);
     refused.run(&["run"], |command| command.env("KENNEL_REPLICA_SET", "Main"));
+    // Whoever works through a host has no store here.
+    for command in [&["append", "--from", "-"][..], &["workers"], &["documents", "audit-log", "events"]] {
+        refused.run(command, |command| {
+            command.env("KENNEL_HOST", "http://localhost:1").env_remove("KENNEL_STORE")
+        });
+    }
     insta::assert_snapshot!(refused.text);
 
     let empty = Kennel::default();

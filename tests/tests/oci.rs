@@ -8,7 +8,7 @@ use kennel_core::digest::Digest;
 use kennel_core::limits;
 use kennel_tests::binary::{Kennel, Printed};
 use kennel_tests::components::{guest, wrapped};
-use kennel_tests::metrics::free_address;
+use kennel_tests::metrics::{Served, free_address};
 use kennel_tests::registry::Registry;
 use serde_json::{Value, json};
 
@@ -36,8 +36,12 @@ impl Person {
 
     fn run(&self, arguments: &[&str]) -> Printed {
         let mut command = self.kennel.command(arguments);
-        command.env("HOME", &self.home).env("NO_PROXY", "127.0.0.1");
-        for foreign in ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR"] {
+        command.env("HOME", &self.home);
+        // What goes to this machine goes through no proxy.
+        for proxy in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+            command.env(proxy, "http://127.0.0.1:1");
+        }
+        for foreign in ["DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "XDG_RUNTIME_DIR", "NO_PROXY", "no_proxy"] {
             command.env_remove(foreign);
         }
         let output = command.output().expect("kennel starts");
@@ -97,6 +101,43 @@ fn parsed(json: &[u8]) -> Value {
 /// The digest at the end of a pinned reference.
 fn digest_of(pinned: &str) -> &str {
     pinned.split_once('@').expect("a digest").1
+}
+
+/// The latest deployment of a projection: its component and its note.
+fn latest(person: &Person, name: &str) -> (String, Value) {
+    let all = person.json(&["deployments", name]);
+    let latest = all.as_array().and_then(|all| all.last()).expect("a deployment").clone();
+    (latest["component"].as_str().expect("a digest").to_owned(), latest["note"].clone())
+}
+
+#[test]
+fn what_was_pushed_is_deployed_from_the_registry_and_by_its_digest() {
+    let Some(registry) = Registry::start() else { return };
+    let person = Person::new();
+    let reference = registry.reference("shop/audit:1.0");
+    let pinned = person.push("audit-log", &reference);
+    let digest = Digest::of(&fs::read(guest("audit-log")).expect("the guest is built")).to_string();
+    let counter = fs::read(guest("counter")).expect("the guest is built");
+    person.kennel.write("counter.wasm", &counter);
+
+    person.ok(&["deploy", "audit", &reference]);
+    assert_eq!(latest(&person, "audit"), (digest.clone(), json!(pinned)));
+    person.ok(&["deploy", "by-digest", &pinned, "--note", "as released"]);
+    assert_eq!(latest(&person, "by-digest"), (digest.clone(), json!("as released")));
+    // The store holds it now: neither file nor registry is needed.
+    for shown in [&digest[..12], &digest, &format!("sha256:{digest}")] {
+        person.ok(&["deploy", "audit", shown, "--set", &format!("given={shown}")]);
+        assert_eq!(latest(&person, "audit"), (digest.clone(), Value::Null));
+    }
+    // A file of that name is what its author means.
+    fs::write(person.kennel.folder().join(&digest[..12]), &counter).expect("a file");
+    person.ok(&["deploy", "counts", &digest[..12]]);
+    assert_eq!(latest(&person, "counts").0, Digest::of(&counter).to_string());
+
+    let served = Served::start(&person.kennel, &["--workers", "1"]);
+    let host = format!("http://{}", served.address());
+    person.ok(&["deploy", "through-host", &reference, "--host", &host]);
+    assert_eq!(latest(&person, "through-host"), (digest, json!(pinned)));
 }
 
 #[test]

@@ -51,12 +51,16 @@ pub const COMPILED_CACHE_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
 pub const LOG_LINES_PER_EVENT_MAX: u32 = 20;
 /// Longest line in a projection's log; longer ones are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 4096;
+/// Positions that one read of the log looks at, most of which may be of no interest: how long it takes is bounded.
+pub const READ_POSITIONS_MAX: u64 = 200_000;
 /// Longest error text that is kept with a failure.
 pub const ERROR_BYTES_MAX: usize = 4096;
 /// How often a worker says that it is alive, unless the operator says otherwise.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// The age of its last heartbeat at which a worker is taken for dead, unless the operator says otherwise.
 pub const STALE_AFTER: Duration = Duration::from_secs(10);
+/// How long a component is kept after it was last stored, if it was never deployed.
+pub const UNUSED_COMPONENT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// Generations whose record is kept: the history is for people, who look at the latest.
 pub const GENERATIONS_KEPT: u64 = 1000;
 
@@ -66,6 +70,13 @@ pub const REBUILD_SHARE: f64 = 0.5;
 /// A read model that was built may take the place of the old one once it is at most so many positions behind:
 /// the old one is held for as long as these take.
 pub const SWITCH_SLACK_POSITIONS: u64 = 2000;
+
+/// Most bytes of an order that comes over HTTP; a component comes apart from it.
+pub const ORDER_BYTES_MAX: usize = 64 * 1024;
+/// Most characters that the author of an order has.
+pub const AUTHOR_CHARS_MAX: usize = 200;
+/// Most characters that a note to an order has.
+pub const NOTE_CHARS_MAX: usize = 1000;
 
 /// The start of `text` in at most about 60 characters, for error messages.
 #[must_use]

@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand or a few that are alike.
 
+mod acts;
 mod append;
 mod bench;
 mod compile;
@@ -16,7 +17,6 @@ mod inspect;
 mod migrate;
 mod orders;
 mod output;
-mod past_orders;
 mod pull;
 mod push;
 mod replica_set;
@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DEFAULT_STORE, EventsConfig};
-use crate::exit;
+use crate::exit::{self, Kind};
 use crate::telemetry::{self, LogFormat};
 use crate::wire::{TableName, Target};
 
@@ -73,6 +73,12 @@ pub(crate) struct Global {
     config: Option<PathBuf>,
 }
 
+/// The variable that names a host to work through.
+const HOST_VARIABLE: &str = "KENNEL_HOST";
+
+/// The variable that names the replica set to run, to ask about, or to deploy new projections to.
+const REPLICA_SET_VARIABLE: &str = "KENNEL_REPLICA_SET";
+
 /// Which store to work on.
 #[derive(Debug, Args)]
 pub(crate) struct StoreArgs {
@@ -90,7 +96,14 @@ pub(crate) struct StoreArgs {
 impl StoreArgs {
     /// What the flags, else the configuration say about the store.
     fn target(&self, config: &Config) -> anyhow::Result<Target> {
-        let url = self.store.as_deref().or(config.store.as_deref()).unwrap_or(DEFAULT_STORE);
+        let given = self.store.as_deref().or(config.store.as_deref());
+        if given.is_none() && std::env::var_os(HOST_VARIABLE).is_some() {
+            // Whoever works through a host has no store here, and a new one would take in what is meant for that host's.
+            return Err(Kind::Config.error(format!(
+                "{HOST_VARIABLE} is set, and this works on a store: say which with --store, or unset {HOST_VARIABLE}"
+            )));
+        }
+        let url = given.unwrap_or(DEFAULT_STORE);
         let given = EventsConfig { table: self.events_table.clone(), heads_table: self.heads_table.clone() };
         let stale_after = config.run.stale_after()?;
         Ok(Target::new(url)?.tables(config.events.tables(&given)).stale_after(stale_after))
@@ -108,25 +121,25 @@ enum Command {
     /// Deploys the components of a folder whenever they change
     Watch(watch::Watch),
     /// Builds a read model anew, beside the one that serves
-    Rebuild(orders::Rebuild),
+    Rebuild(acts::Rebuild),
     /// Compares the read model that was built with the one that serves
     Diff(diff::Diff),
     /// Has the read model that was built take its place
-    Switch(orders::SwitchOver),
+    Switch(acts::SwitchOver),
     /// Gives up the deployment that is being built
-    Cancel(orders::Cancel),
+    Cancel(acts::Cancel),
     /// Returns to the deployment that served before
-    Rollback(orders::Rollback),
+    Rollback(acts::Rollback),
     /// Has a projection stand still until it is resumed
-    Pause(orders::Pause),
+    Pause(acts::Pause),
     /// Has a paused projection go on
-    Resume(orders::Resume),
+    Resume(acts::Resume),
     /// Takes a projection out of service
-    Retire(orders::Retire),
+    Retire(acts::Retire),
     /// Tells what has been deployed to a projection
     Deployments(deployments::Deployments),
     /// Tells who has ordered what about a projection, and why
-    Orders(past_orders::PastOrders),
+    Orders(orders::Orders),
     /// Tells which components the store holds
     Components(components::Components),
     /// Runs the projections of a replica set

@@ -55,9 +55,13 @@ impl Config {
                 return Err(Kind::Config.error(format!("cannot read the configuration file {path}: {error}")));
             }
         };
-        Self::parse(&text).map_err(|message| Kind::Config.error(format!("{}, {message}", path.display())))
+        let mut config = Self::parse(&text)
+            .map_err(|message| Kind::Config.error(format!("{}, {message}", path.display())))?;
+        // Wherever the command is started, the same file is meant.
+        let folder = path.parent().unwrap_or(Path::new(""));
+        config.api.token_file = config.api.token_file.map(|file| folder.join(file));
+        Ok(config)
     }
-
     /// Parses the text of a configuration file. The error begins with the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| explain(text, &error))

@@ -13,6 +13,7 @@ pub mod view;
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Declined, Mode, Switch};
+use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{Fault, Refusal, StoreError};
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,8 @@ pub struct DeployOrder {
     #[serde(default = "switch_default")]
     #[schema(value_type = String, pattern = "^(auto|manual)$", default = "auto")]
     pub switch: Switch,
-    /// Where a new projection goes; `main` if nothing is said. One that exists stays where it is.
+    /// Where a new projection goes; if nothing is said, to the replica set that the host works for. One that exists stays
+    /// where it is.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,47}$")]
     pub replica_set: Option<ReplicaSet>,
@@ -107,10 +109,6 @@ pub struct By {
     pub seen: Option<u32>,
 }
 
-/// Most characters that an author has, and most that a note has.
-const AUTHOR_CHARS_MAX: usize = 200;
-const NOTE_CHARS_MAX: usize = 1000;
-
 impl By {
     /// Whether this can be put on record: databases and terminals do not take every character.
     pub fn check(&self) -> Result<(), ControlError> {
@@ -128,8 +126,8 @@ impl By {
                 Ok(())
             }
         };
-        check("author", author, AUTHOR_CHARS_MAX, &[])?;
-        check("note", note, NOTE_CHARS_MAX, &['\n', '\t'])
+        check("author", author, limits::AUTHOR_CHARS_MAX, &[])?;
+        check("note", note, limits::NOTE_CHARS_MAX, &['\n', '\t'])
     }
 }
 

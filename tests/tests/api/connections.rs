@@ -78,6 +78,42 @@ fn silent_connections_make_room_for_those_that_ask() {
     assert!(began.elapsed() < SILENCE_MAX + ENOUGH, "{:?}", began.elapsed());
 }
 
+/// Something has been asked on each of them: they are kept alive, as those of a load balancer are.
+#[test]
+fn connections_on_which_nothing_more_is_asked_make_room_as_well() {
+    let host = Host::open();
+    let address = host.served.address();
+    let asked = connections(address, 600, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let began = now();
+    assert_answers(address);
+    // Long before they are ended for their silence.
+    assert!(began.elapsed() < SILENCE_MAX / 2, "{:?}", began.elapsed());
+    for stream in asked {
+        let received = until_the_end(stream);
+        assert!(received.ends_with("\r\n\r\nok\n"), "each was answered: {received}");
+    }
+}
+
+/// What they ask for fills every buffer on the way.
+#[test]
+fn clients_that_do_not_take_their_answers_keep_nobody_waiting() {
+    let Host { kennel: _kennel, served, .. } = Host::open();
+    let address = served.address();
+    let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000);
+    let mut stuck: Vec<TcpStream> = (0..520).map(|_| connect(address)).collect();
+    for stream in &mut stuck {
+        stream.set_write_timeout(Some(Duration::from_millis(1))).expect("a timeout can be set");
+        // Whatever fits: the host reads no more while its own answers are stuck.
+        let _ = stream.write_all(&metrics);
+    }
+    let began = now();
+    assert_answers(address);
+    assert!(began.elapsed() < SILENCE_MAX / 2, "{:?}", began.elapsed());
+    served.process.signal("TERM");
+    assert_eq!(served.process.wait(SOON), Some(0), "it waits for none of them");
+    drop(stuck);
+}
+
 #[test]
 fn a_host_with_few_files_goes_on_working_while_others_are_silent() {
     let kennel = Kennel::default();

@@ -2,7 +2,8 @@
 //! none of its business.
 //!
 //! Anybody who can reach the port can open connections, and each takes one of the files that the process may have open.
-//! So their number is bounded, and where all are taken, the one that has been silent the longest makes room.
+//! So their number is bounded, and where all are taken, the one that has been silent the longest makes room: nothing
+//! has been asked on it, or its last answer is the one that the longest time has passed since.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -19,7 +20,7 @@ use hyper_util::service::TowerToHyperService;
 use kennel_engine::Shutdown;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore};
 
 /// How long the head of a request may take to arrive, and with that how long a connection may be idle.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -28,33 +29,71 @@ const CONNECTIONS_MAX: usize = 512;
 /// The pause after a connection could not be accepted, for want of files that may be open, say.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Connections on which nothing has been asked yet, the oldest first, each with the way to end it.
+/// Connections on which nothing is being asked, those that have been so the longest first, each with the way to end it.
+/// One whose client does not take its answer is among them, too.
 #[derive(Clone, Debug, Default)]
-struct Silent(Arc<Mutex<BTreeMap<u64, oneshot::Sender<()>>>>);
+struct Silent(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    waiting: BTreeMap<u64, Arc<Notify>>,
+}
+
+/// A connection, as far as others may end it.
+#[derive(Clone, Debug)]
+struct Guest {
+    silent: Silent,
+    /// Its place among those that are silent.
+    place: Arc<Mutex<Option<u64>>>,
+    ended: Arc<Notify>,
+}
 
 impl Silent {
-    fn all(&self) -> MutexGuard<'_, BTreeMap<u64, oneshot::Sender<()>>> {
-        // Each change is a single one: nobody can have left it half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        lock(&self.0)
     }
 
-    /// Resolves to `Ok` when the connection is to make room.
-    fn add(&self, number: u64) -> oneshot::Receiver<()> {
-        let (end, ended) = oneshot::channel();
-        self.all().insert(number, end);
-        ended
-    }
-
-    fn remove(&self, number: u64) {
-        self.all().remove(&number);
+    /// A new connection: nothing has been asked on it yet.
+    fn welcome(&self) -> Guest {
+        let guest = Guest { silent: self.clone(), place: Arc::default(), ended: Arc::default() };
+        guest.falls_silent();
+        guest
     }
 
     fn end_oldest(&self) {
-        if let Some((_, end)) = self.all().pop_first() {
-            // An error means that it is ending already.
-            let _ = end.send(());
+        if let Some((_, ended)) = self.queue().waiting.pop_first() {
+            ended.notify_one();
         }
     }
+}
+
+impl Guest {
+    /// Something is asked on it.
+    fn asks(&self) {
+        if let Some(number) = lock(&self.place).take() {
+            self.silent.queue().waiting.remove(&number);
+        }
+    }
+
+    /// What was asked has an answer, or nothing was asked yet.
+    fn falls_silent(&self) {
+        self.asks();
+        let mut queue = self.silent.queue();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.insert(number, Arc::clone(&self.ended));
+        *lock(&self.place) = Some(number);
+    }
+
+    fn is_silent(&self) -> bool {
+        lock(&self.place).is_some()
+    }
+}
+
+/// Each change is a single one: nobody can have left it half done.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Serves until a stop is asked for and the requests under way have ended.
@@ -62,7 +101,7 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
     let most = connections_max();
     let places = Arc::new(Semaphore::new(most));
     let silent = Silent::default();
-    for number in 0.. {
+    loop {
         let stream = tokio::select! {
             biased;
             () = stop.requested() => break,
@@ -76,13 +115,12 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
             () = stop.requested() => break,
             place = Arc::clone(&places).acquire_owned() => place,
         };
-        let ended = silent.add(number);
-        let (app, stop, silent) = (app.clone(), stop.clone(), silent.clone());
+        let guest = silent.welcome();
+        let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
             let _place = place;
-            let asked = silent.clone();
-            answer(stream, app, stop, ended, move || asked.remove(number)).await;
-            silent.remove(number);
+            answer(stream, app, stop, &guest).await;
+            guest.asks();
         });
     }
     drop(listener);
@@ -118,18 +156,17 @@ fn is_of_one(error: &io::Error) -> bool {
     )
 }
 
-/// Answers what is asked on a connection until it ends, or has to make room while nothing has been `asked`.
-async fn answer(
-    stream: TcpStream,
-    app: Router,
-    mut stop: Shutdown,
-    ended: oneshot::Receiver<()>,
-    asked: impl Fn(),
-) {
+/// Answers what is asked on a connection until it ends, or has to make room while it is silent.
+async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Guest) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
-        asked();
-        app.call(request)
+        guest.asks();
+        let answer = app.call(request);
+        async {
+            let answer = answer.await;
+            guest.falls_silent();
+            answer
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -139,8 +176,19 @@ async fn answer(
     tokio::select! {
         // How a connection ends is the client's business.
         _ = connection.as_mut() => return,
-        Ok(()) = ended => return,
+        () = guest.ended.notified() => return,
         () = stop.requested() => connection.as_mut().graceful_shutdown(),
     }
-    let _ = connection.await;
+    // What is under way comes to its end; a client that does not take its answer keeps nobody waiting for long.
+    loop {
+        let was_silent = guest.is_silent();
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = guest.ended.notified() => return,
+            () = tokio::time::sleep(SILENCE_MAX) => {}
+        }
+        if was_silent && guest.is_silent() {
+            return;
+        }
+    }
 }

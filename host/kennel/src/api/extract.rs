@@ -14,8 +14,6 @@ use super::problem::{Kind, Problem};
 use super::v1::Api;
 use crate::json;
 
-/// Largest order, in bytes.
-pub(super) const ORDER_BYTES_MAX: usize = 64 * 1024;
 /// The media type of components.
 pub(super) const WASM: &str = "application/wasm";
 const JSON: &str = "application/json";
@@ -139,10 +137,12 @@ fn has_type(headers: &HeaderMap, expected: &str) -> bool {
 
 /// The body of an order.
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    check_announced(request.headers(), ORDER_BYTES_MAX)?;
+    check_announced(request.headers(), limits::ORDER_BYTES_MAX)?;
     let arrived = tokio::time::timeout(ORDER_ARRIVES, Bytes::from_request(request, state)).await;
     arrived.map_err(|_| Problem::late(ORDER_ARRIVES))?.map_err(|rejection| match rejection {
-        BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => too_large(ORDER_BYTES_MAX),
+        BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => {
+            too_large(limits::ORDER_BYTES_MAX)
+        }
         other => did_not_arrive(&other.body_text()),
     })
 }

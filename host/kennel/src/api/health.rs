@@ -1,5 +1,6 @@
-//! /metrics, /healthz and /readyz: how the process is doing. They tell no secrets and change nothing, so that they are
-//! open to everybody who can reach the port.
+//! /metrics, /healthz and /readyz: how the process is doing. They change nothing, and are open to everybody who can reach
+//! the port, as probes and scrapers expect. The reasons in /readyz are those of the status: they may name hosts, and
+//! quote what a guest says of an event.
 
 use std::sync::Arc;
 

@@ -17,8 +17,8 @@ use super::problem::Problem;
 
 /// For what only reads or writes a few rows.
 pub(crate) const SHORT: Duration = Duration::from_secs(10);
-/// For what compares whole read models.
-pub(crate) const COMPARING: Duration = Duration::from_secs(60);
+/// For what compares whole read models, which may be large.
+pub(crate) const COMPARING: Duration = Duration::from_secs(600);
 /// For what may have to compile a component: a minute until it has arrived, 5 minutes to compile it, and some seconds.
 pub(crate) const COMPILING: Duration = Duration::from_secs(390);
 /// How long an order may take to arrive.

@@ -11,11 +11,11 @@ use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post, put};
 use axum::{Json, body::Bytes};
+use kennel_core::limits;
 use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
-use super::extract::ORDER_BYTES_MAX;
 use super::gate::{DOCUMENT, Gate, guard};
 use super::pace::{COMPARING, COMPILING, Places, Room, SHORT, within};
 use super::problem::{Describes, Kind, Problem};
@@ -61,7 +61,7 @@ impl Api {
             .route("/v1/", any(nowhere))
             .route("/v1/{*rest}", any(nowhere))
             .method_not_allowed_fallback(not_like_this)
-            .route_layer(DefaultBodyLimit::max(ORDER_BYTES_MAX))
+            .route_layer(DefaultBodyLimit::max(limits::ORDER_BYTES_MAX))
             .route_layer(gate)
             .with_state(self)
     }

@@ -30,7 +30,7 @@ impl Components {
         let rows = components.iter().map(|one| {
             let uses = one.used_by.iter().map(|used| format!("{} {}", used.projection, used.deployment));
             vec![
-                one.digest[..12].to_owned(),
+                output::short(&one.digest).to_owned(),
                 output::thousands(one.bytes),
                 output::seconds_of(&one.stored_at),
                 uses.collect::<Vec<_>>().join(", "),

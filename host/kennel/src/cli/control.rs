@@ -5,9 +5,10 @@ use std::sync::Arc;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, FromArgMatches};
+use kennel_core::name::ReplicaSet;
 use kennel_core::port::Runtime;
 
-use super::{StoreArgs, output};
+use super::{HOST_VARIABLE, REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;
 use crate::control::local::Local;
 use crate::control::remote::{HostUrl, Remote};
@@ -29,7 +30,7 @@ struct ControlFlags {
     #[command(flatten)]
     store: StoreArgs,
     /// The URL of a host that runs, to work through its API instead of on the store; KENNEL_TOKEN is its token
-    #[arg(long, value_name = "URL", env = "KENNEL_HOST")]
+    #[arg(long, value_name = "URL", env = HOST_VARIABLE)]
     host: Option<HostUrl>,
 }
 
@@ -113,7 +114,17 @@ impl ControlArgs {
         };
         let runtime: Arc<dyn Runtime> = wire::runtime()?;
         let local = Local::new(store, runtime).stale_after(config.run.stale_after()?);
-        Ok(Box::new(local.replica_set(config.run.replica_set(None))))
+        Ok(Box::new(local.replica_set(replica_set(config)?)))
+    }
+}
+
+/// The replica set that `kennel run` would work for in the same place.
+fn replica_set(config: &Config) -> anyhow::Result<ReplicaSet> {
+    match std::env::var(REPLICA_SET_VARIABLE) {
+        Ok(given) => given
+            .parse()
+            .map_err(|error| Kind::Config.error(format!("{REPLICA_SET_VARIABLE} is `{given}`: {error}"))),
+        Err(_) => Ok(config.run.replica_set(None)),
     }
 }
 

@@ -55,10 +55,10 @@ pub(super) struct Deploy {
     detach: bool,
     #[command(flatten)]
     by: ByArgs,
-    /// What becomes of an event that cannot be handled: `halt` (default) or `dead-letter`
+    /// What becomes of an event that cannot be handled: `halt` or `dead-letter` [default: as before; `halt` at first]
     #[arg(long, value_name = "POLICY")]
     on_failure: Option<OnFailure>,
-    /// Most events handled and committed together [default: 1000]
+    /// Most events handled and committed together [default: as before; 1000 at first]
     #[arg(long, value_name = "EVENTS", value_parser = values::batch)]
     batch: Option<usize>,
     /// A setting that the guest can read; may be given many times
@@ -67,7 +67,7 @@ pub(super) struct Deploy {
     /// A setting that is to go; may be given many times
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
-    /// The replica set that runs a new projection [default: main]
+    /// The replica set that runs a new projection [default: that of `kennel run` here, else main]
     #[arg(long, value_name = "NAME")]
     replica_set: Option<ReplicaSet>,
     /// Print the outcome as JSON
@@ -132,7 +132,7 @@ pub(super) fn told(name: &ProjectionName, change: &ChangeView) -> String {
     let what = format!(
         "deployment {} of `{name}`: component {} ({} {}{returns})",
         found.number,
-        &found.component[..12],
+        output::short(&found.component),
         found.name,
         found.version
     );

@@ -40,7 +40,7 @@ impl Deployments {
                     Some(number) => format!("{} to {number}", one.origin),
                     None => one.origin.to_string(),
                 },
-                one.component[..12].to_owned(),
+                output::short(&one.component).to_owned(),
                 one.version.clone(),
                 output::seconds_of(&one.deployed_at),
                 one.author.clone(),

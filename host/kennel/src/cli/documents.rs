@@ -125,6 +125,6 @@ impl Documents {
                 text.push_str(&format!("{}  {}\n", row.key, row.stored.document));
             }
         }
-        output::raw(&text)
+        output::lines(&text)
     }
 }

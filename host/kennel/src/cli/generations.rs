@@ -9,7 +9,7 @@ use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{Coordination as _, GenerationRecord};
 
-use super::{StoreArgs, output};
+use super::{REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;
 use crate::wire;
 
@@ -20,7 +20,7 @@ pub(super) struct Generations {
     #[command(flatten)]
     store: StoreArgs,
     /// The replica set [default: main]
-    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    #[arg(long, value_name = "NAME", env = REPLICA_SET_VARIABLE)]
     replica_set: Option<ReplicaSet>,
     /// Print at most so many generations
     #[arg(long, default_value_t = 20, value_name = "N")]

@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use kennel_core::port::{Fault, Refusal};
 use kennel_core::projection::Descriptor;
 use serde::Serialize;
 
+use super::control::in_words;
 use super::{output, source};
+use crate::control::ControlError;
 use crate::exit::Kind;
 use crate::wire;
 use crate::wire::inspect::{FileKind, Inspection, inspect};
@@ -34,6 +37,10 @@ impl Inspect {
             // The types fit; whether it compiles and can describe itself shows only when it does.
             match wire::runtime()?.prepare(bytes.into()).await {
                 Ok(component) => descriptor = Some(component.descriptor().clone()),
+                // Whether it can run is not known then.
+                Err(refusal @ Refusal { fault: Fault::Host, .. }) => {
+                    return Err(in_words(ControlError::Refused(refusal), &self.file.display()));
+                }
                 Err(refusal) => {
                     inspection.runnable = false;
                     inspection.problems.push(refusal.to_string());

@@ -13,7 +13,21 @@ use serde::Serialize;
 
 /// Prints a line of data.
 pub(super) fn line(text: impl AsRef<str>) -> anyhow::Result<()> {
-    raw(&format!("{}\n", text.as_ref()))
+    lines(&format!("{}\n", text.as_ref()))
+}
+
+/// Prints lines of data. Documents and messages of guests may hold what has a terminal do things: there it only shows.
+pub(super) fn lines(text: &str) -> anyhow::Result<()> {
+    if io::stdout().is_terminal() { raw(&plain(text)) } else { raw(text) }
+}
+
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{fffd}' } else { c }).collect()
+}
+
+/// As many digits of a digest as tell it from others. A host may have sent anything.
+pub(super) fn short(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 /// Prints text as it is. A reader that has gone away (`| head`) ends the command quietly.
@@ -46,7 +60,7 @@ pub(super) fn seconds_of(timestamp: &str) -> String {
 /// Tells the person at the terminal something that is not data.
 pub(super) fn note(text: impl AsRef<str>) {
     // Nothing sensible is left to do when even standard error is gone.
-    let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+    let _ = writeln!(io::stderr().lock(), "{}", plain(text.as_ref()));
 }
 
 /// Prints an error with its causes.
@@ -118,6 +132,11 @@ mod tests {
     fn a_cause_is_said_once() {
         let error = anyhow::anyhow!("refused").context("connecting: refused").context("the store is away");
         assert_eq!(words(&error), "the store is away: connecting: refused");
+    }
+
+    #[test]
+    fn a_terminal_shows_what_would_have_it_do_things() {
+        assert_eq!(plain("a\tb\n\u{1b}[2Jc\rd\u{9b}e"), "a\tb\n\u{fffd}[2Jc\u{fffd}d\u{fffd}e");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use kennel_core::projection::Descriptor;
 use serde::Serialize;
 
 use super::{output, pull, source};
-use crate::exit::Kind;
+use crate::control::ControlError;
 use crate::oci::{self, Annotations, Reference};
 use crate::wire;
 
@@ -49,7 +49,8 @@ impl Push {
         let bytes: Arc<[u8]> = source::read_component(&self.file)?.into();
         let size = bytes.len();
         let component = wire::runtime()?.prepare(bytes.clone()).await.map_err(|refusal| {
-            Kind::Input.error(format!("{}: {refusal}; nothing was pushed", self.file.display()))
+            let error = ControlError::Refused(refusal);
+            error.kind().error(format!("{}: {error}; nothing was pushed", self.file.display()))
         })?;
         let (watch, bar) = pull::watched("pushing");
         let annotations = annotations(component.descriptor());

@@ -16,7 +16,7 @@ use kennel_engine::Shutdown;
 use tokio::net::TcpListener;
 
 use super::signals::Signals;
-use super::{StoreArgs, values};
+use super::{REPLICA_SET_VARIABLE, StoreArgs, values};
 use crate::api::{self, Api, Gate, Sources};
 use crate::config::{Config, Token};
 use crate::exit::Kind;
@@ -55,7 +55,7 @@ pub(super) struct Run {
     #[arg(long, value_name = "N", env = "KENNEL_WORKERS", value_parser = values::workers)]
     workers: Option<NonZeroUsize>,
     /// The replica set whose projections to run [default: main]
-    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    #[arg(long, value_name = "NAME", env = REPLICA_SET_VARIABLE)]
     replica_set: Option<ReplicaSet>,
     /// End once every projection has handled the whole log, or stands still
     #[arg(long)]

@@ -1,5 +1,7 @@
 //! Where a component comes from: a file, a digest of one that the store holds, or a registry of images.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -93,16 +95,24 @@ fn digest(text: &str) -> anyhow::Result<Digest> {
 pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
     let cannot =
         |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
-    let size = std::fs::metadata(file).map_err(cannot)?.len();
-    if size > limits::COMPONENT_BYTES_MAX as u64 {
-        let max = limits::COMPONENT_BYTES_MAX >> 20;
+    let max = limits::COMPONENT_BYTES_MAX as u64;
+    let opened = File::open(file).map_err(cannot)?;
+    let size = opened.metadata().map_err(cannot)?.len();
+    // A pipe has no size beforehand, and may never end.
+    let mut bytes = Vec::new();
+    if size <= max {
+        opened.take(max + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    }
+    let size = size.max(bytes.len() as u64);
+    if size > max {
         return Err(Kind::Input.error(format!(
-            "{} has {} MiB; a component has at most {max} MiB",
+            "{} has {} MiB; a component has at most {} MiB",
             file.display(),
-            size >> 20
+            size.div_ceil(1 << 20),
+            max >> 20
         )));
     }
-    std::fs::read(file).map_err(cannot)
+    Ok(bytes)
 }
 
 /// Reads an example that `make guests` has built.

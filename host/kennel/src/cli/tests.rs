@@ -17,8 +17,11 @@ fn help_fits_every_terminal() {
     for one in all {
         let name = one.get_name();
         let help = one.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(help.starts_with("Examples:\n  kennel "), "{name} has no examples: {help}");
+        assert!(help.starts_with("Examples:\n  "), "{name} has no examples: {help}");
         for (line, next) in help.lines().zip(help.lines().skip(1).chain([""])) {
+            if line.is_empty() {
+                continue;
+            }
             if line.starts_with(' ') {
                 assert!(line.chars().count() <= EXAMPLE_CHARS_MAX, "{name}: make this two lines: {line}");
             } else {

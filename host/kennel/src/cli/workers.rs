@@ -6,7 +6,7 @@ use clap::Args;
 
 use kennel_core::name::ReplicaSet;
 
-use super::{StoreArgs, output};
+use super::{REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;
 use crate::control::replica_set::ReplicaSetView;
 use crate::wire;
@@ -18,7 +18,7 @@ pub(super) struct Workers {
     #[command(flatten)]
     store: StoreArgs,
     /// The replica set [default: main]
-    #[arg(long, value_name = "NAME", env = "KENNEL_REPLICA_SET")]
+    #[arg(long, value_name = "NAME", env = REPLICA_SET_VARIABLE)]
     replica_set: Option<ReplicaSet>,
     /// Print as JSON
     #[arg(long)]

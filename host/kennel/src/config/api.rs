@@ -14,7 +14,7 @@ pub const TOKEN_VARIABLE: &str = "KENNEL_TOKEN";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApiConfig {
-    /// A file with the token; `KENNEL_TOKEN` wins over it.
+    /// A file with the token, seen from the folder of kennel.toml; `KENNEL_TOKEN` wins over it.
     pub token_file: Option<PathBuf>,
 }
 

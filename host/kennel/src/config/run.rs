@@ -16,7 +16,7 @@ use crate::telemetry::LogFormat;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunConfig {
-    /// Where /metrics, /healthz and /readyz are served.
+    /// Where /metrics, /healthz, /readyz and /v1 are served.
     #[serde(deserialize_with = "listen")]
     pub listen: Option<SocketAddr>,
     /// Lanes of execution in this process; as many as there are cores unless it says so.

@@ -1,5 +1,5 @@
 //! Compares two read models, collection by collection, by walking through both in the order of their keys.
-//! Nothing is held in memory but a page of each and the documents that have to be looked at twice.
+//! Nothing is held in memory but a page of each, the keys that have to be looked at twice, and some samples.
 //!
 //! Both may be written to meanwhile. A document counts as different only if no event that one of the two has
 //! yet to handle can account for it.
@@ -26,6 +26,13 @@ const STILL_FOR: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Most documents of a collection that are looked at twice.
 const DOUBTS_MAX: usize = 10_000;
+/// Documents on the first page of a collection, and most on any. In between, what was on the page before decides.
+const PAGE_FIRST: usize = 32;
+const PAGE_MAX: usize = 256;
+/// The most that a page should hold, in bytes.
+const PAGE_BYTES: usize = 4 << 20;
+/// The most that the samples of all collections should hold, in bytes. Of each collection there may be one.
+const SAMPLES_BYTES: usize = 4 << 20;
 
 /// What a comparison has found.
 #[derive(Debug)]
@@ -44,7 +51,7 @@ pub(super) async fn compare(
     models: [ReadModelId; 2],
     samples: usize,
 ) -> Result<Comparison, StoreError> {
-    let pair = Pair { store, models, samples };
+    let pair = Pair { store, models };
     let level = pair.draw_level().await?;
     // Looked up before the documents: what is written later is in motion.
     let positions = pair.positions().await?;
@@ -53,9 +60,11 @@ pub(super) async fn compare(
     for read_model in models {
         names.extend(store.collections(read_model).await?);
     }
-    let mut found = Vec::with_capacity(names.len());
+    let mut found: Vec<Found> = Vec::with_capacity(names.len());
+    let sample_bytes = SAMPLES_BYTES / names.len().max(1);
     for name in names {
-        found.push(pair.walk(name.to_string(), settled).await?);
+        let one = Found::new(name.to_string(), settled, samples, sample_bytes);
+        found.push(pair.walk(one).await?);
     }
     if found.iter().any(|one| !one.doubts.is_empty()) {
         let ends = pair.reach().await?;
@@ -74,7 +83,6 @@ pub(super) async fn compare(
 struct Pair<'a> {
     store: &'a Store,
     models: [ReadModelId; 2],
-    samples: usize,
 }
 
 impl Pair<'_> {
@@ -116,9 +124,8 @@ impl Pair<'_> {
         }
     }
 
-    async fn walk(&self, collection: String, settled: Position) -> Result<Found, StoreError> {
-        let mut ways = self.models.map(|read_model| Way::new(read_model, &collection));
-        let mut found = Found::new(collection.clone(), settled, self.samples);
+    async fn walk(&self, mut found: Found) -> Result<Found, StoreError> {
+        let mut ways = self.models.map(|read_model| Way::new(read_model, &found.diff.collection));
         loop {
             let [serving, other] = &mut ways;
             let (serves, others) = (serving.peek(self.store).await?, other.peek(self.store).await?);
@@ -147,7 +154,7 @@ impl Pair<'_> {
     /// Settles what was in doubt.
     async fn look_again(&self, found: &mut Found, sure: [bool; 2]) -> Result<(), StoreError> {
         let doubts = std::mem::take(&mut found.doubts);
-        for some in doubts.chunks(limits::READ_KEYS_MAX) {
+        for some in doubts.chunks(PAGE_FIRST) {
             let keys = some.iter().map(|doubt| doubt.key.clone()).collect();
             let wanted = [Wanted { collection: found.diff.collection.clone(), keys }];
             let mut now = [Vec::new(), Vec::new()];
@@ -169,22 +176,36 @@ struct Way {
     read_model: ReadModelId,
     collection: String,
     page: Vec<Document>,
+    /// Documents on the next page.
+    size: usize,
     at: usize,
     ended: bool,
 }
 
 impl Way {
     fn new(read_model: ReadModelId, collection: &str) -> Self {
-        Self { read_model, collection: collection.to_owned(), page: Vec::new(), at: 0, ended: false }
+        Self {
+            read_model,
+            collection: collection.to_owned(),
+            page: Vec::new(),
+            size: PAGE_FIRST,
+            at: 0,
+            ended: false,
+        }
     }
 
     async fn peek(&mut self, store: &Store) -> Result<Option<&Document>, StoreError> {
         if self.at == self.page.len() && !self.ended {
             let after = self.page.last().map(|last| last.key.clone());
-            let max = limits::READ_KEYS_MAX;
-            self.page = store.scan(self.read_model, &self.collection, after.as_deref(), "", max).await?;
+            // Before the next page is read: there is never more than one.
+            self.page = Vec::new();
+            self.page =
+                store.scan(self.read_model, &self.collection, after.as_deref(), "", self.size).await?;
             self.at = 0;
-            self.ended = self.page.len() < max;
+            self.ended = self.page.len() < self.size;
+            let bytes: usize = self.page.iter().map(|one| one.stored.document.len()).sum();
+            let fits = bytes.checked_div(self.page.len()).map_or(PAGE_MAX, |each| PAGE_BYTES / each.max(1));
+            self.size = fits.clamp(1, PAGE_MAX);
         }
         Ok(self.page.get(self.at))
     }
@@ -201,15 +222,17 @@ struct Doubt {
 /// What was found in one collection.
 struct Found {
     settled: Position,
+    /// How many samples are wanted yet, and how many bytes there are for them.
     samples: usize,
+    sample_bytes: usize,
     diff: CollectionDiff,
     doubts: Vec<Doubt>,
 }
 
 impl Found {
-    fn new(collection: String, settled: Position, samples: usize) -> Self {
+    fn new(collection: String, settled: Position, samples: usize, sample_bytes: usize) -> Self {
         let diff = CollectionDiff { collection, ..CollectionDiff::default() };
-        Self { settled, samples, diff, doubts: Vec::new() }
+        Self { settled, samples, sample_bytes, diff, doubts: Vec::new() }
     }
 
     fn both(&mut self, serving: &Document, other: &Document) {
@@ -257,7 +280,10 @@ impl Found {
     }
 
     fn sample(&mut self, key: &str, [serving, other]: [Option<&Stored>; 2]) {
-        if self.diff.samples.len() < self.samples {
+        if self.samples > 0 && self.sample_bytes > 0 {
+            self.samples -= 1;
+            let bytes: usize = [serving, other].into_iter().flatten().map(|one| one.document.len()).sum();
+            self.sample_bytes = self.sample_bytes.saturating_sub(bytes);
             let (serving, other) = (serving.map(value), other.map(value));
             self.diff.samples.push(Sample { key: key.to_owned(), serving, other });
         }

@@ -159,7 +159,7 @@ impl Remote {
         let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|given| given == PROBLEM_JSON);
         let told = if is_problem { response.json::<Told>().await.ok() } else { None };
         let detail = match told {
-            Some(told) => on_lines(&told.detail),
+            Some(told) => told.detail,
             None => self.strange(call, url, status),
         };
         ControlError::Host { status: status.as_u16(), detail }
@@ -174,11 +174,6 @@ impl Remote {
             _ => format!("{} is no Kennel host, or one that is too old to have an API: {what}", self.host),
         }
     }
-}
-
-/// Text from elsewhere, fit for a terminal.
-fn on_lines(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control() || *c == '\n').collect()
 }
 
 const JSON: &str = "application/json";

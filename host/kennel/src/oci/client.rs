@@ -60,6 +60,10 @@ impl<'a> Connection<'a> {
             use_monolithic_push: true,
             connect_timeout: Some(CONNECT_TIMEOUT),
             user_agent: concat!("kennel/", env!("CARGO_PKG_VERSION")),
+            // What goes to this machine, unencrypted, goes through no proxy that the environment names: one that is named
+            // here is asked instead of that, and for none of these addresses.
+            http_proxy: reference.is_loopback().then(|| "http://localhost".to_owned()),
+            no_proxy: reference.is_loopback().then(|| "localhost,127.0.0.0/8,::1".to_owned()),
             ..ClientConfig::default()
         };
         let client =
