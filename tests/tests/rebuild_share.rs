@@ -50,7 +50,11 @@ fn descriptor(code: &str) -> Descriptor {
     Descriptor {
         name: name.to_owned(),
         version: version.to_owned(),
-        scope: Scope::default(),
+        // `NAME rare` wants nothing that comes.
+        scope: Scope {
+            event_types: (version == "rare").then(|| "OrderLost".to_owned()).into_iter().collect(),
+            ..Scope::default()
+        },
         partitioning: Partitioning::Single,
     }
 }
@@ -106,7 +110,7 @@ impl Instance for Running {
     }
 }
 
-fn events() -> Vec<NewEvent> {
+fn events(numbers: std::ops::RangeInclusive<u64>) -> Vec<NewEvent> {
     let event = |number: u64| NewEvent {
         bounded_context: "Shop".to_owned(),
         aggregate_type: "Order".to_owned(),
@@ -122,7 +126,7 @@ fn events() -> Vec<NewEvent> {
         causation_id: None,
         created_at: None,
     };
-    (1..=EVENTS).map(event).collect()
+    numbers.map(event).collect()
 }
 
 async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
@@ -132,6 +136,7 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
         digest,
         descriptor: descriptor(code),
         settings: Settings { on_failure: OnFailure::Halt, ..Settings::default() },
+        settings_of: None,
         mode,
         switch: Switch::Auto,
         replica_set: None,
@@ -143,24 +148,28 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
     store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
 }
 
-/// Builds these beside others for so long. Returns what was done for it, and the position that each has reached.
-async fn build(next: &[&str], share: f64) -> (Work, Vec<u64>) {
-    let store = MemoryStore::new();
-    store.append(&events()).await.expect("they are appended");
-    for code in next {
-        deploy(&store, &format!("{} live", descriptor(code).name), Mode::Continue).await;
-        deploy(&store, code, Mode::Rebuild).await;
-    }
-    let work = Arc::new(Mutex::new(Work::default()));
+fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
     let ports = Ports {
         events: Arc::new(store.clone()),
         read_model: Arc::new(store.clone()),
         registry: Arc::new(store.clone()),
         coordination: Arc::new(store.clone()),
-        runtime: Arc::new(Guests(Arc::clone(&work))),
+        runtime: Arc::new(Guests(Arc::clone(work))),
     };
     let options = Options { rebuild_share: share, batch: Some(100), ..Options::new(ReplicaSet::default()) };
-    let engine = Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1));
+    Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1))
+}
+
+/// Builds these beside others for so long. Returns what was done for it, and the position that each has reached.
+async fn build(next: &[&str], share: f64) -> (Work, Vec<u64>) {
+    let store = MemoryStore::new();
+    store.append(&events(1..=EVENTS)).await.expect("they are appended");
+    for code in next {
+        deploy(&store, &format!("{} live", descriptor(code).name), Mode::Continue).await;
+        deploy(&store, code, Mode::Rebuild).await;
+    }
+    let work = Arc::new(Mutex::new(Work::default()));
+    let engine = engine(&store, &work, share);
     let (trigger, stop) = Shutdown::channel();
     let running = tokio::spawn(engine.run(stop));
     let began = Instant::now();
@@ -197,4 +206,33 @@ async fn what_stands_still_keeps_nothing_else_from_being_built() {
     let (work, positions) = build(&["a broken", "b next"], 0.5).await;
     assert_eq!(positions[0], 0);
     assert!(positions[1] > 8_000 && work.total > LONG.mul_f64(0.4), "{positions:?}");
+}
+
+/// Events come without end, and none that it wants: how far it is gets known all the same, so that it is switched to.
+#[tokio::test(start_paused = true)]
+async fn what_wants_hardly_any_events_takes_its_place_under_constant_load() {
+    for share in [0.5, 0.01] {
+        let store = MemoryStore::new();
+        store.append(&events(1..=EVENTS)).await.expect("they are appended");
+        deploy(&store, "a live", Mode::Continue).await;
+        let rare = "a rare";
+        let (trigger, stop) = Shutdown::channel();
+        let running = tokio::spawn(engine(&store, &Arc::default(), share).run(stop));
+        let writer = store.clone();
+        let writing = tokio::spawn(async move {
+            for number in EVENTS + 1.. {
+                writer.append(&events(number..=number)).await.expect("it is appended");
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        sleep(LONG / 4).await;
+        deploy(&store, rare, Mode::Rebuild).await;
+        sleep(LONG).await;
+        let found = store.find(&"a".parse().expect("a name")).await.expect("the store answers");
+        let serves = found.map(|deployment| deployment.digest);
+        assert_eq!(serves, Some(Digest::of(rare.as_bytes())), "at a share of {share}");
+        writing.abort();
+        trigger.stop();
+        running.await.expect("it ends");
+    }
 }

@@ -75,6 +75,19 @@ fn check_partitions(kennel: &Kennel, projection: &str, owners: &Value, expected:
     assert_eq!(told["position"], lowest);
 }
 
+/// Where `kennel run` would run it, if nobody says otherwise; what exists stays where it is.
+fn new_projections_go_where_they_are_run(kennel: &Kennel, url: &str, component: &str) {
+    let beside = Kennel::on(url).with("KENNEL_REPLICA_SET", "spare");
+    beside.write("kennel.toml", "[run]\nreplica_set = \"other\"\n");
+    beside.ok(&["deploy", "extra", component]);
+    beside.ok(&["deploy", "audit-log", component]);
+    assert_eq!(
+        (&kennel.status("extra")["replica_set"], &kennel.status("audit-log")["replica_set"]),
+        (&json!("spare"), &json!("main"))
+    );
+    kennel.ok(&["retire", "extra", "--drop-read-model"]);
+}
+
 #[test]
 fn replica_sets_on_one_log_leave_each_other_alone() {
     let cluster = Cluster::start();
@@ -86,6 +99,7 @@ fn replica_sets_on_one_log_leave_each_other_alone() {
     let component = component.to_str().expect("a UTF-8 path");
     kennel.ok(&["deploy", "audit-log", component]);
     kennel.ok(&["deploy", "yearly-report", component, "--replica-set", "reports"]);
+    new_projections_go_where_they_are_run(&kennel, &url, component);
     kennel.write("events.jsonl", events::log(EVENTS, 300));
     kennel.ok(&["append", "--from", "events.jsonl"]);
 

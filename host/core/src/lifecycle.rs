@@ -264,6 +264,8 @@ pub struct Deploy {
     pub digest: Digest,
     pub descriptor: Descriptor,
     pub settings: Settings,
+    /// The deployment whose settings these build upon: declined if another serves by now.
+    pub settings_of: Option<u32>,
     pub mode: Mode,
     pub switch: Switch,
     /// `None`: where the projection is, or `main` if it is new.
@@ -293,6 +295,15 @@ pub enum Command {
 }
 
 impl Command {
+    /// The deployment whose settings it builds upon, if it does so.
+    #[must_use]
+    pub fn settings_of(&self) -> Option<u32> {
+        match self {
+            Self::Deploy(deploy) => deploy.settings_of,
+            _ => None,
+        }
+    }
+
     /// What it is called in records.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

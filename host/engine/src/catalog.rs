@@ -1,8 +1,9 @@
 //! Watches the deployments of the replica set and gets their components ready to run.
 //!
 //! Components are loaded in the background, each by itself: whichever is ready runs, and until the one of a new
-//! deployment is ready, the deployment before it goes on. One that cannot be loaded disturbs nobody; it is tried
-//! again, less and less often, and the reason is shown in the status.
+//! deployment is ready, the deployment before it goes on. Those whose code was kept need not wait for those that have
+//! to be compiled. One that cannot be loaded disturbs nobody; it is tried again, less and less often, and the reason
+//! is shown in the status; of one that is only being built, in that of its deployment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub struct Watcher {
     pub registry: Arc<dyn Registry>,
     pub runtime: Arc<dyn Runtime>,
     pub replica_set: ReplicaSet,
+    /// The machine, as people know it.
+    pub host: String,
     pub interval: Duration,
     /// A component that cannot be loaded is tried again after `interval`, then after twice as long each time, up
     /// to this.
@@ -53,6 +56,8 @@ type Prepared = (Digest, Result<Arc<dyn Component>, Unloaded>);
 
 /// Why a component could not be loaded.
 enum Unloaded {
+    /// Its code was not kept: it has to be fetched and compiled.
+    Absent,
     /// The store does not answer: it will, and asking costs little.
     Away(String),
     /// Trying again has the same outcome most likely, and may cost a compilation.
@@ -67,6 +72,13 @@ struct Refused {
     again: Instant,
 }
 
+/// How a component is being made ready.
+struct UnderWay {
+    task: AbortHandle,
+    /// Whether it is fetched and compiled, and not only looked for.
+    loads: bool,
+}
+
 /// What is known of components and deployments.
 #[derive(Default)]
 struct Shelf {
@@ -77,7 +89,9 @@ struct Shelf {
     returning: BTreeSet<DeploymentId>,
     ready: HashMap<Digest, Arc<dyn Component>>,
     loading: JoinSet<Prepared>,
-    under_way: HashMap<Digest, AbortHandle>,
+    under_way: HashMap<Digest, UnderWay>,
+    /// Those whose code was looked for.
+    sought: BTreeSet<Digest>,
     refused: HashMap<Digest, Refused>,
     /// What runs now, by read model: it goes on while its successor is being loaded.
     running: BTreeMap<ReadModelId, Loaded>,
@@ -85,6 +99,8 @@ struct Shelf {
     unloadable: Vec<Standing>,
     /// The parts that the status shows as standing still because of what is said here.
     blocked: BTreeSet<String>,
+    /// What the store was told to be in the way of deployments that are being built.
+    hindered: BTreeMap<DeploymentId, String>,
     published: bool,
 }
 
@@ -97,6 +113,7 @@ impl Watcher {
             let looked = self.look(&mut shelf).await;
             self.load_missing(&mut shelf);
             self.publish(&mut shelf, &publish);
+            self.tell_obstacles(&mut shelf).await;
             match looked {
                 // Not before the status tells what is missing of that which should run.
                 Ok(()) => self.status.clear(status::CATALOG),
@@ -152,10 +169,11 @@ impl Watcher {
         // Nobody waits any longer for what these would be loaded for.
         shelf.under_way.retain(|digest, loading| {
             wanted(digest) || {
-                loading.abort();
+                loading.task.abort();
                 false
             }
         });
+        shelf.sought.retain(|digest| wanted(digest));
         Ok(())
     }
 
@@ -173,18 +191,25 @@ impl Watcher {
             }
         }
         missing.sort_by_key(|(refused, building, _)| (*refused, *building));
-        let room = LOADED_AT_ONCE.saturating_sub(shelf.under_way.len());
-        for (_, _, digest) in missing.into_iter().take(room) {
+        let (sought, absent): (Vec<_>, Vec<_>) =
+            missing.into_iter().map(|(_, _, digest)| digest).partition(|digest| shelf.sought.insert(*digest));
+        for digest in sought {
+            let runtime = Arc::clone(&self.runtime);
+            let find = async move { (digest, runtime.find(digest).await.ok_or(Unloaded::Absent)) };
+            shelf.under_way.insert(digest, UnderWay { task: shelf.loading.spawn(find), loads: false });
+        }
+        let loads = shelf.under_way.values().filter(|one| one.loads).count();
+        for digest in absent.into_iter().take(LOADED_AT_ONCE.saturating_sub(loads)) {
             let (registry, runtime) = (Arc::clone(&self.registry), Arc::clone(&self.runtime));
             let load = async move { (digest, prepare(&*registry, &*runtime, digest).await) };
-            shelf.under_way.insert(digest, shelf.loading.spawn(load));
+            shelf.under_way.insert(digest, UnderWay { task: shelf.loading.spawn(load), loads: true });
         }
     }
 
     /// A component was loaded, or could not be.
     fn loaded(&self, shelf: &mut Shelf, ended: Result<(Id, Prepared), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let loading = shelf.under_way.iter().find(|(_, loading)| loading.id() == id);
+        let loading = shelf.under_way.iter().find(|(_, loading)| loading.task.id() == id);
         // What was given up has no place any more.
         let Some(digest) = loading.map(|(digest, _)| *digest) else { return };
         shelf.under_way.remove(&digest);
@@ -199,6 +224,7 @@ impl Watcher {
                 shelf.ready.insert(digest, component);
                 return;
             }
+            Err(Unloaded::Absent) => return,
             Err(Unloaded::Away(reason)) => (reason, self.interval),
             Err(Unloaded::Refused(reason)) => {
                 let pause = before.as_ref().map_or(Duration::ZERO, |before| before.pause);
@@ -268,6 +294,31 @@ impl Watcher {
         shelf.running = running;
         shelf.published = true;
         publish.send_replace(Some(Arc::new(shelf.running.values().cloned().collect())));
+    }
+
+    /// Has the store know what is not built because this process cannot load it: whoever waits for it is elsewhere.
+    async fn tell_obstacles(&self, shelf: &mut Shelf) {
+        let building = shelf.wanted.iter().filter(|(_, stage)| *stage == Stage::Building);
+        let found: BTreeMap<DeploymentId, String> = building
+            .filter_map(|(deployment, _)| {
+                let Refused { reason, .. } = shelf.refused.get(&deployment.digest)?;
+                Some((deployment.id, format!("{} cannot load its component: {reason}", self.host)))
+            })
+            .collect();
+        let gone = shelf.hindered.keys().filter(|id| !found.contains_key(id)).map(|id| (*id, None));
+        let news = found.iter().filter(|(id, obstacle)| shelf.hindered.get(id) != Some(obstacle));
+        let news: Vec<(DeploymentId, Option<String>)> =
+            gone.chain(news.map(|(id, obstacle)| (*id, Some(obstacle.clone())))).collect();
+        for (id, obstacle) in news {
+            match self.registry.hinder(id, obstacle.as_deref()).await {
+                Ok(()) => drop(match obstacle {
+                    Some(obstacle) => shelf.hindered.insert(id, obstacle),
+                    None => shelf.hindered.remove(&id),
+                }),
+                // The next look tries again.
+                Err(error) => tracing::debug!(reason = crate::chain(&error), "an obstacle was not recorded"),
+            }
+        }
     }
 
     /// Shows in the status what stands still, and no longer what does not, or is not to be run any more.

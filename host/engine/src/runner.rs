@@ -84,6 +84,11 @@ struct Progress {
 }
 
 impl Progress {
+    /// Up to where this runner knows what a stretch holds, committed or not.
+    fn reached(&self, stretch: &Stretch) -> Position {
+        self.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
+    }
+
     /// Tells the metrics how far this runner is.
     fn show(&self) {
         if let Some(position) = self.owned.iter().map(|checkpoint| checkpoint.position).min() {
@@ -181,11 +186,12 @@ impl Runner {
                     self.commit_skipped(&mut progress).await?;
                     Next::End(Ended::Stopped)
                 }
-                Some(stretch)
-                    if progress.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
-                        < stretch.upto =>
-                {
-                    if self.is_slowed_down(horizon.distance_from(stretch.from))
+                // Not only when there is nothing else to do: under constant load there always is.
+                _ if self.skipped_due(&progress).is_some_and(|due| Instant::now() >= due) => {
+                    self.commit_skipped(&mut progress).await?
+                }
+                Some(stretch) if progress.reached(&stretch) < stretch.upto => {
+                    if self.is_slowed_down(horizon.distance_from(progress.reached(&stretch)))
                         && !self.take_turn(&mut progress).await
                     {
                         continue;
@@ -258,7 +264,7 @@ impl Runner {
     /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
     /// that a quiet projection does not write with every event that it does not want.
     async fn idle(&mut self, progress: &mut Progress, horizon: Position) -> Result<Next, StoreError> {
-        let commit_due = progress.skipped.map(|skipped| skipped.since + self.options.idle_commit_delay);
+        let commit_due = self.skipped_due(progress);
         let due = async {
             match commit_due {
                 Some(due) => tokio::time::sleep_until(due).await,
@@ -343,6 +349,11 @@ impl Runner {
             self.metrics.committed(events, letters, began.elapsed());
         }
         Ok(outcome)
+    }
+
+    /// When a checkpoint that moved only over events that nobody wanted is to be committed.
+    fn skipped_due(&self, progress: &Progress) -> Option<Instant> {
+        progress.skipped.map(|skipped| skipped.since + self.options.idle_commit_delay)
     }
 
     /// Commits a checkpoint that moved only over events that nobody wanted.

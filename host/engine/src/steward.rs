@@ -28,18 +28,28 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const TRY_EVERY: Duration = Duration::from_millis(10);
 /// How often to try while others read and cannot be interrupted.
 const TRY_BUSY_EVERY: Duration = Duration::from_millis(100);
-/// How long the old one is held at most, and how long it is left alone after that.
+/// How long the old one is held at most, and how long it is left alone after that: longer each time, up to the
+/// maximum, since holding it costs those whom it serves.
 const HELD_MAX: Duration = Duration::from_secs(5);
 const LEFT_ALONE: Duration = Duration::from_secs(5);
+const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 /// How often to look for read models to remove when nothing changes.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// What a steward remembers from look to look.
 struct Memory {
-    /// Deployments that could not take their place, and until when nobody here tries again.
-    left_alone: BTreeMap<DeploymentId, Instant>,
+    /// Deployments that could not take their place.
+    left_alone: BTreeMap<DeploymentId, Rest>,
     sweep_due: Instant,
     troubles: Troubles,
+}
+
+/// Until when nobody here tries to put a deployment in its place again, how long that is, and what was in the way, if
+/// the store was told.
+struct Rest {
+    until: Instant,
+    long: Duration,
+    obstacle: Option<String>,
 }
 
 /// What fails, and why, by what it was done for.
@@ -50,11 +60,12 @@ struct Troubles(BTreeMap<String, String>);
 enum Attempt {
     /// It was done, or the new one has fallen behind meanwhile and will be due again.
     Over,
-    /// It was not done here, and is left alone for a while: somebody was quicker, or the old one was let go and is
-    /// to get on.
+    /// It was not done here, and is left alone for a while: somebody was quicker.
     InVain,
     /// The same, because of somebody who is in the way. Nothing was held.
     Hindered(&'static str),
+    /// The old one was held in vain, for this reason, and let go: it is to get on.
+    LetGo(String),
 }
 
 /// Looks after the projections of a replica set.
@@ -117,33 +128,58 @@ impl Steward {
     }
 
     async fn switch_all(&self, memory: &mut Memory) {
-        memory.left_alone.retain(|_, until| Instant::now() < *until);
         let progress = self.registry.progress().await;
         let Some(progress) = memory.troubles.heed("reading how far projections are", progress) else {
             return;
         };
-        for candidate in progress.iter().filter(|one| one.stage == Stage::Building) {
+        let candidates = || progress.iter().filter(|one| one.stage == Stage::Building);
+        memory.left_alone.retain(|id, _| candidates().any(|one| one.deployment.id == *id));
+        for candidate in candidates() {
             let Deployment { id, projection, number, .. } = &candidate.deployment;
             let live = progress
                 .iter()
                 .find(|one| one.stage == Stage::Live && one.deployment.projection == *projection);
             let Some(live) = live else { continue };
-            let due = self.is_due(candidate, live) && !memory.left_alone.contains_key(id);
+            let rests = memory.left_alone.get(id).is_some_and(|rest| Instant::now() < rest.until);
+            let due = self.is_due(candidate, live) && !rests;
             // What somebody else holds is switched or let go, also if it is no longer due: they may have died.
             if !due && !live.frozen {
                 continue;
             }
             let doing = format!("putting deployment {number} of {projection} in its place");
             let attempt = self.switch(projection, live.frozen).await;
-            if !matches!(attempt, Ok(Attempt::Over)) {
-                memory.left_alone.insert(*id, Instant::now() + LEFT_ALONE);
+            let before = memory.left_alone.remove(id);
+            let obstacle = match attempt {
+                Ok(Attempt::Over) => {
+                    memory.troubles.end(&doing);
+                    continue;
+                }
+                Ok(Attempt::InVain) => None,
+                Ok(Attempt::Hindered(reason)) => Some(reason.to_owned()),
+                Ok(Attempt::LetGo(reason)) => Some(reason),
+                Err(error) => Some(crate::chain(&error)),
+            };
+            let rest = self.leave_alone(*id, before, obstacle).await;
+            match &rest.obstacle {
+                Some(reason) => memory.troubles.tell(&doing, reason.clone()),
+                None => memory.troubles.end(&doing),
             }
-            match attempt {
-                Ok(Attempt::Over | Attempt::InVain) => memory.troubles.end(&doing),
-                Ok(Attempt::Hindered(reason)) => memory.troubles.tell(&doing, reason.to_owned()),
-                Err(error) => memory.troubles.tell(&doing, crate::chain(&error)),
+            memory.left_alone.insert(*id, rest);
+        }
+    }
+
+    /// What follows from an attempt that was in vain; the reason is told whoever waits for it.
+    async fn leave_alone(&self, id: DeploymentId, before: Option<Rest>, obstacle: Option<String>) -> Rest {
+        let (long, known) = before.map_or((Duration::ZERO, None), |before| (before.long, before.obstacle));
+        let long = if obstacle.is_some() { (long * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX) } else { LEFT_ALONE };
+        if obstacle != known {
+            let told = obstacle.as_ref().map(|reason| format!("it cannot take its place: {reason}"));
+            // It is told again with the next attempt.
+            if let Err(error) = self.registry.hinder(id, told.as_deref()).await {
+                tracing::debug!(reason = crate::chain(&error), "an obstacle was not recorded");
             }
         }
+        Rest { until: Instant::now() + long, long, obstacle }
     }
 
     /// Whether what is being built is near enough to the end of the log, and to what serves. The old one is not
@@ -194,19 +230,17 @@ impl Steward {
                 }
                 Err(error) => {
                     reason = crate::chain(&error);
+                    // Only what is away comes back: anything else fails however often it is tried.
+                    if !matches!(error, StoreError::Unavailable { .. }) {
+                        break;
+                    }
                     TRY_BUSY_EVERY
                 }
             };
             tokio::time::sleep(pause).await;
         }
         self.registry.abandon_switch(projection).await?;
-        tracing::warn!(
-            %projection,
-            reason,
-            "the read model that was built could not take its place within {} s; trying again",
-            HELD_MAX.as_secs()
-        );
-        Ok(Attempt::InVain)
+        Ok(Attempt::LetGo(reason))
     }
 }
 

@@ -119,6 +119,7 @@ impl Engine {
             registry: Arc::clone(&self.ports.registry),
             runtime: Arc::clone(&self.ports.runtime),
             replica_set: self.options.replica_set.clone(),
+            host: self.options.host.clone(),
             interval: self.options.catalog_interval,
             load_pause_max: self.options.load_pause_max,
             status: Arc::clone(&self.status),

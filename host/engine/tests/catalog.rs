@@ -36,6 +36,8 @@ struct Script {
     /// Components by their only byte: those that are refused, with the reason, and those that take a while.
     refused: BTreeMap<u8, String>,
     slow: BTreeMap<u8, Duration>,
+    /// Those whose code was kept.
+    kept: BTreeSet<u8>,
     /// Those that are being loaded, and the most that ever were at once.
     at_work: BTreeSet<u8>,
     at_once: usize,
@@ -43,6 +45,8 @@ struct Script {
     away: bool,
     /// How deployments came about, by number, if they are not to build a read model anew.
     origins: BTreeMap<u32, lifecycle::Origin>,
+    /// What was told to be in the way of deployments.
+    obstacles: Vec<(DeploymentId, Option<String>)>,
     /// When each was begun, in seconds.
     tries: BTreeMap<u8, Vec<u64>>,
 }
@@ -97,6 +101,7 @@ fn start(script: Script) -> Watched {
         registry: Arc::clone(&ports) as _,
         runtime: Arc::clone(&ports) as _,
         replica_set: ReplicaSet::default(),
+        host: "here".to_owned(),
         interval: SECOND,
         load_pause_max: SECOND * 10,
         status: Arc::clone(&status),
@@ -154,6 +159,12 @@ impl Drop for AtWork<'_> {
 
 #[async_trait]
 impl Runtime for Scripted {
+    async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
+        let kept = self.script.lock().unwrap().kept.clone();
+        let is_kept = kept.into_iter().any(|byte| Digest::of(&[byte]) == digest);
+        is_kept.then(|| Arc::new(Loadable { digest, descriptor: descriptor() }) as Arc<dyn Component>)
+    }
+
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
         let now = self.now();
         let slow = {
@@ -263,6 +274,12 @@ impl Registry for Scripted {
         _: Option<&EventFailure>,
     ) -> Result<(), StoreError> {
         unreachable!("a watcher handles no events")
+    }
+
+    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+        let told = (deployment, obstacle.map(str::to_owned));
+        self.script.lock().unwrap().obstacles.push(told);
+        Ok(())
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
@@ -422,6 +439,47 @@ async fn few_are_loaded_at_once_and_first_what_serves() {
     assert_eq!([3, 4, 5, 6, 1, 2].map(began), [0, 0, 10, 10, 20, 20].map(Some));
     assert!(watched.tries(3).get(1).is_some_and(|again| *again >= 20), "{:?}", watched.tries(3));
     assert_eq!(watched.ports.script.lock().unwrap().at_once, 2);
+}
+
+/// Two components take minutes, and as many are loaded at once; that is nothing to those that need not be compiled.
+#[tokio::test(start_paused = true)]
+async fn what_was_kept_does_not_wait_for_what_has_to_be_compiled() {
+    let numbered = ["a", "b", "c", "d"].into_iter().zip(1..);
+    let watched = start(Script {
+        wanted: numbered.map(|(name, number)| (deployment(name, number, number), Stage::Live)).collect(),
+        slow: BTreeMap::from([(1, SECOND * 300), (2, SECOND * 300)]),
+        kept: BTreeSet::from([3, 4]),
+        ..Script::default()
+    });
+    sleep(SECOND).await;
+    assert_eq!(watched.runs(), [3, 4]);
+    assert_eq!(
+        [3, 4].map(|component| watched.tries(component).len()),
+        [0, 0],
+        "nothing was fetched for them"
+    );
+    assert_eq!([1, 2].map(|component| watched.tries(component)), [[0], [0]]);
+}
+
+/// Whoever waits for what is being built looks at the store, not at this process.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_built_for_want_of_its_component_is_told() {
+    let watched = start(Script {
+        wanted: vec![
+            (deployment("ledger", 1, 1), Stage::Live),
+            (deployment("ledger", 2, 2), Stage::Building),
+        ],
+        refused: BTreeMap::from([(2, "no memory".to_owned())]),
+        ..Script::default()
+    });
+    sleep(SECOND * 30).await;
+    let told = || watched.ports.script.lock().unwrap().obstacles.clone();
+    let (id, obstacle) = (DeploymentId::new(2), "here cannot load its component: no memory".to_owned());
+    assert_eq!(told(), [(id, Some(obstacle.clone()))], "once");
+    assert_eq!(watched.blocked(), [""; 0], "it stands in nobody's way");
+    watched.ports.script.lock().unwrap().refused.clear();
+    sleep(SECOND * 30).await;
+    assert_eq!(told(), [(id, Some(obstacle)), (id, None)]);
 }
 
 /// Whoever takes back what is ruinous to compile need not wait until it is.

@@ -76,7 +76,7 @@ impl WasmRuntime {
     }
 
     /// The component, if it need not be compiled.
-    async fn find(&self, digest: Digest) -> Result<Option<Arc<WasmComponent>>, Refusal> {
+    async fn known_or_cached(&self, digest: Digest) -> Result<Option<Arc<WasmComponent>>, Refusal> {
         let _turn = turn(&self.looking).await?;
         if let Some(component) = self.known(digest) {
             return Ok(Some(component));
@@ -170,18 +170,24 @@ impl WasmRuntime {
 impl Runtime for WasmRuntime {
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
         let digest = Digest::of(&bytes);
-        if let Some(component) = self.find(digest).await? {
+        if let Some(component) = self.known_or_cached(digest).await? {
             return Ok(component);
         }
         let turn = Arc::new(turn(&self.compiling).await?);
         // Whoever had the turn before may have compiled the same.
-        if let Some(component) = self.find(digest).await? {
+        if let Some(component) = self.known_or_cached(digest).await? {
             return Ok(component);
         }
         let compiled = self.compile(bytes, Arc::clone(&turn)).await?;
         let component = self.finish(digest, &compiled.code, Origin::Compiled).await?;
         self.keep(digest, compiled).await?;
         Ok(component)
+    }
+
+    async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
+        // Why one cannot be used shows when it is prepared.
+        let found = self.known_or_cached(digest).await.ok().flatten();
+        found.map(|component| component as Arc<dyn Component>)
     }
 }
 

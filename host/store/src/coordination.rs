@@ -13,12 +13,16 @@ use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
 use kennel_core::projection::ReadModelId;
+use tokio::time::Instant;
 
-use crate::error::{Doing, corrupt};
+use crate::error::{Doing, corrupt, is_in_the_way};
 use crate::row::{self, signed, unsigned};
 use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
+
+/// How long a claim is tried while somebody is in its way.
+const IN_THE_WAY_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Coordination for Store {
@@ -120,8 +124,44 @@ impl Coordination for Store {
         read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError> {
+        let began = Instant::now();
+        loop {
+            match self.try_claim(replica_set, generation, read_model, range).await {
+                // Between two attempts, those who wait for this one get their turn.
+                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn changed(&self) {
+        self.backend().next_change().await;
+    }
+
+    async fn history(
+        &self,
+        replica_set: &ReplicaSet,
+        limit: usize,
+    ) -> Result<Vec<GenerationRecord>, StoreError> {
+        let args = [Arg::Text(replica_set.as_str()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
+        let rows =
+            self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
+        rows.iter().map(record).collect()
+    }
+}
+
+impl Store {
+    async fn try_claim(
+        &self,
+        replica_set: &ReplicaSet,
+        generation: Generation,
+        read_model: ReadModelId,
+        range: HashRange,
+    ) -> Result<Claimed, StoreError> {
         let doing = "claiming checkpoints";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        // Others wait for this one meanwhile, and it may wait for a batch that waits for a table.
+        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
         // As long as this lock is held, no newer generation can be agreed on; claims of other workers
         // share it.
         let row = tx
@@ -158,23 +198,6 @@ impl Coordination for Store {
         Ok(Claimed::Owned(claim.owned))
     }
 
-    async fn changed(&self) {
-        self.backend().next_change().await;
-    }
-
-    async fn history(
-        &self,
-        replica_set: &ReplicaSet,
-        limit: usize,
-    ) -> Result<Vec<GenerationRecord>, StoreError> {
-        let args = [Arg::Text(replica_set.as_str()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        let rows =
-            self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
-        rows.iter().map(record).collect()
-    }
-}
-
-impl Store {
     /// Removes the workers of processes that ran this store before: whoever holds its run lock alone
     /// knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing where
     /// many processes may run.

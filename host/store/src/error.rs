@@ -45,6 +45,19 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the database has no room for more locks: trying again helps only if others hold fewer.
+pub(crate) fn is_short_of_locks(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("53200"))
+}
+
+/// Whether a lock could not be had in time, or two waited for each other: nothing was changed, and whoever is in the
+/// way will be gone.
+pub(crate) fn is_in_the_way(error: &StoreError) -> bool {
+    let StoreError::Unavailable { source, .. } = error else { return false };
+    let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
+    code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
+}
+
 /// SQLite's codes are decimal numbers whose low byte is the primary code; PostgreSQL's are five letters
 /// or digits.
 fn is_transient_code(code: &str) -> bool {

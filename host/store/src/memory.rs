@@ -71,6 +71,7 @@ struct State {
 struct Report {
     state: ProjectionState,
     last_failure: Option<EventFailure>,
+    obstacle: Option<String>,
 }
 
 #[derive(Debug)]

@@ -41,6 +41,8 @@ impl Registry for Store {
         let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
         let args = [Arg::Text(&digest.to_string()), Arg::Bytes(bytes)];
         tx.execute(&self.sql().component_put, &args).await.doing(doing)?;
+        // Whoever stores it again may have been told that it is damaged.
+        tx.execute(&self.sql().component_mend, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
@@ -144,6 +146,14 @@ impl Registry for Store {
         tx.commit().await.doing(doing)
     }
 
+    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+        let doing = "recording what is in the way of a deployment";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let args = [Arg::Int(deployment.get()), Arg::TextOrNull(obstacle)];
+        tx.execute(&self.sql().deployment_hinder, &args).await.doing(doing)?;
+        tx.commit().await.doing(doing)
+    }
+
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let doing = "reading the progress of projections";
         let mut checkpoints: HashMap<ReadModelId, Vec<Checkpoint>> = HashMap::new();
@@ -173,6 +183,7 @@ impl Registry for Store {
                     checkpoints.remove(&deployment.read_model).unwrap_or_default(),
                 ),
                 dead_letters: unsigned(found.int(15).doing(doing)?),
+                obstacle: found.text_or_null(17).doing(doing)?,
                 deployment,
             });
         }
@@ -194,6 +205,7 @@ impl Registry for Store {
     async fn sweep(&self) -> Result<u64, StoreError> {
         self.publish_late().await?;
         self.forget_removed().await?;
+        self.remove_unused_components().await?;
         self.remove_condemned().await
     }
 
@@ -227,6 +239,26 @@ fn stage(found: &Row) -> Result<Stage, StoreError> {
 }
 
 impl Store {
+    /// Removes components that nobody has deployed for long after they were stored.
+    async fn remove_unused_components(&self) -> Result<(), StoreError> {
+        let doing = "removing components that nobody has deployed";
+        let kept = Arg::Int(i64::try_from(limits::UNUSED_COMPONENT_KEPT.as_micros()).unwrap_or(i64::MAX));
+        let unused = self.backend().rows(&self.sql().components_unused, &[kept], doing).await?;
+        if unused.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
+        // Nobody deploys one of them meanwhile.
+        tx.row(&self.sql().registry_lock, &[]).await.doing(doing)?;
+        for found in unused {
+            let digest = found.text(0).doing(doing)?;
+            tx.execute(&self.sql().component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)?;
+            tracing::info!(component = digest, "a component that nobody has deployed was removed");
+        }
+        tx.commit().await.doing(doing)
+    }
+
     pub(crate) async fn insert_checkpoint(
         &self,
         tx: &mut Tx,

@@ -153,18 +153,18 @@ pub(crate) use statements;
 statements! {
     /// The statements that both databases share.
     Shared in "sql/":
-    component_put component_get components
-    registry_advance registry_revision
+    component_put component_mend component_get components components_unused component_remove
+    registry_advance registry_lock registry_revision
     projections projection_insert projection_update projection_find place_taken
     read_models read_model_insert read_model_stand read_model_lock read_model_place
     read_models_condemned read_model_condemned_lock read_models_kept
     published published_find published_insert published_update published_all published_late
-    deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
+    deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report deployment_hinder
     ordered ordered_insert
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move
-    collections collection_find collection_insert collection_tables collections_remove
+    collections collection_find collection_insert collection_tables collection_remove
     dead_letter_insert dead_letters dead_letters_remove
     replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance
     generation_insert generation_prune generation_history

@@ -5,6 +5,8 @@
 #[path = "../../../tests/src/postgres.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
 mod cluster;
+#[path = "postgres/components.rs"]
+mod components;
 #[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
 mod conformance;
 #[path = "postgres/contention.rs"]

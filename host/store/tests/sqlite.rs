@@ -13,12 +13,16 @@ use std::time::Duration;
 
 use conformance::{agree, batch, change, claim, commit, deploy, document, event, increment, of, put};
 use kennel_core::change::Expectation;
+use kennel_core::digest::Digest;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, EventSource as _};
+use kennel_core::port::{Commit, EventSource as _, ReadQuery, Registry as _};
 use kennel_core::position::Position;
+use kennel_core::projection::Scope;
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store, StoreUrl};
 use serde_json::json;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 
 async fn open(path: &Path, mode: Mode) -> Result<Store, ConnectError> {
     let options = ConnectOptions { mode, ..ConnectOptions::default() };
@@ -177,4 +181,53 @@ async fn writers_of_two_processes_wait_for_each_other() {
     appending.await.unwrap();
     assert_eq!(document(&ours, id, "c", "n").await, Some((json!({"n": 200}), 200)));
     assert_eq!(ours.horizon().await.unwrap().head, Position::new(10_000));
+}
+
+/// Whoever reads is through in a few steps, however wide the gap.
+#[tokio::test]
+async fn gaps_are_passed_over() {
+    const FAR: u64 = 5_000_000_000;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kennel.db");
+    let store = open(&path, Mode::ReadWrite).await.unwrap();
+    store.append(&[event(1, "a"), event(2, "a")]).await.unwrap();
+    let mut stranger = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let far = format!("UPDATE events SET global_position = {FAR} WHERE global_position = 2");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(far.as_str())).execute(&mut stranger).await.unwrap();
+    let upto = store.horizon().await.unwrap().position;
+    assert_eq!(upto, Position::new(FAR));
+    let (mut after, mut reached) = (Position::START, Vec::new());
+    while after < upto {
+        let query = ReadQuery { after, upto, scope: &Scope::default(), ranges: &[HashRange::ALL], limit: 1 };
+        after = store.read(query).await.unwrap().reached;
+        reached.push(after.get());
+    }
+    assert_eq!(reached, [1, FAR - 1, FAR]);
+}
+
+#[tokio::test]
+async fn what_was_never_deployed_goes_in_the_end_and_what_is_damaged_is_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kennel.db");
+    let store = open(&path, Mode::ReadWrite).await.unwrap();
+    let digest = |code: &str| Digest::of(code.as_bytes());
+    for code in ["old", "new"] {
+        store.put_component(digest(code), code.as_bytes()).await.unwrap();
+    }
+    let mut stranger = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    let age = format!(
+        "UPDATE kennel_component SET wanted_at = wanted_at - 25 * 3600 * 1000000, bytes = x'00' WHERE digest = '{}'",
+        digest("old")
+    );
+    let age = || sqlx::raw_sql(sqlx::AssertSqlSafe(age.as_str()));
+    age().execute(&mut stranger).await.unwrap();
+    store.put_component(digest("old"), b"old").await.unwrap();
+    assert_eq!(store.component(digest("old")).await.unwrap().unwrap(), b"old");
+    store.sweep().await.unwrap();
+    assert!(store.component(digest("old")).await.unwrap().is_some(), "somebody has just wanted it");
+    age().execute(&mut stranger).await.unwrap();
+    store.sweep().await.unwrap();
+    let left = ["old", "new"].map(|code| store.component(digest(code)));
+    let [old, new] = left;
+    assert_eq!((old.await.unwrap(), new.await.unwrap()), (None, Some(b"new".to_vec())));
 }

@@ -181,6 +181,7 @@ impl Operator {
             digest: Digest::of(&guests::code(name, version)),
             descriptor: guests::descriptor(name),
             settings: Settings { on_failure, ..Settings::default() },
+            settings_of: None,
             mode,
             switch: Switch::Auto,
             replica_set: Some(self.replica_set.clone()),

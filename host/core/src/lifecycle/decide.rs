@@ -18,8 +18,8 @@ pub enum Declined {
     )]
     Overtaken { projection: ProjectionName, number: u32, component: String, author: String },
     #[error(
-        "deployment {number} of `{projection}` is still being built: wait until it serves, or give it up with \
-         `kennel cancel {projection}`"
+        "deployment {number} of `{projection}` is still being built: wait until it serves, have it serve with `kennel switch \
+         {projection}`, or give it up with `kennel cancel {projection}`"
     )]
     InTheWay { projection: ProjectionName, number: u32 },
     #[error(
@@ -76,13 +76,14 @@ pub fn decide(lifecycle: &Lifecycle, request: &Request) -> Result<Verdict, Decli
         (Verdict::Change(_), Some(latest))
             if request.seen.is_some_and(|seen| seen < latest.deployment.number) =>
         {
-            Err(Declined::Overtaken {
-                projection: lifecycle.projection.clone(),
-                number: latest.deployment.number,
-                component: latest.deployment.digest.short(),
-                author: latest.signature.author.clone(),
-            })
+            Err(law.overtaken(latest))
         }
+        (Verdict::Change(Decision { new: Some(_), .. }), _) => match lifecycle.live() {
+            Some(live) if request.command.settings_of().is_some_and(|of| of != live.deployment.number) => {
+                Err(law.overtaken(live))
+            }
+            _ => Ok(verdict),
+        },
         _ => Ok(verdict),
     }
 }
@@ -135,6 +136,15 @@ impl Law<'_> {
             about: None,
             outcomes: Vec::new(),
             new: None,
+        }
+    }
+
+    fn overtaken(&self, by: &Entry) -> Declined {
+        Declined::Overtaken {
+            projection: self.name(),
+            number: by.deployment.number,
+            component: by.deployment.digest.short(),
+            author: by.signature.author.clone(),
         }
     }
 

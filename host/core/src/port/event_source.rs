@@ -4,6 +4,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::event::{Event, NewEvent};
+use crate::limits;
 use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::Scope;
@@ -42,13 +43,21 @@ pub struct ReadQuery<'a> {
     pub limit: usize,
 }
 
+impl ReadQuery<'_> {
+    /// Up to where the log is looked at, so that nobody waits long for a page that may be empty.
+    #[must_use]
+    pub fn end(&self) -> Position {
+        self.upto.min(Position::new(self.after.get().saturating_add(limits::READ_POSITIONS_MAX)))
+    }
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// In the order of their positions.
     pub events: Vec<Event>,
-    /// Every wanted event after `after` and up to here is in `events`: `upto` for a short page, else
-    /// the last row that was looked at.
+    /// Every wanted event after `after` and up to here is in `events`: the last row that was looked at for a full page;
+    /// for a short one `upto`, or somewhere before it if that is too far to look.
     pub reached: Position,
 }
 

@@ -97,6 +97,8 @@ pub struct ProjectionProgress {
     /// Sorted by range; they tile the hash space.
     pub checkpoints: Vec<Checkpoint>,
     pub dead_letters: u64,
+    /// What keeps it from being built or put in its place, if that is no event.
+    pub obstacle: Option<String>,
 }
 
 impl ProjectionProgress {
@@ -157,6 +159,9 @@ pub trait Registry: Send + Sync {
         state: ProjectionState,
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError>;
+
+    /// Records what keeps a deployment from being built or put in its place; nothing any more if there is no obstacle.
+    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError>;
 
     /// How the deployments of the store that serve or are being built are doing, by name.
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError>;

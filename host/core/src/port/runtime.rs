@@ -84,6 +84,12 @@ pub trait Runtime: Send + Sync {
     /// Checks that `bytes` are a component (or a core module made for it) of a world that this host
     /// knows, compiles it, and asks it to describe itself.
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal>;
+
+    /// The component with this digest, if it is ready or its code was kept: without its bytes, and at once.
+    async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
+        let _ = digest;
+        None
+    }
 }
 
 /// Where the code of a component came from when it was prepared.

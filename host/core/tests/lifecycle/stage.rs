@@ -49,6 +49,7 @@ pub(crate) fn deploy(code: u8, shape: u8, mode: Mode) -> Deploy {
         digest: Digest::of(&[code]),
         descriptor: descriptor(shape),
         settings: Settings::default(),
+        settings_of: None,
         mode,
         switch: Switch::Auto,
         replica_set: None,

@@ -64,14 +64,24 @@ fn a_refused_deployment_is_told_what_is_and_what_to_do() {
         "deployment 1 of `order-summary` came first: component {component}, by somebody. Look at it with \
          `kennel deployments order-summary`, then try again"
     );
+    let built_upon = |number| {
+        Command::Deploy(Box::new(Deploy { settings_of: Some(number), ..deploy(3, 0, Mode::Continue) }))
+    };
+    // Without a new number, since that was there before: it was being built, and serves by now.
+    let mut switched = lived(&[continues(1), rebuild(2, Switch::Auto)]);
+    switch(&mut switched);
+    let by_the_second =
+        overtaken.replace("deployment 1", "deployment 2").replace(&component, &Digest::of(&[2]).short());
+    order(&mut switched.clone(), built_upon(2));
     check(&[
         (&first, continues(2), Some(0), &overtaken),
+        (&switched, built_upon(1), Some(2), &by_the_second),
         (
             &building,
             continues(3),
             None,
-            "deployment 2 of `order-summary` is still being built: wait until it serves, or give it up with \
-             `kennel cancel order-summary`",
+            "deployment 2 of `order-summary` is still being built: wait until it serves, have it serve with \
+             `kennel switch order-summary`, or give it up with `kennel cancel order-summary`",
         ),
         (
             &first,

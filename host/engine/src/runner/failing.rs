@@ -119,10 +119,7 @@ impl Runner {
     /// Events are being handled again: takes back what was reported.
     pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.trying = None;
-        if progress.reported.is_none() && !self.is_past_last_failure(progress).await? {
-            return Ok(());
-        }
-        if progress.reported != Some(ProjectionState::Running) {
+        if progress.reported != Some(ProjectionState::Running) && self.is_past_last_failure(progress).await? {
             self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
             progress.reported = Some(ProjectionState::Running);
         }

@@ -31,7 +31,7 @@ pub(super) async fn follow(
 ) -> anyhow::Result<ProjectionView> {
     let Some(number) = change.deployment else { return Ok(change.projection) };
     let bar = output::progress(name.as_str(), Some(0));
-    let mut watch = Watch { name, number, began: Instant::now(), nearly_level: None };
+    let mut watch = Watch { name, number, began: Instant::now(), nearly_level: None, obstacle: None };
     let mut view = change.projection;
     while !watch.is_over(&view, &bar)? {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -48,6 +48,8 @@ struct Watch<'a> {
     began: Instant,
     /// Since when.
     nearly_level: Option<Instant>,
+    /// What was told to be in its way.
+    obstacle: Option<String>,
 }
 
 impl Watch<'_> {
@@ -87,6 +89,12 @@ impl Watch<'_> {
         match (outcome, build) {
             (Some(Outcome::Building), Some(build)) => {
                 show(bar, build);
+                if build.obstacle != self.obstacle {
+                    self.obstacle.clone_from(&build.obstacle);
+                    if let Some(obstacle) = &build.obstacle {
+                        bar.suspend(|| output::note(format!("deployment {number} of `{name}` is held up: {obstacle}")));
+                    }
+                }
                 if build.state == ProjectionState::Halted.as_str() {
                     let reason = build.last_error.clone().unwrap_or_default();
                     return Err(Kind::Halted.error(format!(

@@ -13,6 +13,7 @@ use kennel_core::port::{
 };
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
+use tokio::sync::Mutex;
 
 use super::diff::Comparison;
 use super::status::StatusView;
@@ -29,10 +30,13 @@ const SAMPLES_MAX: usize = 1000;
 #[derive(Clone)]
 pub struct Local {
     store: Store,
-    /// Checks components. Without one, none can be stored or deployed.
+    /// Checks components.
     runtime: Arc<dyn Runtime>,
+    /// Held while a component is checked that may have to be compiled: what this process has to load for itself waits for
+    /// one of them at most.
+    checking: Arc<Mutex<()>>,
     stale_after: Duration,
-    /// Told of even if nothing is deployed to it.
+    /// Told of even if nothing is deployed to it, and where new projections go.
     replica_set: ReplicaSet,
     /// Who gives orders that do not say it.
     author: String,
@@ -49,7 +53,7 @@ impl Local {
     #[must_use]
     pub fn new(store: Store, runtime: Arc<dyn Runtime>) -> Self {
         let (stale_after, replica_set) = (limits::STALE_AFTER, ReplicaSet::default());
-        Self { store, runtime, stale_after, replica_set, author: wire::author() }
+        Self { store, runtime, checking: Arc::default(), stale_after, replica_set, author: wire::author() }
     }
 
     /// Names whoever gives orders that do not say it.
@@ -114,18 +118,25 @@ impl Local {
     ) -> Result<(Command, u32), ControlError> {
         let lifecycle = self.store.lifecycle(name).await?;
         let live = lifecycle.as_ref().and_then(Lifecycle::live);
+        let serving = live.map(|live| live.deployment.number);
         let settings = live.map_or_else(Settings::default, |live| live.deployment.settings.clone());
         let Some(bytes) = self.store.component(order.component).await? else {
             return Err(ControlError::NoComponent(order.component));
         };
-        let component = self.runtime.prepare(bytes.into()).await?;
+        let bytes: Arc<[u8]> = bytes.into();
+        let component = self.runtime.prepare(Arc::clone(&bytes)).await?;
+        // One that was never deployed may be about to be removed: stored anew, it stays.
+        self.store.put_component(order.component, &bytes).await?;
+        let is_new = lifecycle.is_none();
         let deploy = lifecycle::Deploy {
             digest: order.component,
             descriptor: component.descriptor().clone(),
             settings: order.settings.over(settings),
+            settings_of: serving,
             mode: order.mode,
             switch: order.switch,
-            replica_set: order.replica_set.clone(),
+            // One that exists stays where it is.
+            replica_set: order.replica_set.clone().or_else(|| is_new.then(|| self.replica_set.clone())),
             again: order.again,
         };
         Ok((Command::Deploy(Box::new(deploy)), lifecycle.as_ref().map_or(0, Lifecycle::latest)))
@@ -172,8 +183,11 @@ impl Control for Local {
 
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
         // Nothing that cannot run is ever stored.
-        let component = self.runtime.prepare(bytes.clone().into()).await?;
-        let digest: Digest = component.digest();
+        let digest = Digest::of(&bytes);
+        if self.runtime.find(digest).await.is_none() {
+            let _turn = self.checking.lock().await;
+            self.runtime.prepare(bytes.clone().into()).await?;
+        }
         self.store.put_component(digest, &bytes).await?;
         let stored = self.store.components().await?;
         let found = stored.iter().find(|stored| stored.digest == digest).map(ComponentView::new);

@@ -90,6 +90,7 @@ mod tests {
             last_failure: None,
             checkpoints: (0..4).zip(positions).map(row).collect(),
             dead_letters: 0,
+            obstacle: None,
         }
     }
 

@@ -51,6 +51,8 @@ pub struct BuildView {
     pub state: String,
     /// The last event that failed.
     pub last_error: Option<String>,
+    /// What else keeps it from being built or from taking its place: a host that cannot load its component, say.
+    pub obstacle: Option<String>,
 }
 
 /// One line of a projection's history.
@@ -236,6 +238,7 @@ impl BuildView {
             seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
             switch: candidate.switch,
             state: candidate.state.as_str().to_owned(),
+            obstacle: candidate.obstacle.clone(),
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(
                     "position {}, event {} ({}): {}: {}",

@@ -16,3 +16,9 @@ CREATE INDEX ordered_projection ON kennel.ordered (projection, id);
 
 -- The table that a view shows; none if it is empty. One that serves and is not shown will be, by the next sweep.
 ALTER TABLE kennel.published ADD COLUMN table_name TEXT;
+
+-- Why a deployment that is being built does not get on, if that is no event's doing.
+ALTER TABLE kennel.deployment ADD COLUMN obstacle TEXT;
+
+-- When somebody last had it stored. One that was never deployed goes some time after that.
+ALTER TABLE kennel.component ADD COLUMN wanted_at BIGINT NOT NULL DEFAULT 0;

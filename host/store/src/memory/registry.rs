@@ -121,10 +121,21 @@ impl Registry for MemoryStore {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError> {
         if let Some(report) = self.state().reports.get_mut(&deployment) {
+            // One partition that tries again does not hide that another stands still.
+            if (report.state, state) == (ProjectionState::Halted, ProjectionState::Retrying) {
+                return Ok(());
+            }
             report.state = state;
             if let Some(failure) = failure {
                 report.last_failure = Some(failure.clone());
             }
+        }
+        Ok(())
+    }
+
+    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+        if let Some(report) = self.state().reports.get_mut(&deployment) {
+            report.obstacle = obstacle.map(str::to_owned);
         }
         Ok(())
     }
@@ -248,8 +259,10 @@ impl State {
                 settings: new.settings,
                 read_model,
             };
-            self.reports
-                .insert(deployment.id, Report { state: ProjectionState::Running, last_failure: None });
+            self.reports.insert(
+                deployment.id,
+                Report { state: ProjectionState::Running, last_failure: None, obstacle: None },
+            );
             after.history.push(Entry {
                 deployment,
                 origin: new.origin,
@@ -312,6 +325,7 @@ impl State {
             last_failure: report.and_then(|report| report.last_failure.clone()),
             checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
             dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),
+            obstacle: report.and_then(|report| report.obstacle.clone()),
         }
     }
 }

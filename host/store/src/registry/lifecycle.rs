@@ -4,6 +4,8 @@
 //! Locks are taken in one order: the registry, read models, checkpoints, the catalog of tables, views.
 //! Commits of batches take checkpoints and then the catalog, so that nobody waits in a circle.
 
+use std::time::Duration;
+
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::lifecycle::{
     self as law, Decision, Declined, Entry, Lifecycle, NewDeployment, Outcome, Request, Signature, Standing,
@@ -13,14 +15,32 @@ use kennel_core::name::ProjectionName;
 use kennel_core::port::{Changed, ProjectionState, StoreError, Switched};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
+use tokio::time::Instant;
 
-use crate::error::Doing;
+use crate::error::{Doing, is_in_the_way, is_short_of_locks};
 use crate::row::{self, unsigned};
 use crate::session::{Arg, Durability, Tx};
 use crate::store::Store;
 
+/// How long an order is tried while somebody is in its way.
+const IN_THE_WAY_MAX: Duration = Duration::from_secs(2);
+
 impl Store {
     pub(super) async fn carry_out(
+        &self,
+        projection: &ProjectionName,
+        request: &Request,
+    ) -> Result<Result<Changed, Declined>, StoreError> {
+        let began = Instant::now();
+        loop {
+            match self.try_carry_out(projection, request).await {
+                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_carry_out(
         &self,
         projection: &ProjectionName,
         request: &Request,
@@ -85,8 +105,11 @@ impl Store {
             Ok(other) => tx.rollback().await.doing(doing).map(|()| other),
             // A lock that could not be had in time, or a deadlock: both mean that somebody is in the way. If
             // the database has gone away, it shows here.
-            Err(StoreError::Unavailable { source, .. }) => {
+            Err(StoreError::Unavailable { source, doing: at }) => {
                 tx.rollback().await.doing(doing)?;
+                if source.downcast_ref().is_some_and(is_short_of_locks) {
+                    return Err(StoreError::Failed { doing: at, source });
+                }
                 tracing::debug!(%projection, %source, "a switch waits for those who are in its way");
                 Ok(Switched::Busy)
             }
@@ -99,6 +122,16 @@ impl Store {
     }
 
     pub(super) async fn let_go(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        let began = Instant::now();
+        loop {
+            match self.try_let_go(projection).await {
+                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_let_go(&self, projection: &ProjectionName) -> Result<(), StoreError> {
         let doing = "giving up a switch";
         let (mut tx, found) = self.turn(projection, doing).await?;
         let Some((before, decision)) = found.as_ref().and_then(|before| Some((before, law::thaw(before)?)))
@@ -109,13 +142,15 @@ impl Store {
         tx.commit().await.doing(doing)
     }
 
-    /// A transaction that has its turn, and the projection as it finds it.
+    /// A transaction that has its turn, and the projection as it finds it. It waits for nobody for long: an index that
+    /// somebody makes may hold up a batch, and with it whoever wants the checkpoints, and all others wait for the turn.
     async fn turn(
         &self,
         projection: &ProjectionName,
         doing: &str,
     ) -> Result<(Tx, Option<Lifecycle>), StoreError> {
         let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
+        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
         let found = self.take_turn(&mut tx, projection, doing).await?;
         Ok((tx, found))
     }

@@ -7,10 +7,20 @@ use kennel_core::port::StoreError;
 use kennel_core::projection::ReadModelId;
 
 use crate::backend::View;
-use crate::error::{Doing, is_transient};
+use crate::error::{Doing, is_short_of_locks, is_transient};
 use crate::naming;
 use crate::session::{Arg, Durability, Tx};
 use crate::store::Store;
+
+/// Tables that one transaction removes.
+const TABLES_REMOVED_AT_ONCE: usize = 200;
+
+/// How much of a read model was removed.
+enum Removed {
+    Nothing,
+    Some,
+    All,
+}
 
 impl Store {
     /// Makes a place that is not in use, named as nearly as possible like `wanted`.
@@ -82,20 +92,26 @@ impl Store {
         let key = [Arg::Text(projection), Arg::Text(collection)];
         let known = tx.row(&self.sql().published_find, &key).await.doing(doing)?;
         let known = known.map(|row| row.text(0)).transpose().doing(doing)?;
+        let is_new = known.is_none();
         let (name, sql) = match known {
             Some(view) => (view, &self.sql().published_update),
             None => (self.free_name(tx, place, collection).await?, &self.sql().published_insert),
         };
-        let view = View { name, table: Some(table.to_owned()) };
+        let args = [key[0], key[1], Arg::Text(&name), Arg::Text(table)];
+        let view = View { name: name.clone(), table: Some(table.to_owned()) };
         if !self.backend().create_view_unless_in_use(tx, &view).await.doing(doing)? {
             tracing::warn!(
                 view = view.name,
                 "a view is empty although there are documents now, because somebody is reading it: it will show them \
                  within a minute of their coming to an end"
             );
+            if is_new {
+                // So that it is known to be missing.
+                let args = [args[0], args[1], args[2], Arg::TextOrNull(None)];
+                tx.execute(sql, &args).await.doing(doing)?;
+            }
             return Ok(());
         }
-        let args = [key[0], key[1], Arg::Text(&view.name), Arg::Text(table)];
         tx.execute(sql, &args).await.doing(doing).map(|_| ())
     }
 
@@ -158,40 +174,55 @@ impl Store {
 
     /// Removes what a read model consists of; `false` if another process does, or if somebody still uses it.
     async fn remove(&self, read_model: ReadModelId, place: &str) -> Result<bool, StoreError> {
+        loop {
+            match self.remove_some(read_model, place).await? {
+                Removed::Some => {}
+                Removed::All => return Ok(true),
+                Removed::Nothing => return Ok(false),
+            }
+        }
+    }
+
+    /// Removes some tables, and the rest with the last of them. Each table takes several of the locks that a
+    /// database has for all its clients together.
+    async fn remove_some(&self, read_model: ReadModelId, place: &str) -> Result<Removed, StoreError> {
         let doing = "removing a read model";
         let id = [Arg::Int(read_model.get())];
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         let work = async {
             self.backend().limit_waiting(&mut tx).await?;
             if tx.row(&self.sql().read_model_condemned_lock, &id).await?.is_none() {
-                return Ok(false);
+                return Ok(Removed::Nothing);
             }
-            for row in tx.rows(&self.sql().collection_tables, &id).await? {
+            let tables = tx.rows(&self.sql().collection_tables, &id).await?;
+            let is_last = tables.len() <= TABLES_REMOVED_AT_ONCE;
+            for row in tables.into_iter().take(TABLES_REMOVED_AT_ONCE) {
                 self.backend().drop_table(&mut tx, &row.text(1)?).await?;
+                let args = [id[0], Arg::Text(&row.text(0)?)];
+                tx.execute(&self.sql().collection_remove, &args).await?;
+            }
+            if !is_last {
+                return Ok(Removed::Some);
             }
             self.backend().drop_schema(&mut tx, place).await?;
-            for sql in [
-                &self.sql().collections_remove,
-                &self.sql().dead_letters_remove,
-                &self.sql().checkpoints_remove,
-            ] {
+            for sql in [&self.sql().dead_letters_remove, &self.sql().checkpoints_remove] {
                 tx.execute(sql, &id).await?;
             }
             tx.execute(&self.sql().read_model_stand, &[id[0], Arg::Text("dropped")]).await?;
-            Ok(true)
+            Ok(Removed::All)
         };
         match work.await {
-            Ok(true) => tx.commit().await.doing(doing).map(|()| true),
-            Ok(false) => tx.rollback().await.doing(doing).map(|()| false),
+            Ok(Removed::Nothing) => tx.rollback().await.doing(doing).map(|()| Removed::Nothing),
+            Ok(removed) => tx.commit().await.doing(doing).map(|()| removed),
             Err(error) => {
                 tx.rollback().await.doing(doing)?;
                 // Somebody reads a table, or has built something of their own on it: it stays until they are done.
-                if is_transient(&error) {
+                if is_transient(&error) && !is_short_of_locks(&error) {
                     tracing::debug!(%read_model, %error, "a read model that is no longer needed is in use");
                 } else {
                     tracing::warn!(place, %error, "a read model that is no longer needed cannot be removed");
                 }
-                Ok(false)
+                Ok(Removed::Nothing)
             }
         }
     }

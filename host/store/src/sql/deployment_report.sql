@@ -1,1 +1,3 @@
-UPDATE {k}deployment SET state = $2, last_failure = coalesce($3, last_failure) WHERE id = $1
+-- One partition that tries again does not hide that another stands still.
+UPDATE {k}deployment SET state = $2, last_failure = coalesce($3, last_failure)
+WHERE id = $1 AND NOT (state = 'halted' AND $2 = 'retrying')

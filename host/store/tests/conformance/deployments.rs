@@ -110,7 +110,17 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     store.report(deployment.id, ProjectionState::Retrying, Some(&failure)).await.unwrap();
     store.report(deployment.id, ProjectionState::Halted, None).await.unwrap();
     let progress = store.progress().await.unwrap().remove(0);
+    assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure.clone())));
+    // Another partition tries an event again and gets on: this one still stands where it stood.
+    let other = EventFailure { aggregate_id: "b".to_owned(), ..failure.clone() };
+    store.report(deployment.id, ProjectionState::Retrying, Some(&other)).await.unwrap();
+    let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure)));
+    for obstacle in [Some("no memory"), Some("none \"at\" all"), None] {
+        store.hinder(deployment.id, obstacle).await.unwrap();
+        assert_eq!(store.progress().await.unwrap().remove(0).obstacle.as_deref(), obstacle);
+    }
+    store.hinder(deployment.id, Some("no memory")).await.unwrap();
     // What is reported of a deployment is not said of the next, on whatever read model.
     for mode in [Mode::Continue, Mode::Rebuild] {
         let code = new_code("order-summary", mode.as_str(), mode);
@@ -118,5 +128,6 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
         let latest = store.progress().await.unwrap().pop().unwrap();
         assert_eq!(latest.deployment.digest, Digest::of(mode.as_str().as_bytes()));
         assert_eq!((latest.state, latest.last_failure), (ProjectionState::Running, None), "{mode}");
+        assert_eq!(latest.obstacle, None, "{mode}");
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
             config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
             ..Settings::default()
         },
+        settings_of: None,
         mode,
         switch: Switch::Auto,
         replica_set: None,

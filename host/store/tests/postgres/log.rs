@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{EventSource as _, ReadQuery};
@@ -222,4 +223,33 @@ async fn appends_at_the_same_time_number_each_aggregate_without_gap() {
     let mut seen = BTreeSet::new();
     follow(&store, Position::START, &mut seen).await;
     assert_eq!(seen.len(), 4 * 15 * 9 + 15);
+}
+
+/// Most of the log is of no interest, and then there is a wide gap: whoever reads is back soon each time, so that it can
+/// be told to stop, and is through in a few steps.
+#[tokio::test]
+async fn a_read_looks_at_so_much_and_no_more() {
+    const COMMON: u64 = 2 * limits::READ_POSITIONS_MAX + 50_000;
+    const FAR: u64 = 5_000_000_000;
+    let (url, store) = store().await;
+    let many = format!(
+        "INSERT INTO events (bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id, event_type, payload)
+         SELECT 'c', 't', 'a', n, gen_random_uuid(), 'common', '{{}}' FROM generate_series(1, {COMMON}) n;
+         SELECT setval(pg_get_serial_sequence('events', 'global_position'), {FAR})"
+    );
+    let mut connection = stranger(&url).await;
+    sql(&mut connection, &many).await;
+    insert(&mut connection, 1, 1).await;
+    let scope = Scope { event_types: vec!["e".to_owned()], ..Scope::default() };
+    let upto = store.horizon().await.unwrap().position;
+    assert_eq!(upto, Position::new(FAR + 1));
+    let (mut after, mut reached, mut found) = (Position::START, Vec::new(), 0);
+    while after < upto {
+        let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100 };
+        let page = store.read(query).await.unwrap();
+        (after, found) = (page.reached, found + page.events.len());
+        reached.push(page.reached.get());
+    }
+    let max = limits::READ_POSITIONS_MAX;
+    assert_eq!((reached, found), (vec![max, 2 * max, FAR, FAR + 1], 1));
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Command, Declined, Mode, Request};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CommitOutcome, ReadModel as _, Registry as _, StoreError, Switched};
+use kennel_core::port::{
+    Commit, CommitOutcome, Coordination as _, ReadModel as _, Registry as _, StoreError, Switched,
+};
 use kennel_core::position::Position;
 use kennel_store::{Mode as Opening, Store};
 use serde_json::json;
@@ -15,7 +17,9 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
 
 use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew, told};
-use super::conformance::{ask, batch, change, claim, commit, deploy, name, new_code, of, put, request};
+use super::conformance::{
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set, request,
+};
 use super::places::{Bed, shown};
 use super::{open, sql, stranger};
 
@@ -375,4 +379,80 @@ async fn of_two_processes_that_deploy_at_once_one_wins() {
     }
     eprintln!("wins: {wins:?}");
     other.close().await;
+}
+
+/// Many more than one transaction may remove: each takes locks that all clients of the server share.
+#[tokio::test]
+async fn read_models_of_many_collections_are_removed() {
+    const COLLECTIONS: usize = 450;
+    let bed = Bed::new().await;
+    let read_model = deploy(&bed.store, PROJECTION).await.read_model;
+    let names: Vec<String> = (0..COLLECTIONS).map(|number| format!("c{number}")).collect();
+    for some in names.chunks(150) {
+        let documents: Vec<_> = some.iter().map(|name| (name.as_str(), "k", json!(1))).collect();
+        bed.write(read_model, &documents).await;
+    }
+    changed(&bed.store, Command::Retire { drop: true }).await;
+    assert_eq!((bed.store.sweep().await.unwrap(), bed.store.sweep().await.unwrap()), (1, 0));
+    let left = "SELECT (SELECT count(*) FROM kennel.collection) + \
+                (SELECT count(*) FROM pg_tables WHERE schemaname = 'order_summary_1')";
+    let left = sqlx::query(left).fetch_one(&mut stranger(&bed.url).await).await.unwrap();
+    assert_eq!(left.get::<i64, _>(0), 0);
+}
+
+/// Somebody makes an index on a table that a batch has to write to. The batch waits, and whoever orders something about
+/// its projection is told so; nobody else waits.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
+    let bed = Arc::new(Bed::new().await);
+    let read_model = deploy(&bed.store, PROJECTION).await.read_model;
+    bed.write(read_model, &[("orders", "k", json!(1))]).await;
+    let mut indexer = stranger(&bed.url).await;
+    sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_1.orders IN SHARE MODE").await;
+    let batch = bed.batch(read_model, &[("orders", "k", json!(2))]).await;
+    let store = bed.store.clone();
+    let waiting = tokio::spawn(async move { store.commit(&batch).await });
+    let mut other = stranger(&bed.url).await;
+    let held =
+        "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'order_summary_1.orders'::regclass";
+    while sqlx::query(held).fetch_one(&mut other).await.unwrap().get::<i64, _>(0) == 0 {}
+    let paused = quickly(bed.store.change(&name(PROJECTION), &request(Command::Pause))).await;
+    assert!(matches!(paused, Err(StoreError::Unavailable { .. })), "{paused:?}");
+    // While one is waiting in vain, others get their turn.
+    let store = bed.store.clone();
+    let pausing =
+        tokio::spawn(async move { store.change(&name(PROJECTION), &request(Command::Pause)).await });
+    quickly(deploy(&bed.store, "another")).await;
+    assert!(pausing.await.unwrap().is_err());
+    // So do those who want to agree on another generation, although somebody wants to take the checkpoints over.
+    let (store, generation) = (bed.store.clone(), bed.generation);
+    let claiming =
+        tokio::spawn(
+            async move { store.claim(&replica_set(), generation, read_model, HashRange::ALL).await },
+        );
+    let next = quickly(agree(&bed.store, bed.generation, 1)).await;
+    assert!(next > bed.generation);
+    sql(&mut indexer, "COMMIT").await;
+    assert_eq!(waiting.await.unwrap().unwrap(), CommitOutcome::Committed);
+    claiming.await.unwrap().unwrap();
+    assert!(changed(&bed.store, Command::Pause).await.changed);
+}
+
+/// The new read model has a collection that no other ever had, and its table is locked at the moment of the switch.
+#[tokio::test]
+async fn a_view_that_could_not_be_made_is_made_later() {
+    let (bed, mut indexer) = about_to_switch().await;
+    bed.store.abandon_switch(&name(PROJECTION)).await.unwrap();
+    let new = told(&bed.store).await.candidate().unwrap().deployment.read_model;
+    bed.write(new, &[("fresh", "k", json!(1))]).await;
+    let old = told(&bed.store).await.live().unwrap().deployment.read_model;
+    bed.write(old, &[("orders", "k", json!("older"))]).await;
+    assert_eq!(bed.store.begin_switch(&name(PROJECTION), 0).await.unwrap(), Switched::Done);
+    sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_2.fresh IN ACCESS EXCLUSIVE MODE").await;
+    bed.finish(PROJECTION).await;
+    let mut people = stranger(&bed.url).await;
+    assert_eq!(shown(&mut people, "order_summary.orders").await, "k=\"new\"");
+    sql(&mut indexer, "COMMIT").await;
+    bed.store.sweep().await.unwrap();
+    assert_eq!(shown(&mut people, "order_summary.fresh").await, "k=1");
 }

@@ -19,7 +19,7 @@ impl FailureView {
             self.event_id,
             self.event_type,
             self.aggregate_id,
-            &self.digest[..12],
+            output::short(&self.digest),
             self.attempts,
             self.kind,
             self.message.replace('\n', "\n  ")
@@ -54,7 +54,7 @@ impl StatusView {
             vec![
                 projection.name.clone(),
                 projection.deployment.to_string(),
-                projection.digest[..12].to_owned(),
+                output::short(&projection.digest).to_owned(),
                 projection.position.to_string(),
                 projection.lag.to_string(),
                 projection.state.clone(),
@@ -137,12 +137,14 @@ impl StatusView {
             if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
                 error.print(&projection.name, "last error")?;
             }
-            if let Some(error) = projection.building.as_ref().and_then(|build| build.last_error.as_ref()) {
-                let shown = error.replace('\n', "\n  ");
-                output::line(format!(
-                    "\n{}: last error of what is being built:\n  {shown}",
-                    projection.name
-                ))?;
+            let build = projection.building.as_ref();
+            for (what, reason) in [
+                ("last error of", build.and_then(|build| build.last_error.as_ref())),
+                ("in the way of", build.and_then(|build| build.obstacle.as_ref())),
+            ] {
+                let Some(reason) = reason else { continue };
+                let shown = reason.replace('\n', "\n  ");
+                output::line(format!("\n{}: {what} what is being built:\n  {shown}", projection.name))?;
             }
         }
         Ok(())

@@ -40,6 +40,7 @@ impl SqliteBackend {
         let list = |words: &[String]| (!words.is_empty()).then(|| serde_json::json!(words).to_string());
         let scope = query.scope;
         let lists = [list(&scope.bounded_contexts), list(&scope.aggregate_types), list(&scope.event_types)];
+        let end = query.end();
         let everything = query.ranges.contains(&HashRange::ALL);
         let mut page = Page { events: Vec::new(), reached: query.after };
         let mut bytes = 0;
@@ -49,7 +50,7 @@ impl SqliteBackend {
             let [contexts, types, events] = lists.clone();
             let mut rows = sqlx::query(self.sql.events_read.clone())
                 .bind(signed(page.reached.get()))
-                .bind(signed(query.upto.get()))
+                .bind(signed(end.get()))
                 .bind(contexts)
                 .bind(types)
                 .bind(events)
@@ -73,10 +74,24 @@ impl SqliteBackend {
                 }
             }
             if rows_seen < query.limit {
-                page.reached = query.upto.max(query.after);
+                page.reached = end.max(query.after);
+                if page.events.is_empty() && page.reached < query.upto {
+                    drop(rows);
+                    page.reached = self.beyond_gap(page.reached, query.upto).await?;
+                }
                 return Ok(page);
             }
         }
+    }
+
+    /// Up to where there is nothing at all after `reached`: gaps may be wide.
+    async fn beyond_gap(&self, reached: Position, upto: Position) -> Result<Position, StoreError> {
+        let doing = "looking for the next event";
+        let next = sqlx::query(self.sql.events_next.clone()).bind(signed(reached.get()));
+        let row = next.fetch_one(&self.readers).await.doing(doing)?;
+        let next: Option<i64> = row.try_get(0).doing(doing)?;
+        let before = next.map_or(upto, |next| Position::new(unsigned(next).saturating_sub(1)));
+        Ok(before.clamp(reached, upto.max(reached)))
     }
 
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {

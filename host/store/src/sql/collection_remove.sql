@@ -1,0 +1,1 @@
+DELETE FROM {k}collection WHERE read_model = $1 AND name = $2

@@ -1,1 +1,0 @@
-DELETE FROM {k}collection WHERE read_model = $1

@@ -1,0 +1,1 @@
+UPDATE {k}deployment SET obstacle = $2 WHERE id = $1
