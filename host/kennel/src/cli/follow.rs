@@ -105,6 +105,8 @@ impl Watch<'_> {
                 }
                 Ok(self.is_left_alone(view, bar) || self.waits_for_an_order(build))
             }
+            // It has just taken its place: the next look shows it.
+            (Some(Outcome::Building), None) => Ok(false),
             (Some(Outcome::Cancelled), _) => Err(Kind::Taken.error(format!(
                 "deployment {number} of `{name}` was given up before it served: `kennel orders {name}` tells who did it"
             ))),

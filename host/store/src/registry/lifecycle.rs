@@ -108,7 +108,12 @@ impl Store {
             Err(StoreError::Unavailable { source, doing: at }) => {
                 tx.rollback().await.doing(doing)?;
                 if source.downcast_ref().is_some_and(is_short_of_locks) {
-                    return Err(StoreError::Failed { doing: at, source });
+                    let advice =
+                        "there is no room for the locks of so many views: raise max_locks_per_transaction";
+                    return Err(StoreError::Failed {
+                        doing: at,
+                        source: format!("{advice} ({source})").into(),
+                    });
                 }
                 tracing::debug!(%projection, %source, "a switch waits for those who are in its way");
                 Ok(Switched::Busy)
