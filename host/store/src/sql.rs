@@ -161,6 +161,7 @@ statements! {
     published published_find published_insert published_update published_all published_late
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report deployment_hinder
     ordered ordered_insert
+    events_next
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move

@@ -26,7 +26,7 @@ use crate::sql::{Words, statements};
 statements! {
     /// The statements that only SQLite has.
     SqliteSql in "../sql/sqlite/":
-    events_head events_next events_known events_insert events_read heads_get heads_put now_text table_exists
+    events_head events_known events_insert events_read heads_get heads_put now_text table_exists
 }
 
 #[derive(Debug)]

@@ -34,8 +34,16 @@ impl Store {
         let began = Instant::now();
         loop {
             match self.try_carry_out(projection, request).await {
-                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
-                outcome => return outcome,
+                Err(error) if !is_in_the_way(&error) => return Err(error),
+                Err(StoreError::Unavailable { doing, source }) if began.elapsed() > IN_THE_WAY_MAX => {
+                    let reason = "somebody else's transaction keeps what this would change: nothing was changed, try again";
+                    return Err(StoreError::Unavailable {
+                        doing,
+                        source: format!("{reason} ({source})").into(),
+                    });
+                }
+                Err(_) => {}
+                done => return done,
             }
         }
     }

@@ -198,9 +198,6 @@ impl PostgresBackend {
             window = (window * 4).min(WINDOW_MAX.max(window));
         }
         page.reached = page.reached.max(query.after);
-        if page.events.is_empty() && page.reached < query.upto {
-            page.reached = self.beyond_gap(page.reached, query.upto).await?;
-        }
         Ok(page)
     }
 
@@ -226,16 +223,6 @@ impl PostgresBackend {
         };
         let rows = bound.fetch_all(&self.pool).await.doing(doing)?;
         rows.iter().map(event).collect::<Result<_, _>>().doing(doing)
-    }
-
-    /// Up to where there is nothing at all after `reached`: gaps may be wide.
-    async fn beyond_gap(&self, reached: Position, upto: Position) -> Result<Position, StoreError> {
-        let doing = "looking for the next event";
-        let next = sqlx::query(self.sql.events_next.clone()).bind(signed(reached.get()));
-        let row = next.fetch_one(&self.pool).await.doing(doing)?;
-        let next: Option<i64> = row.try_get(0).doing(doing)?;
-        let before = next.map_or(upto, |next| Position::new(unsigned(next).saturating_sub(1)));
-        Ok(before.clamp(reached, upto.max(reached)))
     }
 
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {

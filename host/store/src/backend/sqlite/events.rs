@@ -75,23 +75,9 @@ impl SqliteBackend {
             }
             if rows_seen < query.limit {
                 page.reached = end.max(query.after);
-                if page.events.is_empty() && page.reached < query.upto {
-                    drop(rows);
-                    page.reached = self.beyond_gap(page.reached, query.upto).await?;
-                }
                 return Ok(page);
             }
         }
-    }
-
-    /// Up to where there is nothing at all after `reached`: gaps may be wide.
-    async fn beyond_gap(&self, reached: Position, upto: Position) -> Result<Position, StoreError> {
-        let doing = "looking for the next event";
-        let next = sqlx::query(self.sql.events_next.clone()).bind(signed(reached.get()));
-        let row = next.fetch_one(&self.readers).await.doing(doing)?;
-        let next: Option<i64> = row.try_get(0).doing(doing)?;
-        let before = next.map_or(upto, |next| Position::new(unsigned(next).saturating_sub(1)));
-        Ok(before.clamp(reached, upto.max(reached)))
     }
 
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {

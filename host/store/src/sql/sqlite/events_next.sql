@@ -1,1 +1,0 @@
-SELECT min(global_position) FROM {events} WHERE global_position > $1
