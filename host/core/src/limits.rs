@@ -61,6 +61,8 @@ pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 pub const STALE_AFTER: Duration = Duration::from_secs(10);
 /// How long a component is kept after it was last stored, if it was never deployed.
 pub const UNUSED_COMPONENT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long what is in the way of a deployment is believed after it was last told.
+pub const OBSTACLE_BELIEVED: Duration = Duration::from_secs(10 * 60);
 /// Generations whose record is kept: the history is for people, who look at the latest.
 pub const GENERATIONS_KEPT: u64 = 1000;
 

@@ -99,8 +99,8 @@ struct Shelf {
     unloadable: Vec<Standing>,
     /// The parts that the status shows as standing still because of what is said here.
     blocked: BTreeSet<String>,
-    /// What the store was told to be in the way of deployments that are being built.
-    hindered: BTreeMap<DeploymentId, String>,
+    /// What the store was told to be in the way of deployments that are being built, if anything, and when it is tried again.
+    hindered: BTreeMap<DeploymentId, Option<(String, Instant)>>,
     published: bool,
 }
 
@@ -296,25 +296,25 @@ impl Watcher {
         publish.send_replace(Some(Arc::new(shelf.running.values().cloned().collect())));
     }
 
-    /// Has the store know what is not built because this process cannot load it: whoever waits for it is elsewhere.
+    /// Has the store know what is not built because this process cannot load it: whoever waits for it is elsewhere. With
+    /// every attempt it is told again, and when it is over: it may have been told by a process before this one.
     async fn tell_obstacles(&self, shelf: &mut Shelf) {
         let building = shelf.wanted.iter().filter(|(_, stage)| *stage == Stage::Building);
-        let found: BTreeMap<DeploymentId, String> = building
-            .filter_map(|(deployment, _)| {
-                let Refused { reason, .. } = shelf.refused.get(&deployment.digest)?;
-                Some((deployment.id, format!("{} cannot load its component: {reason}", self.host)))
-            })
-            .collect();
-        let gone = shelf.hindered.keys().filter(|id| !found.contains_key(id)).map(|id| (*id, None));
-        let news = found.iter().filter(|(id, obstacle)| shelf.hindered.get(id) != Some(obstacle));
-        let news: Vec<(DeploymentId, Option<String>)> =
-            gone.chain(news.map(|(id, obstacle)| (*id, Some(obstacle.clone())))).collect();
-        for (id, obstacle) in news {
-            match self.registry.hinder(id, obstacle.as_deref()).await {
-                Ok(()) => drop(match obstacle {
-                    Some(obstacle) => shelf.hindered.insert(id, obstacle),
-                    None => shelf.hindered.remove(&id),
-                }),
+        let known = building.filter_map(|(Deployment { id, digest, .. }, _)| {
+            let refused = shelf.refused.get(digest).map(|refused| (refused.reason.clone(), refused.again));
+            (refused.is_some() || shelf.ready.contains_key(digest)).then_some((*id, refused))
+        });
+        let known: BTreeMap<DeploymentId, Option<(String, Instant)>> = known.collect();
+        shelf.hindered.retain(|id, _| known.contains_key(id));
+        for (id, refused) in known {
+            if shelf.hindered.get(&id) == Some(&refused) {
+                continue;
+            }
+            let obstacle = refused
+                .as_ref()
+                .map(|(reason, _)| format!("{} cannot load its component: {reason}", self.host));
+            match self.registry.hinder(id, &self.host, obstacle.as_deref()).await {
+                Ok(()) => drop(shelf.hindered.insert(id, refused)),
                 // The next look tries again.
                 Err(error) => tracing::debug!(reason = crate::chain(&error), "an obstacle was not recorded"),
             }

@@ -33,6 +33,8 @@ const TRY_BUSY_EVERY: Duration = Duration::from_millis(100);
 const HELD_MAX: Duration = Duration::from_secs(5);
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
+/// Who says what is in the way of a switch: whichever steward has tried last.
+const SWITCHING: &str = "switch";
 /// How often to look for read models to remove when nothing changes.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
@@ -40,16 +42,17 @@ const SWEEP_EVERY: Duration = Duration::from_secs(30);
 struct Memory {
     /// Deployments that could not take their place.
     left_alone: BTreeMap<DeploymentId, Rest>,
+    /// Since when the read model is held whose place each is to take, as far as was seen.
+    held: BTreeMap<DeploymentId, Instant>,
     sweep_due: Instant,
     troubles: Troubles,
 }
 
-/// Until when nobody here tries to put a deployment in its place again, how long that is, and what was in the way, if
-/// the store was told.
+/// Until when nobody here tries to put a deployment in its place again, and how long that is.
+#[derive(Clone, Copy)]
 struct Rest {
     until: Instant,
     long: Duration,
-    obstacle: Option<String>,
 }
 
 /// What fails, and why, by what it was done for.
@@ -58,8 +61,10 @@ struct Troubles(BTreeMap<String, String>);
 
 /// What came of an attempt to put a read model in its place.
 enum Attempt {
-    /// It was done, or the new one has fallen behind meanwhile and will be due again.
+    /// It was done.
     Over,
+    /// The new one has fallen behind meanwhile and will be due again.
+    Behind,
     /// It was not done here, and is left alone for a while: somebody was quicker.
     InVain,
     /// The same, because of somebody who is in the way. Nothing was held.
@@ -84,8 +89,12 @@ impl std::fmt::Debug for Steward {
 impl Steward {
     /// Serves until a stop is asked for.
     pub async fn serve(self, mut catalog: watch::Receiver<Option<Catalog>>, mut stop: Shutdown) {
-        let mut memory =
-            Memory { left_alone: BTreeMap::new(), sweep_due: Instant::now(), troubles: Troubles::default() };
+        let mut memory = Memory {
+            left_alone: BTreeMap::new(),
+            held: BTreeMap::new(),
+            sweep_due: Instant::now(),
+            troubles: Troubles::default(),
+        };
         loop {
             let building = catalog
                 .borrow_and_update()
@@ -123,7 +132,7 @@ impl Steward {
         if sweep {
             let swept = self.registry.sweep().await;
             memory.sweep_due = Instant::now() + if swept.is_ok() { SWEEP_EVERY } else { LEFT_ALONE };
-            memory.troubles.heed("removing read models that nobody needs", swept);
+            memory.troubles.heed("removing what nobody needs", swept);
         }
     }
 
@@ -134,52 +143,59 @@ impl Steward {
         };
         let candidates = || progress.iter().filter(|one| one.stage == Stage::Building);
         memory.left_alone.retain(|id, _| candidates().any(|one| one.deployment.id == *id));
+        memory.held.retain(|id, _| candidates().any(|one| one.deployment.id == *id));
         for candidate in candidates() {
-            let Deployment { id, projection, number, .. } = &candidate.deployment;
-            let live = progress
-                .iter()
-                .find(|one| one.stage == Stage::Live && one.deployment.projection == *projection);
+            let live = progress.iter().find(|one| {
+                one.stage == Stage::Live && one.deployment.projection == candidate.deployment.projection
+            });
             let Some(live) = live else { continue };
-            let rests = memory.left_alone.get(id).is_some_and(|rest| Instant::now() < rest.until);
-            let due = self.is_due(candidate, live) && !rests;
-            // What somebody else holds is switched or let go, also if it is no longer due: they may have died.
-            if !due && !live.frozen {
-                continue;
+            if self.is_to_be_tried(memory, candidate, live) {
+                self.try_to_switch(memory, &candidate.deployment, live.frozen).await;
             }
-            let doing = format!("putting deployment {number} of {projection} in its place");
-            let attempt = self.switch(projection, live.frozen).await;
-            let before = memory.left_alone.remove(id);
-            let obstacle = match attempt {
-                Ok(Attempt::Over) => {
-                    memory.troubles.end(&doing);
-                    continue;
-                }
-                Ok(Attempt::InVain) => None,
-                Ok(Attempt::Hindered(reason)) => Some(reason.to_owned()),
-                Ok(Attempt::LetGo(reason)) => Some(reason),
-                Err(error) => Some(crate::chain(&error)),
-            };
-            let rest = self.leave_alone(*id, before, obstacle).await;
-            match &rest.obstacle {
-                Some(reason) => memory.troubles.tell(&doing, reason.clone()),
-                None => memory.troubles.end(&doing),
-            }
-            memory.left_alone.insert(*id, rest);
         }
     }
 
-    /// What follows from an attempt that was in vain; the reason is told whoever waits for it.
-    async fn leave_alone(&self, id: DeploymentId, before: Option<Rest>, obstacle: Option<String>) -> Rest {
-        let (long, known) = before.map_or((Duration::ZERO, None), |before| (before.long, before.obstacle));
-        let long = if obstacle.is_some() { (long * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX) } else { LEFT_ALONE };
-        if obstacle != known {
-            let told = obstacle.as_ref().map(|reason| format!("it cannot take its place: {reason}"));
-            // It is told again with the next attempt.
-            if let Err(error) = self.registry.hinder(id, told.as_deref()).await {
+    /// What others hold is switched or let go by everybody, also if it is no longer due: they may have died. Who rests
+    /// leaves it to them for longer than anybody holds it.
+    fn is_to_be_tried(
+        &self,
+        memory: &mut Memory,
+        candidate: &ProjectionProgress,
+        live: &ProjectionProgress,
+    ) -> bool {
+        let (id, now) = (candidate.deployment.id, Instant::now());
+        if !live.frozen {
+            memory.held.remove(&id);
+        }
+        let held = live.frozen.then(|| now - *memory.held.entry(id).or_insert(now));
+        match memory.left_alone.get(&id) {
+            Some(rest) if now < rest.until => held.is_some_and(|long| long > HELD_MAX * 2),
+            _ => held.is_some() || self.is_due(candidate, live),
+        }
+    }
+
+    async fn try_to_switch(&self, memory: &mut Memory, candidate: &Deployment, held: bool) {
+        let Deployment { id, projection, number, .. } = candidate;
+        let doing = format!("putting deployment {number} of {projection} in its place");
+        let obstacle = match self.switch(projection, held).await {
+            Ok(Attempt::Behind) => return,
+            Ok(Attempt::Over) => return memory.troubles.end(&doing),
+            // Whoever was quicker tells what is in the way, if anything is.
+            Ok(Attempt::InVain) => None,
+            Ok(Attempt::Hindered(reason)) => Some(reason.to_owned()),
+            Ok(Attempt::LetGo(reason)) => Some(reason),
+            Err(error) => Some(crate::chain(&error)),
+        };
+        let before = memory.left_alone.get(id).map_or(Duration::ZERO, |rest| rest.long);
+        let long = (before * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX);
+        memory.left_alone.insert(*id, Rest { until: Instant::now() + long, long });
+        if let Some(reason) = obstacle {
+            let told = format!("it cannot take its place: {reason}");
+            if let Err(error) = self.registry.hinder(*id, SWITCHING, Some(&told)).await {
                 tracing::debug!(reason = crate::chain(&error), "an obstacle was not recorded");
             }
+            memory.troubles.tell(&doing, reason);
         }
-        Rest { until: Instant::now() + long, long, obstacle }
     }
 
     /// Whether what is being built is near enough to the end of the log, and to what serves. The old one is not
@@ -200,7 +216,7 @@ impl Steward {
     async fn switch(&self, projection: &ProjectionName, held: bool) -> Result<Attempt, StoreError> {
         // Another process may be at it, or may have died over it: then the old one is held already.
         match self.registry.begin_switch(projection, limits::SWITCH_SLACK_POSITIONS).await? {
-            Switched::Behind(_) => return Ok(Attempt::Over),
+            Switched::Behind(_) => return Ok(Attempt::Behind),
             Switched::Busy if !held => {
                 return Ok(Attempt::Hindered("the old one cannot be held: somebody is in the way"));
             }

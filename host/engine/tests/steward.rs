@@ -49,8 +49,9 @@ struct Script {
     blind: bool,
     /// How often removing read models fails.
     stuck: u32,
+    /// The last answer is given again and again.
     begins: VecDeque<Switched>,
-    /// The last answer is given again and again; no answer is a failure.
+    /// The same; no answer is a failure.
     finishes: VecDeque<Option<Switched>>,
     /// What was told to be in the way.
     obstacles: Vec<String>,
@@ -133,13 +134,19 @@ impl Registry for Scripted {
             return failed();
         }
         let mut script = self.step("begin");
-        let answer = script.begins.pop_front().unwrap_or(Switched::Nothing);
+        let answer = match script.begins.len() {
+            0 | 1 => script.begins.front().copied().unwrap_or(Switched::Nothing),
+            _ => script.begins.pop_front().unwrap_or(Switched::Nothing),
+        };
         script.frozen |= answer == Switched::Done;
         Ok(answer)
     }
 
     async fn finish_switch(&self, _: &ProjectionName) -> Result<Switched, StoreError> {
         let mut script = self.step("finish");
+        if !script.frozen {
+            return Ok(Switched::Nothing);
+        }
         let answer = match script.finishes.len() {
             0 | 1 => script.finishes.front().copied().flatten(),
             _ => script.finishes.pop_front().flatten(),
@@ -153,7 +160,8 @@ impl Registry for Scripted {
         Ok(())
     }
 
-    async fn hinder(&self, _: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+    async fn hinder(&self, _: DeploymentId, source: &str, obstacle: Option<&str>) -> Result<(), StoreError> {
+        assert_eq!(source, "switch");
         self.0.lock().unwrap().obstacles.extend(obstacle.map(str::to_owned));
         Ok(())
     }
@@ -419,4 +427,36 @@ async fn nothing_is_held_before_the_end_of_the_log_is_known() {
     let horizon = Feed::default();
     horizon.publish(Position::START);
     assert_eq!(look(&horizon).await.times("begin").len(), 1);
+}
+
+/// Two processes, and somebody who reads the old one for minutes: it is held for a small part of that time, and whoever
+/// waits is told why.
+#[tokio::test(start_paused = true)]
+async fn two_stewards_hold_the_old_one_no_more_than_one_does() {
+    const LONG: u128 = 600;
+    let script =
+        Script { begins: [Switched::Done].into(), finishes: [Some(Switched::Busy)].into(), ..ready() };
+    let runs = building(&script);
+    let registry = Arc::new(Scripted(Mutex::new(script)));
+    let horizon = Feed::default();
+    horizon.publish(Position::new(5));
+    let serve = || {
+        let metrics = Metrics::default().replica_set(&ReplicaSet::default());
+        let steward = Steward { registry: Arc::clone(&registry) as _, horizon: horizon.clone(), metrics };
+        let (catalog_out, catalog) = watch::channel(Some(Arc::clone(&runs)));
+        tokio::spawn(async move {
+            let (_catalog, (_trigger, stop)) = (catalog_out, Shutdown::channel());
+            let _ = tokio::time::timeout(Duration::from_secs(600), steward.serve(catalog, stop)).await;
+        })
+    };
+    let stewards = [serve(), serve()];
+    for steward in stewards {
+        steward.await.unwrap();
+    }
+    let held: u128 =
+        registry.times("finish").windows(2).map(|pair| pair[1] - pair[0]).filter(|pause| *pause <= 150).sum();
+    assert!(held / 1_000 < LONG / 4, "it was held for {held} ms");
+    let script = registry.0.lock().unwrap();
+    assert!(script.obstacles.len() >= 8, "{:?}", script.obstacles);
+    assert!(script.obstacles.iter().all(|told| told.ends_with("somebody keeps reading the old one")));
 }

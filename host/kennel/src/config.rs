@@ -62,6 +62,7 @@ impl Config {
         config.api.token_file = config.api.token_file.map(|file| folder.join(file));
         Ok(config)
     }
+
     /// Parses the text of a configuration file. The error begins with the line.
     pub fn parse(text: &str) -> Result<Self, String> {
         toml::from_str(text).map_err(|error| explain(text, &error))

@@ -233,7 +233,7 @@ pub trait Control: Send + Sync {
     /// The bytes of a component that the store holds.
     async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError>;
 
-    /// Checks a component and stores it. Storing it again changes nothing.
+    /// Checks a component and stores it. Stored again, it is kept on, and mended if it was damaged.
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError>;
 
     /// Deploys a component that the store holds.

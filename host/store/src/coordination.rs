@@ -13,16 +13,15 @@ use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
 use kennel_core::projection::ReadModelId;
-use tokio::time::Instant;
 
-use crate::error::{Doing, corrupt, is_in_the_way};
+use crate::error::{Doing, corrupt, while_in_the_way};
 use crate::row::{self, signed, unsigned};
 use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
 /// How long a claim is tried while somebody is in its way.
-const IN_THE_WAY_MAX: Duration = Duration::from_secs(5);
+const CLAIM_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
 impl Coordination for Store {
@@ -124,14 +123,8 @@ impl Coordination for Store {
         read_model: ReadModelId,
         range: HashRange,
     ) -> Result<Claimed, StoreError> {
-        let began = Instant::now();
-        loop {
-            match self.try_claim(replica_set, generation, read_model, range).await {
-                // Between two attempts, those who wait for this one get their turn.
-                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
-                outcome => return outcome,
-            }
-        }
+        let claim = || self.try_claim(replica_set, generation, read_model, range);
+        while_in_the_way(CLAIM_MAX, claim).await
     }
 
     async fn changed(&self) {

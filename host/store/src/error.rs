@@ -1,7 +1,10 @@
 //! Sorts database errors into the three kinds that callers tell apart. The only place that looks at
 //! error codes, except where a code decides the outcome of a commit.
 
-use kennel_core::port::StoreError;
+use std::time::Duration;
+
+use kennel_core::port::{BoxError, StoreError};
+use tokio::time::Instant;
 
 /// Adds what was being done to a database error.
 pub(crate) trait Doing<T> {
@@ -50,12 +53,49 @@ pub(crate) fn is_short_of_locks(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("53200"))
 }
 
+/// Tries something for up to `max` while somebody else's transaction is in its way. Between two attempts, those who wait
+/// for this one get their turn.
+pub(crate) async fn while_in_the_way<T, F>(
+    max: Duration,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let began = Instant::now();
+    loop {
+        match attempt().await {
+            Err(StoreError::Unavailable { doing, source }) if is_in_the_way(&source) => {
+                if began.elapsed() > max {
+                    let reason = "somebody else's transaction is in the way: nothing was changed, try again";
+                    return Err(StoreError::Unavailable {
+                        doing,
+                        source: format!("{reason} ({source})").into(),
+                    });
+                }
+            }
+            Err(error) => return Err(advised(error)),
+            done => return done,
+        }
+    }
+}
+
 /// Whether a lock could not be had in time, or two waited for each other: nothing was changed, and whoever is in the
 /// way will be gone.
-pub(crate) fn is_in_the_way(error: &StoreError) -> bool {
-    let StoreError::Unavailable { source, .. } = error else { return false };
+fn is_in_the_way(source: &BoxError) -> bool {
     let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
     code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
+}
+
+/// The error, with what to do if there is something: a change that takes more locks than there are never succeeds.
+pub(crate) fn advised(error: StoreError) -> StoreError {
+    match error {
+        StoreError::Unavailable { doing, source } if source.downcast_ref().is_some_and(is_short_of_locks) => {
+            let advice = "there is no room for the locks of so many views: raise max_locks_per_transaction";
+            StoreError::Failed { doing, source: format!("{advice} ({source})").into() }
+        }
+        other => other,
+    }
 }
 
 /// SQLite's codes are decimal numbers whose low byte is the primary code; PostgreSQL's are five letters

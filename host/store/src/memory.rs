@@ -71,7 +71,8 @@ struct State {
 struct Report {
     state: ProjectionState,
     last_failure: Option<EventFailure>,
-    obstacle: Option<String>,
+    /// By who says so.
+    obstacles: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]

@@ -53,6 +53,15 @@ impl Registry for Store {
         row.map(|row| row.bytes(0)).transpose().doing(doing)
     }
 
+    async fn keep_component(&self, digest: Digest) -> Result<bool, StoreError> {
+        let doing = "keeping a component";
+        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
+        let found =
+            tx.execute(&self.sql().component_keep, &[Arg::Text(&digest.to_string())]).await.doing(doing)?;
+        tx.commit().await.doing(doing)?;
+        Ok(found > 0)
+    }
+
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
         let doing = "listing components";
         let mut components: Vec<StoredComponent> = Vec::new();
@@ -146,11 +155,21 @@ impl Registry for Store {
         tx.commit().await.doing(doing)
     }
 
-    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+    async fn hinder(
+        &self,
+        deployment: DeploymentId,
+        source: &str,
+        obstacle: Option<&str>,
+    ) -> Result<(), StoreError> {
         let doing = "recording what is in the way of a deployment";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        let args = [Arg::Int(deployment.get()), Arg::TextOrNull(obstacle)];
-        tx.execute(&self.sql().deployment_hinder, &args).await.doing(doing)?;
+        let (id, source) = (Arg::Int(deployment.get()), Arg::Text(source));
+        match obstacle {
+            Some(obstacle) => {
+                tx.execute(&self.sql().obstacle_put, &[id, source, Arg::Text(obstacle)]).await.doing(doing)?
+            }
+            None => tx.execute(&self.sql().obstacle_remove, &[id, source]).await.doing(doing)?,
+        };
         tx.commit().await.doing(doing)
     }
 
@@ -161,6 +180,13 @@ impl Registry for Store {
         for found in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
             let read_model = ReadModelId::new(found.int(0).doing(doing)?);
             checkpoints.entry(read_model).or_default().push(row::checkpoint(&found, 1)?);
+        }
+        let mut obstacles: HashMap<DeploymentId, Vec<String>> = HashMap::new();
+        for found in
+            tx.rows(&self.sql().obstacles, &[micros(limits::OBSTACLE_BELIEVED)]).await.doing(doing)?
+        {
+            let deployment = DeploymentId::new(found.int(0).doing(doing)?);
+            obstacles.entry(deployment).or_default().push(found.text(1).doing(doing)?);
         }
         let mut progress = Vec::new();
         let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
@@ -183,7 +209,7 @@ impl Registry for Store {
                     checkpoints.remove(&deployment.read_model).unwrap_or_default(),
                 ),
                 dead_letters: unsigned(found.int(15).doing(doing)?),
-                obstacle: found.text_or_null(17).doing(doing)?,
+                obstacle: obstacles.remove(&deployment.id).map(|reasons| reasons.join("; ")),
                 deployment,
             });
         }
@@ -205,8 +231,10 @@ impl Registry for Store {
     async fn sweep(&self) -> Result<u64, StoreError> {
         self.publish_late().await?;
         self.forget_removed().await?;
+        let removed = self.remove_condemned().await?;
+        self.forget_obstacles().await?;
         self.remove_unused_components().await?;
-        self.remove_condemned().await
+        Ok(removed)
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -232,6 +260,11 @@ impl Registry for Store {
     }
 }
 
+/// So long, as the databases count.
+fn micros(long: Duration) -> Arg<'static> {
+    Arg::Int(i64::try_from(long.as_micros()).unwrap_or(i64::MAX))
+}
+
 /// The stage that an outcome in the ninth column stands for.
 fn stage(found: &Row) -> Result<Stage, StoreError> {
     let outcome: Outcome = row::word(found, 8)?;
@@ -239,10 +272,18 @@ fn stage(found: &Row) -> Result<Stage, StoreError> {
 }
 
 impl Store {
+    /// Forgets what nobody has repeated for long.
+    async fn forget_obstacles(&self) -> Result<(), StoreError> {
+        let doing = "forgetting what was in the way of deployments";
+        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql().obstacles_forget, &[micros(limits::OBSTACLE_BELIEVED)]).await.doing(doing)?;
+        tx.commit().await.doing(doing)
+    }
+
     /// Removes components that nobody has deployed for long after they were stored.
     async fn remove_unused_components(&self) -> Result<(), StoreError> {
         let doing = "removing components that nobody has deployed";
-        let kept = Arg::Int(i64::try_from(limits::UNUSED_COMPONENT_KEPT.as_micros()).unwrap_or(i64::MAX));
+        let kept = micros(limits::UNUSED_COMPONENT_KEPT);
         let unused = self.backend().rows(&self.sql().components_unused, &[kept], doing).await?;
         if unused.is_empty() {
             return Ok(());
@@ -251,12 +292,18 @@ impl Store {
         self.backend().limit_waiting(&mut tx).await.doing(doing)?;
         // Nobody deploys one of them meanwhile.
         tx.row(&self.sql().registry_lock, &[]).await.doing(doing)?;
+        let mut removed = Vec::new();
         for found in unused {
             let digest = found.text(0).doing(doing)?;
-            tx.execute(&self.sql().component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)?;
-            tracing::info!(component = digest, "a component that nobody has deployed was removed");
+            if tx.execute(&self.sql().component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)? > 0 {
+                removed.push(digest);
+            }
         }
-        tx.commit().await.doing(doing)
+        tx.commit().await.doing(doing)?;
+        for component in removed {
+            tracing::info!(component, "a component that nobody has deployed was removed");
+        }
+        Ok(())
     }
 
     pub(crate) async fn insert_checkpoint(

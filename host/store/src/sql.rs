@@ -153,13 +153,14 @@ pub(crate) use statements;
 statements! {
     /// The statements that both databases share.
     Shared in "sql/":
-    component_put component_mend component_get components components_unused component_remove
+    component_put component_mend component_keep component_get components components_unused component_remove
     registry_advance registry_lock registry_revision
     projections projection_insert projection_update projection_find place_taken
     read_models read_model_insert read_model_stand read_model_lock read_model_place
     read_models_condemned read_model_condemned_lock read_models_kept
-    published published_find published_insert published_update published_all published_late
-    deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report deployment_hinder
+    published published_find published_named published_insert published_update published_all published_late
+    deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
+    obstacle_put obstacle_remove obstacles obstacles_forget
     ordered ordered_insert
     events_next
     progress

@@ -89,7 +89,7 @@ on_every_store! {
     deployments:
         components_are_kept_by_digest
         components_are_listed_with_those_who_use_them
-        what_serves_already_is_not_deployed_again
+        what_serves_already_is_not_deployed_again obstacles_are_told_of_what_is_being_built
         deployments_are_listed_by_replica_set_and_name
         progress_tells_state_and_last_failure;
     lifecycle:

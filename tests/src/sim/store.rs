@@ -256,9 +256,14 @@ impl Registry for Remote {
         self.store.find(projection).await
     }
 
-    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
-        let (store, obstacle) = (self.store.clone(), obstacle.map(str::to_owned));
-        let call = async move { store.hinder(deployment, obstacle.as_deref()).await };
+    async fn hinder(
+        &self,
+        deployment: DeploymentId,
+        source: &str,
+        obstacle: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let (store, source, obstacle) = (self.store.clone(), source.to_owned(), obstacle.map(str::to_owned));
+        let call = async move { store.hinder(deployment, &source, obstacle.as_deref()).await };
         self.line.tell(On::Registry, format!("hinder d{deployment}"), call, debug).await
     }
 

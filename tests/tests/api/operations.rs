@@ -5,10 +5,11 @@ use std::time::Duration;
 use kennel_core::digest::Digest;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::{component, contract, guest};
+use kennel_tests::database::Database;
 use kennel_tests::http::Answer;
 use serde_json::{Map, Value, json};
 
-use super::{Host, SOON, TOKEN, example_bytes, on_postgres, text};
+use super::{Host, SOON, TOKEN, assert_problem, example_bytes, on_postgres, text};
 
 /// How orders are given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -404,4 +405,19 @@ fn a_rebuild_is_followed_through_the_host() {
     let told = client.ok(&["rollback", "audit", "--host", &url]);
     assert!(told.starts_with("deployment 3 of `audit`: component ") && told.ends_with(" serves\n"), "{told}");
     wait_until("it goes on", Duration::from_secs(20), || host.kennel.status("audit")["lag"] == 0);
+}
+
+/// What has rotted in the store is sent once more, by the same command as the first time.
+#[test]
+fn a_damaged_component_is_mended_through_the_host() {
+    let host = Host::open();
+    let file = host.kennel.write("audit.wasm", example_bytes("audit-log"));
+    let deploy = ["deploy", "audit", text(&file), "--host", &host.url(), "--json"];
+    host.kennel.ok(&deploy);
+    let path = format!("/v1/components/{}", Digest::of(&example_bytes("audit-log")));
+    let mut database = Database::sqlite(&host.kennel.folder().join("kennel.db"));
+    database.rows("UPDATE kennel_component SET bytes = x'00'");
+    assert_problem(&host.get(&path), 500, "internal");
+    host.kennel.ok(&deploy);
+    assert_eq!(host.get(&path).body, example_bytes("audit-log"));
 }

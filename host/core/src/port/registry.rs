@@ -112,11 +112,17 @@ impl ProjectionProgress {
 /// The registry of a store.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// Stores a component under its digest. Storing it again changes nothing.
+    /// Stores a component under its digest. One that was never deployed is kept for [`crate::limits::UNUSED_COMPONENT_KEPT`] after
+    /// it was last stored.
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// The bytes of a component.
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Has a component be kept as if it had been stored anew; `false` if there is no such component.
+    async fn keep_component(&self, digest: Digest) -> Result<bool, StoreError> {
+        Ok(self.component(digest).await?.is_some())
+    }
 
     /// The components that there are, the latest first.
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError>;
@@ -152,7 +158,8 @@ pub trait Registry: Send + Sync {
     /// The deployment of a projection that serves.
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
 
-    /// Records what a deployment is doing; `failure` becomes its last failure if there is one.
+    /// Records what a deployment is doing; `failure` becomes its last failure if there is one. That one partition tries again
+    /// changes nothing of one that is halted.
     async fn report(
         &self,
         deployment: DeploymentId,
@@ -160,8 +167,14 @@ pub trait Registry: Send + Sync {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError>;
 
-    /// Records what keeps a deployment from being built or put in its place; nothing any more if there is no obstacle.
-    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError>;
+    /// Records what keeps a deployment from being built or put in its place, as `source` sees it; nothing any more if
+    /// there is no obstacle. It is believed for [`crate::limits::OBSTACLE_BELIEVED`]: whoever still sees it says so again.
+    async fn hinder(
+        &self,
+        deployment: DeploymentId,
+        source: &str,
+        obstacle: Option<&str>,
+    ) -> Result<(), StoreError>;
 
     /// How the deployments of the store that serve or are being built are doing, by name.
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError>;
@@ -176,8 +189,8 @@ pub trait Registry: Send + Sync {
     /// Lets a held read model go on.
     async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError>;
 
-    /// Removes what is left of condemned read models, and finishes what somebody was in the way of. Returns how many
-    /// were removed.
+    /// Removes what is left of condemned read models, and what else nobody needs, and finishes what somebody was in the way
+    /// of. Returns how many read models were removed.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
     /// A number that is another one after every change of any projection. Cheap.

@@ -1,5 +1,6 @@
 //! What a runner does when an event fails or a batch is not committed.
 
+use kennel_core::checkpoint::Checkpoint;
 use kennel_core::event::Event;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::Stage;
@@ -46,6 +47,9 @@ impl Runner {
         }
         match decision {
             Decision::RetryAfter(pause) => {
+                if progress.reported.is_none() {
+                    self.take_back_halt(progress).await?;
+                }
                 self.report(progress, ProjectionState::Retrying, &failure).await?;
                 progress.ahead = Some(ahead);
                 self.sleep(pause).await;
@@ -126,23 +130,37 @@ impl Runner {
         Ok(())
     }
 
-    /// Whether what the store says of this projection is this runner's to take back: the failure that it
-    /// tells of lies in this runner's ranges, and behind it. Other partitions speak for themselves.
+    /// Whether what the store says of this projection is this runner's to take back, and it has got beyond that. Other
+    /// partitions speak for themselves.
     async fn is_past_last_failure(&self, progress: &mut Progress) -> Result<bool, StoreError> {
-        let known = self.ports.registry.progress().await?;
-        let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
-        let standing = ours.filter(|ours| ours.state != ProjectionState::Running);
-        let Some(failure) = standing.and_then(|ours| ours.last_failure) else {
-            progress.reported = Some(ProjectionState::Running);
-            return Ok(false);
-        };
-        let point = partition::hash(&failure.aggregate_id);
-        let Some(checkpoint) = progress.owned.iter().find(|checkpoint| checkpoint.range.contains(point))
-        else {
+        let Some((failure, checkpoint)) = self.own_trouble(progress).await? else {
             progress.reported = Some(ProjectionState::Running);
             return Ok(false);
         };
         Ok(checkpoint.position >= failure.position)
+    }
+
+    /// A runner before this one has halted, and this one is trying again.
+    async fn take_back_halt(&self, progress: &Progress) -> Result<(), StoreError> {
+        if self.own_trouble(progress).await?.is_some() {
+            self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
+        }
+        Ok(())
+    }
+
+    /// The failure for which the store says that this projection does not run, if it lies in this runner's ranges, and
+    /// the checkpoint there.
+    async fn own_trouble(
+        &self,
+        progress: &Progress,
+    ) -> Result<Option<(EventFailure, Checkpoint)>, StoreError> {
+        let known = self.ports.registry.progress().await?;
+        let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
+        let standing = ours.filter(|ours| ours.state != ProjectionState::Running);
+        let Some(failure) = standing.and_then(|ours| ours.last_failure) else { return Ok(None) };
+        let point = partition::hash(&failure.aggregate_id);
+        let checkpoint = progress.owned.iter().find(|checkpoint| checkpoint.range.contains(point));
+        Ok(checkpoint.map(|checkpoint| (failure, *checkpoint)))
     }
 
     async fn report(

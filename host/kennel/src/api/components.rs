@@ -48,7 +48,7 @@ pub(super) async fn get_component(
 
 /// Has the host check a component and hold it
 ///
-/// Nothing runs it before it is deployed. Storing it again changes nothing.
+/// Nothing runs it before it is deployed. One that was never deployed is removed a day after it was last stored.
 #[utoipa::path(put, path = "/v1/components/{digest}", tag = "components", params(DigestParam),
     request_body(content = WasmBytes, content_type = "application/wasm", description = "The component"),
     responses(
@@ -67,8 +67,8 @@ pub(super) async fn put_component(
         return Err(Problem::new(Kind::Invalid, detail));
     }
     let held = api.control.components().await?;
-    if let Some(known) = held.into_iter().find(|one| one.digest == digest.to_string()) {
-        return Ok(Json(known).into_response());
+    if held.iter().any(|one| one.digest == digest.to_string()) {
+        return Ok(Json(api.control.put_component(bytes).await?).into_response());
     }
     let _place = api.compiling.take().await?;
     let stored = api.control.put_component(bytes).await;

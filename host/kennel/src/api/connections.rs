@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use kennel_engine::Shutdown;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 /// How long the head of a request may take to arrive, and with that how long a connection may be idle.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -32,7 +33,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Connections on which nothing is being asked, those that have been so the longest first, each with the way to end it.
 /// One whose client does not take its answer is among them, too.
 #[derive(Clone, Debug, Default)]
-struct Silent(Arc<Mutex<Queue>>);
+struct Silent {
+    queue: Arc<Mutex<Queue>>,
+    /// Tells whoever wants room that one has fallen silent.
+    fell: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Queue {
@@ -51,7 +56,7 @@ struct Guest {
 
 impl Silent {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        lock(&self.0)
+        lock(&self.queue)
     }
 
     /// A new connection: nothing has been asked on it yet.
@@ -71,7 +76,8 @@ impl Silent {
 impl Guest {
     /// Something is asked on it.
     fn asks(&self) {
-        if let Some(number) = lock(&self.place).take() {
+        let place = lock(&self.place).take();
+        if let Some(number) = place {
             self.silent.queue().waiting.remove(&number);
         }
     }
@@ -79,11 +85,15 @@ impl Guest {
     /// What was asked has an answer, or nothing was asked yet.
     fn falls_silent(&self) {
         self.asks();
-        let mut queue = self.silent.queue();
-        let number = queue.next;
-        queue.next += 1;
-        queue.waiting.insert(number, Arc::clone(&self.ended));
+        let number = {
+            let mut queue = self.silent.queue();
+            queue.next += 1;
+            let number = queue.next;
+            queue.waiting.insert(number, Arc::clone(&self.ended));
+            number
+        };
         *lock(&self.place) = Some(number);
+        self.silent.fell.notify_one();
     }
 
     fn is_silent(&self) -> bool {
@@ -107,13 +117,10 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
             () = stop.requested() => break,
             stream = accept(&listener) => stream,
         };
-        if places.available_permits() == 0 {
-            silent.end_oldest();
-        }
         let place = tokio::select! {
             biased;
             () = stop.requested() => break,
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = room(&places, &silent) => place,
         };
         let guest = silent.welcome();
         let (app, stop) = (app.clone(), stop.clone());
@@ -126,6 +133,21 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
     drop(listener);
     // All places are free once all connections have ended; an error is impossible, since nobody closes the semaphore.
     let _ = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX)).await;
+}
+
+/// A place for one more. Where all are taken, those that are silent make room, one after the other.
+async fn room(places: &Arc<Semaphore>, silent: &Silent) -> Option<OwnedSemaphorePermit> {
+    let mut place = pin!(Arc::clone(places).acquire_owned());
+    loop {
+        if places.available_permits() == 0 {
+            silent.end_oldest();
+        }
+        tokio::select! {
+            biased;
+            place = &mut place => return place.ok(),
+            () = silent.fell.notified() => {}
+        }
+    }
 }
 
 /// Half of the files that the process may have open are left to its work: databases, compilers and components.
@@ -173,18 +195,21 @@ async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Gues
         .header_read_timeout(SILENCE_MAX)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    tokio::select! {
-        // How a connection ends is the client's business.
-        _ = connection.as_mut() => return,
-        () = guest.ended.notified() => return,
-        () = stop.requested() => connection.as_mut().graceful_shutdown(),
+    loop {
+        tokio::select! {
+            // How a connection ends is the client's business.
+            _ = connection.as_mut() => return,
+            // Unless something has been asked at the last moment.
+            () = guest.ended.notified() => if guest.is_silent() { return },
+            () = stop.requested() => break,
+        }
     }
+    connection.as_mut().graceful_shutdown();
     // What is under way comes to its end; a client that does not take its answer keeps nobody waiting for long.
     loop {
         let was_silent = guest.is_silent();
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = guest.ended.notified() => return,
             () = tokio::time::sleep(SILENCE_MAX) => {}
         }
         if was_silent && guest.is_silent() {

@@ -32,8 +32,8 @@ pub struct Local {
     store: Store,
     /// Checks components.
     runtime: Arc<dyn Runtime>,
-    /// Held while a component is checked that may have to be compiled: what this process has to load for itself waits for
-    /// one of them at most.
+    /// Held while a component is checked before it is stored, which may mean to compile it: what this process has to load
+    /// for itself waits for one of these at most.
     checking: Arc<Mutex<()>>,
     stale_after: Duration,
     /// Told of even if nothing is deployed to it, and where new projections go.
@@ -110,36 +110,35 @@ impl Local {
         Ok(ProjectionView::new(lifecycle, progress, head, workers))
     }
 
-    /// The settings of the deployment that serves, with what an order sets otherwise.
-    async fn deploy_command(
+    /// Deploys to a projection as it was found: what its author has seen, and whose settings it inherits.
+    async fn deploy_to(
         &self,
         name: &ProjectionName,
-        order: &DeployOrder,
-    ) -> Result<(Command, u32), ControlError> {
-        let lifecycle = self.store.lifecycle(name).await?;
-        let live = lifecycle.as_ref().and_then(Lifecycle::live);
-        let serving = live.map(|live| live.deployment.number);
-        let settings = live.map_or_else(Settings::default, |live| live.deployment.settings.clone());
-        let Some(bytes) = self.store.component(order.component).await? else {
+        found: Option<&Lifecycle>,
+        order: DeployOrder,
+    ) -> Result<ChangeView, ControlError> {
+        let live = found.and_then(Lifecycle::live).map(|live| &live.deployment);
+        let settings = live.map_or_else(Settings::default, |live| live.settings.clone());
+        // One that was never deployed may be about to be removed: now it is not.
+        if !self.store.keep_component(order.component).await? {
             return Err(ControlError::NoComponent(order.component));
-        };
-        let bytes: Arc<[u8]> = bytes.into();
-        let component = self.runtime.prepare(Arc::clone(&bytes)).await?;
-        // One that was never deployed may be about to be removed: stored anew, it stays.
-        self.store.put_component(order.component, &bytes).await?;
-        let is_new = lifecycle.is_none();
+        }
+        let bytes = self.component(order.component).await?;
+        let component = self.runtime.prepare(bytes.into()).await?;
         let deploy = lifecycle::Deploy {
             digest: order.component,
             descriptor: component.descriptor().clone(),
             settings: order.settings.over(settings),
-            settings_of: serving,
+            settings_of: live.map(|live| live.number),
             mode: order.mode,
             switch: order.switch,
             // One that exists stays where it is.
-            replica_set: order.replica_set.clone().or_else(|| is_new.then(|| self.replica_set.clone())),
+            replica_set: order.replica_set.or_else(|| found.is_none().then(|| self.replica_set.clone())),
             again: order.again,
         };
-        Ok((Command::Deploy(Box::new(deploy)), lifecycle.as_ref().map_or(0, Lifecycle::latest)))
+        let latest = found.map_or(0, Lifecycle::latest);
+        let by = By { author: order.author, note: order.note, seen: Some(order.seen.unwrap_or(latest)) };
+        self.request(name, Command::Deploy(Box::new(deploy)), by).await
     }
 }
 
@@ -177,14 +176,18 @@ impl Control for Local {
     }
 
     async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError> {
-        let found = self.store.component(digest).await?;
-        found.ok_or(ControlError::NoComponent(digest))
+        let bytes = self.store.component(digest).await?.ok_or(ControlError::NoComponent(digest))?;
+        if Digest::of(&bytes) == digest {
+            return Ok(bytes);
+        }
+        let source = format!("component {digest} is damaged: store it again").into();
+        Err(StoreError::Failed { doing: "reading a component".to_owned(), source }.into())
     }
 
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
-        // Nothing that cannot run is ever stored.
+        // Nothing that cannot run is ever stored, so that what is stored already need not be checked.
         let digest = Digest::of(&bytes);
-        if self.runtime.find(digest).await.is_none() {
+        if !self.store.keep_component(digest).await? && self.runtime.find(digest).await.is_none() {
             let _turn = self.checking.lock().await;
             self.runtime.prepare(bytes.clone().into()).await?;
         }
@@ -195,10 +198,8 @@ impl Control for Local {
     }
 
     async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError> {
-        let (command, latest) = self.deploy_command(name, &order).await?;
-        // What was there when the component was checked is what its author has seen.
-        let by = By { author: order.author, note: order.note, seen: Some(order.seen.unwrap_or(latest)) };
-        self.request(name, command, by).await
+        let found = self.store.lifecycle(name).await?;
+        self.deploy_to(name, found.as_ref(), order).await
     }
 
     async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
@@ -217,7 +218,7 @@ impl Control for Local {
                     seen,
                     ..DeployOrder::of(live.deployment.digest)
                 };
-                return self.deploy(name, order).await;
+                return self.deploy_to(name, Some(&lifecycle), order).await;
             }
             Action::Rollback { to } => Command::Rollback { to },
             Action::Switch => Command::Switch,

@@ -17,8 +17,18 @@ CREATE INDEX ordered_projection ON kennel.ordered (projection, id);
 -- The table that a view shows; none if it is empty. One that serves and is not shown will be, by the next sweep.
 ALTER TABLE kennel.published ADD COLUMN table_name TEXT;
 
--- Why a deployment that is being built does not get on, if that is no event's doing.
-ALTER TABLE kennel.deployment ADD COLUMN obstacle TEXT;
+-- Why a deployment that is being built does not get on, if that is no event's doing: one line for each host or step
+-- that says so. Whoever says so repeats it; what has not been repeated for long is over.
+CREATE TABLE kennel.obstacle (
+    deployment BIGINT NOT NULL REFERENCES kennel.deployment (id),
+    source TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    told_at BIGINT NOT NULL,
+    PRIMARY KEY (deployment, source)
+);
+
+-- No two collections of a projection share a view.
+CREATE UNIQUE INDEX published_view ON kennel.published (view_name);
 
 -- When somebody last had it stored. One that was never deployed goes some time after that.
 ALTER TABLE kennel.component ADD COLUMN wanted_at BIGINT NOT NULL DEFAULT 0;

@@ -133,9 +133,17 @@ impl Registry for MemoryStore {
         Ok(())
     }
 
-    async fn hinder(&self, deployment: DeploymentId, obstacle: Option<&str>) -> Result<(), StoreError> {
+    async fn hinder(
+        &self,
+        deployment: DeploymentId,
+        source: &str,
+        obstacle: Option<&str>,
+    ) -> Result<(), StoreError> {
         if let Some(report) = self.state().reports.get_mut(&deployment) {
-            report.obstacle = obstacle.map(str::to_owned);
+            match obstacle {
+                Some(obstacle) => drop(report.obstacles.insert(source.to_owned(), obstacle.to_owned())),
+                None => drop(report.obstacles.remove(source)),
+            }
         }
         Ok(())
     }
@@ -261,7 +269,7 @@ impl State {
             };
             self.reports.insert(
                 deployment.id,
-                Report { state: ProjectionState::Running, last_failure: None, obstacle: None },
+                Report { state: ProjectionState::Running, last_failure: None, obstacles: BTreeMap::new() },
             );
             after.history.push(Entry {
                 deployment,
@@ -325,7 +333,10 @@ impl State {
             last_failure: report.and_then(|report| report.last_failure.clone()),
             checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
             dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),
-            obstacle: report.and_then(|report| report.obstacle.clone()),
+            obstacle: report
+                .map(|report| &report.obstacles)
+                .filter(|all| !all.is_empty() && stage == Stage::Building)
+                .map(|all| all.values().cloned().collect::<Vec<_>>().join("; ")),
         }
     }
 }

@@ -115,6 +115,9 @@ impl Store {
             let (projection, place) = (place.text(1).doing(doing)?, place.text(2).doing(doing)?);
             self.publish_collection(tx, &projection, &place, collection, &name).await?;
         }
+        // Until this transaction ends, nobody else makes a place, a table or a view: it must not wait for a table that
+        // somebody has locked.
+        self.backend().limit_waiting(tx).await.doing(doing)?;
         Ok(Some(Arc::new(table)))
     }
 }

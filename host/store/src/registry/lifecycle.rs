@@ -15,9 +15,8 @@ use kennel_core::name::ProjectionName;
 use kennel_core::port::{Changed, ProjectionState, StoreError, Switched};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
-use tokio::time::Instant;
 
-use crate::error::{Doing, is_in_the_way, is_short_of_locks};
+use crate::error::{Doing, advised, while_in_the_way};
 use crate::row::{self, unsigned};
 use crate::session::{Arg, Durability, Tx};
 use crate::store::Store;
@@ -31,21 +30,7 @@ impl Store {
         projection: &ProjectionName,
         request: &Request,
     ) -> Result<Result<Changed, Declined>, StoreError> {
-        let began = Instant::now();
-        loop {
-            match self.try_carry_out(projection, request).await {
-                Err(error) if !is_in_the_way(&error) => return Err(error),
-                Err(StoreError::Unavailable { doing, source }) if began.elapsed() > IN_THE_WAY_MAX => {
-                    let reason = "somebody else's transaction keeps what this would change: nothing was changed, try again";
-                    return Err(StoreError::Unavailable {
-                        doing,
-                        source: format!("{reason} ({source})").into(),
-                    });
-                }
-                Err(_) => {}
-                done => return done,
-            }
-        }
+        while_in_the_way(IN_THE_WAY_MAX, || self.try_carry_out(projection, request)).await
     }
 
     async fn try_carry_out(
@@ -113,16 +98,12 @@ impl Store {
             Ok(other) => tx.rollback().await.doing(doing).map(|()| other),
             // A lock that could not be had in time, or a deadlock: both mean that somebody is in the way. If
             // the database has gone away, it shows here.
-            Err(StoreError::Unavailable { source, doing: at }) => {
+            Err(error @ StoreError::Unavailable { .. }) => {
                 tx.rollback().await.doing(doing)?;
-                if source.downcast_ref().is_some_and(is_short_of_locks) {
-                    let advice =
-                        "there is no room for the locks of so many views: raise max_locks_per_transaction";
-                    return Err(StoreError::Failed {
-                        doing: at,
-                        source: format!("{advice} ({source})").into(),
-                    });
-                }
+                let source = match advised(error) {
+                    StoreError::Unavailable { source, .. } => source,
+                    for_good => return Err(for_good),
+                };
                 tracing::debug!(%projection, %source, "a switch waits for those who are in its way");
                 Ok(Switched::Busy)
             }
@@ -135,13 +116,7 @@ impl Store {
     }
 
     pub(super) async fn let_go(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        let began = Instant::now();
-        loop {
-            match self.try_let_go(projection).await {
-                Err(error) if is_in_the_way(&error) && began.elapsed() < IN_THE_WAY_MAX => {}
-                outcome => return outcome,
-            }
-        }
+        while_in_the_way(IN_THE_WAY_MAX, || self.try_let_go(projection)).await
     }
 
     async fn try_let_go(&self, projection: &ProjectionName) -> Result<(), StoreError> {

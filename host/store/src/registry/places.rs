@@ -102,8 +102,8 @@ impl Store {
         if !self.backend().create_view_unless_in_use(tx, &view).await.doing(doing)? {
             tracing::warn!(
                 view = view.name,
-                "a view is empty although there are documents now, because somebody is reading it: it will show them \
-                 within a minute of their coming to an end"
+                "a view does not show the documents that there are, because somebody is using it or their table: it will \
+                 show them within a minute of their coming to an end"
             );
             if is_new {
                 // So that it is known to be missing.
@@ -130,6 +130,7 @@ impl Store {
     async fn publish_one_late(&self, projection: &str, collection: &str) -> Result<(), StoreError> {
         let doing = "publishing a collection";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
         self.backend().lock_catalog(&mut tx).await.doing(doing)?;
         // Once more, since nobody else changes it now.
         for row in tx.rows(&self.sql().published_late, &[]).await.doing(doing)? {
@@ -151,7 +152,11 @@ impl Store {
     ) -> Result<String, StoreError> {
         for candidate in naming::candidates(collection) {
             let name = self.backend().table_name(place, &candidate);
-            if !self.backend().table_exists(tx, &name).await.doing("naming a collection")? {
+            let doing = "naming a collection";
+            // A view that could not be made yet has its name already.
+            let is_promised =
+                tx.row(&self.sql().published_named, &[Arg::Text(&name)]).await.doing(doing)?.is_some();
+            if !is_promised && !self.backend().table_exists(tx, &name).await.doing(doing)? {
                 return Ok(name);
             }
         }

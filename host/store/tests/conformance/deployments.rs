@@ -116,11 +116,6 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     store.report(deployment.id, ProjectionState::Retrying, Some(&other)).await.unwrap();
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure)));
-    for obstacle in [Some("no memory"), Some("none \"at\" all"), None] {
-        store.hinder(deployment.id, obstacle).await.unwrap();
-        assert_eq!(store.progress().await.unwrap().remove(0).obstacle.as_deref(), obstacle);
-    }
-    store.hinder(deployment.id, Some("no memory")).await.unwrap();
     // What is reported of a deployment is not said of the next, on whatever read model.
     for mode in [Mode::Continue, Mode::Rebuild] {
         let code = new_code("order-summary", mode.as_str(), mode);
@@ -128,6 +123,31 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
         let latest = store.progress().await.unwrap().pop().unwrap();
         assert_eq!(latest.deployment.digest, Digest::of(mode.as_str().as_bytes()));
         assert_eq!((latest.state, latest.last_failure), (ProjectionState::Running, None), "{mode}");
-        assert_eq!(latest.obstacle, None, "{mode}");
     }
+}
+
+pub(crate) async fn obstacles_are_told_of_what_is_being_built(store: &dyn Ports) {
+    deploy(store, "order-summary").await;
+    let code = new_code("order-summary", "2", Mode::Rebuild);
+    let changed = ask(store, "order-summary", Command::Deploy(Box::new(code))).await.unwrap();
+    let building = changed.lifecycle.candidate().unwrap().deployment.id;
+    let obstacles = || async {
+        let progress = store.progress().await.unwrap();
+        progress.into_iter().map(|one| one.obstacle).collect::<Vec<_>>()
+    };
+    let steps: [(&str, Option<&str>, Option<&str>); 6] = [
+        ("b", Some("no memory"), Some("no memory")),
+        ("a", Some("none \"at\" all"), Some("none \"at\" all; no memory")),
+        ("b", Some("no disk"), Some("none \"at\" all; no disk")),
+        ("c", None, Some("none \"at\" all; no disk")),
+        ("a", None, Some("no disk")),
+        ("b", None, None),
+    ];
+    for (source, obstacle, told) in steps {
+        store.hinder(building, source, obstacle).await.unwrap();
+        assert_eq!(obstacles().await, [None, told.map(str::to_owned)], "{source} {obstacle:?}");
+    }
+    store.hinder(building, "a", Some("no memory")).await.unwrap();
+    ask(store, "order-summary", Command::Cancel).await.unwrap();
+    assert_eq!(obstacles().await, [None], "of what was given up nothing is told");
 }

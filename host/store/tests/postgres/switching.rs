@@ -409,6 +409,10 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
     bed.write(read_model, &[("orders", "k", json!(1))]).await;
     let mut indexer = stranger(&bed.url).await;
     sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_1.orders IN SHARE MODE").await;
+    // One that also makes a collection must not wait: nobody else could make one meanwhile.
+    let making = bed.batch(read_model, &[("made", "k", json!(2)), ("orders", "k", json!(2))]).await;
+    let making = quickly(bed.store.commit(&making)).await;
+    assert!(matches!(making, Err(StoreError::Unavailable { .. })), "{making:?}");
     let batch = bed.batch(read_model, &[("orders", "k", json!(2))]).await;
     let store = bed.store.clone();
     let waiting = tokio::spawn(async move { store.commit(&batch).await });
@@ -444,15 +448,18 @@ async fn a_view_that_could_not_be_made_is_made_later() {
     let (bed, mut indexer) = about_to_switch().await;
     bed.store.abandon_switch(&name(PROJECTION)).await.unwrap();
     let new = told(&bed.store).await.candidate().unwrap().deployment.read_model;
-    bed.write(new, &[("fresh", "k", json!(1))]).await;
+    bed.write(new, &[("fresh-one", "k", json!(1))]).await;
     let old = told(&bed.store).await.live().unwrap().deployment.read_model;
     bed.write(old, &[("orders", "k", json!("older"))]).await;
     assert_eq!(bed.store.begin_switch(&name(PROJECTION), 0).await.unwrap(), Switched::Done);
-    sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_2.fresh IN ACCESS EXCLUSIVE MODE").await;
+    sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_2.fresh_one IN ACCESS EXCLUSIVE MODE").await;
     bed.finish(PROJECTION).await;
     let mut people = stranger(&bed.url).await;
     assert_eq!(shown(&mut people, "order_summary.orders").await, "k=\"new\"");
+    // Another collection that would have a view of that name takes another.
+    bed.write(new, &[("fresh_one", "k", json!(2))]).await;
     sql(&mut indexer, "COMMIT").await;
     bed.store.sweep().await.unwrap();
-    assert_eq!(shown(&mut people, "order_summary.fresh").await, "k=1");
+    assert_eq!(shown(&mut people, "order_summary.fresh_one").await, "k=1");
+    assert_shown(&mut people).await;
 }

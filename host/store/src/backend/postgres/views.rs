@@ -61,7 +61,7 @@ async fn try_all(tx: &mut Transaction<'static, Postgres>, creates: &[String]) ->
         return Ok(());
     }
     let (creates, wait) = (creates.join("; "), WAIT_MS);
-    // What the transaction does next may wait again as long as it likes.
+    // What the transaction does next may wait as long as it likes, unless it is limited anew.
     let all = format!(
         "SAVEPOINT views; SET LOCAL lock_timeout = {wait}; {creates}; RELEASE SAVEPOINT views; \
          SET LOCAL lock_timeout TO DEFAULT"

@@ -1,0 +1,1 @@
+UPDATE {k}component SET wanted_at = {now} WHERE digest = $1

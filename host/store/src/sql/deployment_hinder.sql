@@ -1,1 +1,0 @@
-UPDATE {k}deployment SET obstacle = $2 WHERE id = $1

@@ -1,0 +1,1 @@
+DELETE FROM {k}obstacle WHERE told_at <= {now} - $1

@@ -1,0 +1,1 @@
+SELECT collection FROM {k}published WHERE view_name = $1
