@@ -183,7 +183,7 @@ impl<'a> Play<'a> {
         let began = now();
         match victim {
             Victim::Command => {
-                self.wait_up_to(began, 150);
+                self.wait_up_to(began, 40);
                 command.kill().expect("it is ours to kill");
             }
             Victim::Host | Victim::Hosts => self.wait_up_to(began, order.milliseconds()),
