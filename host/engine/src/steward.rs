@@ -49,7 +49,6 @@ struct Memory {
 }
 
 /// Until when nobody here tries to put a deployment in its place again, and how long that is.
-#[derive(Clone, Copy)]
 struct Rest {
     until: Instant,
     long: Duration,

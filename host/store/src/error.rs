@@ -1,5 +1,6 @@
-//! Sorts database errors into the three kinds that callers tell apart. The only place that looks at
-//! error codes, except where a code decides the outcome of a commit.
+//! Sorts database errors into the three kinds that callers tell apart, and tries again what only somebody's lock was in
+//! the way of. The only place that looks at error codes, except where a code decides the outcome of a commit, or
+//! whether a view is in use.
 
 use std::time::Duration;
 

@@ -112,8 +112,8 @@ impl ProjectionProgress {
 /// The registry of a store.
 #[async_trait]
 pub trait Registry: Send + Sync {
-    /// Stores a component under its digest. One that was never deployed is kept for [`crate::limits::UNUSED_COMPONENT_KEPT`] after
-    /// it was last stored.
+    /// Stores a component under its digest. One that was never deployed is kept for
+    /// [`crate::limits::UNUSED_COMPONENT_KEPT`] after it was last stored.
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// The bytes of a component.
@@ -158,8 +158,8 @@ pub trait Registry: Send + Sync {
     /// The deployment of a projection that serves.
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
 
-    /// Records what a deployment is doing; `failure` becomes its last failure if there is one. That one partition tries again
-    /// changes nothing of one that is halted.
+    /// Records what a deployment is doing; `failure` becomes its last failure if there is one. That one partition tries
+    /// again changes nothing of one that is halted.
     async fn report(
         &self,
         deployment: DeploymentId,
@@ -168,7 +168,8 @@ pub trait Registry: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Records what keeps a deployment from being built or put in its place, as `source` sees it; nothing any more if
-    /// there is no obstacle. It is believed for [`crate::limits::OBSTACLE_BELIEVED`]: whoever still sees it says so again.
+    /// there is no obstacle. It is believed for [`crate::limits::OBSTACLE_BELIEVED`]: whoever still sees it says so
+    /// again.
     async fn hinder(
         &self,
         deployment: DeploymentId,

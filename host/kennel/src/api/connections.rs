@@ -46,11 +46,11 @@ struct Queue {
 }
 
 /// A connection, as far as others may end it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Guest {
     silent: Silent,
-    /// Its place among those that are silent.
-    place: Arc<Mutex<Option<u64>>>,
+    /// Its place among those that are silent, if it is one of them.
+    place: Mutex<Option<u64>>,
     ended: Arc<Notify>,
 }
 
@@ -61,7 +61,7 @@ impl Silent {
 
     /// A new connection: nothing has been asked on it yet.
     fn welcome(&self) -> Guest {
-        let guest = Guest { silent: self.clone(), place: Arc::default(), ended: Arc::default() };
+        let guest = Guest { silent: self.clone(), place: Mutex::default(), ended: Arc::default() };
         guest.falls_silent();
         guest
     }

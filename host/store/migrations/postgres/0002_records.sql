@@ -27,7 +27,7 @@ CREATE TABLE kennel.obstacle (
     PRIMARY KEY (deployment, source)
 );
 
--- No two collections of a projection share a view.
+-- No two collections share a view.
 CREATE UNIQUE INDEX published_view ON kennel.published (view_name);
 
 -- When somebody last had it stored. One that was never deployed goes some time after that.

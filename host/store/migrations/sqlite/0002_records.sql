@@ -27,8 +27,8 @@ CREATE TABLE kennel_obstacle (
     PRIMARY KEY (deployment, source)
 );
 
--- No two collections of a projection share a view.
-CREATE UNIQUE INDEX published_view ON kennel_published (view_name);
+-- No two collections share a view.
+CREATE UNIQUE INDEX kennel_published_view ON kennel_published (view_name);
 
 -- When somebody last had it stored. One that was never deployed goes some time after that.
 ALTER TABLE kennel_component ADD COLUMN wanted_at BIGINT NOT NULL DEFAULT 0;
