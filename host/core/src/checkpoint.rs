@@ -8,6 +8,7 @@
 use crate::membership::Generation;
 use crate::partition::HashRange;
 use crate::position::Position;
+use crate::witness::Witness;
 
 /// How far one range has been handled, and the generation that may move it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,12 +18,18 @@ pub struct Checkpoint {
     pub position: Position,
     /// Only a worker of this generation may move the checkpoint.
     pub generation: Generation,
+    /// The last event of the log at or below `position`, whichever range it belongs to; nothing if there is none.
+    pub witness: Option<Witness>,
 }
 
 impl Checkpoint {
     /// The only checkpoint of a read model that is empty.
-    pub const UNTOUCHED: Self =
-        Self { range: HashRange::ALL, position: Position::START, generation: Generation::NONE };
+    pub const UNTOUCHED: Self = Self {
+        range: HashRange::ALL,
+        position: Position::START,
+        generation: Generation::NONE,
+        witness: None,
+    };
 }
 
 /// What a claim changes: rows to remove, rows to write in their place, and what the claimant owns.
@@ -71,6 +78,7 @@ pub fn merge(mut checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
             && last.range.end() == next.range.start()
             && last.position == next.position
             && last.generation == next.generation
+            && last.witness == next.witness
             && let Some(range) = HashRange::new(last.range.start(), next.range.end())
         {
             last.range = range;
@@ -81,19 +89,35 @@ pub fn merge(mut checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
     merged
 }
 
+/// Up to where the log is complete, with the last event there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    pub position: Position,
+    pub witness: Option<Witness>,
+}
+
+/// The ranges that are furthest behind, where they are, and where to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    pub ranges: Vec<HashRange>,
+    pub from: Position,
+    pub upto: Mark,
+}
+
 /// The ranges to work on next: those that are furthest behind, and where to stop so that they can
 /// merge with those ahead of them. `None` when nothing is owned.
 #[must_use]
-pub fn furthest_behind(
-    owned: &[Checkpoint],
-    horizon: Position,
-) -> Option<(Vec<HashRange>, Position, Position)> {
+pub fn furthest_behind(owned: &[Checkpoint], high_water: Mark) -> Option<Behind> {
     let from = owned.iter().map(|checkpoint| checkpoint.position).min()?;
-    let next = owned.iter().map(|checkpoint| checkpoint.position).filter(|position| *position > from).min();
-    let upto = next.unwrap_or(horizon).min(horizon).max(from);
-    let ranges =
-        owned.iter().filter(|checkpoint| checkpoint.position == from).map(|checkpoint| checkpoint.range);
-    Some((ranges.collect(), from, upto))
+    let at = |position| owned.iter().filter(move |checkpoint| checkpoint.position == position);
+    let next =
+        owned.iter().filter(|checkpoint| checkpoint.position > from).min_by_key(|ahead| ahead.position);
+    let next = next.map(|ahead| Mark { position: ahead.position, witness: ahead.witness });
+    let upto = next.filter(|next| next.position < high_water.position).unwrap_or(high_water);
+    // A log that was set back may end below what was handled.
+    let here = at(from).next().map(|first| Mark { position: from, witness: first.witness });
+    let upto = here.filter(|here| here.position > upto.position).unwrap_or(upto);
+    Some(Behind { ranges: at(from).map(|checkpoint| checkpoint.range).collect(), from, upto })
 }
 
 /// Every event in `range` up to here has taken effect. `checkpoints` tile the hash space, in pieces that
@@ -112,11 +136,13 @@ pub fn behind(follower: &[Checkpoint], leader: &[Checkpoint]) -> u64 {
     meeting.map(|(ahead, other)| ahead.position.distance_from(other.position)).max().unwrap_or(0)
 }
 
-/// `owned` after the checkpoints at `ranges` have moved to `position`, merged.
+/// `owned` after the checkpoints at `ranges` have moved to a mark, merged.
 #[must_use]
-pub fn advance(owned: &[Checkpoint], ranges: &[HashRange], position: Position) -> Vec<Checkpoint> {
-    let moved = owned.iter().map(|checkpoint| {
-        if ranges.contains(&checkpoint.range) { Checkpoint { position, ..*checkpoint } } else { *checkpoint }
+pub fn advance(owned: &[Checkpoint], ranges: &[HashRange], to: Mark) -> Vec<Checkpoint> {
+    let Mark { position, witness } = to;
+    let moved = owned.iter().map(|checkpoint| match ranges.contains(&checkpoint.range) {
+        true => Checkpoint { position, witness, ..*checkpoint },
+        false => *checkpoint,
     });
     merge(moved.collect())
 }

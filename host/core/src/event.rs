@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::position::Position;
+use crate::witness::Witness;
 
 /// The body of an event, exactly as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +62,14 @@ pub struct Event {
     pub causation_id: Option<String>,
     /// Nanoseconds since the Unix epoch, UTC.
     pub created_at: u64,
+}
+
+impl Event {
+    /// This event as the last one that a checkpoint covers.
+    #[must_use]
+    pub const fn witness(&self) -> Witness {
+        Witness { position: self.position, event_id: self.event_id }
+    }
 }
 
 /// An event that has not been written yet: it has no position.

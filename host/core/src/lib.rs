@@ -9,6 +9,7 @@
 //! | [`lifecycle`] | the history of a projection: what serves, what is being built, what may happen next |
 //! | [`partition`] | the frozen hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
+//! | [`witness`] | the last event that a checkpoint covers, and logs that were set back |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
@@ -33,3 +34,4 @@ pub mod port;
 pub mod position;
 pub mod projection;
 pub mod retry;
+pub mod witness;

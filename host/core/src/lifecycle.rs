@@ -292,6 +292,10 @@ pub enum Command {
     Retire {
         drop: bool,
     },
+    /// The log was set back: what was handled beyond stays, and what the log holds after this position is handled.
+    AcceptLog {
+        after: Position,
+    },
 }
 
 impl Command {
@@ -304,7 +308,16 @@ impl Command {
         }
     }
 
-    /// What it is called in records.
+    /// What is put on record: what it is called, and what tells it from others of the name.
+    #[must_use]
+    pub fn record(&self) -> String {
+        match self {
+            Self::AcceptLog { after } => format!("{} after {after}", self.as_str()),
+            _ => self.as_str().to_owned(),
+        }
+    }
+
+    /// What it is called.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -316,6 +329,7 @@ impl Command {
             Self::Resume => "resume",
             Self::Retire { drop: false } => "retire",
             Self::Retire { drop: true } => "drop",
+            Self::AcceptLog { .. } => "accept-log",
         }
     }
 }
@@ -369,6 +383,8 @@ pub struct Decision {
     /// New outcomes of deployments that exist, by number.
     pub outcomes: Vec<(u32, Outcome)>,
     pub new: Option<NewDeployment>,
+    /// Checkpoints that the log does not bear out go back to this position.
+    pub accept_log: Option<Position>,
 }
 
 /// What a command comes to.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use kennel_core::checkpoint::{Checkpoint, advance, behind, claim, furthest_behind, handled, merge};
+use kennel_core::checkpoint::{Checkpoint, Mark, advance, behind, claim, furthest_behind, handled, merge};
 use kennel_core::membership::Generation;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::position::Position;
@@ -41,6 +41,7 @@ fn tiles() -> impl Strategy<Value = Vec<Checkpoint>> {
             range: HashRange::new(start, end).unwrap(),
             position: Position::new(*position),
             generation: Generation::new(*generation),
+            witness: None,
         });
         pieces.collect()
     })
@@ -159,9 +160,14 @@ fn assert_maximal(rows: &[Checkpoint]) {
     }
 }
 
+fn at(position: Position) -> Mark {
+    Mark { position, witness: None }
+}
+
 /// What a worker does next, held against the rules in words.
 fn work(owned: &[Checkpoint], horizon: Position, percent: u64) -> (Vec<HashRange>, Position, Position) {
-    let (ranges, from, upto) = furthest_behind(owned, horizon).expect("something is owned");
+    let behind = furthest_behind(owned, at(horizon)).expect("something is owned");
+    let (ranges, from, upto) = (behind.ranges, behind.from, behind.upto.position);
     let lowest = owned.iter().map(|row| row.position).min().unwrap();
     assert_eq!(from, lowest);
     for row in owned {
@@ -193,7 +199,7 @@ proptest! {
                 for percent in &round.steps {
                     let (ranges, from, to) = work(&owned, Position::new(round.horizon), *percent);
                     table.commit(&ranges, from, to, generation);
-                    owned = advance(&owned, &ranges, to);
+                    owned = advance(&owned, &ranges, at(to));
                     assert_covers(&owned, partition);
                     assert_maximal(&owned);
                     for (point, (position, _)) in &table.points {
@@ -219,15 +225,17 @@ proptest! {
             range: HashRange::new(start, end).unwrap(),
             position: Position::new(*position),
             generation: Generation::NONE,
+            witness: None,
         });
         let pieces: Vec<Checkpoint> = pieces.collect();
         let horizon = Position::new(horizon);
         let mut owned = claim(&pieces, HashRange::ALL, Generation::new(1)).owned;
         for _ in 0..=pieces.len() {
             let (ranges, _, to) = work(&owned, horizon, 100);
-            owned = advance(&owned, &ranges, to);
+            owned = advance(&owned, &ranges, at(to));
         }
-        let whole = Checkpoint { range: HashRange::ALL, position: horizon, generation: Generation::new(1) };
+        let generation = Generation::new(1);
+        let whole = Checkpoint { position: horizon, generation, ..Checkpoint::UNTOUCHED };
         prop_assert_eq!(owned, vec![whole]);
     }
 
@@ -272,7 +280,8 @@ proptest! {
         let rows = rows.into_iter().map(|(width, position, generation)| {
             let range = HashRange::new(edge, edge + width).unwrap();
             edge += width;
-            Checkpoint { range, position: Position::new(position), generation: Generation::new(generation) }
+            let (position, generation) = (Position::new(position), Generation::new(generation));
+            Checkpoint { range, position, generation, witness: None }
         });
         let rows: Vec<Checkpoint> = rows.collect();
         let mut turned = rows.clone();
@@ -293,6 +302,6 @@ proptest! {
 
 #[test]
 fn without_checkpoints_there_is_nothing_to_do() {
-    assert_eq!(furthest_behind(&[], Position::new(9)), None);
+    assert_eq!(furthest_behind(&[], at(Position::new(9))), None);
     assert_eq!(merge(Vec::new()), Vec::new());
 }

@@ -15,6 +15,7 @@ use kennel_core::partition;
 use kennel_core::port::{CallFailure, Component, ReadModel, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
+use kennel_core::witness::Witness;
 use tokio::time::Instant;
 
 use crate::env::{BatchEnv, ReadHabits};
@@ -57,8 +58,8 @@ pub struct FailedEvent {
 pub struct BatchRun {
     /// So many events from the front of the list were handled.
     pub handled: usize,
-    /// The position of the last of them.
-    pub last: Option<Position>,
+    /// The last of them.
+    pub last: Option<Witness>,
     pub changes: Vec<CollectionChanges>,
     /// How long each call took, the failed one included.
     pub durations: Vec<Duration>,
@@ -129,7 +130,7 @@ async fn handle_all(
             Ok(()) => {
                 let full = env.keep();
                 run.handled += 1;
-                run.last = Some(event.position);
+                run.last = Some(event.witness());
                 if full || after - began >= duration_max || stop.is_requested() {
                     break;
                 }

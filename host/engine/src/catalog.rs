@@ -262,7 +262,7 @@ impl Watcher {
             let before = shelf.running.get(&deployment.read_model);
             if let Some(Refused { reason, .. }) = shelf.refused.get(&deployment.digest) {
                 let standing = self.metrics.deployment(projection, *stage).standing();
-                standing.halted();
+                standing.halted(true);
                 unloadable.push(standing);
                 if live {
                     blocked.insert(format!("projection {projection}"), reason.clone());

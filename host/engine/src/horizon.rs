@@ -2,10 +2,10 @@
 //!
 //! A hint from the store wakes it early; the poll is the truth.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use kennel_core::checkpoint::Mark;
 use kennel_core::port::{EventSource, Horizon};
 use kennel_core::position::Position;
 use tokio::sync::Notify;
@@ -23,41 +23,71 @@ pub struct Feed(Arc<Told>);
 
 #[derive(Debug, Default)]
 struct Told {
-    position: AtomicU64,
-    /// Whether `position` was seen: the end of an empty log is the same as that of one nobody has looked at.
-    seen: AtomicBool,
+    /// Nothing before anybody has looked: the end of an empty log is not the same.
+    seen: Mutex<Option<Seen>>,
     moved: Notify,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    mark: Mark,
+    incarnation: u64,
 }
 
 impl Feed {
     /// Up to where the log is known to be complete: not at all while nobody has looked.
     #[must_use]
-    pub fn position(&self) -> Position {
-        Position::new(self.0.position.load(Ordering::SeqCst))
+    pub fn mark(&self) -> Mark {
+        self.last().unwrap_or_default().mark
     }
 
-    /// The same, or nothing while nobody has looked.
+    /// Which log that is: another number once the log was set back.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.last().unwrap_or_default().incarnation
+    }
+
+    /// Up to where the log is complete, or nothing while nobody has looked.
     #[must_use]
     pub fn seen(&self) -> Option<Position> {
-        self.0.seen.load(Ordering::SeqCst).then(|| self.position())
+        self.last().map(|seen| seen.mark.position)
     }
 
-    /// Resolves once the horizon is above `seen`.
-    pub async fn above(&self, seen: Position) {
+    /// Resolves once somebody has looked.
+    pub async fn looked(&self) {
         loop {
             let moved = self.0.moved.notified();
-            if self.position() > seen {
+            if self.last().is_some() {
                 return;
             }
             moved.await;
         }
     }
 
-    /// Tells everybody that the log was seen to be complete up to here. The horizon never goes back.
-    pub fn publish(&self, position: Position) {
-        self.0.position.fetch_max(position.get(), Ordering::SeqCst);
-        self.0.seen.store(true, Ordering::SeqCst);
+    /// Resolves once the log is complete beyond `seen`, or is not the one that it was.
+    pub async fn beyond(&self, seen: Position, incarnation: u64) {
+        loop {
+            let moved = self.0.moved.notified();
+            if self.mark().position > seen || self.incarnation() != incarnation {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Tells everybody up to where the log was seen to be complete. That goes back only in a log that was set back.
+    pub fn publish(&self, horizon: &Horizon) {
+        let (mark, incarnation) = (horizon.mark(), horizon.incarnation);
+        let mut seen = self.0.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_none_or(|seen| seen.incarnation != incarnation || seen.mark.position < mark.position) {
+            *seen = Some(Seen { mark, incarnation });
+        }
+        drop(seen);
         self.0.moved.notify_waiters();
+    }
+
+    fn last(&self) -> Option<Seen> {
+        *self.0.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -96,7 +126,11 @@ impl Watcher {
                     };
                     if moved || feed.seen().is_none() {
                         report_blockers(&last, &horizon);
-                        feed.publish(horizon.position);
+                        if feed.seen().is_some() && horizon.incarnation != last.incarnation {
+                            report_set_back(&last, &horizon);
+                            metrics.set_back();
+                        }
+                        feed.publish(&horizon);
                         last = horizon;
                     }
                 }
@@ -118,6 +152,16 @@ impl Watcher {
         }
         metrics.ended(&last);
     }
+}
+
+/// Another server answers, or the log was set back. Whether anything that was handled is missing from it, runners find out
+/// when they claim their checkpoints again.
+fn report_set_back(before: &Horizon, now: &Horizon) {
+    tracing::warn!(
+        head_before = %before.head,
+        head = %now.head,
+        "the log was set back, or its server was started again: every checkpoint is compared with it"
+    );
 }
 
 fn report_blockers(before: &Horizon, now: &Horizon) {

@@ -116,6 +116,11 @@ impl Register<'_> {
         self.0.register(Box::new(gauge.clone())).map(|()| gauge)
     }
 
+    fn single_counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::with_opts(Self::opts(name, help))?;
+        self.0.register(Box::new(counter.clone())).map(|()| counter)
+    }
+
     fn histogram(
         &self,
         name: &str,

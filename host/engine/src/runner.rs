@@ -11,13 +11,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kennel_core::change::CollectionChanges;
-use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::checkpoint::{self, Behind, Checkpoint, Mark};
 use kennel_core::lifecycle::Stage;
 use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
+use kennel_core::witness::LogSetBack;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -85,8 +86,14 @@ struct Progress {
 
 impl Progress {
     /// Up to where this runner knows what a stretch holds, committed or not.
-    fn reached(&self, stretch: &Stretch) -> Position {
-        self.skipped.map_or(stretch.from, |skipped| skipped.to.max(stretch.from))
+    fn reached(&self, stretch: &Behind) -> Position {
+        self.skipped.map_or(stretch.from, |skipped| skipped.to.position.max(stretch.from))
+    }
+
+    /// Whether the log is seen to hold another event where a checkpoint ends.
+    fn contradicts(&self, high_water: Mark) -> bool {
+        let here = |checkpoint: &&Checkpoint| checkpoint.position == high_water.position;
+        self.owned.iter().filter(here).any(|checkpoint| checkpoint.witness != high_water.witness)
     }
 
     /// Tells the metrics how far this runner is.
@@ -100,31 +107,18 @@ impl Progress {
 /// The log holds nothing of interest up to `to`, which lies beyond the committed checkpoint.
 #[derive(Clone, Copy)]
 struct Skipped {
-    to: Position,
+    to: Mark,
     /// When this began to be so. Events that nobody wants may come without end: they must not put off
     /// the commit.
     since: Instant,
-}
-
-/// The ranges that are furthest behind, where they stand, and how far they may go together.
-struct Stretch {
-    ranges: Vec<HashRange>,
-    from: Position,
-    upto: Position,
-}
-
-impl Stretch {
-    /// The next stretch of what is owned, below the horizon; `None` when nothing is owned.
-    fn furthest_behind(owned: &[Checkpoint], horizon: Position) -> Option<Self> {
-        let (ranges, from, upto) = checkpoint::furthest_behind(owned, horizon)?;
-        Some(Self { ranges, from, upto })
-    }
 }
 
 /// What comes after a round.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Round,
+    /// The log is not the one that it was: what is known of it, and of the checkpoints, has to be found out again.
+    Claim,
     End(Ended),
 }
 
@@ -137,9 +131,15 @@ impl Runner {
         let standing = Arc::new(self.metrics.standing());
         loop {
             match self.work(&mut pause, &standing).await {
-                Ok(ended) => {
+                Ok(Next::End(ended)) => {
                     self.status.clear(&self.part());
                     return (ended, self.habits);
+                }
+                // A moment's rest keeps this from spinning, should the log be set back again and again.
+                Ok(_) => {
+                    if self.sleep(self.options.poll_min).await {
+                        return (Ended::Stopped, self.habits);
+                    }
                 }
                 Err(error) => {
                     let projection = &self.loaded.deployment.projection;
@@ -162,10 +162,12 @@ impl Runner {
         &mut self,
         store_pause: &mut Duration,
         standing: &Arc<Standing>,
-    ) -> Result<Ended, StoreError> {
-        let Some(owned) = self.claim().await? else { return Ok(Ended::Superseded) };
+    ) -> Result<Next, StoreError> {
+        let Some((owned, incarnation)) = self.claim(standing).await? else {
+            return Ok(Next::End(Ended::Superseded));
+        };
         if self.stop.is_requested() {
-            return Ok(Ended::Stopped);
+            return Ok(Next::End(Ended::Stopped));
         }
         self.status.clear(&self.part());
         let mut progress = Progress {
@@ -180,8 +182,14 @@ impl Runner {
         };
         progress.show();
         loop {
-            let horizon = self.horizon.position();
-            let next = match Stretch::furthest_behind(&progress.owned, horizon) {
+            if self.horizon.incarnation() != incarnation {
+                return Ok(Next::Claim);
+            }
+            let high_water = self.horizon.mark();
+            if progress.contradicts(high_water) {
+                return Ok(Next::Claim);
+            }
+            let next = match checkpoint::furthest_behind(&progress.owned, high_water) {
                 _ if self.stop.is_requested() => {
                     self.commit_skipped(&mut progress).await?;
                     Next::End(Ended::Stopped)
@@ -190,8 +198,8 @@ impl Runner {
                 _ if self.skipped_due(&progress).is_some_and(|due| Instant::now() >= due) => {
                     self.commit_skipped(&mut progress).await?
                 }
-                Some(stretch) if progress.reached(&stretch) < stretch.upto => {
-                    if self.is_slowed_down(horizon.distance_from(progress.reached(&stretch)))
+                Some(stretch) if progress.reached(&stretch) < stretch.upto.position => {
+                    if self.is_slowed_down(high_water.position.distance_from(progress.reached(&stretch)))
                         && !self.take_turn(&mut progress).await
                     {
                         continue;
@@ -201,33 +209,74 @@ impl Runner {
                     self.rest(&mut progress, began.elapsed(), &next).await;
                     next
                 }
-                _ => self.idle(&mut progress, horizon).await?,
+                _ => self.idle(&mut progress, high_water, incarnation).await?,
             };
             *store_pause = self.options.poll_min;
-            if let Next::End(ended) = next {
-                return Ok(ended);
+            if next != Next::Round {
+                return Ok(next);
             }
         }
     }
 
-    /// Claims this runner's range; nothing if its generation is no longer current. A read model that is held is
-    /// waited for, until it may be moved again or this runner is to stop.
-    async fn claim(&mut self) -> Result<Option<Vec<Checkpoint>>, StoreError> {
+    /// Claims this runner's range, and tells in which incarnation of the log; nothing if its generation is no longer
+    /// current. A read model that is held is waited for, and so is an operator's decision about a log that was set back,
+    /// until this runner is to stop.
+    async fn claim(&mut self, standing: &Standing) -> Result<Option<(Vec<Checkpoint>, u64)>, StoreError> {
         let mut pause = self.options.poll_min;
+        let mut told = None;
+        // What is claimed before anybody has seen the log could be of another log than the first that is seen.
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => return Ok(Some((Vec::new(), 0))),
+            () = self.horizon.looked() => {}
+        }
         loop {
+            // Looked at before the claim: if the log is set back after it, this is another number by then.
+            let incarnation = self.horizon.incarnation();
             let (replica_set, read_model) = (&self.options.replica_set, self.loaded.deployment.read_model);
             let claim = self.ports.coordination.claim(replica_set, self.generation, read_model, self.range);
-            match claim.await? {
-                Claimed::Owned(owned) => return Ok(Some(owned)),
+            let look_max = match claim.await? {
+                Claimed::Owned(owned) => {
+                    self.report_log(standing, &mut told, None);
+                    return Ok(Some((owned, incarnation)));
+                }
                 Claimed::Superseded => return Ok(None),
-                Claimed::Held => {
-                    if self.sleep(pause).await {
-                        return Ok(Some(Vec::new()));
-                    }
-                    pause = (pause * 2).min(HELD_LOOK_MAX);
+                Claimed::Held => HELD_LOOK_MAX,
+                Claimed::LogSetBack(set_back) => {
+                    self.report_log(standing, &mut told, Some(set_back));
+                    self.options.poll_max
+                }
+            };
+            if self.sleep(pause).await {
+                return Ok(Some((Vec::new(), incarnation)));
+            }
+            pause = (pause * 2).min(look_max);
+        }
+    }
+
+    /// Tells everybody that the log does not hold what was handled, or that this is no longer so. Stores say it of
+    /// themselves.
+    fn report_log(&self, standing: &Standing, told: &mut Option<LogSetBack>, now: Option<LogSetBack>) {
+        if *told == now {
+            return;
+        }
+        let projection = &self.loaded.deployment.projection;
+        match &now {
+            Some(set_back) => {
+                let message = set_back.message(projection);
+                tracing::error!(%projection, stage = self.loaded.stage.as_str(), "halted: {message}");
+                // Readers of the old read model need not know that a new one cannot be built.
+                if self.loaded.stage == Stage::Live {
+                    self.status.block(&self.part(), message);
                 }
             }
+            None => {
+                tracing::info!(%projection, "the log bears out what was handled; going on");
+                self.status.clear(&self.part());
+            }
         }
+        standing.halted(now.is_some());
+        *told = now;
     }
 
     /// Whether this runner shares its worker's time for building read models, so that the machine is left to those
@@ -263,7 +312,20 @@ impl Runner {
 
     /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
     /// that a quiet projection does not write with every event that it does not want.
-    async fn idle(&mut self, progress: &mut Progress, horizon: Position) -> Result<Next, StoreError> {
+    async fn idle(
+        &mut self,
+        progress: &mut Progress,
+        high_water: Mark,
+        incarnation: u64,
+    ) -> Result<Next, StoreError> {
+        // Others may have seen more of the log than this process has, but not for long.
+        let is_ahead = progress.owned.iter().any(|checkpoint| checkpoint.position > high_water.position);
+        let doubt = async {
+            match is_ahead {
+                true => tokio::time::sleep(self.options.poll_max * 2).await,
+                false => std::future::pending().await,
+            }
+        };
         let commit_due = self.skipped_due(progress);
         let due = async {
             match commit_due {
@@ -275,12 +337,13 @@ impl Runner {
             biased;
             () = self.stop.requested() => Ok(Next::Round),
             () = due => self.commit_skipped(progress).await,
-            () = self.horizon.above(horizon) => Ok(Next::Round),
+            () = self.horizon.beyond(high_water.position, incarnation) => Ok(Next::Round),
+            () = doubt => Ok(Next::Claim),
         }
     }
 
     /// One batch: read, run, commit.
-    async fn round(&mut self, progress: &mut Progress, stretch: &Stretch) -> Result<Next, StoreError> {
+    async fn round(&mut self, progress: &mut Progress, stretch: &Behind) -> Result<Next, StoreError> {
         let mut ahead = self.read(progress, stretch).await?;
         if ahead.events().is_empty() {
             let since = progress.skipped.map_or_else(Instant::now, |skipped| skipped.since);
@@ -319,8 +382,8 @@ impl Runner {
     async fn commit(
         &self,
         progress: &mut Progress,
-        stretch: &Stretch,
-        to: Position,
+        stretch: &Behind,
+        to: Mark,
         changes: Vec<CollectionChanges>,
         dead_letters: Vec<DeadLetter>,
         events: usize,
@@ -353,15 +416,18 @@ impl Runner {
 
     /// When a checkpoint that moved only over events that nobody wanted is to be committed.
     fn skipped_due(&self, progress: &Progress) -> Option<Instant> {
-        progress.skipped.map(|skipped| skipped.since + self.options.idle_commit_delay)
+        let skipped = progress.skipped.filter(|skipped| skipped.to.witness.is_some())?;
+        Some(skipped.since + self.options.idle_commit_delay)
     }
 
     /// Commits a checkpoint that moved only over events that nobody wanted.
     async fn commit_skipped(&self, progress: &mut Progress) -> Result<Next, StoreError> {
-        let Some(Skipped { to, .. }) = progress.skipped else { return Ok(Next::Round) };
-        let Some(stretch) = Stretch::furthest_behind(&progress.owned, to) else { return Ok(Next::Round) };
+        let skipped = progress.skipped.filter(|skipped| skipped.to.witness.is_some());
+        let Some(Skipped { to, .. }) = skipped else { return Ok(Next::Round) };
+        let Some(stretch) = checkpoint::furthest_behind(&progress.owned, to) else { return Ok(Next::Round) };
         match self.commit(progress, &stretch, to, Vec::new(), Vec::new(), 0).await? {
             CommitOutcome::Fenced => Ok(Next::End(Ended::Superseded)),
+            CommitOutcome::LogSetBack => Ok(Next::Claim),
             _ => Ok(Next::Round),
         }
     }

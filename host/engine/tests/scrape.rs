@@ -110,7 +110,12 @@ fn odd_characters_in_labels_are_escaped() {
     let horizon = Metrics::register(&registry).unwrap().horizon();
     let application = "\"quoted\" \\ back\nnext line, ü€𝄞 {a=\"b\"} 1";
     let blocker = Blocker { pid: 42, application: application.to_owned(), open_seconds: 7 };
-    let now = Horizon { position: Position::new(1), head: Position::new(3), blockers: vec![blocker] };
+    let now = Horizon {
+        position: Position::new(1),
+        head: Position::new(3),
+        blockers: vec![blocker],
+        ..Horizon::default()
+    };
     horizon.observed(&Horizon::default(), &now);
     let text = scrape(&registry);
     let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("kennel_horizon_blocked")).collect();

@@ -14,8 +14,8 @@ use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Declined, Lifecycle, Ordered, Request, Stage, Switch};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
-    Registry, StoreError, StoredComponent, Switched,
+    CallFailure, Changed, Component, GuestEnv, Horizon, Instance, Origin, ProjectionProgress,
+    ProjectionState, Registry, StoreError, StoredComponent, Switched,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -111,6 +111,7 @@ fn progress(script: &Script, name: &str, stage: Stage) -> ProjectionProgress {
         checkpoints: vec![Checkpoint { position: Position::new(position), ..Checkpoint::UNTOUCHED }],
         dead_letters: 0,
         obstacle: None,
+        log_set_back: None,
     }
 }
 
@@ -252,7 +253,7 @@ fn ready() -> Script {
 /// minute only.
 async fn serve(script: Script, long: Duration) -> Arc<Scripted> {
     let horizon = Feed::default();
-    horizon.publish(Position::new(5));
+    horizon.publish(&ends_at(Position::new(5)));
     serve_in(script, long, horizon, None).await
 }
 
@@ -294,6 +295,10 @@ impl Component for Unused {
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
         unreachable!("a steward runs nothing")
     }
+}
+
+fn ends_at(position: Position) -> Horizon {
+    Horizon { position, head: position, ..Horizon::default() }
 }
 
 #[tokio::test(start_paused = true)]
@@ -376,7 +381,7 @@ async fn whatever_fails_for_one_projection_is_done_for_the_others() {
         ..ready()
     };
     let horizon = Feed::default();
-    horizon.publish(Position::new(5));
+    horizon.publish(&ends_at(Position::new(5)));
     let runs = building(&script);
     let registry = serve_in(script, Duration::from_secs(210), horizon, Some(runs)).await;
     assert_eq!((registry.times("begin"), registry.times("finish").len()), (vec![0], 1));
@@ -400,7 +405,7 @@ async fn what_cannot_be_held_is_left_alone() {
     let begins = [Switched::Busy, Switched::Done].into();
     let script = Script { begins, finishes: [Some(Switched::Done)].into(), ..ready() };
     let horizon = Feed::default();
-    horizon.publish(Position::new(5));
+    horizon.publish(&ends_at(Position::new(5)));
     let runs = building(&script);
     let registry = serve_in(script, Duration::from_secs(12), horizon, Some(runs)).await;
     let (begun, finished) = (registry.times("begin"), registry.times("finish"));
@@ -421,11 +426,11 @@ async fn nothing_is_held_before_the_end_of_the_log_is_known() {
         serve_in(script, Duration::from_secs(2), horizon.clone(), Some(runs))
     };
     assert!(look(&horizon).await.times("begin").is_empty());
-    horizon.publish(Position::new(9_000));
+    horizon.publish(&ends_at(Position::new(9_000)));
     assert!(look(&horizon).await.times("begin").is_empty(), "it is far behind");
     // The log is empty: that is an end like any other.
     let horizon = Feed::default();
-    horizon.publish(Position::START);
+    horizon.publish(&ends_at(Position::START));
     assert_eq!(look(&horizon).await.times("begin").len(), 1);
 }
 
@@ -439,7 +444,7 @@ async fn two_stewards_hold_the_old_one_no_more_than_one_does() {
     let runs = building(&script);
     let registry = Arc::new(Scripted(Mutex::new(script)));
     let horizon = Feed::default();
-    horizon.publish(Position::new(5));
+    horizon.publish(&ends_at(Position::new(5)));
     let serve = || {
         let metrics = Metrics::default().replica_set(&ReplicaSet::default());
         let steward = Steward { registry: Arc::clone(&registry) as _, horizon: horizon.clone(), metrics };

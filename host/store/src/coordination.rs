@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kennel_core::checkpoint::claim;
+use kennel_core::checkpoint::{Checkpoint, claim};
 use kennel_core::lifecycle::Standing;
 use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
@@ -15,6 +15,7 @@ use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWork
 use kennel_core::projection::ReadModelId;
 
 use crate::error::{Doing, corrupt, while_in_the_way};
+use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
@@ -178,8 +179,18 @@ impl Store {
         }
         let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
         let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
-        let current = rows.iter().map(|found| row::checkpoint(found, 0)).collect::<Result<Vec<_>, _>>()?;
+        let found = rows.iter().map(|row| Found::new(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(set_back) = self.log_set_back(&mut tx, read_model, &found).await? {
+            tx.rollback().await.doing(doing)?;
+            return Ok(Claimed::LogSetBack(set_back));
+        }
+        let current: Vec<Checkpoint> = found.iter().map(|found| found.checkpoint).collect();
         let claim = claim(&current, range, generation);
+        let covered: u64 = claim.owned.iter().map(|owned| owned.range.end() - owned.range.start()).sum();
+        if covered != range.end() - range.start() {
+            // Whoever owned less than its partition would leave the rest unhandled, and say nothing.
+            return Err(corrupt("the checkpoints of a partition", &format!("{:?}", claim.owned)));
+        }
         for removed in &claim.removed {
             let args = [id, Arg::Int(signed(removed.start()))];
             tx.execute(&self.sql().checkpoint_delete, &args).await.doing(doing)?;

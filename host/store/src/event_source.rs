@@ -4,34 +4,39 @@ use async_trait::async_trait;
 use kennel_core::event::NewEvent;
 use kennel_core::port::{Appended, EventSource, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::witness::Witness;
 
 use crate::backend::Backend;
 use crate::error::Doing as _;
-use crate::row::{signed, unsigned};
+use crate::row::{self, signed, unsigned};
 use crate::session::Arg;
 use crate::store::Store;
 
 #[async_trait]
 impl EventSource for Store {
     async fn horizon(&self) -> Result<Horizon, StoreError> {
-        match self.backend() {
-            // Writers take turns and positions are given out under the write lock, so what is visible is
-            // complete.
-            Backend::Sqlite(sqlite) => {
-                let head = sqlite.head().await?;
-                Ok(Horizon { position: head, head, blockers: Vec::new() })
-            }
-            Backend::Postgres(postgres) => postgres.horizon().await,
-        }
+        let horizon = match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.horizon().await?,
+            Backend::Postgres(postgres) => postgres.horizon().await?,
+        };
+        self.catalog().in_incarnation(horizon.incarnation);
+        Ok(horizon)
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
+        // Asked for before the page is read: a log that is set back in between is found out when the checkpoint is
+        // moved, because the last event is another one then.
+        let end = query.end();
+        let last = if end < query.upto { self.last_of_page(end).await? } else { None };
         let mut page = match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.read(&query).await?,
             Backend::Postgres(postgres) => postgres.read(&query).await?,
         };
         if page.events.is_empty() && page.reached < query.upto {
             page.reached = self.beyond_gap(page.reached, query.upto).await?;
+        }
+        if page.reached >= end && page.reached < query.upto {
+            page.witness = last;
         }
         Ok(page)
     }
@@ -52,6 +57,12 @@ impl EventSource for Store {
 }
 
 impl Store {
+    async fn last_of_page(&self, upto: Position) -> Result<Option<Witness>, StoreError> {
+        let doing = "looking for the last event of a page";
+        let row = self.backend().row(&self.sql().events_last, &[Arg::Int(signed(upto.get()))], doing).await?;
+        row.map_or(Ok(None), |row| row::witness(&row, 0))
+    }
+
     /// Up to where there is nothing at all after `reached`: gaps may be wide.
     async fn beyond_gap(&self, reached: Position, upto: Position) -> Result<Position, StoreError> {
         let doing = "looking for the next event";

@@ -138,7 +138,8 @@ impl Tracker {
 
     /// Up to where the log is complete.
     pub(crate) fn horizon(&self) -> Horizon {
-        Horizon { position: self.settled, head: self.head, blockers: self.blockers.clone() }
+        let blockers = self.blockers.clone();
+        Horizon { position: self.settled, head: self.head, blockers, ..Horizon::default() }
     }
 
     fn settle(&mut self, position: Position) {
@@ -201,7 +202,7 @@ mod tests {
         // This one rolls back: its position stays empty.
         assert_eq!(see(&mut tracker, &[1, 2, 3, 5], &["slow"]), 3);
         assert_eq!(see(&mut tracker, &[1, 2, 3, 5], &[]), 5);
-        assert_eq!(tracker.horizon(), Horizon { position: at(5), head: at(5), blockers: vec![] });
+        assert_eq!(tracker.horizon(), Horizon { position: at(5), head: at(5), ..Horizon::default() });
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | [`url`], [`connect`] | store URLs, opening a store, and what can go wrong then |
 //! | [`store`] | [`Store`]: the handle that implements all ports over either database |
 //! | `event_source`, `read_model`, `registry`, `coordination` | the ports, one file each |
+//! | `log_set_back` | logs that do not hold what checkpoints cover |
 //! | `append` | which version an appended event gets: pure, shared by all three stores |
 //! | `naming` | names of schemas and tables for read models: pure |
 //! | `session`, `sql`, `error` | one way to speak to both databases; statements; errors sorted once |
@@ -26,6 +27,7 @@ mod error;
 mod event_source;
 mod horizon;
 pub mod limit;
+mod log_set_back;
 pub mod memory;
 mod naming;
 mod read_model;

@@ -4,6 +4,7 @@
 
 mod coordination;
 mod events;
+mod log_set_back;
 mod read_model;
 mod registry;
 
@@ -53,6 +54,8 @@ struct State {
     /// [`MemoryStore::begin_append`].
     open: BTreeSet<Position>,
     last_position: Position,
+    /// How often the log was set back.
+    incarnation: u64,
     /// With the time at which each was stored.
     components: BTreeMap<Digest, (Duration, Vec<u8>)>,
     projections: BTreeMap<ProjectionName, Lifecycle>,

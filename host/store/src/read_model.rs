@@ -65,7 +65,8 @@ impl ReadModel for Store {
             let found = match self.table(read_model, collection).await? {
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                    self.backend().fetch(&table, &keys).await.doing("fetching documents")?
+                    let found = self.backend().fetch(&table, &keys).await;
+                    found.inspect_err(|_| self.catalog().forget(read_model)).doing("fetching documents")?
                 }
                 _ => HashMap::new(),
             };
@@ -85,7 +86,8 @@ impl ReadModel for Store {
     ) -> Result<Vec<Document>, StoreError> {
         let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
-        self.backend().scan(&table, &first, &end, limit).await.doing("scanning documents")
+        let found = self.backend().scan(&table, &first, &end, limit).await;
+        found.inspect_err(|_| self.catalog().forget(read_model)).doing("scanning documents")
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {

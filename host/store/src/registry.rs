@@ -4,7 +4,7 @@
 mod lifecycle;
 mod places;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -19,8 +19,10 @@ use kennel_core::port::{
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
+use kennel_core::witness::LogSetBack;
 
 use crate::error::{Doing, corrupt};
+use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
@@ -175,11 +177,17 @@ impl Registry for Store {
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let doing = "reading the progress of projections";
-        let mut checkpoints: HashMap<ReadModelId, Vec<Checkpoint>> = HashMap::new();
+        let mut found: BTreeMap<ReadModelId, Vec<Found>> = BTreeMap::new();
         let mut tx = self.backend().begin_reading(doing).await?;
-        for found in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
-            let read_model = ReadModelId::new(found.int(0).doing(doing)?);
-            checkpoints.entry(read_model).or_default().push(row::checkpoint(&found, 1)?);
+        for row in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
+            let read_model = ReadModelId::new(row.int(0).doing(doing)?);
+            found.entry(read_model).or_default().push(Found::new(&row, 1)?);
+        }
+        let mut checkpoints: HashMap<ReadModelId, (Vec<Checkpoint>, Option<LogSetBack>)> = HashMap::new();
+        for (read_model, found) in found {
+            let set_back = self.log_set_back(&mut tx, read_model, &found).await?;
+            let all = found.iter().map(|found| found.checkpoint).collect();
+            checkpoints.insert(read_model, (all, set_back));
         }
         let mut obstacles: HashMap<DeploymentId, Vec<String>> = HashMap::new();
         for found in
@@ -195,6 +203,8 @@ impl Registry for Store {
             let deployment = row::deployment(&found)?;
             let state = found.text(13).doing(doing)?;
             let failure = found.text_or_null(14).doing(doing)?;
+            let (checkpoints, log_set_back) =
+                checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
             progress.push(ProjectionProgress {
                 stage: stage(&found)?,
                 activity: row::word(&found, 9)?,
@@ -202,12 +212,14 @@ impl Registry for Store {
                 frozen: found.int(16).doing(doing)? != 0,
                 from: Position::new(unsigned(found.int(11).doing(doing)?)),
                 age: Duration::from_micros(unsigned(found.int(12).doing(doing)?)),
-                state: ProjectionState::parse(&state)
-                    .ok_or_else(|| corrupt("a projection's state", &state))?,
+                state: match log_set_back {
+                    Some(_) => ProjectionState::Halted,
+                    None => ProjectionState::parse(&state)
+                        .ok_or_else(|| corrupt("a projection's state", &state))?,
+                },
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
-                checkpoints: checkpoint::merge(
-                    checkpoints.remove(&deployment.read_model).unwrap_or_default(),
-                ),
+                checkpoints: checkpoint::merge(checkpoints),
+                log_set_back,
                 dead_letters: unsigned(found.int(15).doing(doing)?),
                 obstacle: obstacles.remove(&deployment.id).map(|reasons| reasons.join("; ")),
                 deployment,
@@ -312,12 +324,15 @@ impl Store {
         read_model: ReadModelId,
         checkpoint: &Checkpoint,
     ) -> Result<(), sqlx::Error> {
+        let (witness_position, witness_id) = row::witness_args(checkpoint.witness);
         let args = [
             Arg::Int(read_model.get()),
             Arg::Int(signed(checkpoint.range.start())),
             Arg::Int(signed(checkpoint.range.end())),
             Arg::Int(signed(checkpoint.position.get())),
             Arg::Int(signed(checkpoint.generation.get())),
+            Arg::Int(witness_position),
+            Arg::Text(&witness_id),
         ];
         tx.execute(&self.sql().checkpoint_insert, &args).await.map(|_| ())
     }

@@ -13,6 +13,7 @@ use kennel_core::partition::HashRange;
 use kennel_core::port::{DeadLetter, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
+use kennel_core::witness::Witness;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -79,13 +80,33 @@ pub(crate) fn word<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError
     word.parse().map_err(|_| corrupt("the state of a projection", &word))
 }
 
-/// A checkpoint from four columns, beginning with `first`.
+/// A checkpoint from six columns, beginning with `first`.
 pub(crate) fn checkpoint(row: &Row, first: usize) -> Result<Checkpoint, StoreError> {
     let column = |index| row.int(first + index).doing("reading a checkpoint").map(unsigned);
     let (start, end) = (column(0)?, column(1)?);
     let range = HashRange::new(start, end)
         .ok_or_else(|| corrupt("a checkpoint's range", &format!("{start}..{end}")))?;
-    Ok(Checkpoint { range, position: Position::new(column(2)?), generation: Generation::new(column(3)?) })
+    let (position, generation) = (Position::new(column(2)?), Generation::new(column(3)?));
+    Ok(Checkpoint { range, position, generation, witness: witness(row, first + 4)? })
+}
+
+/// A witness from two columns, beginning with `first`: a position, 0 if there is none, and an event's id.
+pub(crate) fn witness(row: &Row, first: usize) -> Result<Option<Witness>, StoreError> {
+    let doing = "reading the last event of a checkpoint";
+    let position = Position::new(unsigned(row.int(first).doing(doing)?));
+    if position == Position::START {
+        return Ok(None);
+    }
+    let id = row.text(first + 1).doing(doing)?;
+    let event_id = Uuid::parse_str(&id).map_err(|_| corrupt("an event's id", &id))?;
+    Ok(Some(Witness { position, event_id }))
+}
+
+/// A witness as two arguments.
+pub(crate) fn witness_args(witness: Option<Witness>) -> (i64, String) {
+    witness.map_or((0, String::new()), |Witness { position, event_id }| {
+        (signed(position.get()), event_id.to_string())
+    })
 }
 
 /// The owners of a generation from their JSON.

@@ -92,9 +92,10 @@ impl Words {
     /// Times are whole microseconds since 1970 by the database's clock, so that hosts whose clocks
     /// differ agree on who is alive.
     pub(crate) fn fill(&self, template: &str) -> SqlStr {
-        let (prefix, now, locks, connected, listed) = match self.dialect {
+        let (prefix, event_id, now, locks, connected, listed) = match self.dialect {
             Dialect::Sqlite => (
                 "kennel_",
+                "lower(event_id)",
                 "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
                 [""; 3],
                 "true",
@@ -102,13 +103,31 @@ impl Words {
             ),
             Dialect::Postgres => (
                 "kennel.",
+                "event_id::text",
                 "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
                 ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE"],
                 include_str!("sql/postgres/connected.sql"),
                 "SELECT jsonb_array_elements_text($1::jsonb)",
             ),
         };
-        let text = template
+        // What lies between a position and the end of the log is read from the index alone: one row.
+        let last = |column: &str, none: &str, upto: &str| {
+            format!(
+                "coalesce((SELECT {column} FROM {{events}} WHERE global_position <= {upto} \
+                 ORDER BY global_position DESC LIMIT 1), {none})"
+            )
+        };
+        let mut text = template.replace(
+            "{covered}",
+            "CAST(CASE WHEN {last_position:c.position} = c.witness_position AND {last_id:c.position} = c.witness_id \
+             THEN 1 ELSE 0 END AS BIGINT)",
+        );
+        for upto in ["c.position", "$1", "$3", "$4"] {
+            text = text
+                .replace(&format!("{{last_position:{upto}}}"), &last("global_position", "0", upto))
+                .replace(&format!("{{last_id:{upto}}}"), &last(event_id, "''", upto));
+        }
+        let text = text
             .replace("{k}", prefix)
             .replace("{now}", now)
             .replace("{for_update}", locks[0])
@@ -162,10 +181,10 @@ statements! {
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
     obstacle_put obstacle_remove obstacles obstacles_forget
     ordered ordered_insert
-    events_next
+    events_next events_last
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
-    checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move
+    checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move checkpoint_movable
     collections collection_find collection_insert collection_tables collection_remove
     dead_letter_insert dead_letters dead_letters_remove
     replica_set_ensure replica_set_lock replica_set_lock_shared replica_set_advance

@@ -274,6 +274,7 @@ impl<'a> Driven<'a> {
             }
             Claimed::Superseded => json!("superseded"),
             Claimed::Held => json!("held"),
+            Claimed::LogSetBack(set_back) => json!(format!("{set_back:?}")),
         }
     }
 

@@ -73,6 +73,10 @@ on_every_store! {
         ranges_divide_the_log_by_aggregate
         heavy_pages_are_cut_short
         an_aggregate_of_many_events_keeps_its_order;
+    witness:
+        the_end_of_the_log_comes_with_its_event
+        a_batch_moves_only_with_the_last_event_as_its_witness
+        a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted;
     documents:
         documents_and_checkpoint_move_together
         a_fenced_batch_writes_nothing

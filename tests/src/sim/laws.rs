@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kennel_core::checkpoint::Checkpoint;
+use kennel_core::checkpoint::{Checkpoint, Mark};
 use kennel_core::lifecycle::{Activity, Entry, Lifecycle};
 use kennel_core::membership::{Assignment, Cause, Generation, WorkerId};
 use kennel_core::name::ProjectionName;
@@ -174,7 +174,7 @@ impl Laws {
 
     /// A batch took effect.
     pub(super) fn committed(&mut self, process: u32, batch: &Commit) -> Result<(), String> {
-        let Commit { read_model, generation, ranges, from, to, .. } = batch;
+        let Commit { read_model, generation, ranges, from, to: Mark { position: to, witness }, .. } = batch;
         let inside = |mine: HashRange| ranges.iter().all(|range| mine.intersection(*range) == Some(*range));
         self.may(process, *generation, *read_model, inside)?;
         self.is_open(process, *read_model)?;
@@ -195,7 +195,7 @@ impl Laws {
                         "p{process} committed {from}..{to} for generation {generation} over {tile:?}"
                     ));
                 }
-                tile.position = *to;
+                (tile.position, tile.witness) = (*to, *witness);
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl Laws {
             (*who, *read_model, *generation) == (process, batch.read_model, batch.generation)
                 && touches(range)
         });
-        let (from, to) = (batch.from, batch.to);
+        let (from, to) = (batch.from, batch.to.position);
         doubt.map_or(Ok(()), |doubt| {
             Err(format!("p{process} commits {from}..{to} without a claim after {doubt:?}"))
         })

@@ -218,5 +218,6 @@ pub(super) fn kind(command: &Command) -> &'static str {
         Command::Pause => "pauses",
         Command::Resume => "resumes",
         Command::Retire { .. } => "retirements",
+        Command::AcceptLog { .. } => "accepted logs",
     }
 }

@@ -139,8 +139,9 @@ impl ReadModel for Remote {
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
         let Commit { read_model, generation, ranges, from, to, events, .. } = batch;
         let what = format!(
-            "commit m{read_model} g{generation} {} {from}..{to} {events} events{}{}",
+            "commit m{read_model} g{generation} {} {from}..{} {events} events{}{}",
             spans(ranges),
+            to.position,
             if batch.sole_owner { " alone" } else { "" },
             if batch.dead_letters.is_empty() { "" } else { " dead letter" },
         );
@@ -152,6 +153,7 @@ impl ReadModel for Remote {
             world.count(match &outcome {
                 CommitOutcome::Committed => "commits",
                 CommitOutcome::Fenced => "fenced commits",
+                CommitOutcome::LogSetBack => "commits on a log that was set back",
                 CommitOutcome::Conflict { .. } => "conflicts",
                 CommitOutcome::Refused { .. } => "refused commits",
             });
@@ -430,6 +432,7 @@ impl Coordination for Remote {
                     world.judge(|laws| laws.claimed(process, generation, read_model, range, owned));
                 }
                 Claimed::Held => world.count("claims of what is held"),
+                Claimed::LogSetBack(_) => world.count("claims on a log that was set back"),
                 Claimed::Superseded => {}
             }
             Ok(claimed)
@@ -437,6 +440,7 @@ impl Coordination for Remote {
         let told = |claimed: &Claimed| match claimed {
             Claimed::Superseded => "superseded".to_owned(),
             Claimed::Held => "held".to_owned(),
+            Claimed::LogSetBack(_) => "log set back".to_owned(),
             Claimed::Owned(owned) => {
                 let rows = owned.iter().map(|row| format!("{}@{}", spans(&[row.range]), row.position));
                 rows.collect::<Vec<_>>().join(" ")

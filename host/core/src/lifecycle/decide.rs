@@ -5,6 +5,7 @@ use super::{
     Switch, Verdict,
 };
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::position::Position;
 use crate::projection::Descriptor;
 
 /// Why a command changes nothing, in words for the one who gave it.
@@ -54,6 +55,12 @@ pub enum Declined {
     ReadModelGone { projection: ProjectionName, number: u32, component: String },
     #[error("`{0}` is retired: `kennel deploy` brings it back")]
     Retired(ProjectionName),
+    #[error("there is nothing to accept: the log holds everything that `{0}` has handled")]
+    LogHolds(ProjectionName),
+    #[error(
+        "the log ends at {log_end}: there is nothing after {after} to go on with. Give a position of the log"
+    )]
+    BeyondLog { after: Position, log_end: Position },
 }
 
 /// What a command comes to. `lifecycle` is that of a projection that has a history, or an unborn one.
@@ -70,6 +77,7 @@ pub fn decide(lifecycle: &Lifecycle, request: &Request) -> Result<Verdict, Decli
         Command::Pause => law.set(Activity::Paused)?,
         Command::Resume => law.set(Activity::Running)?,
         Command::Retire { drop } => law.retire(*drop),
+        Command::AcceptLog { after } => law.accept_log(*after)?,
     };
     // Whoever wants what is there already has not been overtaken.
     match (&verdict, lifecycle.history.last()) {
@@ -136,6 +144,7 @@ impl Law<'_> {
             about: None,
             outcomes: Vec::new(),
             new: None,
+            accept_log: None,
         }
     }
 
@@ -305,6 +314,14 @@ impl Law<'_> {
             // What was held for a switch waits with the rest.
             _ => Ok(Verdict::Change(Decision { activity, frozen: false, ..self.as_it_is() })),
         }
+    }
+
+    /// Whether the log was set back is for the store to say.
+    fn accept_log(&self, after: Position) -> Result<Verdict, Declined> {
+        let live = self.lifecycle.live().filter(|_| self.lifecycle.activity != Activity::Retired);
+        let about = live.ok_or_else(|| Declined::Retired(self.name()))?.deployment.number;
+        let accept_log = Some(after);
+        Ok(Verdict::Change(Decision { accept_log, about: Some(about), ..self.as_it_is() }))
     }
 
     fn retire(&self, drop: bool) -> Verdict {

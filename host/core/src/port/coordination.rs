@@ -11,6 +11,7 @@ use crate::name::ReplicaSet;
 use crate::partition::HashRange;
 use crate::plan::Plan;
 use crate::projection::ReadModelId;
+use crate::witness::LogSetBack;
 
 /// A worker that joins.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub enum Claimed {
     Superseded,
     /// Nobody may move this read model now: it is about to be replaced, or its projection was paused.
     Held,
+    /// The log does not hold what was handled: an operator has to decide.
+    LogSetBack(LogSetBack),
 }
 
 /// One line of the history of generations.

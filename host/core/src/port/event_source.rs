@@ -3,11 +3,13 @@
 use async_trait::async_trait;
 
 use super::StoreError;
+use crate::checkpoint::Mark;
 use crate::event::{Event, NewEvent};
 use crate::limits;
 use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::Scope;
+use crate::witness::Witness;
 
 /// A transaction that may still write below positions that are already visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,19 @@ pub struct Horizon {
     pub head: Position,
     /// Who keeps the horizon below the head.
     pub blockers: Vec<Blocker>,
+    /// The last event at or below `position`; nothing if there is none.
+    pub witness: Option<Witness>,
+    /// Another number each time that the log was seen not to be the one that it was: it was set back, or another server
+    /// answers.
+    pub incarnation: u64,
+}
+
+impl Horizon {
+    /// Up to where the log is complete.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { position: self.position, witness: self.witness }
+    }
 }
 
 /// Which events to read.
@@ -59,6 +74,9 @@ pub struct Page {
     /// Every wanted event after `after` and up to here is in `events`: the last row that was looked at for a full page;
     /// for a short one `upto`, or somewhere before it if that is too far to look.
     pub reached: Position,
+    /// The last event of the log at or below `reached`, whether it is wanted or not, as the log was before the page was
+    /// read. Not told for a page that has `reached` the `upto` of its query: whoever asked knows it.
+    pub witness: Option<Witness>,
 }
 
 /// What an append did.
@@ -74,7 +92,7 @@ pub struct Appended {
 /// The event log of a store.
 #[async_trait]
 pub trait EventSource: Send + Sync {
-    /// Up to where the log is complete. Never goes back within one process.
+    /// Up to where the log is complete. Never goes back within one process and incarnation.
     async fn horizon(&self) -> Result<Horizon, StoreError>;
 
     /// Reads a page. `query.upto` must not lie above the horizon.

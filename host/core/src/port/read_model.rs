@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::change::{CollectionChanges, Stored};
+use crate::checkpoint::Mark;
 use crate::failure::EventFailure;
 use crate::membership::Generation;
 use crate::partition::HashRange;
@@ -41,7 +42,9 @@ pub struct Commit {
     pub generation: Generation,
     pub ranges: Vec<HashRange>,
     pub from: Position,
-    pub to: Position,
+    /// Where the ranges stand afterwards. A store refuses the batch if the last event of its log at or below is not the
+    /// witness, or if what the ranges cover already is not in its log.
+    pub to: Mark,
     pub changes: Vec<CollectionChanges>,
     pub dead_letters: Vec<DeadLetter>,
     /// Events that were handled.
@@ -58,6 +61,9 @@ pub enum CommitOutcome {
     Committed,
     /// Another generation owns the range, or it stands elsewhere. Nothing was written.
     Fenced,
+    /// The log is not the one that was read, or no longer the one that was handled before. Nothing was written; claiming
+    /// again tells which.
+    LogSetBack,
     /// Another worker changed a document since it was read. Nothing was written; running the batch
     /// again on fresh reads may succeed.
     Conflict { collection: String, key: String },

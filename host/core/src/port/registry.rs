@@ -13,6 +13,7 @@ use crate::name::{ProjectionName, ReplicaSet};
 use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::{Deployment, DeploymentId, ReadModelId};
+use crate::witness::LogSetBack;
 
 /// A component that a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +100,8 @@ pub struct ProjectionProgress {
     pub dead_letters: u64,
     /// What keeps it from being built or put in its place, if that is no event.
     pub obstacle: Option<String>,
+    /// The log does not hold what its checkpoints cover: it is halted.
+    pub log_set_back: Option<LogSetBack>,
 }
 
 impl ProjectionProgress {

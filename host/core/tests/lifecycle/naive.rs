@@ -97,6 +97,9 @@ impl Naive {
             Command::Pause => tried.pause(true),
             Command::Resume => tried.pause(false),
             Command::Retire { drop } => tried.retire(*drop),
+            Command::AcceptLog { .. } if tried.retired => Answer::Declined("retired"),
+            // What becomes of checkpoints is a store's business.
+            Command::AcceptLog { .. } => Answer::Changed(tried.serving),
         };
         if overtaken && matches!(answer, Answer::Changed(_)) {
             return Answer::Declined("overtaken");

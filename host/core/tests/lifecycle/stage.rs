@@ -85,6 +85,7 @@ fn commands() -> impl Strategy<Value = Command> {
         2 => Just(Command::Cancel),
         1 => Just(Command::Pause),
         3 => Just(Command::Resume),
+        1 => (0..9_u64).prop_map(|after| Command::AcceptLog { after: Position::new(after) }),
         1 => prop::bool::weighted(0.3).prop_map(|drop| Command::Retire { drop }),
     ]
 }
@@ -136,6 +137,8 @@ fn kind(declined: &Declined) -> &'static str {
         Declined::ServesAlready { .. } => "serves already",
         Declined::ReadModelGone { .. } => "read model gone",
         Declined::Retired(_) => "retired",
+        Declined::LogHolds(_) => "log holds",
+        Declined::BeyondLog { .. } => "beyond log",
     }
 }
 

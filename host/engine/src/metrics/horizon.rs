@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kennel_core::port::{Blocker, Horizon};
 use kennel_core::position::Position;
-use prometheus::{IntGauge, IntGaugeVec};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec};
 
 use tokio::time::Instant;
 
@@ -93,6 +93,7 @@ pub(super) struct Vectors {
     position: IntGauge,
     pub(super) head: IntGauge,
     blocked: IntGaugeVec,
+    incarnations: IntCounter,
     growth: Arc<Mutex<Growth>>,
 }
 
@@ -112,6 +113,11 @@ impl Vectors {
                 "Seconds since a writer began the transaction that keeps the log from being complete, by its \
                  process id at the database server. Gone when the writer has ended.",
                 &["pid", "application"],
+            )?,
+            incarnations: register.single_counter(
+                "kennel_log_incarnations_total",
+                "Times that this process saw another event log than before: it was set back, by a restore or a failover, \
+                 or its server was started again. Every checkpoint is compared with it then.",
             )?,
             growth: Arc::default(),
         })
@@ -145,6 +151,13 @@ impl HorizonMetrics {
             let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
             vectors.blocked.with_label_values(&[pid.as_str(), application]).set(seconds);
         }
+    }
+
+    /// The log is not the one that it was.
+    pub fn set_back(&self) {
+        let Some(vectors) = &self.0 else { return };
+        vectors.incarnations.inc();
+        *vectors.growth() = Growth::default();
     }
 
     /// Nobody looks any more: what is known of writers would only grow old.

@@ -145,15 +145,16 @@ impl Standing {
         }
     }
 
-    /// It stands still: an event fails for good, or the component cannot even be loaded.
-    pub fn halted(&self) {
+    /// It is halted, or no longer: an event fails for good, the component cannot even be loaded, or the log does not hold
+    /// what was handled.
+    pub fn halted(&self, halted: bool) {
         if let Some(Entry { runner, labels, stage, standings }) = &self.0 {
             standings
                 .entries()
                 .by_runner
                 .entry(*runner)
                 .or_insert_with(|| Line::new(labels, *stage))
-                .halted = true;
+                .halted = halted;
         }
     }
 }

@@ -24,7 +24,7 @@ fn horizon(position: u64, head: u64, blockers: &[(i32, &str, u64)]) -> Horizon {
         open_seconds,
     };
     let blockers = blockers.iter().map(blocker).collect();
-    Horizon { position: Position::new(position), head: Position::new(head), blockers }
+    Horizon { position: Position::new(position), head: Position::new(head), blockers, ..Horizon::default() }
 }
 
 #[test]
@@ -90,14 +90,14 @@ async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_le
     assert_eq!(values(), ["0", "12", "3", "0"]);
     drop(newcomer);
     assert_eq!(values(), ["10", "2", "8", "0"]);
-    second.halted();
+    second.halted(true);
     assert_eq!(values(), ["10", "2", "8", "1"]);
     drop(second);
     assert_eq!(values(), ["12", "0", "0", "0"]);
     drop(first);
     assert_eq!(values(), [""; 4]);
     let unloadable = projection.standing();
-    unloadable.halted();
+    unloadable.halted(true);
     assert_eq!(values(), ["", "", "", "1"]);
 }
 

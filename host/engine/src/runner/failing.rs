@@ -1,6 +1,6 @@
 //! What a runner does when an event fails or a batch is not committed.
 
-use kennel_core::checkpoint::Checkpoint;
+use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::event::Event;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::Stage;
@@ -11,7 +11,7 @@ use kennel_core::position::Position;
 use kennel_core::retry::{self, Decision};
 
 use super::reading::Ahead;
-use super::{Ended, Next, Progress, Runner, Stretch};
+use super::{Ended, Next, Progress, Runner};
 use crate::batch::FailedEvent;
 
 /// How much smaller than usual batches become at most because others write the same documents.
@@ -61,20 +61,20 @@ impl Runner {
                 if self.loaded.stage == Stage::Live {
                     self.status.block(&self.part(), describe(&failure));
                 }
-                progress.standing.halted();
+                progress.standing.halted(true);
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))
             }
             Decision::DeadLetter => {
-                let to = ahead.reached_after(1, event.position);
-                let horizon = self.horizon.position();
-                let Some(stretch) = Stretch::furthest_behind(&progress.owned, horizon) else {
+                let to = ahead.reached_after(1, event.witness());
+                let Some(stretch) = checkpoint::furthest_behind(&progress.owned, to) else {
                     return Ok(Next::Round);
                 };
                 self.report(progress, ProjectionState::Running, &failure).await?;
                 let dead_letters = vec![DeadLetter { failure }];
                 match self.commit(progress, &stretch, to, Vec::new(), dead_letters, 0).await? {
                     CommitOutcome::Fenced => return Ok(Next::End(Ended::Superseded)),
+                    CommitOutcome::LogSetBack => return Ok(Next::Claim),
                     CommitOutcome::Committed => ahead.take(1),
                     CommitOutcome::Conflict { .. } | CommitOutcome::Refused { .. } => {}
                 }
@@ -95,6 +95,7 @@ impl Runner {
     ) -> Result<Next, StoreError> {
         match outcome {
             CommitOutcome::Fenced | CommitOutcome::Committed => Ok(Next::End(Ended::Superseded)),
+            CommitOutcome::LogSetBack => Ok(Next::Claim),
             CommitOutcome::Conflict { collection, key } => {
                 let projection = &self.loaded.deployment.projection;
                 tracing::debug!(%projection, collection, key, "another worker changed a document; running again");

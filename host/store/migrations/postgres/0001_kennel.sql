@@ -67,6 +67,10 @@ CREATE TABLE kennel.checkpoint (
     range_end BIGINT NOT NULL,
     position BIGINT NOT NULL,
     generation BIGINT NOT NULL,
+    -- The last event of the log at or below the position, by position and id: 0 and empty if there is none.
+    witness_position BIGINT NOT NULL,
+    witness_id TEXT NOT NULL,
+    moved_at BIGINT NOT NULL,
     PRIMARY KEY (read_model, range_start)
 );
 

@@ -18,13 +18,12 @@ pub(crate) use documents::{Table, hold, quoted_path, table_of};
 pub(crate) use open::open;
 pub(crate) use views::{create_view_unless_in_use, create_views};
 
-use crate::horizon::Tracker;
 use crate::sql::{Words, statements};
 
 statements! {
     /// The statements that only PostgreSQL has.
     PostgresSql in "../sql/postgres/":
-    events_head events_grown events_first_missing events_writers events_floor events_sequence events_columns
+    events_head events_grown events_first_missing events_writers events_floor events_common events_sequence events_columns
     events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
     schema_exists table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive backend_pid server document_probe
@@ -39,6 +38,7 @@ pub(crate) struct PostgresBackend {
     pub(crate) listen: listen::Listen,
     pub(crate) read: events::ReadSql,
     pub(crate) horizon: events::SharedHorizon,
+    pub(crate) last_event: SqlStr,
     pub(crate) words: Words,
     pub(crate) sql: PostgresSql,
 }
@@ -50,7 +50,8 @@ impl PostgresBackend {
             alive: alive::Alive::new(options.clone(), session, pool.clone()),
             listen: listen::Listen::new(options),
             read: events::ReadSql::new(&words),
-            horizon: events::SharedHorizon::new(None::<Tracker>),
+            horizon: events::SharedHorizon::default(),
+            last_event: words.fill(include_str!("../sql/events_last.sql")),
             sql: PostgresSql::new(&words),
             words,
             pool,

@@ -15,7 +15,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{SqlStr, Sqlite, SqlitePool, Transaction};
 
 pub(crate) use documents::{Table, create_views, table_of};
 pub(crate) use open::open;
@@ -26,7 +26,7 @@ use crate::sql::{Words, statements};
 statements! {
     /// The statements that only SQLite has.
     SqliteSql in "../sql/sqlite/":
-    events_head events_known events_insert events_read heads_get heads_put now_text table_exists
+    events_head events_known events_insert events_read events_common heads_get heads_put now_text table_exists
 }
 
 #[derive(Debug)]
@@ -36,6 +36,8 @@ pub(crate) struct SqliteBackend {
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
     pub(crate) watch: watch::Watch,
+    pub(crate) horizon: events::SharedHorizon,
+    pub(crate) last_event: SqlStr,
     pub(crate) words: Words,
     pub(crate) sql: SqliteSql,
 }

@@ -114,8 +114,14 @@ impl Coordination for MemoryStore {
         if state.assignment(replica_set).generation != generation {
             return Ok(Claimed::Superseded);
         }
-        let open = state.read_models.get_mut(&read_model).filter(|built| built.standing == Standing::Open);
-        let Some(built) = open else { return Ok(Claimed::Held) };
+        let open = state.read_models.get(&read_model).filter(|built| built.standing == Standing::Open);
+        if open.is_none() {
+            return Ok(Claimed::Held);
+        }
+        if let Some(set_back) = state.log_set_back(read_model, range) {
+            return Ok(Claimed::LogSetBack(set_back));
+        }
+        let Some(built) = state.read_models.get_mut(&read_model) else { return Ok(Claimed::Held) };
         let claim = claim(&built.checkpoints, range, generation);
         built.checkpoints.retain(|row| !claim.removed.contains(&row.range));
         built.checkpoints.extend(claim.written);

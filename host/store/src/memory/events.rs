@@ -118,15 +118,17 @@ impl EventSource for MemoryStore {
         let state = self.state();
         let head = state.events.last_key_value().map_or(Position::START, |(position, _)| *position);
         let lowest_open = state.open.first().copied();
-        let position = lowest_open.map_or(head, |open| open.before().min(head));
+        let complete = lowest_open.map_or(head, |open| open.before().min(head));
+        let witness = state.last_event(complete);
+        let position = witness.map_or(Position::START, |witness| witness.position);
         let blocker = Blocker { pid: 0, application: "memory".to_owned(), open_seconds: 0 };
         let blockers = if position < head { vec![blocker] } else { Vec::new() };
-        Ok(Horizon { position, head, blockers })
+        Ok(Horizon { position, head, blockers, witness, incarnation: state.incarnation })
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
         let state = self.state();
-        let mut page = Page { events: Vec::new(), reached: query.upto.max(query.after) };
+        let mut page = Page { reached: query.upto.max(query.after), ..Page::default() };
         let mut bytes = 0;
         if query.upto <= query.after {
             return Ok(page);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
+use kennel_core::checkpoint::Checkpoint;
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
 use kennel_core::projection::ReadModelId;
 
@@ -47,17 +48,26 @@ impl ReadModel for MemoryStore {
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
-        if batch.to < batch.from {
-            let message =
-                format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
+        if batch.to.position < batch.from {
+            let (from, to) = (batch.from, batch.to.position);
+            let message = format!("a batch cannot move a checkpoint back from {from} to {to}");
             return Err(StoreError::Invalid { message });
         }
         let mut state = self.state();
+        let (before, after) = (state.last_event(batch.from), state.last_event(batch.to.position));
         let Some(built) = state.read_models.get_mut(&batch.read_model) else {
             return Ok(CommitOutcome::Fenced);
         };
         if !built.owns(batch) {
             return Ok(CommitOutcome::Fenced);
+        }
+        let moved = |row: &Checkpoint| {
+            batch.ranges.iter().any(|range| range.intersection(row.range) == Some(row.range))
+        };
+        if after != batch.to.witness
+            || built.checkpoints.iter().filter(|row| moved(row)).any(|row| row.witness != before)
+        {
+            return Ok(CommitOutcome::LogSetBack);
         }
         // Everything that can fail comes before anything is changed.
         let mut prepared = Vec::with_capacity(batch.changes.len());
@@ -70,10 +80,8 @@ impl ReadModel for MemoryStore {
         for (collection, documents) in prepared {
             built.apply(collection, documents);
         }
-        for row in &mut built.checkpoints {
-            if batch.ranges.iter().any(|range| range.intersection(row.range) == Some(row.range)) {
-                row.position = batch.to;
-            }
+        for row in built.checkpoints.iter_mut().filter(|row| moved(row)) {
+            (row.position, row.witness) = (batch.to.position, batch.to.witness);
         }
         for letter in &batch.dead_letters {
             built.dead_letters.insert(letter.failure.position, letter.failure.clone());

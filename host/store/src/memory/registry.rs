@@ -12,6 +12,7 @@ use kennel_core::lifecycle::{
 };
 use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
+use kennel_core::partition::HashRange;
 use kennel_core::port::{
     Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
 };
@@ -68,9 +69,14 @@ impl Registry for MemoryStore {
             Ok(Verdict::Change(decision)) => decision,
         };
         let number = decision.about;
+        if let Some(after) = decision.accept_log
+            && let Err(declined) = state.accept_log(&before, after)
+        {
+            return Ok(Err(declined));
+        }
         let lifecycle = state.apply(before, decision, &request.signature, now);
         state.ordered.entry(projection.clone()).or_default().push(Ordered {
-            command: request.command.as_str().to_owned(),
+            command: request.command.record(),
             deployment: number,
             signature: request.signature.clone(),
             at: micros(now),
@@ -222,7 +228,13 @@ impl State {
             let built = entry.and_then(|entry| self.read_models.get(&entry.deployment.read_model));
             built.map(|built| built.checkpoints.clone()).unwrap_or_default()
         };
-        checkpoint::behind(&of(lifecycle.candidate()), &of(lifecycle.live()))
+        let mut leader = of(lifecycle.live());
+        let live = lifecycle.live().map(|live| live.deployment.read_model);
+        if let Some(set_back) = live.and_then(|live| self.log_set_back(live, HashRange::ALL)) {
+            // What serves went farther than the log does now: nothing can get there, and nothing has to.
+            leader.iter_mut().for_each(|row| row.position = row.position.min(set_back.log_end));
+        }
+        checkpoint::behind(&of(lifecycle.candidate()), &leader)
     }
 
     fn next_id(&mut self) -> i64 {
@@ -321,6 +333,7 @@ impl State {
     ) -> ProjectionProgress {
         let report = self.reports.get(&entry.deployment.id);
         let built = self.read_models.get(&entry.deployment.read_model);
+        let log_set_back = self.log_set_back(entry.deployment.read_model, HashRange::ALL);
         ProjectionProgress {
             deployment: entry.deployment.clone(),
             stage,
@@ -329,7 +342,11 @@ impl State {
             frozen: lifecycle.frozen,
             from: entry.from,
             age: Duration::from_micros(now.saturating_sub(entry.deployed_at)),
-            state: report.map_or(ProjectionState::Running, |report| report.state),
+            state: match log_set_back {
+                Some(_) => ProjectionState::Halted,
+                None => report.map_or(ProjectionState::Running, |report| report.state),
+            },
+            log_set_back,
             last_failure: report.and_then(|report| report.last_failure.clone()),
             checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
             dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),

@@ -1,7 +1,9 @@
 //! Which table holds the documents of a collection, and making that table on the first write. A table
-//! never changes its name nor goes away while its read model is of use, so what is known stays true.
+//! never changes its name nor goes away while its read model is of use, so what is known stays true until the database
+//! itself is set back.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kennel_core::port::StoreError;
@@ -23,6 +25,8 @@ pub(crate) enum Table {
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     tables: RwLock<HashMap<ReadModelId, HashMap<String, Arc<Table>>>>,
+    /// In which incarnation of the log this is known.
+    incarnation: AtomicU64,
 }
 
 impl Catalog {
@@ -34,6 +38,18 @@ impl Catalog {
     pub(crate) fn remember(&self, read_model: ReadModelId, collection: &str, table: &Arc<Table>) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         tables.entry(read_model).or_default().insert(collection.to_owned(), Arc::clone(table));
+    }
+
+    /// Forgets everything if the log, and with it perhaps the whole database, is not the one that it was.
+    pub(crate) fn in_incarnation(&self, incarnation: u64) {
+        if self.incarnation.swap(incarnation, Ordering::SeqCst) != incarnation {
+            self.tables.write().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// Forgets a read model: what was known of it did not serve.
+    pub(crate) fn forget(&self, read_model: ReadModelId) {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner).remove(&read_model);
     }
 
     /// Forgets all read models but these.

@@ -14,7 +14,7 @@ use kennel_core::port::{Commit, CommitOutcome, StoreError};
 use super::{Held, Hold, Put, Table};
 use crate::error::Doing;
 use crate::row::{self, signed};
-use crate::session::{Arg, Durability, Tx};
+use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
 /// How often the sums of one batch are built again because somebody else made the document first.
@@ -39,8 +39,9 @@ impl From<StoreError> for Stop {
 
 pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcome, StoreError> {
     let doing = "committing a batch";
-    if batch.to < batch.from {
-        let message = format!("a batch cannot move a checkpoint back from {} to {}", batch.from, batch.to);
+    if batch.to.position < batch.from {
+        let (from, to) = (batch.from, batch.to.position);
+        let message = format!("a batch cannot move a checkpoint back from {from} to {to}");
         return Err(StoreError::Invalid { message });
     }
     let mut tx = store.backend().begin(Durability::Replayable, doing).await?;
@@ -49,6 +50,9 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
         Err(stop) => {
             // The transaction is rolled back either way; waiting for it keeps the connection usable.
             let rolled_back = tx.rollback().await;
+            if matches!(stop, Stop::Store(_)) {
+                store.catalog().forget(batch.read_model);
+            }
             return match stop {
                 Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
                 Stop::Unfit { collection, message } => refusal(store, batch, &collection, &message).await,
@@ -87,30 +91,38 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     Ok(tables)
 }
 
-/// Moves the checkpoints, or finds that they belong to somebody else by now.
+/// Moves the checkpoints, or finds that they belong to somebody else by now, or that the log is another one.
 ///
 /// The owner's picture may be coarser than the rows: two rows that have reached the same position are
 /// one range to their owner. So a range is in order if the rows inside it that could be moved
 /// cover it completely. Rows are joined when somebody claims them.
 async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
+    let (witness_position, witness_id) = row::witness_args(batch.to.witness);
     for range in &batch.ranges {
         let args = [
-            Arg::Int(signed(batch.to.get())),
+            Arg::Int(signed(batch.to.position.get())),
             Arg::Int(batch.read_model.get()),
             Arg::Int(signed(batch.generation.get())),
             Arg::Int(signed(batch.from.get())),
             Arg::Int(signed(range.start())),
             Arg::Int(signed(range.end())),
+            Arg::Int(witness_position),
+            Arg::Text(&witness_id),
         ];
         let doing = "moving checkpoints";
+        let whole = signed(range.end() - range.start());
+        let covered = |rows: Vec<Row>| rows.iter().map(|row| row.int(0)).sum::<Result<i64, _>>().doing(doing);
         let moved = tx.rows(&store.sql().checkpoint_move, &args).await.doing(doing)?;
-        let mut covered = 0;
-        for row in &moved {
-            covered += row.int(0).doing(doing)?;
+        if covered(moved)? == whole {
+            continue;
         }
-        if covered != signed(range.end() - range.start()) {
-            return Err(Stop::Outcome(CommitOutcome::Fenced));
-        }
+        // Those that a new generation has taken over are no longer to be found like this.
+        let movable = tx.rows(&store.sql().checkpoint_movable, &args[1..6]).await.doing(doing)?;
+        let outcome = match covered(movable)? == whole {
+            true => CommitOutcome::LogSetBack,
+            false => CommitOutcome::Fenced,
+        };
+        return Err(Stop::Outcome(outcome));
     }
     Ok(())
 }

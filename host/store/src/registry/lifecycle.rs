@@ -17,6 +17,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
 use crate::error::{Doing, advised, while_in_the_way};
+use crate::log_set_back::Found;
 use crate::row::{self, unsigned};
 use crate::session::{Arg, Durability, Tx};
 use crate::store::Store;
@@ -53,6 +54,12 @@ impl Store {
             Ok(Verdict::Change(decision)) => decision,
         };
         let number = decision.about;
+        if let Some(after) = decision.accept_log
+            && let Err(declined) = self.accept_log(&mut tx, &before, after).await?
+        {
+            tx.rollback().await.doing(doing)?;
+            return Ok(Err(declined));
+        }
         let lifecycle = self.apply(&mut tx, &before, &decision, &request.signature).await?;
         self.record(&mut tx, projection, number, request).await?;
         tx.commit().await.doing(doing)?;
@@ -202,15 +209,22 @@ impl Store {
     /// How far what is being built is behind what serves, in positions.
     async fn behind(&self, tx: &mut Tx, lifecycle: &Lifecycle) -> Result<u64, StoreError> {
         let (Some(live), Some(candidate)) = (lifecycle.live(), lifecycle.candidate()) else { return Ok(0) };
-        let leader = self.checkpoints(tx, live.deployment.read_model).await?;
+        let mut leader = self.checkpoints(tx, live.deployment.read_model).await?;
         let follower = self.checkpoints(tx, candidate.deployment.read_model).await?;
-        Ok(checkpoint::behind(&follower, &leader))
+        if let Some(set_back) = self.log_set_back(tx, live.deployment.read_model, &leader).await? {
+            // What serves went farther than the log does now: nothing can get there, and nothing has to.
+            for found in &mut leader {
+                found.checkpoint.position = found.checkpoint.position.min(set_back.log_end);
+            }
+        }
+        let of = |found: &[Found]| found.iter().map(|found| found.checkpoint).collect::<Vec<_>>();
+        Ok(checkpoint::behind(&of(&follower), &of(&leader)))
     }
 
-    async fn checkpoints(&self, tx: &mut Tx, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+    async fn checkpoints(&self, tx: &mut Tx, read_model: ReadModelId) -> Result<Vec<Found>, StoreError> {
         let doing = "reading checkpoints";
         let rows = tx.rows(&self.sql().checkpoints_of, &[Arg::Int(read_model.get())]).await.doing(doing)?;
-        rows.iter().map(|found| row::checkpoint(found, 0)).collect()
+        rows.iter().map(|found| Found::new(found, 0)).collect()
     }
 
     /// Writes what a decision changes. Returns the projection as it is then.
@@ -330,7 +344,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let args = [
             Arg::Text(projection.as_str()),
-            Arg::Text(request.command.as_str()),
+            Arg::Text(&request.command.record()),
             Arg::IntOrNull(number.map(i64::from)),
             Arg::Text(&request.signature.author),
             Arg::TextOrNull(request.signature.note.as_deref()),

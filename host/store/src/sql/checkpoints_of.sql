@@ -1,1 +1,4 @@
-SELECT range_start, range_end, position, generation FROM {k}checkpoint WHERE read_model = $1 ORDER BY range_start
+SELECT c.range_start, c.range_end, c.position, c.generation, c.witness_position, c.witness_id, {covered}, c.moved_at
+FROM {k}checkpoint c
+WHERE c.read_model = $1
+ORDER BY c.range_start

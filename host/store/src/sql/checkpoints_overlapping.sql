@@ -1,5 +1,5 @@
-SELECT range_start, range_end, position, generation
-FROM {k}checkpoint
-WHERE read_model = $1 AND range_start < $3 AND range_end > $2
-ORDER BY range_start
+SELECT c.range_start, c.range_end, c.position, c.generation, c.witness_position, c.witness_id, {covered}, c.moved_at
+FROM {k}checkpoint c
+WHERE c.read_model = $1 AND c.range_start < $3 AND c.range_end > $2
+ORDER BY c.range_start
 {for_update}

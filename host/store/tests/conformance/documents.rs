@@ -60,14 +60,14 @@ pub(crate) async fn a_fenced_batch_writes_nothing(store: &dyn Ports) {
         ("an older generation", Commit { generation: Generation::NONE, ..good.clone() }),
         ("a newer generation", Commit { generation: generation.next(), ..good.clone() }),
         ("an older position", Commit { from: Position::new(3), ..good.clone() }),
-        ("a newer position", Commit { from: Position::new(5), to: Position::new(6), ..good.clone() }),
+        ("a newer position", Commit { changes: changes(), ..batch(id, generation, 5, 6) }),
         ("part of a range", Commit { ranges: vec![half(0)], ..good.clone() }),
         ("a range twice", Commit { ranges: vec![half(0), half(1)], ..good.clone() }),
         ("another read model", Commit { read_model: ReadModelId::new(id.get() + 1), ..good.clone() }),
     ] {
         assert_eq!(store.commit(&fenced).await.unwrap(), CommitOutcome::Fenced, "{what}");
     }
-    let back = store.commit(&Commit { to: Position::new(3), ..good.clone() }).await;
+    let back = store.commit(&batch(id, generation, 4, 3)).await;
     assert!(matches!(back, Err(StoreError::Invalid { .. })), "{back:?}");
     assert!(store.collections(id).await.unwrap().is_empty());
     commit(store, &good).await;

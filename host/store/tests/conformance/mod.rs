@@ -5,13 +5,14 @@ pub(crate) mod documents;
 pub(crate) mod lifecycle;
 pub(crate) mod log;
 pub(crate) mod switches;
+pub(crate) mod witness;
 pub(crate) mod workers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
-use kennel_core::checkpoint::Checkpoint;
+use kennel_core::checkpoint::{Checkpoint, Mark};
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
 use kennel_core::lifecycle::{Command, Declined, Deploy, Mode, Request, Signature, Switch};
@@ -123,6 +124,7 @@ pub(crate) async fn claim(
         Claimed::Owned(owned) => owned,
         Claimed::Superseded => panic!("generation {generation} is not current"),
         Claimed::Held => panic!("read model {read_model} is held"),
+        Claimed::LogSetBack(set_back) => panic!("{set_back:?}"),
     }
 }
 
@@ -133,7 +135,7 @@ pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, 
         generation,
         ranges: vec![HashRange::ALL],
         from: Position::new(from),
-        to: Position::new(to),
+        to: Mark { position: Position::new(to), witness: None },
         changes: Vec::new(),
         dead_letters: Vec::new(),
         events: 0,

@@ -233,8 +233,10 @@ async fn make_collections(store: Store, first: Commit, round: u64) -> u64 {
     for step in 0..3 {
         let collection = format!("c{round} {step} of {read_model}");
         let made = change("k", put("1"), Expectation::Unread, from + step + 1);
-        let (at, to) = (Position::new(from + step), Position::new(from + step + 1));
-        let batch = Commit { changes: of(&collection, vec![made]), from: at, to, ..first.clone() };
+        let batch = Commit {
+            changes: of(&collection, vec![made]),
+            ..batch(read_model, first.generation, from + step, from + step + 1)
+        };
         match store.commit(&batch).await.unwrap() {
             CommitOutcome::Committed => {}
             CommitOutcome::Fenced => return step,

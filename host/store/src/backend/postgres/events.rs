@@ -8,6 +8,7 @@ use kennel_core::limits;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::port::{Appended, Blocker, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::witness::Witness;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row as _, SqlStr, Transaction};
 use time::OffsetDateTime;
@@ -18,7 +19,8 @@ use super::PostgresBackend;
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify};
 use crate::horizon::{Question, SEARCH_MAX, Tracker, Writer};
-use crate::row::{signed, unsigned};
+use crate::row::{self, signed, unsigned};
+use crate::session::Row;
 use crate::sql::{Words, statement};
 
 /// Rows in one insert: enough to make round trips cheap, few enough to keep a message small.
@@ -64,16 +66,44 @@ impl ReadSql {
 }
 
 /// What this process knows of the horizon, looked at by one caller at a time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SharedHorizon {
-    tracker: Mutex<(Option<Tracker>, u64)>,
+    known: Mutex<Known>,
     looks: AtomicU64,
 }
 
-impl SharedHorizon {
-    pub(crate) fn new(tracker: Option<Tracker>) -> Self {
-        Self { tracker: Mutex::new((tracker, 0)), looks: AtomicU64::new(0) }
+#[derive(Debug, Default)]
+struct Known {
+    tracker: Option<Tracker>,
+    /// The last event at or below the horizon: while the log holds it there, it is the log that it was.
+    witness: Option<Witness>,
+    /// Since when the server runs, in microseconds since 1970.
+    server: Option<i64>,
+    incarnation: u64,
+    /// The number of the look that found this out.
+    finished: u64,
+}
+
+impl Known {
+    fn horizon(&self) -> Option<Horizon> {
+        let horizon = self.tracker.as_ref()?.horizon();
+        // Told with the event that is there, and no farther: should the log have been set back a moment ago, what was
+        // settled in the old one says nothing of the new one.
+        let position = self.witness.map_or(Position::START, |witness| witness.position);
+        Some(Horizon { position, witness: self.witness, incarnation: self.incarnation, ..horizon })
     }
+}
+
+/// The end of the log, seen by one statement, so that all of it fits.
+struct Seen {
+    head: Position,
+    /// The last event, if there is one.
+    last: Option<Witness>,
+    /// Events above what was settled, and not too far from it.
+    grown: u64,
+    /// The last event at or below the position of the witness that was known.
+    witness: Option<Witness>,
+    server: i64,
 }
 
 impl PostgresBackend {
@@ -82,41 +112,57 @@ impl PostgresBackend {
     /// Callers that wait while another looks share what the next look finds.
     pub(crate) async fn horizon(&self) -> Result<Horizon, StoreError> {
         let arrived = self.horizon.looks.load(Ordering::SeqCst);
-        let mut known = self.horizon.tracker.lock().await;
-        let (tracker, finished) = &mut *known;
-        if let Some(tracker) = tracker
-            && *finished > arrived
-        {
-            return Ok(tracker.horizon());
+        let mut known = self.horizon.known.lock().await;
+        if let Some(horizon) = known.horizon().filter(|_| known.finished > arrived) {
+            return Ok(horizon);
         }
         let look = self.horizon.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        loop {
+            if let Some(horizon) = self.look(&mut known).await? {
+                known.finished = look;
+                return Ok(horizon);
+            }
+        }
+    }
+
+    /// Looks once; nothing if it had to be seen first that this is no longer the log that was known.
+    async fn look(&self, known: &mut Known) -> Result<Option<Horizon>, StoreError> {
         // The floor is asked for before the head: a checkpoint that lies behind the head by then was behind
         // a horizon, and one beyond it belongs to a log that this one has replaced.
-        let floor = match tracker {
-            Some(_) => None,
-            None => Some(self.position(&self.sql.events_floor).await?),
+        let floor = match known.tracker {
+            Some(_) => Position::START,
+            None => self.position(&self.sql.events_floor).await?,
         };
-        let settled =
-            tracker.as_ref().map_or(floor.unwrap_or_default(), |tracker| tracker.horizon().position);
+        let settled = known.tracker.as_ref().map_or(floor, |tracker| tracker.horizon().position);
         // While writers are waited for there is a gap for certain, and no use in counting.
-        let waits = tracker.as_ref().is_some_and(Tracker::waits);
-        let (head, grown) = match waits {
-            true => (self.position(&self.sql.events_head).await?, None),
-            false => self.grown(settled).await.map(|(head, grown)| (head, Some(grown)))?,
-        };
-        let tracker =
-            tracker.get_or_insert_with(|| Tracker::starting_at(floor.unwrap_or_default().min(head)));
-        let mut question = tracker.look(head);
+        let counts = !known.tracker.as_ref().is_some_and(Tracker::waits);
+        let seen = self.seen(settled, counts, known.witness).await?;
+        let is_other =
+            known.server.is_some_and(|server| server != seen.server) || seen.witness != known.witness;
+        if known.tracker.is_some() && is_other {
+            let incarnation = known.incarnation + 1;
+            *known = Known { incarnation, server: Some(seen.server), ..Known::default() };
+            return Ok(None);
+        }
+        known.server = Some(seen.server);
+        let tracker = known.tracker.get_or_insert_with(|| Tracker::starting_at(floor.min(seen.head)));
+        let mut question = tracker.look(seen.head);
         if let Question::FirstMissing { after, upto } = question {
-            let is_complete = (after, upto) == (settled, head) && grown == Some(upto.distance_from(after));
+            let is_complete =
+                counts && (after, upto) == (settled, seen.head) && seen.grown == upto.distance_from(after);
             let missing = if is_complete { None } else { self.first_missing(after, upto).await? };
             question = tracker.first_missing(missing);
         }
         if question == Question::Writers {
             tracker.writers(self.writers().await?);
         }
-        *finished = look;
-        Ok(tracker.horizon())
+        let reached = tracker.horizon().position;
+        known.witness = match known.witness {
+            _ if reached == seen.head => seen.last,
+            Some(witness) if reached == settled => Some(witness),
+            _ => self.last_event(reached).await?,
+        };
+        Ok(known.horizon())
     }
 
     async fn position(&self, sql: &SqlStr) -> Result<Position, StoreError> {
@@ -125,15 +171,34 @@ impl PostgresBackend {
         Ok(Position::new(unsigned(number)))
     }
 
-    /// The head of the log, and how many events lie above `settled` and not too far from it: in one
-    /// statement, so that the two fit.
-    async fn grown(&self, settled: Position) -> Result<(Position, u64), StoreError> {
+    /// The end of the log. `counts`: how much it has grown beyond `settled`.
+    async fn seen(
+        &self,
+        settled: Position,
+        counts: bool,
+        witness: Option<Witness>,
+    ) -> Result<Seen, StoreError> {
+        let upto = if counts { settled.get().saturating_add(SEARCH_MAX) } else { settled.get() };
+        let query = sqlx::query(self.sql.events_grown.clone())
+            .bind(signed(settled.get()))
+            .bind(signed(upto))
+            .bind(witness.map_or(0, |witness| signed(witness.position.get())));
         let doing = "reading the head of the event log";
-        let upto = settled.get().saturating_add(SEARCH_MAX);
-        let query = sqlx::query(self.sql.events_grown.clone()).bind(signed(settled.get())).bind(signed(upto));
-        let row = query.fetch_one(&self.pool).await.doing(doing)?;
-        let (head, count): (i64, i64) = (row.try_get(0).doing(doing)?, row.try_get(1).doing(doing)?);
-        Ok((Position::new(unsigned(head)), unsigned(count)))
+        let row = Row::Postgres(query.fetch_one(&self.pool).await.doing(doing)?);
+        let int = |column| row.int(column).doing(doing);
+        Ok(Seen {
+            head: Position::new(unsigned(int(0)?)),
+            last: row::witness(&row, 0)?,
+            grown: unsigned(int(2)?),
+            witness: row::witness(&row, 3)?,
+            server: int(5)?,
+        })
+    }
+
+    async fn last_event(&self, upto: Position) -> Result<Option<Witness>, StoreError> {
+        let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
+        let row = query.fetch_one(&self.pool).await.doing("reading the last event of a position")?;
+        row::witness(&Row::Postgres(row), 0)
     }
 
     async fn first_missing(&self, after: Position, upto: Position) -> Result<Option<Position>, StoreError> {
@@ -168,7 +233,7 @@ impl PostgresBackend {
     /// A statement never looks farther than its window. Left to itself, the planner takes the hash for a
     /// rare one and reads and sorts all the rest of the log to find a page of it.
     pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
-        let mut page = Page { events: Vec::new(), reached: query.after };
+        let mut page = Page { reached: query.after, ..Page::default() };
         let covered: u64 = query.ranges.iter().map(|range| range.end() - range.start()).sum();
         if covered == 0 {
             page.reached = query.upto.max(query.after);

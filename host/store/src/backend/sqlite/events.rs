@@ -7,19 +7,21 @@ use futures::TryStreamExt as _;
 use kennel_core::event::{Event, NewEvent, Payload};
 use kennel_core::limits;
 use kennel_core::partition::{self, HashRange};
-use kennel_core::port::{Appended, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::witness::Witness;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::SqliteBackend;
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify, corrupt};
-use crate::row::{signed, unsigned};
-use crate::session::Durability;
+use crate::row::{self, signed, unsigned};
+use crate::session::{Durability, Row};
 use crate::sql::statement;
 
 /// Rows per insert. Few sizes, so that few statements have to be prepared; large ones, because every
@@ -27,12 +29,36 @@ use crate::sql::statement;
 const INSERT_ROWS: [usize; 3] = [128, 16, 1];
 const INSERT_COLUMNS: usize = 13;
 
+/// What was last seen of the end of the log.
+#[derive(Debug, Default)]
+pub(crate) struct SharedHorizon(Mutex<Horizon>);
+
 impl SqliteBackend {
-    /// The highest position. Writers take turns, so it is the horizon as well.
-    pub(crate) async fn head(&self) -> Result<Position, StoreError> {
+    /// Up to where the log is complete: writers take turns, and positions are given out under the write lock, so that
+    /// is where it ends.
+    pub(crate) async fn horizon(&self) -> Result<Horizon, StoreError> {
+        let mut known = self.horizon.0.lock().await;
+        let seen = known.witness.map_or(Position::START, |witness| witness.position);
+        let (witness, head) = self.last_event(seen).await?;
+        if witness != known.witness {
+            // The log was set back since.
+            known.incarnation += 1;
+        }
+        known.witness = match head == seen {
+            true => witness,
+            false => self.last_event(head).await?.0,
+        };
+        let position = known.witness.map_or(Position::START, |witness| witness.position);
+        *known = Horizon { position, head, ..known.clone() };
+        Ok(known.clone())
+    }
+
+    /// The last event at or below a position, and the highest position.
+    async fn last_event(&self, upto: Position) -> Result<(Option<Witness>, Position), StoreError> {
         let doing = "reading the head of the event log";
-        let row = sqlx::query(self.sql.events_head.clone()).fetch_one(&self.readers).await.doing(doing)?;
-        Ok(Position::new(unsigned(row.try_get(0).doing(doing)?)))
+        let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
+        let row = Row::Sqlite(query.fetch_one(&self.readers).await.doing(doing)?);
+        Ok((row::witness(&row, 0)?, Position::new(unsigned(row.int(2).doing(doing)?))))
     }
 
     pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
@@ -42,7 +68,7 @@ impl SqliteBackend {
         let lists = [list(&scope.bounded_contexts), list(&scope.aggregate_types), list(&scope.event_types)];
         let end = query.end();
         let everything = query.ranges.contains(&HashRange::ALL);
-        let mut page = Page { events: Vec::new(), reached: query.after };
+        let mut page = Page { reached: query.after, ..Page::default() };
         let mut bytes = 0;
         // The hash of an aggregate id cannot be computed here in SQL, so rows of other partitions are read
         // and left out, until the page is full or the log ends.

@@ -9,7 +9,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Executor as _, Row as _};
 
-use super::{SqliteBackend, SqliteSql, watch::Watch};
+use super::{SqliteBackend, SqliteSql, events::SharedHorizon, watch::Watch};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
 use crate::sql::{Words, statement};
 use crate::store::Dialect;
@@ -51,6 +51,8 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         watch: Watch::new(base, words.fill(include_str!("../../sql/sqlite/events_head.sql"))),
         writer,
         readers,
+        horizon: SharedHorizon::default(),
+        last_event: words.fill(include_str!("../../sql/events_last.sql")),
         sql: SqliteSql::new(&words),
         words,
     };

@@ -1,1 +1,1 @@
-SELECT coalesce(max(position), 0)::bigint FROM kennel.checkpoint
+SELECT coalesce(max(c.position), 0)::bigint FROM kennel.checkpoint c WHERE {covered} = 1
