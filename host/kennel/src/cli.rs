@@ -136,6 +136,8 @@ enum Command {
     Resume(acts::Resume),
     /// Takes a projection out of service
     Retire(acts::Retire),
+    /// Goes on with a log that was set back
+    AcceptLog(acts::AcceptLog),
     /// Tells what has been deployed to a projection
     Deployments(deployments::Deployments),
     /// Tells who has ordered what about a projection, and why
@@ -205,6 +207,7 @@ impl Cli {
                 Command::Pause(command) => command.execute(&config).await,
                 Command::Resume(command) => command.execute(&config).await,
                 Command::Retire(command) => command.execute(&config).await,
+                Command::AcceptLog(command) => command.execute(&config).await,
                 Command::Deployments(command) => command.execute(&config).await,
                 Command::Orders(command) => command.execute(&config).await,
                 Command::Components(command) => command.execute(&config).await,

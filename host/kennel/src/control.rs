@@ -149,6 +149,10 @@ pub enum Action {
     Retire {
         drop: bool,
     },
+    /// Goes on with a log that was set back, after this position.
+    AcceptLog {
+        after: u64,
+    },
 }
 
 /// An order that was not carried out.
@@ -188,7 +192,9 @@ impl ControlError {
     pub const fn status(&self) -> u16 {
         match self {
             Self::Refused(Refusal { fault: Fault::Host, .. }) => 503,
-            Self::Refused(_) | Self::Declined(Declined::Incompatible { .. }) => 422,
+            Self::Refused(_) | Self::Declined(Declined::Incompatible { .. } | Declined::BeyondLog { .. }) => {
+                422
+            }
             Self::Declined(Declined::Missing(_)) | Self::NoComponent(_) => 404,
             Self::Declined(_) | Self::NothingToCompare(_) => 409,
             Self::Invalid(_) => 400,

@@ -11,7 +11,7 @@ use utoipa::IntoParams;
 use super::extract::{Asked, MaybeOrder, Named, Order};
 use super::problem::{Compares, Orders, Problem, Reads, ReadsOne};
 use super::v1::Api;
-use crate::control::order::{RebuildOrder, RetireOrder, RollbackOrder};
+use crate::control::order::{AcceptLogOrder, RebuildOrder, RetireOrder, RollbackOrder};
 use crate::control::status::StatusView;
 use crate::control::view::{ChangeView, DeploymentView, DiffView, OrderView, ProjectionView};
 use crate::control::{Action, By, DeployOrder};
@@ -178,6 +178,12 @@ order! {
 order! {
     /// Has a paused projection go on
     "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
+}
+order! {
+    /// Goes on with a log that was set back
+    ///
+    /// What was handled stays in the read model; what the log holds after the given position is handled.
+    "/v1/projections/{name}/accept-log", accept_log, AcceptLogOrder, |order| (order.action()?, order.by())
 }
 order! {
     /// Takes a projection out of service

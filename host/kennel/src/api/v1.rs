@@ -110,6 +110,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/v1/projections/{name}/pause", quick(post(projections::pause))),
         ("/v1/projections/{name}/resume", quick(post(projections::resume))),
         ("/v1/projections/{name}/retire", quick(post(projections::retire))),
+        ("/v1/projections/{name}/accept-log", quick(post(projections::accept_log))),
         ("/v1/components", quick(get(components::list_components))),
         (
             "/v1/components/{digest}",
@@ -169,6 +170,7 @@ async fn openapi(State(api): State<Api>) -> Response {
         projections::pause,
         projections::resume,
         projections::retire,
+        projections::accept_log,
         components::list_components,
         components::get_component,
         components::put_component,

@@ -1,5 +1,5 @@
 //! The subcommands that give one short order about a projection: rebuild, rollback, switch, cancel, pause,
-//! resume and retire.
+//! resume, accept-log and retire.
 
 use std::process::ExitCode;
 
@@ -176,6 +176,34 @@ impl Resume {
             false => format!("`{name}` was not paused"),
         };
         self.order.give(config, Action::Resume, told).await
+    }
+}
+
+/// Goes on with a log that was set back, by a restore or a failover, below what a projection has handled.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kennel status
+  kennel accept-log order-summary --after 60 --note 'restored from last night'
+  kennel rebuild order-summary
+
+While the log does not hold what was handled, the projection is halted and `kennel status` says what is seen. This order \
+keeps the read model as it is, with what events wrote that are gone, and has the events that the log holds after the \
+given position handled. The position is that of the last event that was there before; 0 if there is none. `kennel rebuild` \
+builds the read model from what the log holds now instead.")]
+pub(super) struct AcceptLog {
+    #[command(flatten)]
+    order: Order,
+    /// The last position that the log has kept: events after it are handled
+    #[arg(long, value_name = "POSITION")]
+    after: u64,
+}
+
+impl AcceptLog {
+    pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
+        let (name, after) = (self.order.name.clone(), self.after);
+        let told = move |_: &ChangeView| format!("`{name}` goes on after {after}");
+        self.order.give(config, Action::AcceptLog { after }, told).await
     }
 }
 

@@ -226,6 +226,7 @@ impl Control for Local {
             Action::Pause => Command::Pause,
             Action::Resume => Command::Resume,
             Action::Retire { drop } => Command::Retire { drop },
+            Action::AcceptLog { after } => Command::AcceptLog { after: Position::new(after) },
         };
         self.request(name, command, by).await
     }

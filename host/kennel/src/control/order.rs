@@ -4,7 +4,7 @@ use kennel_core::lifecycle::Switch;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Action, By};
+use super::{Action, By, ControlError};
 use crate::json;
 
 /// Declares the body of an order: what it needs, and who gives it and why.
@@ -57,6 +57,14 @@ orders! {
         #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
         to: Option<u32>,
     }
+    /// To go on with a log that was set back.
+    AcceptLogOrder {
+        /// The position of the last event that was there before, 0 if none: what the log holds after it is handled. It has to
+        /// be given.
+        #[serde(deserialize_with = "json::whole")]
+        #[schema(value_type = u64, maximum = 9223372036854775807_u64)]
+        after: Option<u64>,
+    }
     /// To take a projection out of service.
     RetireOrder {
         /// Removes its read model as well.
@@ -77,6 +85,15 @@ impl RollbackOrder {
     #[must_use]
     pub fn action(&self) -> Action {
         Action::Rollback { to: self.to }
+    }
+}
+
+impl AcceptLogOrder {
+    /// What is to be done.
+    pub fn action(&self) -> Result<Action, ControlError> {
+        let missing =
+            || "`after` is missing: give the position of the last event that was there before".to_owned();
+        Ok(Action::AcceptLog { after: self.after.ok_or_else(|| ControlError::Invalid(missing()))? })
     }
 }
 
@@ -102,6 +119,10 @@ impl Action {
             Self::Retire { drop } => {
                 let order = RetireOrder { drop_read_model: drop, ..RetireOrder::signed(by) };
                 ("retire", serde_json::to_vec(&order))
+            }
+            Self::AcceptLog { after } => {
+                let order = AcceptLogOrder { after: Some(after), ..AcceptLogOrder::signed(by) };
+                ("accept-log", serde_json::to_vec(&order))
             }
             Self::Switch => ("switch", serde_json::to_vec(&by)),
             Self::Cancel => ("cancel", serde_json::to_vec(&by)),

@@ -63,6 +63,7 @@ mod tests {
             range: HashRange::of_partition(index, 4),
             position: Position::new(position),
             generation: Generation::new(3),
+            witness: None,
         };
         ProjectionProgress {
             deployment: Deployment {
@@ -91,6 +92,7 @@ mod tests {
             checkpoints: (0..4).zip(positions).map(row).collect(),
             dead_letters: 0,
             obstacle: None,
+            log_set_back: None,
         }
     }
 

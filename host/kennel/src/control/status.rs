@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::partitions::{self, Partition};
 use super::replica_set::ReplicaSetView;
-use super::view::BuildView;
+use super::view::{BuildView, ConditionView};
 use crate::wire::Store;
 
 /// Dead letters that are listed for each projection.
@@ -66,6 +66,8 @@ pub struct ProjectionStatus {
     pub partitions: Vec<Partition>,
     /// `running`, `retrying`, `halted` or `paused`.
     pub state: String,
+    /// What it is halted by, if that is no event.
+    pub condition: Option<ConditionView>,
     /// The deployment that is being built beside the one that serves.
     pub building: Option<BuildView>,
     /// `halt` or `dead-letter`.
@@ -159,6 +161,7 @@ impl ProjectionStatus {
         head: Position,
     ) -> Self {
         let position = progress.position();
+        let condition = ConditionView::of(&progress);
         let partitions = assignment.map(|assignment| partitions::of(&progress, assignment, head));
         let deployment = progress.deployment;
         let state = match progress.activity {
@@ -175,6 +178,7 @@ impl ProjectionStatus {
             lag: head.distance_from(position),
             partitions: partitions.unwrap_or_default(),
             state: state.to_owned(),
+            condition,
             building: None,
             on_failure: deployment.settings.on_failure.as_str().to_owned(),
             last_error: progress.last_failure.map(FailureView::new),

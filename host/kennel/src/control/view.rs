@@ -53,6 +53,25 @@ pub struct BuildView {
     pub last_error: Option<String>,
     /// What else keeps it from being built or from taking its place: a host that cannot load its component, say.
     pub obstacle: Option<String>,
+    /// What it is halted by, if that is no event.
+    pub condition: Option<ConditionView>,
+}
+
+/// What a projection is halted by, if that is no event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConditionView {
+    /// `log-set-back`: the log does not hold what was handled.
+    pub reason: String,
+    /// What is seen, and the ways on.
+    pub message: String,
+}
+
+impl ConditionView {
+    pub(super) fn of(progress: &ProjectionProgress) -> Option<Self> {
+        let set_back = progress.log_set_back.as_ref()?;
+        let message = set_back.message(&progress.deployment.projection);
+        Some(Self { reason: "log-set-back".to_owned(), message })
+    }
 }
 
 /// One line of a projection's history.
@@ -87,8 +106,8 @@ pub struct DeploymentView {
 /// An order that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OrderView {
-    /// `deploy`, `rollback`, `switch`, `cancel`, `pause`, `resume`, `retire`, or `drop`: retired, and its read model
-    /// removed.
+    /// `deploy`, `rollback`, `switch`, `cancel`, `pause`, `resume`, `retire`, `drop` (retired, and its read model
+    /// removed), or `accept-log after N`.
     pub order: String,
     /// The deployment that it was about, if it was about one.
     pub deployment: Option<u32>,
@@ -239,6 +258,7 @@ impl BuildView {
             switch: candidate.switch,
             state: candidate.state.as_str().to_owned(),
             obstacle: candidate.obstacle.clone(),
+            condition: ConditionView::of(candidate),
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(
                     "position {}, event {} ({}): {}: {}",

@@ -8,7 +8,7 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::lifecycle::{Activity, Stage, Switch};
 use kennel_core::limits;
 use kennel_core::membership::Assignment;
-use kennel_core::name::ReplicaSet;
+use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
     Coordination as _, EventSource as _, ProjectionProgress, ProjectionState, Registry as _,
 };
@@ -33,6 +33,7 @@ pub(super) async fn wait(
     mut stop: Shutdown,
 ) -> anyhow::Result<bool> {
     let mut shown: BTreeMap<String, Shown> = BTreeMap::new();
+    let mut conditions: BTreeMap<ProjectionName, String> = BTreeMap::new();
     loop {
         let horizon = store.horizon().await?;
         let blocked: Vec<String> = status.blocked().into_keys().collect();
@@ -45,7 +46,11 @@ pub(super) async fn wait(
             if progress.deployment.replica_set != *replica_set || progress.activity != Activity::Running {
                 continue;
             }
-            let mut name = progress.deployment.projection.to_string();
+            let projection = &progress.deployment.projection;
+            if let Some(set_back) = &progress.log_set_back {
+                conditions.insert(projection.clone(), set_back.message(projection));
+            }
+            let mut name = projection.to_string();
             if progress.stage == Stage::Building {
                 name.push_str(" (new)");
                 // It is not through before it serves, unless that is somebody's decision.
@@ -62,6 +67,9 @@ pub(super) async fn wait(
         }
         if done || stop.is_requested() {
             shown.values().for_each(|shown| shown.bar.abandon());
+            for (projection, message) in &conditions {
+                output::note(&format!("{projection} is halted: {message}"));
+            }
             if halted {
                 output::note("a projection stands still: `kennel status` says why");
             }
@@ -108,6 +116,9 @@ impl Shown {
         assignment: &Assignment,
         head: Position,
     ) -> bool {
+        if progress.log_set_back.is_some() {
+            return true;
+        }
         // What cannot even be loaded bears the projection's name alone, its partitions add their range.
         let name = format!("projection {}", progress.deployment.projection);
         if progress.stage == Stage::Building {

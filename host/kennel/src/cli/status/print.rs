@@ -124,6 +124,9 @@ impl StatusView {
 
     fn print_failures(&self) -> anyhow::Result<()> {
         for projection in &self.projections {
+            if let Some(condition) = &projection.condition {
+                output::line(format!("\n{}: halted: {}", projection.name, condition.message))?;
+            }
             for letter in &projection.dead_letters {
                 letter.print(&projection.name, "dead letter")?;
             }
@@ -141,6 +144,10 @@ impl StatusView {
             for (what, reason) in [
                 ("last error of", build.and_then(|build| build.last_error.as_ref())),
                 ("in the way of", build.and_then(|build| build.obstacle.as_ref())),
+                (
+                    "halted",
+                    build.and_then(|build| build.condition.as_ref()).map(|condition| &condition.message),
+                ),
             ] {
                 let Some(reason) = reason else { continue };
                 let shown = reason.replace('\n', "\n  ");
