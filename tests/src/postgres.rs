@@ -116,6 +116,42 @@ impl Cluster {
         let _ = fs::remove_file(keep);
     }
 
+    /// A table of a database as `pg_dump` writes it: to be dropped, made again and filled.
+    pub fn dump(&self, database: &str, table: &str) -> String {
+        let mut dump = Command::new(self.programs.join("pg_dump"));
+        let output = dump.args(["--clean", "--table", table, "-d", &self.url(database)]).output();
+        let output = output.unwrap_or_else(|error| panic!("cannot run pg_dump: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// A copy of the data as they are now, for [`Self::swap`]. The server goes on meanwhile.
+    pub fn backup(&self) -> PathBuf {
+        let copy = self.folder.join("backup");
+        let _ = fs::remove_dir_all(&copy);
+        let mut backup = as_server_user(&self.programs.join("pg_basebackup"));
+        backup.args(["--checkpoint=fast", "--wal-method=stream", "--no-sync", "-h", "127.0.0.1", "-U", USER]);
+        run(backup.args(["-p", &self.port.to_string(), "-D"]).arg(&copy).current_dir(&self.folder));
+        copy
+    }
+
+    /// Stops the server as a crash would and starts it on a copy of its data that was taken before. With `promote`, as a
+    /// standby that takes over: what it writes belongs to another timeline.
+    pub fn swap(&mut self, copy: &Path, promote: bool) {
+        self.stop();
+        let data = self.folder.join("data");
+        fs::remove_dir_all(&data).unwrap_or_else(|error| panic!("cannot remove the data: {error}"));
+        fs::rename(copy, &data).unwrap_or_else(|error| panic!("cannot put the copy in place: {error}"));
+        if promote {
+            let signal = data.join("standby.signal");
+            fs::write(&signal, "").unwrap_or_else(|error| panic!("cannot write: {error}"));
+        }
+        self.launch();
+        if promote {
+            assert_eq!(self.sql("postgres", "SELECT pg_promote(true, 60)"), "t");
+        }
+    }
+
     /// Starts a server that was stopped.
     pub fn launch(&mut self) {
         let mut postgres = as_server_user(&self.programs.join("postgres"));

@@ -9,12 +9,30 @@ impl Random {
     /// Begins with the seed that the environment variable `KENNEL_TEST_SEED` gives, or else with one of its
     /// own, and says on standard error how to repeat it.
     #[must_use]
-    #[expect(clippy::print_stderr, reason = "whoever reads of a failed test needs its seed")]
     pub fn from_environment() -> Self {
+        Self(Self::seed())
+    }
+
+    /// Begins with this seed.
+    #[must_use]
+    pub const fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The seed that [`Self::from_environment`] begins with.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "whoever reads of a failed test needs its seed")]
+    pub fn seed() -> u64 {
         let given = std::env::var("KENNEL_TEST_SEED").ok().and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()));
         eprintln!("to repeat these decisions: KENNEL_TEST_SEED={seed}");
-        Self(seed)
+        seed
+    }
+
+    /// How often a test whose seeds matter is to run: what `KENNEL_TEST_RUNS` says, or else so often.
+    #[must_use]
+    pub fn runs(usual: u64) -> u64 {
+        std::env::var("KENNEL_TEST_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
     }
 
     /// A number from 0 up to, and not including, `bound`.

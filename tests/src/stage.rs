@@ -80,6 +80,59 @@ impl Stage {
         }
     }
 
+    /// The URL of the database, where there is a server.
+    ///
+    /// # Panics
+    ///
+    /// On SQLite.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (cluster, database) = self.server.as_ref().expect("a server");
+        cluster.url(database)
+    }
+
+    /// A table of the database as `pg_dump` writes it.
+    ///
+    /// # Panics
+    ///
+    /// On SQLite.
+    #[must_use]
+    pub fn dump(&self, table: &str) -> String {
+        let (cluster, database) = self.server.as_ref().expect("a server");
+        cluster.dump(database, table)
+    }
+
+    /// Runs what [`Self::dump`] has written.
+    ///
+    /// # Panics
+    ///
+    /// On SQLite.
+    pub fn restore(&self, dump: &str) {
+        let (cluster, database) = self.server.as_ref().expect("a server");
+        let file = self.kennel.write("dump.sql", dump);
+        let restored = cluster.psql(database).arg("-f").arg(file).output().expect("psql runs");
+        assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+    }
+
+    /// A copy of the server's data as they are now.
+    ///
+    /// # Panics
+    ///
+    /// On SQLite.
+    #[must_use]
+    pub fn backup(&self) -> PathBuf {
+        self.server.as_ref().expect("a server").0.backup()
+    }
+
+    /// Has the server crash, and come back with a copy of its data that was taken before.
+    ///
+    /// # Panics
+    ///
+    /// On SQLite.
+    pub fn swap(&mut self, copy: &std::path::Path, promote: bool) {
+        self.server.as_mut().expect("a server").0.swap(copy, promote);
+    }
+
     /// How many processes may share the store here.
     #[must_use]
     pub const fn processes(&self) -> usize {
