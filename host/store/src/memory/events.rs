@@ -119,7 +119,13 @@ impl EventSource for MemoryStore {
         let head = state.events.last_key_value().map_or(Position::START, |(position, _)| *position);
         let lowest_open = state.open.first().copied();
         let position = lowest_open.map_or(head, |open| open.before().min(head));
-        let blocker = Blocker { pid: 0, application: "memory".to_owned(), open_seconds: 0 };
+        let blocker = Blocker {
+            pid: None,
+            application: "memory".to_owned(),
+            prepared: None,
+            open_seconds: None,
+            advice: "end it".to_owned(),
+        };
         let blockers = if position < head { vec![blocker] } else { Vec::new() };
         Ok(Horizon { position, head, blockers })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kennel_core::event::{Event, NewEvent, Payload};
 use kennel_core::limits;
 use kennel_core::partition::{HASH_SPACE, HashRange};
-use kennel_core::port::{Appended, Blocker, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, Row as _, SqlStr, Transaction};
@@ -15,9 +15,10 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::PostgresBackend;
+use super::log_watch::LogWatch;
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify};
-use crate::horizon::{Question, SEARCH_MAX, Tracker, Writer};
+use crate::horizon::{Question, SEARCH_MAX, Tracker};
 use crate::row::{signed, unsigned};
 use crate::sql::{Words, statement};
 
@@ -68,11 +69,12 @@ impl ReadSql {
 pub(crate) struct SharedHorizon {
     tracker: Mutex<(Option<Tracker>, u64)>,
     looks: AtomicU64,
+    watch: Mutex<LogWatch>,
 }
 
 impl SharedHorizon {
     pub(crate) fn new(tracker: Option<Tracker>) -> Self {
-        Self { tracker: Mutex::new((tracker, 0)), looks: AtomicU64::new(0) }
+        Self { tracker: Mutex::new((tracker, 0)), looks: AtomicU64::new(0), watch: Mutex::default() }
     }
 }
 
@@ -90,6 +92,8 @@ impl PostgresBackend {
             return Ok(tracker.horizon());
         }
         let look = self.horizon.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut watch = self.horizon.watch.lock().await;
+        self.see_fit_lately(&mut watch).await?;
         // The floor is asked for before the head: a checkpoint that lies behind the head by then was behind
         // a horizon, and one beyond it belongs to a log that this one has replaced.
         let floor = match tracker {
@@ -107,14 +111,23 @@ impl PostgresBackend {
         let tracker =
             tracker.get_or_insert_with(|| Tracker::starting_at(floor.unwrap_or_default().min(head)));
         let mut question = tracker.look(head);
+        let mut complete_after = None;
         if let Question::FirstMissing { after, upto } = question {
             let is_complete = (after, upto) == (settled, head) && grown == Some(upto.distance_from(after));
+            complete_after = is_complete.then_some(after);
             let missing = if is_complete { None } else { self.first_missing(after, upto).await? };
             question = tracker.first_missing(missing);
         }
         if question == Question::Writers {
-            tracker.writers(self.writers().await?);
+            // Both after the head was read: whoever could draw or hold a position below it then is on the list.
+            self.see_fit(&mut watch).await?;
+            let open = self.writers().await?;
+            if watch.is_another_server(&open) {
+                tracker.forget_lists();
+            }
+            tracker.writers(open.writers);
         }
+        self.note_gaps(&mut watch, tracker.horizon().position, complete_after).await?;
         *finished = look;
         Ok(tracker.horizon())
     }
@@ -147,20 +160,6 @@ impl PostgresBackend {
             .doing(doing)?;
         let number: Option<i64> = row.map(|row| row.try_get(0)).transpose().doing(doing)?;
         Ok(number.map(|number| Position::new(unsigned(number))))
-    }
-
-    async fn writers(&self) -> Result<Vec<Writer>, StoreError> {
-        let doing = "looking for open writers of the event log";
-        let rows = sqlx::query(self.sql.events_writers.clone()).fetch_all(&self.pool).await.doing(doing)?;
-        let writer = |row: &PgRow| {
-            let blocker = Blocker {
-                pid: row.try_get(1)?,
-                application: row.try_get(2)?,
-                open_seconds: unsigned(row.try_get(3)?),
-            };
-            Ok(Writer { transaction: row.try_get(0)?, blocker })
-        };
-        rows.iter().map(writer).collect::<Result<_, sqlx::Error>>().doing(doing)
     }
 
     /// Reads a page, window by window of the log.
