@@ -185,7 +185,8 @@ fn how_long_writers_have_been_open_is_unknown_without_the_grant_and_never_zero()
         let writer = format!(
             "DO $$ BEGIN {insert}; WHILE NOT EXISTS (SELECT FROM go) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$"
         );
-        scope.spawn(|| bare.sql(&writer));
+        let bare = &bare;
+        scope.spawn(move || bare.sql(&writer));
         wait_until("the writer has drawn its position", SOON, || {
             bare.sql("SELECT is_called FROM events_global_position_seq") == "t"
         });

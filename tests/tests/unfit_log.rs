@@ -42,7 +42,7 @@ impl Stage {
     }
 
     /// Everything in the log is handled, exactly once.
-    fn handles(&self, events: u64) {
+    fn handles(&self, events: usize) {
         let head: u64 = self.sql("SELECT max(global_position) FROM events").parse().expect("a position");
         wait_until("all is handled", SOON, || self.kennel.status("audit-log")["position"] == head);
         let expected = Audit { events, aggregates: events, not_once: 0, out_of_order: 0 };

@@ -11,7 +11,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{Mode, Store};
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::conformance::{agree, batch, claim, commit, deploy, event};

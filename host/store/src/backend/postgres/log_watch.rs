@@ -57,8 +57,12 @@ impl PostgresBackend {
         if watch.fit.is_some_and(|at| at.elapsed() < FIT_FOR) {
             return Ok(());
         }
-        self.see_nothing_late(watch).await?;
-        self.see_fit(watch).await
+        self.see_fit(watch).await?;
+        let seen = self.see_nothing_late(watch).await;
+        if seen.is_err() {
+            watch.fit = None;
+        }
+        seen
     }
 
     /// Sees that the log is fit now.
