@@ -145,7 +145,7 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
     for command in ["status", "workers", "generations", "components"] {
         kennel.ok(&[command]);
     }
-    kennel.ok(&["documents", "audit-log"]);
+    kennel.ok(&["documents", "audit-log", "events"]);
 
     bare.grant("To announce appends");
     bare.needs_each("To announce appends", &|| succeeds(&kennel, &["migrate", "--install-notify"]));
@@ -183,7 +183,7 @@ fn how_long_writers_have_been_open_is_unknown_without_the_grant_and_never_zero()
                   VALUES ('Sales', 'Order', gen_random_uuid(), 1, gen_random_uuid(), 'Happened', '{}')";
     std::thread::scope(|scope| {
         let writer = format!(
-            "DO $$ BEGIN {insert}; WHILE NOT EXISTS (SELECT FROM go) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$"
+            "SET statement_timeout = '60s'; DO $$ BEGIN {insert}; WHILE NOT EXISTS (SELECT FROM go) LOOP PERFORM pg_sleep(0.02); END LOOP; END $$"
         );
         let bare = &bare;
         scope.spawn(move || bare.sql(&writer));

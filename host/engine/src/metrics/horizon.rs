@@ -130,6 +130,13 @@ impl Vectors {
         })
     }
 
+    /// Removes the series that a writer whose age is known, or is not, does not have.
+    fn remove_other(&self, labels: &[&str], is_known: bool) {
+        let other = if is_known { &self.age_unknown } else { &self.blocked };
+        // An error means that the series never existed.
+        let _ = other.remove_label_values(labels);
+    }
+
     /// Removes the series of a writer.
     fn remove(&self, (pid, application): &(String, &str)) {
         for vector in [&self.blocked, &self.age_unknown] {
@@ -165,6 +172,8 @@ impl HorizonMetrics {
         }
         for (writer, age) in &open {
             let labels = [writer.0.as_str(), writer.1];
+            // What the database tells may change: each writer has one of the two series.
+            vectors.remove_other(&labels, age.is_some());
             match age {
                 Some(seconds) => {
                     let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);

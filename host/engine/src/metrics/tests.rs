@@ -54,8 +54,18 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
             "kennel_log_unreadable 0",
         ]
     );
+    // The database tells now what it hid, and hides what it told.
+    let turned = horizon(1, 3, &[(Some(42), "billing", None), (Some(43), "hidden", Some(5))]);
+    metrics.observed(&first, &turned);
+    assert_eq!(
+        series(&registry)[..2],
+        [
+            "kennel_horizon_blocked_age_unknown{application=\"billing\",pid=\"42\"} 1",
+            "kennel_horizon_blocked_seconds{application=\"hidden\",pid=\"43\"} 5",
+        ]
+    );
     let second = horizon(2, 3, &[(Some(42), "billing", Some(8))]);
-    metrics.observed(&first, &second);
+    metrics.observed(&turned, &second);
     assert_eq!(
         series(&registry),
         [

@@ -53,15 +53,15 @@ const FAULTS: [(&str, &str, &str); 13] = [
          ALTER TABLE events ALTER COLUMN global_position SET DEFAULT nextval('events_global_position_seq')",
     ),
     (
-        "ALTER TABLE events RENAME TO behind; CREATE VIEW events AS SELECT * FROM behind",
+        "ALTER TABLE events RENAME TO behind; CREATE VIEW public.events AS SELECT * FROM behind",
         "events is a view: who writes to the tables behind it is not to be seen, and events would be missed; name a table of \
          this database as `table` in `[events]` of kennel.toml",
-        "DROP VIEW events; ALTER TABLE behind RENAME TO events",
+        "DROP VIEW public.events; ALTER TABLE behind RENAME TO events",
     ),
     (
-        "ALTER TABLE events RENAME TO behind; CREATE MATERIALIZED VIEW events AS SELECT * FROM behind",
+        "ALTER TABLE events RENAME TO behind; CREATE MATERIALIZED VIEW public.events AS SELECT * FROM behind",
         "events is a materialized view: what it shows was written before",
-        "DROP MATERIALIZED VIEW events; ALTER TABLE behind RENAME TO events",
+        "DROP MATERIALIZED VIEW public.events; ALTER TABLE behind RENAME TO events",
     ),
     (
         "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere; \

@@ -180,7 +180,8 @@ impl PostgresBackend {
         let missing: Vec<&str> =
             EVENT_COLUMNS.into_iter().filter(|column| !columns.iter().any(|found| found == column)).collect();
         let table = &self.words.tables().events;
-        if columns.is_empty() {
+        // A name that could not be given a schema is not there, whatever the search path finds in Kennel's own.
+        if columns.is_empty() || table.schema().is_none() {
             return Err(
                 self.unfit(format!("it has no table {table}: run `kennel migrate`, or name the right table"))
             );
