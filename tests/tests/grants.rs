@@ -148,16 +148,25 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
     kennel.ok(&["documents", "audit-log", "events"]);
 
     bare.grant("To announce appends");
-    bare.needs_each("To announce appends", &|| succeeds(&kennel, &["migrate", "--install-notify"]));
+    bare.needs_each("To announce appends", &|| {
+        bare.sql("DROP TRIGGER IF EXISTS kennel_notify ON public.events");
+        succeeds(&kennel, &["migrate", "--install-notify"])
+    });
+    kennel.ok(&["migrate", "--install-notify"]);
 
     // The other role: the owner of the tables grants what is needed to look at them.
     let looker = bare.kennel("looker");
     bare.grant("To look");
-    bare.needs_each("To look", &|| {
-        let commands: [&[&str]; 5] =
-            [&["status"], &["workers"], &["generations"], &["components"], &["deployments", "audit-log"]];
-        commands.into_iter().all(|arguments| succeeds(&looker, arguments))
-    });
+    bare.needs_each("To look", &|| succeeds(&looker, &["status"]));
+    for arguments in [
+        &["workers"][..],
+        &["generations"],
+        &["components"],
+        &["deployments", "audit-log"],
+        &["orders", "audit-log"],
+    ] {
+        looker.ok(arguments);
+    }
     let view =
         bare.sql("SELECT schemaname || '.' || viewname FROM pg_views WHERE schemaname = 'audit_log' LIMIT 1");
     let read = format!("SET ROLE looker; SELECT count(*) FROM {view}");
