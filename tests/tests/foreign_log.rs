@@ -132,7 +132,7 @@ fn a_log_that_is_not_where_it_is_looked_for_is_named() {
     kennel.ok(&["migrate"]);
     refused(
         &["status", "--events-table", "event_log"],
-        "error: the store [url] is of no use to Kennel: it has no table \"event_log\": run `kennel migrate`, or name the \
+        "error: the store [url] is of no use to Kennel: it has no table event_log: run `kennel migrate`, or name the \
          right table",
     );
 }

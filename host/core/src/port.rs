@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The request can never succeed as it is.
     #[error("{message}")]
     Invalid { message: String },
+    /// What the store holds is such that events would be missed: going on needs somebody to change it.
+    #[error("{reason}")]
+    Unfit { reason: String },
     /// Something else went wrong.
     #[error("the store failed while {doing}")]
     Failed {

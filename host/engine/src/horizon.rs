@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kennel_core::checkpoint::Mark;
-use kennel_core::port::{EventSource, Horizon};
+use kennel_core::port::{Blocker, EventSource, Horizon};
 use kennel_core::position::Position;
 use tokio::sync::Notify;
 
@@ -137,9 +137,10 @@ impl Watcher {
                 Err(error) => {
                     tracing::warn!(
                         reason = crate::chain(&error),
-                        "the event log cannot be read; trying again"
+                        "the event log cannot be followed; trying again"
                     );
                     status.block(status::HORIZON, crate::chain(&error));
+                    metrics.failed();
                     pause = poll_max;
                 }
             }
@@ -166,11 +167,14 @@ fn report_set_back(before: &Horizon, now: &Horizon) {
 
 fn report_blockers(before: &Horizon, now: &Horizon) {
     for blocker in &now.blockers {
-        if !before.blockers.iter().any(|known| known.pid == blocker.pid) {
+        let is_known = |known: &Blocker| (known.pid, &known.prepared) == (blocker.pid, &blocker.prepared);
+        if !before.blockers.iter().any(is_known) {
             tracing::warn!(
                 pid = blocker.pid,
                 application = %blocker.application,
+                prepared = blocker.prepared,
                 open_seconds = blocker.open_seconds,
+                advice = %blocker.advice,
                 horizon = %now.position,
                 "a writer holds a transaction open: events above the horizon wait for it to end"
             );

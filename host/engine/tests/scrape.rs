@@ -109,7 +109,13 @@ fn odd_characters_in_labels_are_escaped() {
     let registry = Registry::new();
     let horizon = Metrics::register(&registry).unwrap().horizon();
     let application = "\"quoted\" \\ back\nnext line, ü€𝄞 {a=\"b\"} 1";
-    let blocker = Blocker { pid: 42, application: application.to_owned(), open_seconds: 7 };
+    let blocker = Blocker {
+        pid: Some(42),
+        application: application.to_owned(),
+        prepared: None,
+        open_seconds: Some(7),
+        advice: String::new(),
+    };
     let now = Horizon {
         position: Position::new(1),
         head: Position::new(3),

@@ -199,7 +199,8 @@ impl ControlError {
             Self::Declined(_) | Self::NothingToCompare(_) => 409,
             Self::Invalid(_) => 400,
             Self::Store(StoreError::Invalid { .. }) => 422,
-            Self::Store(StoreError::Unavailable { .. }) | Self::Unreachable { .. } => 503,
+            Self::Store(StoreError::Unavailable { .. } | StoreError::Unfit { .. })
+            | Self::Unreachable { .. } => 503,
             Self::Store(StoreError::Failed { .. }) => 500,
             Self::Host { status, .. } => *status,
         }

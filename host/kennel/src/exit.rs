@@ -106,7 +106,7 @@ pub fn kind(error: &anyhow::Error) -> Option<Kind> {
 const fn kind_of_store(error: &StoreError) -> Kind {
     match error {
         StoreError::Invalid { .. } => Kind::Input,
-        StoreError::Unavailable { .. } | StoreError::Failed { .. } => Kind::Store,
+        StoreError::Unavailable { .. } | StoreError::Unfit { .. } | StoreError::Failed { .. } => Kind::Store,
     }
 }
 

@@ -121,8 +121,8 @@ pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, 
             Ok(Store::new(Backend::Sqlite(Box::new(sqlite)), &words))
         }
         StoreUrl::Postgres(uri) => {
-            let words = Words::new(Dialect::Postgres, &options.tables);
             let postgres = Box::pin(postgres::open(uri, options)).await?;
+            let words = postgres.words.clone();
             Ok(Store::new(Backend::Postgres(Box::new(postgres)), &words))
         }
     }

@@ -9,19 +9,23 @@
 //! The rule.
 //!
 //! 1. Read the highest visible position M. Whoever holds a position at or below M has drawn it by now,
-//!    because the sequence gives them out in order (this is why its CACHE must be 1: a session that
-//!    caches numbers would use a low one later).
-//! 2. *After that*, list the transactions that hold a `RowExclusiveLock` on the events table. A writer
-//!    takes this lock before it draws and keeps it until its end. So a position at or below M that is
-//!    not visible belongs to a transaction on this list, or to one that has ended. The order of 1 and 2
-//!    matters: listed first, a writer that comes in between would be missed.
-//! 3. Once all on the list have ended, nothing at or below M can appear any more: M is the horizon.
+//!    because the sequence gives them out in order.
+//! 2. *After that*, see that the log is fit for the rule: the positions come from one sequence, whose CACHE is 1
+//!    (a session that caches numbers would use a low one later), and so on; `backend/postgres/log_watch.rs` has
+//!    all of it. If it is not, nothing is settled.
+//! 3. *After 1*, list the transactions that hold a `RowExclusiveLock` on the sequence, the events table or one of its
+//!    partitions. `nextval` takes the lock on the sequence before it draws, and it is kept until the transaction
+//!    ends. So a position at or below M that is not visible belongs to a transaction on this list, or to one
+//!    that has ended. The order matters: listed before 1, a writer that comes in between would be missed.
+//! 4. Once all on the list have ended, nothing at or below M can appear any more: M is the horizon.
 //!    PostgreSQL makes a commit visible before it releases the locks, so whoever reads after that
 //!    sees what they wrote.
 //!
 //! Two short cuts. If no position is missing between the last horizon and M, nothing can appear there and
 //! M is the horizon at once: the usual case, one query. And while a list has not run empty, the horizon
 //! still advances to just below the first missing position.
+//!
+//! docs/design/horizon.md has the proof.
 //!
 //! A list that waits for a writer who stays open does not hold up what came before that writer: every
 //! look begins a list of its own (up to a bound), and each is settled by itself.
@@ -162,7 +166,13 @@ mod tests {
     fn writers(names: &[&str]) -> Vec<Writer> {
         let writer = |name: &&str| Writer {
             transaction: (*name).to_owned(),
-            blocker: Blocker { pid: 1, application: (*name).to_owned(), open_seconds: 0 },
+            blocker: Blocker {
+                pid: Some(1),
+                application: (*name).to_owned(),
+                prepared: None,
+                open_seconds: Some(0),
+                advice: String::new(),
+            },
         };
         names.iter().map(writer).collect()
     }

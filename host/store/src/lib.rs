@@ -10,7 +10,8 @@
 //! | `naming` | names of schemas and tables for read models: pure |
 //! | `session`, `sql`, `error` | one way to speak to both databases; statements; errors sorted once |
 //! | `backend/{sqlite,postgres}` | true differences only |
-//! | `horizon`, `signs` | up to where a PostgreSQL log is complete: pure; handing on signs of new events |
+//! | `horizon`, `gaps` | up to where a PostgreSQL log is complete, and which positions were gone past: pure |
+//! | `signs` | handing on signs of new events |
 //! | [`run_lock`] | one running process per SQLite file |
 //! | [`limit`], `scratch` | for `kennel bench`: a hand-written loop to compare with, and a place to measure in |
 //! | [`memory`] | the reference store: plain maps, for tests and simulation |
@@ -25,6 +26,7 @@ pub mod connect;
 mod coordination;
 mod error;
 mod event_source;
+mod gaps;
 mod horizon;
 pub mod limit;
 mod log_set_back;

@@ -19,20 +19,37 @@ pub struct EventTables {
 impl Default for EventTables {
     fn default() -> Self {
         Self {
-            events: TableName("events".to_owned()),
-            aggregate_heads: TableName("aggregate_heads".to_owned()),
+            events: TableName { schema: None, name: "events".to_owned() },
+            aggregate_heads: TableName { schema: None, name: "aggregate_heads".to_owned() },
         }
     }
 }
 
 /// The name of a table, with or without its schema: `events` or `sales.events`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TableName(String);
+pub struct TableName {
+    schema: Option<String>,
+    name: String,
+}
 
 impl TableName {
+    /// The same table, in this schema.
+    pub(crate) fn in_schema(&self, schema: &str) -> Self {
+        Self { schema: Some(schema.to_owned()), name: self.name.clone() }
+    }
+
+    pub(crate) fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
+    }
+
+    /// The name without its schema.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The name as SQL, quoted.
     pub(crate) fn quoted(&self) -> String {
-        self.0.split('.').map(quoted).collect::<Vec<_>>().join(".")
+        self.schema.iter().chain([&self.name]).map(|part| quoted(part)).collect::<Vec<_>>().join(".")
     }
 }
 
@@ -50,8 +67,9 @@ impl FromStr for TableName {
                 && part.len() <= 63
                 && part.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '-')
         };
-        if text.split('.').count() <= 2 && text.split('.').all(is_part) {
-            Ok(Self(text.to_owned()))
+        let (schema, name) = text.split_once('.').map_or((None, text), |(schema, name)| (Some(schema), name));
+        if schema.is_none_or(is_part) && is_part(name) {
+            Ok(Self { schema: schema.map(str::to_owned), name: name.to_owned() })
         } else {
             Err(InvalidTableName(kennel_core::limits::excerpt(text)))
         }
@@ -60,7 +78,10 @@ impl FromStr for TableName {
 
 impl fmt::Display for TableName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        match &self.schema {
+            Some(schema) => f.pad(&format!("{schema}.{}", self.name)),
+            None => f.pad(&self.name),
+        }
     }
 }
 
@@ -69,22 +90,26 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// `text` as a string in SQL.
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
 /// Fills in what differs between the databases.
 #[derive(Clone, Debug)]
 pub(crate) struct Words {
     dialect: Dialect,
-    events: String,
-    heads: String,
+    tables: EventTables,
 }
 
 impl Words {
     pub(crate) fn new(dialect: Dialect, tables: &EventTables) -> Self {
-        Self { dialect, events: tables.events.quoted(), heads: tables.aggregate_heads.quoted() }
+        Self { dialect, tables: tables.clone() }
     }
 
-    /// The events table as SQL.
-    pub(crate) fn events(&self) -> &str {
-        &self.events
+    /// The tables of the event log: on PostgreSQL with their schema, if they exist.
+    pub(crate) const fn tables(&self) -> &EventTables {
+        &self.tables
     }
 
     /// The statement that `template` stands for.
@@ -127,6 +152,7 @@ impl Words {
                 .replace(&format!("{{last_position:{upto}}}"), &last("global_position", "0", upto))
                 .replace(&format!("{{last_id:{upto}}}"), &last(event_id, "''", upto));
         }
+        let events = self.tables.events.quoted();
         let text = text
             .replace("{k}", prefix)
             .replace("{now}", now)
@@ -135,8 +161,10 @@ impl Words {
             .replace("{for_share}", locks[2])
             .replace("{connected}", connected.trim())
             .replace("{listed}", listed)
-            .replace("{events}", &self.events)
-            .replace("{heads}", &self.heads);
+            .replace("{events_members}", include_str!("sql/postgres/events_members.sql").trim())
+            .replace("{events_name}", &literal(&events))
+            .replace("{events}", &events)
+            .replace("{heads}", &self.tables.aggregate_heads.quoted());
         statement(text)
     }
 }

@@ -21,6 +21,10 @@ mod places;
 mod shape;
 #[path = "postgres/switching.rs"]
 mod switching;
+#[path = "postgres/unfit.rs"]
+mod unfit;
+#[path = "postgres/writers.rs"]
+mod writers;
 
 use std::sync::LazyLock;
 
@@ -28,7 +32,14 @@ use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
 use sqlx::{Connection as _, PgConnection};
 
 /// One server for all tests of this file; it ends with the process.
-static CLUSTER: LazyLock<cluster::Cluster> = LazyLock::new(cluster::Cluster::start);
+static CLUSTER: LazyLock<cluster::Cluster> = LazyLock::new(|| {
+    cluster::Cluster::start_with(&[
+        ("fsync", "off"),
+        ("full_page_writes", "off"),
+        ("max_prepared_transactions", "20"),
+        ("wal_level", "logical"),
+    ])
+});
 
 async fn open(url: &str, mode: Mode) -> Result<Store, ConnectError> {
     kennel_store::connect(&url.parse().unwrap(), &ConnectOptions { mode, ..ConnectOptions::default() }).await

@@ -14,12 +14,16 @@ use crate::witness::Witness;
 /// A transaction that may still write below positions that are already visible.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
-    /// The writer's process id at the database server.
-    pub pid: i32,
+    /// The writer's process id at the database server. None for a prepared transaction: it needs no process.
+    pub pid: Option<i32>,
     /// What the writer calls itself.
     pub application: String,
-    /// Seconds since its transaction began.
-    pub open_seconds: u64,
+    /// The name under which the transaction was prepared, if it was.
+    pub prepared: Option<String>,
+    /// Seconds since its transaction began, or was prepared. None if the database does not say.
+    pub open_seconds: Option<u64>,
+    /// What an operator can do about it.
+    pub advice: String,
 }
 
 /// Up to where the log is complete.
@@ -93,6 +97,8 @@ pub struct Appended {
 #[async_trait]
 pub trait EventSource: Send + Sync {
     /// Up to where the log is complete. Never goes back within one process and incarnation.
+    ///
+    /// [`StoreError::Unfit`] if events are written in a way in which that cannot be known.
     async fn horizon(&self) -> Result<Horizon, StoreError>;
 
     /// Reads a page. `query.upto` must not lie above the horizon.

@@ -94,6 +94,8 @@ pub(super) struct Vectors {
     pub(super) head: IntGauge,
     blocked: IntGaugeVec,
     incarnations: IntCounter,
+    age_unknown: IntGaugeVec,
+    unreadable: IntGauge,
     growth: Arc<Mutex<Growth>>,
 }
 
@@ -119,8 +121,34 @@ impl Vectors {
                 "Times that this process saw another event log than before: it was set back, by a restore or a failover, \
                  or its server was started again. Every checkpoint is compared with it then.",
             )?,
+            age_unknown: register.gauge(
+                "kennel_horizon_blocked_age_unknown",
+                "1 for a writer that keeps the log from being complete and whose age the database does not tell. Gone \
+                 when the writer has ended.",
+                &["pid", "application"],
+            )?,
+            unreadable: register.single_gauge(
+                "kennel_log_unreadable",
+                "1 while the event log cannot be followed, because the store is away or events would be missed: \
+                 /readyz says why. Position and lag stand still then.",
+            )?,
             growth: Arc::default(),
         })
+    }
+
+    /// Removes the series that a writer whose age is known, or is not, does not have.
+    fn remove_other(&self, labels: &[&str], is_known: bool) {
+        let other = if is_known { &self.age_unknown } else { &self.blocked };
+        // An error means that the series never existed.
+        let _ = other.remove_label_values(labels);
+    }
+
+    /// Removes the series of a writer.
+    fn remove(&self, (pid, application): &(String, &str)) {
+        for vector in [&self.blocked, &self.age_unknown] {
+            // An error means that the series never existed.
+            let _ = vector.remove_label_values(&[pid.as_str(), application]);
+        }
     }
 
     pub(super) fn growth(&self) -> MutexGuard<'_, Growth> {
@@ -140,16 +168,25 @@ impl HorizonMetrics {
     /// The horizon was `before` and is `now`. The series of writers that have ended disappear.
     pub fn observed(&self, before: &Horizon, now: &Horizon) {
         let Some(vectors) = &self.0 else { return };
+        vectors.unreadable.set(0);
         vectors.position.set(gauge(now.position));
         vectors.head.set(gauge(now.head));
         vectors.growth().saw(Instant::now(), now.head);
         let open = by_label(&now.blockers);
         for ended in by_label(&before.blockers).keys().filter(|known| !open.contains_key(*known)) {
-            remove(&vectors.blocked, ended);
+            vectors.remove(ended);
         }
-        for ((pid, application), seconds) in &open {
-            let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
-            vectors.blocked.with_label_values(&[pid.as_str(), application]).set(seconds);
+        for (writer, age) in &open {
+            let labels = [writer.0.as_str(), writer.1];
+            // What the database tells may change: each writer has one of the two series.
+            vectors.remove_other(&labels, age.is_some());
+            match age {
+                Some(seconds) => {
+                    let seconds = i64::try_from(*seconds).unwrap_or(i64::MAX);
+                    vectors.blocked.with_label_values(&labels).set(seconds);
+                }
+                None => vectors.age_unknown.with_label_values(&labels).set(1),
+            }
         }
     }
 
@@ -160,26 +197,28 @@ impl HorizonMetrics {
         *vectors.growth() = Growth::default();
     }
 
+    /// The log could not be looked at, or events would be missed.
+    pub fn failed(&self) {
+        let Some(vectors) = &self.0 else { return };
+        vectors.unreadable.set(1);
+    }
+
     /// Nobody looks any more: what is known of writers would only grow old.
     pub fn ended(&self, last: &Horizon) {
         let Some(vectors) = &self.0 else { return };
-        by_label(&last.blockers).keys().for_each(|known| remove(&vectors.blocked, known));
+        by_label(&last.blockers).keys().for_each(|known| vectors.remove(known));
     }
 }
 
-/// Labels, and the age of the oldest transaction that has them: those that are prepared have no pid.
-fn by_label(blockers: &[Blocker]) -> BTreeMap<(String, &str), u64> {
+/// Labels, and the age of the oldest transaction that has them, if it is known: those that are prepared have no pid.
+fn by_label(blockers: &[Blocker]) -> BTreeMap<(String, &str), Option<u64>> {
     let mut ages = BTreeMap::new();
-    for Blocker { pid, application, open_seconds } in blockers {
-        let age = ages.entry((pid.to_string(), application.as_str())).or_insert(0);
+    for Blocker { pid, application, open_seconds, .. } in blockers {
+        let pid = pid.map(|pid| pid.to_string()).unwrap_or_default();
+        let age = ages.entry((pid, application.as_str())).or_insert(None);
         *age = (*open_seconds).max(*age);
     }
     ages
-}
-
-fn remove(blocked: &IntGaugeVec, (pid, application): &(String, &str)) {
-    // An error means that the series never existed.
-    let _ = blocked.remove_label_values(&[pid.as_str(), application]);
 }
 
 /// A position as the value of a gauge.

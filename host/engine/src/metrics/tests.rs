@@ -17,11 +17,13 @@ fn series(registry: &Registry) -> Vec<String> {
     text.lines().filter(is_ours).map(str::to_owned).collect()
 }
 
-fn horizon(position: u64, head: u64, blockers: &[(i32, &str, u64)]) -> Horizon {
-    let blocker = |&(pid, application, open_seconds): &(i32, &str, u64)| Blocker {
+fn horizon(position: u64, head: u64, blockers: &[(Option<i32>, &str, Option<u64>)]) -> Horizon {
+    let blocker = |&(pid, application, open_seconds): &(Option<i32>, &str, Option<u64>)| Blocker {
         pid,
         application: application.to_owned(),
+        prepared: None,
         open_seconds,
+        advice: String::new(),
     };
     let blockers = blockers.iter().map(blocker).collect();
     Horizon { position: Position::new(position), head: Position::new(head), blockers, ..Horizon::default() }
@@ -31,31 +33,52 @@ fn horizon(position: u64, head: u64, blockers: &[(i32, &str, u64)]) -> Horizon {
 fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap().horizon();
-    assert_eq!(series(&registry), ["kennel_horizon_position 0", "kennel_log_head_position 0"]);
+    let nothing = ["kennel_horizon_position 0", "kennel_log_head_position 0", "kennel_log_unreadable 0"];
+    assert_eq!(series(&registry), nothing);
     let prepared = "a prepared transaction";
-    let first = horizon(1, 3, &[(42, "billing", 7), (0, prepared, 3), (0, prepared, 9)]);
+    let hidden = (Some(43), "hidden", None);
+    let first = horizon(
+        1,
+        3,
+        &[(Some(42), "billing", Some(7)), (None, prepared, Some(3)), (None, prepared, Some(9)), hidden],
+    );
     metrics.observed(&Horizon::default(), &first);
     assert_eq!(
         series(&registry),
         [
-            "kennel_horizon_blocked_seconds{application=\"a prepared transaction\",pid=\"0\"} 9",
+            "kennel_horizon_blocked_age_unknown{application=\"hidden\",pid=\"43\"} 1",
+            "kennel_horizon_blocked_seconds{application=\"a prepared transaction\",pid=\"\"} 9",
             "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 7",
             "kennel_horizon_position 1",
             "kennel_log_head_position 3",
+            "kennel_log_unreadable 0",
         ]
     );
-    let second = horizon(2, 3, &[(42, "billing", 8)]);
-    metrics.observed(&first, &second);
+    // The database tells now what it hid, and hides what it told.
+    let turned = horizon(1, 3, &[(Some(42), "billing", None), (Some(43), "hidden", Some(5))]);
+    metrics.observed(&first, &turned);
+    assert_eq!(
+        series(&registry)[..2],
+        [
+            "kennel_horizon_blocked_age_unknown{application=\"billing\",pid=\"42\"} 1",
+            "kennel_horizon_blocked_seconds{application=\"hidden\",pid=\"43\"} 5",
+        ]
+    );
+    let second = horizon(2, 3, &[(Some(42), "billing", Some(8))]);
+    metrics.observed(&turned, &second);
     assert_eq!(
         series(&registry),
         [
             "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 8",
             "kennel_horizon_position 2",
             "kennel_log_head_position 3",
+            "kennel_log_unreadable 0",
         ]
     );
+    metrics.failed();
     metrics.ended(&second);
-    assert_eq!(series(&registry), ["kennel_horizon_position 2", "kennel_log_head_position 3"]);
+    let ended = ["kennel_horizon_position 2", "kennel_log_head_position 3", "kennel_log_unreadable 1"];
+    assert_eq!(series(&registry), ended);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,6 +173,6 @@ fn with_metrics_off_nothing_is_registered_and_nothing_is_kept() {
     let projection = set.projection(&"ledger".parse().unwrap());
     projection.committed(5, 1, Duration::from_millis(1));
     projection.standing().at(Position::new(4));
-    metrics.horizon().observed(&Horizon::default(), &horizon(1, 3, &[(42, "billing", 7)]));
+    metrics.horizon().observed(&Horizon::default(), &horizon(1, 3, &[(Some(42), "billing", Some(7))]));
     assert!(prometheus::gather().is_empty());
 }

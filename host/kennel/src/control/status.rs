@@ -42,9 +42,15 @@ pub struct StatusView {
 /// A writer that keeps events back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WriterView {
-    pub pid: i32,
+    /// Its process id at the database server; none for a prepared transaction.
+    pub pid: Option<i32>,
     pub application: String,
-    pub open_seconds: u64,
+    /// The name under which its transaction was prepared.
+    pub prepared: Option<String>,
+    /// None if the database does not say.
+    pub open_seconds: Option<u64>,
+    /// What to do about it.
+    pub advice: String,
 }
 
 /// How a projection is doing.
@@ -122,7 +128,9 @@ impl StatusView {
         let writers = horizon.blockers.into_iter().map(|blocker| WriterView {
             pid: blocker.pid,
             application: blocker.application,
+            prepared: blocker.prepared,
             open_seconds: blocker.open_seconds,
+            advice: blocker.advice,
         });
         Ok(Self {
             head: horizon.head,

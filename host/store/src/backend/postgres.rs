@@ -8,6 +8,8 @@ mod alive;
 mod documents;
 mod events;
 mod listen;
+mod log_tables;
+mod log_watch;
 mod open;
 mod views;
 
@@ -23,8 +25,8 @@ use crate::sql::{Words, statements};
 statements! {
     /// The statements that only PostgreSQL has.
     PostgresSql in "../sql/postgres/":
-    events_head events_grown events_first_missing events_writers events_floor events_common events_sequence events_columns
-    events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
+    events_head events_grown events_first_missing events_writers events_floor events_common events_unfit events_columns
+    events_gaps events_late events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
     schema_exists table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive backend_pid server document_probe
 }

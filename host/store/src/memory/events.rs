@@ -121,7 +121,13 @@ impl EventSource for MemoryStore {
         let complete = lowest_open.map_or(head, |open| open.before().min(head));
         let witness = state.last_event(complete);
         let position = witness.map_or(Position::START, |witness| witness.position);
-        let blocker = Blocker { pid: 0, application: "memory".to_owned(), open_seconds: 0 };
+        let blocker = Blocker {
+            pid: None,
+            application: "memory".to_owned(),
+            prepared: None,
+            open_seconds: None,
+            advice: "end it".to_owned(),
+        };
         let blockers = if position < head { vec![blocker] } else { Vec::new() };
         Ok(Horizon { position, head, blockers, witness, incarnation: state.incarnation })
     }

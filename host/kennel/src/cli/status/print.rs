@@ -1,12 +1,13 @@
 //! `kennel status` as text: what matters about every projection on one screen, failures in full below.
 
 use kennel_core::lifecycle::Switch;
+use kennel_core::position::Position;
 
 use super::output;
 use crate::cli::follow::left;
 use crate::cli::replica_set::shown as shown_range;
 use crate::control::partitions::Partition;
-use crate::control::status::{FailureView, ProjectionStatus, StatusView};
+use crate::control::status::{FailureView, ProjectionStatus, StatusView, WriterView};
 
 /// Partitions that are listed.
 const PARTITIONS_MAX: usize = 20;
@@ -27,14 +28,29 @@ impl FailureView {
     }
 }
 
+impl WriterView {
+    fn print(&self, horizon: Position) -> anyhow::Result<()> {
+        let who = match (self.pid, &self.prepared) {
+            (Some(pid), _) => format!("pid {pid} ({})", self.application),
+            (None, Some(gid)) => format!("the prepared transaction {gid}"),
+            (None, None) => self.application.clone(),
+        };
+        let since = match self.open_seconds {
+            Some(seconds) => format!("for {seconds} s"),
+            None => "since an unknown time".to_owned(),
+        };
+        output::line(format!(
+            "  events above {horizon} wait for a writer: {who}, its transaction is open {since}; {}",
+            self.advice
+        ))
+    }
+}
+
 impl StatusView {
     pub(super) fn print(&self) -> anyhow::Result<()> {
         output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
         for writer in &self.writers {
-            output::line(format!(
-                "  events above {} wait for a writer: pid {} ({}), its transaction is open for {} s",
-                self.horizon, writer.pid, writer.application, writer.open_seconds
-            ))?;
+            writer.print(self.horizon)?;
         }
         self.print_projections()?;
         self.print_builds()?;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kennel_core::event::{Event, NewEvent, Payload};
 use kennel_core::limits;
 use kennel_core::partition::{HASH_SPACE, HashRange};
-use kennel_core::port::{Appended, Blocker, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use sqlx::postgres::PgRow;
@@ -16,9 +16,10 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::PostgresBackend;
+use super::log_watch::LogWatch;
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify};
-use crate::horizon::{Question, SEARCH_MAX, Tracker, Writer};
+use crate::horizon::{Question, SEARCH_MAX, Tracker};
 use crate::row::{self, signed, unsigned};
 use crate::session::Row;
 use crate::sql::{Words, statement};
@@ -82,9 +83,21 @@ struct Known {
     incarnation: u64,
     /// The number of the look that found this out.
     finished: u64,
+    watch: LogWatch,
 }
 
 impl Known {
+    /// Whether this was seen of another log than what is known: one that was set back, or that another server has.
+    fn is_other(&self, seen: &Seen) -> bool {
+        let is_another_server = self.server.is_some_and(|server| server != seen.server);
+        self.tracker.is_some() && (is_another_server || seen.witness != self.witness)
+    }
+
+    /// Forgets a log that is not there any more.
+    fn forget(&mut self) {
+        *self = Self { incarnation: self.incarnation + 1, ..Self::default() };
+    }
+
     fn horizon(&self) -> Option<Horizon> {
         let horizon = self.tracker.as_ref()?.horizon();
         // Told with the event that is there, and no farther: should the log have been set back a moment ago, what was
@@ -136,27 +149,45 @@ impl PostgresBackend {
         let settled = known.tracker.as_ref().map_or(floor, |tracker| tracker.horizon().position);
         // While writers are waited for there is a gap for certain, and no use in counting.
         let counts = !known.tracker.as_ref().is_some_and(Tracker::waits);
-        let seen = self.seen(settled, counts, known.witness).await?;
-        let is_other =
-            known.server.is_some_and(|server| server != seen.server) || seen.witness != known.witness;
-        if known.tracker.is_some() && is_other {
-            let incarnation = known.incarnation + 1;
-            *known = Known { incarnation, server: Some(seen.server), ..Known::default() };
+        let mut seen = self.seen(settled, counts, known.witness).await?;
+        if !known.is_other(&seen)
+            && let Err(error) = self.see_fit_lately(&mut known.watch).await
+        {
+            // What looks as if it had come too late may belong to a log that was set back a moment ago.
+            seen = self.seen(settled, counts, known.witness).await?;
+            if !known.is_other(&seen) {
+                return Err(error);
+            }
+        }
+        if known.is_other(&seen) {
+            known.forget();
             return Ok(None);
         }
         known.server = Some(seen.server);
-        let tracker = known.tracker.get_or_insert_with(|| Tracker::starting_at(floor.min(seen.head)));
+        let Known { tracker, watch, .. } = known;
+        let tracker = tracker.get_or_insert_with(|| Tracker::starting_at(floor.min(seen.head)));
         let mut question = tracker.look(seen.head);
+        let mut complete_after = None;
         if let Question::FirstMissing { after, upto } = question {
             let is_complete =
                 counts && (after, upto) == (settled, seen.head) && seen.grown == upto.distance_from(after);
+            complete_after = is_complete.then_some(after);
             let missing = if is_complete { None } else { self.first_missing(after, upto).await? };
             question = tracker.first_missing(missing);
         }
         if question == Question::Writers {
-            tracker.writers(self.writers().await?);
+            // Both after the head was read: whoever could draw or hold a position below it then is on the list.
+            self.see_fit(watch).await?;
+            let open = self.writers().await?;
+            // Transactions that were prepared bear other names at a server that was started again.
+            if open.server.is_some_and(|server| server != seen.server) {
+                known.forget();
+                return Ok(None);
+            }
+            tracker.writers(open.writers);
         }
         let reached = tracker.horizon().position;
+        self.note_gaps(watch, reached, complete_after).await?;
         known.witness = match known.witness {
             _ if reached == seen.head => seen.last,
             Some(witness) if reached == settled => Some(witness),
@@ -212,20 +243,6 @@ impl PostgresBackend {
             .doing(doing)?;
         let number: Option<i64> = row.map(|row| row.try_get(0)).transpose().doing(doing)?;
         Ok(number.map(|number| Position::new(unsigned(number))))
-    }
-
-    async fn writers(&self) -> Result<Vec<Writer>, StoreError> {
-        let doing = "looking for open writers of the event log";
-        let rows = sqlx::query(self.sql.events_writers.clone()).fetch_all(&self.pool).await.doing(doing)?;
-        let writer = |row: &PgRow| {
-            let blocker = Blocker {
-                pid: row.try_get(1)?,
-                application: row.try_get(2)?,
-                open_seconds: unsigned(row.try_get(3)?),
-            };
-            Ok(Writer { transaction: row.try_get(0)?, blocker })
-        };
-        rows.iter().map(writer).collect::<Result<_, sqlx::Error>>().doing(doing)
     }
 
     /// Reads a page, window by window of the log.

@@ -8,6 +8,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, SqlStr};
 
 use super::PostgresBackend;
+use super::log_tables::{self, Unclear};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
 use crate::sql::{Words, statement};
 use crate::store::Dialect;
@@ -67,7 +68,12 @@ pub(crate) async fn open(
         .await
         .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
         .map_err(|error| cannot_connect(&name, error))?;
-    let words = Words::new(Dialect::Postgres, &options.tables);
+    let tables = log_tables::find(&mut first, &options.tables, options.mode).await;
+    let tables = tables.map_err(|unclear| match unclear {
+        Unclear::Unfit(reason) => ConnectError::Unfit { store: name.clone(), reason },
+        Unclear::Database(error) => cannot_connect(&name, error),
+    })?;
+    let words = Words::new(Dialect::Postgres, &tables);
     let backend =
         PostgresBackend::new(name, pool.connect_lazy_with(connect.clone()), connect, session, words);
     backend.check_server(&mut first).await?;
@@ -173,8 +179,9 @@ impl PostgresBackend {
             columns.map_err(|error| self.failed(error))?.iter().map(|row| row.get(0)).collect();
         let missing: Vec<&str> =
             EVENT_COLUMNS.into_iter().filter(|column| !columns.iter().any(|found| found == column)).collect();
-        let table = self.words.events();
-        if columns.is_empty() {
+        let table = &self.words.tables().events;
+        // A name that could not be given a schema is not there, whatever the search path finds in Kennel's own.
+        if columns.is_empty() || table.schema().is_none() {
             return Err(
                 self.unfit(format!("it has no table {table}: run `kennel migrate`, or name the right table"))
             );
@@ -183,23 +190,11 @@ impl PostgresBackend {
             let missing = missing.join(", ");
             return Err(self.unfit(format!("its table {table} is no event log: it lacks {missing}")));
         }
-        let sequences = sqlx::query(self.sql.events_sequence.clone()).fetch_all(connection).await;
-        for row in sequences.map_err(|error| self.failed(error))? {
-            let (sequence, cache, step): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
-            if cache != 1 {
-                return Err(self.unfit(format!(
-                    "the sequence {sequence} hands out positions in blocks of {cache}, so they do not follow the order \
-                     in which events are written and events would be missed; run `ALTER SEQUENCE {sequence} CACHE 1` and \
-                     reconnect all writers"
-                )));
-            }
-            if step < 1 {
-                return Err(
-                    self.unfit(format!("the sequence {sequence} counts by {step}; positions must increase"))
-                );
-            }
+        match self.unfit_log(connection).await {
+            Ok(None) => Ok(()),
+            Ok(Some(reason)) => Err(self.unfit(format!("its event log cannot be followed: {reason}"))),
+            Err(error) => Err(self.failed(error)),
         }
-        Ok(())
     }
 
     /// Creates and upgrades the tables. An event log that exists is left as it is.
@@ -211,13 +206,67 @@ impl PostgresBackend {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => self.failed(error),
             other => ConnectError::Migration { store: self.name.clone(), source: other.into() },
         };
-        let mut migrations = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
-        migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
-        migrations.create_schema("kennel");
         let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
-        migrations.run_direct(None, &mut *connection, false).await.map_err(failed)?;
-        self.execute_all(&mut connection, include_str!("../../sql/postgres/events_create.sql")).await?;
+        // What is there needs no right to make it.
+        if !self.is_migrated(&mut connection).await? {
+            let mut migrations = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
+            migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
+            if !self.exists(&mut connection, &self.sql.schema_exists, "kennel").await? {
+                migrations.create_schema("kennel");
+            }
+            migrations.run_direct(None, &mut *connection, false).await.map_err(failed)?;
+        }
+        self.create_log(&mut connection).await?;
         self.check_events(&mut connection).await
+    }
+
+    /// Whether all migrations have been applied as they are.
+    async fn is_migrated(&self, connection: &mut PgConnection) -> Result<bool, ConnectError> {
+        if !self.exists(&mut *connection, &self.sql.table_exists, MIGRATIONS_TABLE).await? {
+            return Ok(false);
+        }
+        let sql = statement(format!("SELECT version, checksum FROM {MIGRATIONS_TABLE} WHERE success"));
+        let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| self.failed(error))?;
+        let applied: Vec<(i64, Vec<u8>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let is_applied = |(version, checksum): &(i64, Vec<u8>)| {
+            MIGRATIONS.iter().any(|known| known.version == *version && *known.checksum == **checksum)
+        };
+        Ok(applied.len() == MIGRATIONS.iter().count() && applied.iter().all(is_applied))
+    }
+
+    /// Creates those tables of the log that do not exist.
+    async fn create_log(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
+        let tables = self.words.tables();
+        let has_events = self.exists(connection, &self.sql.table_exists, &tables.events.quoted()).await?;
+        if !has_events {
+            self.execute_all(connection, include_str!("../../sql/postgres/events_create.sql")).await?;
+        }
+        let heads = &tables.aggregate_heads;
+        if self.exists(connection, &self.sql.table_exists, &heads.quoted()).await? {
+            return Ok(());
+        }
+        match self.execute_all(connection, include_str!("../../sql/postgres/heads_create.sql")).await {
+            // Whoever follows a log that others write does not need it.
+            Err(ConnectError::Unfit { reason, .. }) if has_events => {
+                tracing::warn!(
+                    reason,
+                    "there is no table {heads} and it could not be made: `kennel append` will not work"
+                );
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
+    /// Whether a statement that looks for `name` finds it.
+    async fn exists(
+        &self,
+        connection: &mut PgConnection,
+        sql: &SqlStr,
+        name: &str,
+    ) -> Result<bool, ConnectError> {
+        let found = sqlx::query(sql.clone()).bind(name).fetch_optional(connection).await;
+        found.map(|row| row.is_some()).map_err(|error| self.failed(error))
     }
 
     /// Has the database announce appends of any writer on the channel that Kennel listens on.

@@ -1,7 +1,20 @@
-SELECT DISTINCT l.virtualtransaction, coalesce(l.pid, 0),
-    coalesce(a.application_name, CASE WHEN l.pid IS NULL THEN 'a prepared transaction' ELSE '' END),
-    coalesce(greatest(extract(epoch FROM clock_timestamp() - a.xact_start), 0), 0)::bigint
-FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
-WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'RowExclusiveLock'
-    AND l.relation = '{events}'::regclass
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+-- The transactions that may hold a position which is not visible. Whoever has called `nextval` holds a lock on the
+-- sequence until its end, whoever has inserted one on the table that the row went to. A prepared transaction has no
+-- process; its number leads to its name.
+WITH RECURSIVE {events_members}, held AS MATERIALIZED (
+    SELECT locktype, relation, virtualtransaction, transactionid, pid, mode, granted FROM pg_locks
+    WHERE locktype = 'transactionid' AND pid IS NULL
+        OR locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+SELECT DISTINCT held.virtualtransaction, held.pid, coalesce(a.application_name, ''), p.gid,
+    extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::bigint,
+    pg_has_role('pg_read_all_stats', 'USAGE'), quote_ident(current_user),
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+FROM held
+LEFT JOIN pg_stat_activity a ON a.pid = held.pid
+LEFT JOIN held number ON held.pid IS NULL AND number.locktype = 'transactionid'
+    AND number.virtualtransaction = held.virtualtransaction
+LEFT JOIN pg_prepared_xacts p ON p.transaction = number.transactionid
+WHERE held.locktype = 'relation' AND held.granted AND held.mode = 'RowExclusiveLock'
+    AND (held.relation IN (SELECT oid FROM member) OR held.relation IN (SELECT sequence FROM drawn))
+ORDER BY held.pid
