@@ -154,6 +154,7 @@ impl ReadModel for Remote {
                 CommitOutcome::Fenced => "fenced commits",
                 CommitOutcome::Conflict { .. } => "conflicts",
                 CommitOutcome::Refused { .. } => "refused commits",
+                CommitOutcome::CutShort { .. } => "commits cut short",
             });
             if outcome == CommitOutcome::Committed {
                 sent.dead_letters.iter().for_each(|_| world.count("dead letters"));
