@@ -8,9 +8,7 @@ use std::fmt;
 use super::InvalidUrl;
 
 /// Parameters that are handed on as they are. They may hold secrets.
-const HANDED_ON: [&str; 14] = [
-    "sslmode",
-    "ssl-mode",
+const HANDED_ON: [&str; 12] = [
     "sslrootcert",
     "ssl-root-cert",
     "ssl-ca",
@@ -24,6 +22,7 @@ const HANDED_ON: [&str; 14] = [
     "password",
     "application_name",
 ];
+const SSL_MODES: [&str; 6] = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 /// Longest name of a parameter that is repeated when it is not known.
 const NAME_CHARS_MAX: usize = 32;
 
@@ -243,6 +242,8 @@ impl<'a> Parameters<'a> {
                 }
                 self.ports = Some(ports);
             }
+            "sslmode" | "ssl-mode" if SSL_MODES.contains(&value) => self.handed_on.push((name, value)),
+            "sslmode" | "ssl-mode" => return Err(format!("`{name}` takes {}", SSL_MODES.join(", "))),
             "target_session_attrs" => match value {
                 "any" => {}
                 "read-write" | "primary" => self.writable = true,
@@ -378,6 +379,7 @@ mod tests {
             ("load_balance_hosts=random", "`load_balance_hosts`"),
             ("sslpassword=s3cret", "`sslpassword`"),
             ("service=s3cret", "`service`"),
+            ("sslmode=s3cret", "`sslmode` takes disable, allow"),
             ("connect_timeout=s3cret", "`connect_timeout`"),
             ("port=s3cret", "`port`"),
             ("host=a,b&port=1,2,3", "2 servers, and `port` 3 ports"),

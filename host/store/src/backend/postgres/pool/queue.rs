@@ -76,10 +76,14 @@ impl State {
         self.closed
     }
 
-    /// A connection that was made elsewhere.
+    /// A connection that was made elsewhere. There may be no room for it.
     pub(super) fn take_in(&mut self, connection: PgConnection, now: Instant) {
+        let idle = Idle { connection, born: now, since: now };
+        if self.open >= self.connections_max {
+            return idle.close();
+        }
         self.open += 1;
-        self.idle.push(Idle { connection, born: now, since: now });
+        self.idle.push(idle);
     }
 
     /// The next to be served, and with what. Of those who wait, those come first whose read model has the fewest; among
