@@ -176,9 +176,13 @@ fn whoever_waits_for_a_connection_is_told() {
     let replicas = limited(&cluster, "waiting");
     let served = Served::start(&replicas.kennel, &["--workers", "2", "--connections", "4"]);
     wait_until("it is ready", Duration::from_secs(60), || ready(&served).0 == 200);
-    let mut other = replicas.session(&cluster);
-    // All of its statements wait for these.
-    other.rows("BEGIN; LOCK TABLE events, kennel.deployment, kennel.registry IN ACCESS EXCLUSIVE MODE");
+    let (mut other, mut session) = (replicas.session(&cluster), replicas.session(&cluster));
+    // Those who watch the log and the deployments wait for these, and keep both connections from whoever comes next.
+    other.rows("BEGIN; LOCK TABLE events, kennel.registry IN ACCESS EXCLUSIVE MODE");
+    wait_until("both wait", Duration::from_secs(10), || {
+        session.numbers("SELECT count(*) FROM pg_locks WHERE NOT granted")[0] >= 2
+    });
+    let asked = http::begin(served.address(), "GET", "/v1/components", &[], &[]).expect("it listens");
     wait_until("it is told", Duration::from_secs(20), || {
         let (code, body) = ready(&served);
         code == 503 && body.contains("statements wait for a connection to the store")
@@ -186,6 +190,7 @@ fn whoever_waits_for_a_connection_is_told() {
     let waited = served.series("kennel_store_connection_longest_wait_seconds");
     assert!(!waited[0].ends_with(" 0"), "{waited:?}");
     other.rows("ROLLBACK");
+    assert_eq!(asked.answer().expect("it answers").status, 200);
     wait_until("it is ready again", Duration::from_secs(20), || ready(&served).0 == 200);
 }
 
@@ -195,29 +200,29 @@ fn a_commit_that_takes_longer_than_the_role_allows_is_made_smaller() {
     let cluster = Cluster::start();
     let replicas = limited(&cluster, "hurried");
     let mut session = replicas.session(&cluster);
-    let log: String = kennel_tests::events::log(1_500, 300);
+    let log: String = kennel_tests::events::log(600, 300);
     let file = replicas.kennel.write("events.jsonl", log);
     replicas.kennel.ok(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
-    // Each document takes 5 ms, so a batch of a thousand events takes more than a second.
+    // Each document takes 10 ms, so that a batch of more than 25 takes too long.
     session.rows(
-        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-           $$ BEGIN PERFORM pg_sleep(0.005); RETURN NEW; END $$;
-         CREATE FUNCTION make_slow() RETURNS event_trigger LANGUAGE plpgsql AS
+        "CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN PERFORM pg_sleep(0.01); RETURN NEW; END $$;
+         CREATE FUNCTION public.make_slow() RETURNS event_trigger LANGUAGE plpgsql AS
            $$ DECLARE made record; BEGIN
              FOR made IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE object_type = 'table' LOOP
-               EXECUTE format('CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION slow()', made.object_identity);
+               EXECUTE format('CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON %s FOR EACH ROW EXECUTE FUNCTION public.slow()', made.object_identity);
              END LOOP;
            END $$;
-         CREATE EVENT TRIGGER slow_tables ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION make_slow();
-         ALTER ROLE hurried SET statement_timeout = '400ms'",
+         CREATE EVENT TRIGGER slow_tables ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION public.make_slow();
+         ALTER ROLE hurried SET statement_timeout = '250ms'",
     );
     let served = Served::start(&replicas.kennel, &["--workers", "1"]);
     wait_until("everything is handled", Duration::from_secs(60), || {
-        PROJECTIONS.iter().all(|name| session.checkpoints(name).iter().all(|row| row.position == 1_500))
+        PROJECTIONS.iter().all(|name| session.checkpoints(name).iter().all(|row| row.position == 600))
     });
     let cut_short = served.series("kennel_commits_cut_short_total");
     assert!(
-        cut_short.len() == PROJECTIONS.len() && cut_short.iter().all(|series| !series.ends_with(" 0")),
+        cut_short.len() == PROJECTIONS.len() && cut_short.iter().any(|series| !series.ends_with(" 0")),
         "{cut_short:?}"
     );
 }
