@@ -64,7 +64,7 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 /// of memory, of locks and of temporary files.
 pub(crate) fn is_cut_short(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
-    code.is_some_and(|code| matches!(&*code, "57014" | "55P03" | "25P03" | "25P04" | "53200" | "53400"))
+    code.is_some_and(|code| matches!(&*code, "57014" | "55P03" | "25P04" | "53200" | "53400"))
 }
 
 /// As [`is_cut_short`], of an error that says what was being done.

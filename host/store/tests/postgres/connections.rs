@@ -208,7 +208,7 @@ async fn whoever_waits_for_a_connection_is_seen() {
         async move { store.horizon().await.map(|_| ()) }
     });
     let deadline = now() + Duration::from_secs(10);
-    while sqlx::query("SELECT 1 FROM pg_locks WHERE NOT granted")
+    while sqlx::query("SELECT 1 FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")
         .fetch_optional(&mut other)
         .await
         .unwrap()
