@@ -63,11 +63,15 @@ fn connections(session: &mut Session, role: &str) -> u64 {
 }
 
 fn working(session: &mut Session, processes: usize) -> bool {
-    let (_, owners) = session.owners();
+    let (generation, owners) = session.owners();
     let mut pids = owners.clone();
     pids.sort_unstable();
     pids.dedup();
-    pids.len() == processes && PROJECTIONS.iter().all(|name| session.checkpoints(name).len() >= owners.len())
+    pids.len() == processes
+        && PROJECTIONS.iter().all(|name| {
+            let rows = session.checkpoints(name);
+            rows.len() >= owners.len() && rows.iter().all(|row| row.generation == generation)
+        })
 }
 
 #[test]
@@ -77,9 +81,9 @@ fn three_hosts_share_seventeen_connections_and_nobody_stands_still() {
     let database = &replicas.database;
     cluster.sql(database, "ALTER ROLE seventeen CONNECTION LIMIT 17");
     let mut session = replicas.session(&cluster);
-    let hosts: Vec<Running> = (0..3).map(|_| replicas.start(4)).collect();
+    let hosts: Vec<Running> = (0..3).map(|_| replicas.start(2)).collect();
     wait_until("all three share the work", Duration::from_secs(60), || working(&mut session, 3));
-    let load = Load::start(Database::Postgres(Box::new(replicas.session(&cluster))), 400, 0);
+    let load = Load::start(Database::Postgres(Box::new(replicas.session(&cluster))), 200, 0);
     let longest = longest_standstill(&mut session, Duration::from_secs(8));
     let open = connections(&mut session, "seventeen");
     assert!(load.end() > 500, "few events prove little");
@@ -117,7 +121,7 @@ fn one_host_gets_along_with_ten_connections_and_with_eight_and_with_the_fewest()
         [(10, &[][..]), (8, &["--connections", "12"][..]), (4, &["--connections", "4"][..])]
     {
         cluster.sql(&replicas.database, &format!("ALTER ROLE limited CONNECTION LIMIT {limit}"));
-        let served = Served::start(&replicas.kennel, &[&["--workers", "8"], arguments].concat());
+        let served = Served::start(&replicas.kennel, &[&["--workers", "4"], arguments].concat());
         wait_until("it works", Duration::from_secs(60), || working(&mut session, 1));
         let load = Load::start(Database::Postgres(Box::new(replicas.session(&cluster))), 300, before);
         let longest = longest_standstill(&mut session, Duration::from_secs(4));
