@@ -48,6 +48,34 @@ struct Server {
     pid: u32,
 }
 
+/// A PgBouncer in front of a cluster. It is gone when this is dropped.
+#[derive(Debug)]
+pub struct Pooler {
+    watch: Child,
+    // Held for what its end means.
+    open: Option<ChildStdin>,
+    port: u16,
+}
+
+/// Which PgBouncer is there: its program, and the second number of its version.
+pub fn pgbouncer() -> (PathBuf, u32) {
+    let given = std::env::var_os("KENNEL_TEST_PGBOUNCER").map(PathBuf::from);
+    let program = given.unwrap_or_else(|| {
+        let places = ["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
+        places
+            .into_iter()
+            .map(PathBuf::from)
+            .find(|place| place.exists())
+            .unwrap_or_else(|| "pgbouncer".into())
+    });
+    let output = Command::new(&program).arg("--version").output().unwrap_or_else(|error| {
+        panic!("this test needs PgBouncer: install it, on Debian with `apt-get install pgbouncer` ({error})")
+    });
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version = told.split_whitespace().nth(1).and_then(|version| version.split('.').nth(1)?.parse().ok());
+    (program, version.unwrap_or_else(|| panic!("{told} names no version")))
+}
+
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
@@ -95,6 +123,41 @@ impl Cluster {
         let output = output.unwrap_or_else(|error| panic!("cannot run psql: {error}"));
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
+    }
+
+    /// Starts a PgBouncer in front of it, with these settings.
+    #[expect(clippy::disallowed_methods, reason = "waiting for a program to start, in synchronous code")]
+    pub fn pooler(&self, program: &Path, settings: &[(&str, &str)]) -> Pooler {
+        let (port, server) = (free_port(), self.port);
+        let folder = self.folder.join(format!("pooler-{port}"));
+        fs::create_dir_all(&folder)
+            .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        let mut text = format!(
+            "[databases]\n* = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+             listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}/users\n",
+            folder.display()
+        );
+        for (name, value) in settings {
+            text.push_str(&format!("{name} = {value}\n"));
+        }
+        for (name, content) in [("config", text.as_str()), ("users", &format!("\"{USER}\" \"\"\n"))] {
+            fs::write(folder.join(name), content)
+                .unwrap_or_else(|error| panic!("cannot write {name}: {error}"));
+        }
+        let pooler = as_server_user(program);
+        let mut watch = Command::new("sh");
+        watch.args(["-c", "\"$@\" & cat >/dev/null; kill $!", "sh"]);
+        watch.arg(pooler.get_program()).args(pooler.get_args()).arg("-q").arg(folder.join("config"));
+        watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(&folder);
+        let mut watch = watch.spawn().unwrap_or_else(|error| panic!("cannot run sh: {error}"));
+        let open = watch.stdin.take();
+        for _ in 0..READY_ATTEMPTS {
+            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Pooler { watch, open, port };
+            }
+            sleep(PAUSE);
+        }
+        panic!("PgBouncer did not start");
     }
 
     /// The process id of the server.
@@ -213,6 +276,20 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+impl Pooler {
+    /// The URL of a database through it.
+    pub fn url(&self, database: &str) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{database}", self.port)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        drop(self.open.take());
+        let _ = self.watch.wait();
     }
 }
 

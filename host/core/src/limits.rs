@@ -55,6 +55,13 @@ pub const LOG_LINE_BYTES_MAX: usize = 4096;
 pub const READ_POSITIONS_MAX: u64 = 200_000;
 /// Longest error text that is kept with a failure.
 pub const ERROR_BYTES_MAX: usize = 4096;
+/// Connections to a PostgreSQL server that a process which runs projections has at most, unless the operator says
+/// otherwise: one that shows that it is alive, one that listens, and the rest for its work.
+pub const CONNECTIONS: u32 = 6;
+/// Fewest that it can be given: two for its work, so that one projection which waits keeps no other waiting.
+pub const CONNECTIONS_MIN: u32 = 4;
+/// Most that it can be given.
+pub const CONNECTIONS_MAX: u32 = 1000;
 /// How often a worker says that it is alive, unless the operator says otherwise.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// The age of its last heartbeat at which a worker is taken for dead, unless the operator says otherwise.

@@ -3,12 +3,14 @@
 //! Floor 2 meets here: `kennel-store` implements the first four ports, `kennel-runtime` the last, and
 //! `kennel-engine` drives them without knowing either.
 
+mod connections;
 mod coordination;
 mod event_source;
 mod read_model;
 mod registry;
 mod runtime;
 
+pub use connections::ConnectionUsage;
 pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
 pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};

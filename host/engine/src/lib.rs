@@ -14,6 +14,7 @@
 //! | [`batch`] | handles events one by one inside one write set, and times every call |
 //! | [`env`] | what a guest sees of the host: the write set over the stored read model |
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
+//! | [`connections`] | watches the connections to the store, so that nobody waits unseen |
 //! | [`horizon`], [`catalog`] | watch the log's end and the active deployments |
 //! | [`status`] | what stands still in this process, and why |
 //! | [`steward`] | switches read models that have caught up, removes those no longer needed |
@@ -26,6 +27,7 @@
 
 pub mod batch;
 pub mod catalog;
+pub mod connections;
 pub mod coordinator;
 pub mod entropy;
 pub mod env;

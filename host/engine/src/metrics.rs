@@ -5,6 +5,7 @@
 //! `rate()` and `== 0` work from the start. With metrics off nothing is registered and the handles do
 //! no work.
 
+mod connections;
 mod horizon;
 mod projection;
 mod standing;
@@ -22,6 +23,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
+pub use connections::ConnectionMetrics;
 pub use horizon::HorizonMetrics;
 pub use projection::{Components, ProjectionMetrics};
 pub use standing::Standing;
@@ -55,6 +57,7 @@ struct Vectors {
     components_loaded: IntCounterVec,
     projections: projection::Vectors,
     horizon: horizon::Vectors,
+    connections: connections::Vectors,
 }
 
 /// What became of an order about a projection, or of a read model that was built.
@@ -199,6 +202,7 @@ impl Metrics {
                 standing::Standings::register(&register, &horizon)?,
             )?,
             horizon,
+            connections: connections::Vectors::register(&register)?,
         }))))
     }
 
@@ -224,6 +228,12 @@ impl Metrics {
     #[must_use]
     pub fn horizon(&self) -> HorizonMetrics {
         HorizonMetrics::new(self.0.as_ref().map(|vectors| vectors.horizon.clone()))
+    }
+
+    /// The metrics of the connections to the store.
+    #[must_use]
+    pub fn connections(&self) -> ConnectionMetrics {
+        ConnectionMetrics::new(self.0.as_ref().map(|vectors| vectors.connections.clone()))
     }
 
     /// The handles of a replica set; its series exist from now on.

@@ -4,6 +4,7 @@
 //! whenever it cannot be sure (a store error, a lost fence), it goes back to claiming. What becomes of
 //! an event that fails is decided in `failing`, reading ahead is done in `reading`.
 
+mod ceiling;
 mod failing;
 mod reading;
 
@@ -30,6 +31,7 @@ use crate::metrics::{ProjectionMetrics, Standing};
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
+pub use ceiling::Ceiling;
 use failing::Trying;
 use reading::Ahead;
 
@@ -65,6 +67,8 @@ pub struct Runner {
     pub habits: ReadHabits,
     /// The one place of its worker for building read models, all of which share the worker's time for that.
     pub rebuilds: Arc<Semaphore>,
+    /// How many events the database lets this runner commit at once.
+    pub ceiling: Ceiling,
     pub stop: Shutdown,
 }
 
@@ -174,7 +178,7 @@ impl Runner {
             owned,
             ahead: None,
             skipped: None,
-            limit: self.batch_max(),
+            limit: self.batch_max().min(self.ceiling.events()),
             trying: None,
             reported: None,
             standing: Arc::clone(standing),
@@ -367,7 +371,8 @@ impl Runner {
                 outcome => return self.not_committed(progress, ahead, run.handled, outcome).await,
             }
         }
-        progress.limit = (progress.limit * 2).min(self.batch_max());
+        let batch_max = self.batch_max();
+        progress.limit = (progress.limit * 2).min(self.ceiling.raised(batch_max, Instant::now()));
         match run.failed {
             None => {
                 self.recovered(progress).await?;
@@ -428,6 +433,7 @@ impl Runner {
         match self.commit(progress, &stretch, to, Vec::new(), Vec::new(), 0).await? {
             CommitOutcome::Fenced => Ok(Next::End(Ended::Superseded)),
             CommitOutcome::LogSetBack => Ok(Next::Claim),
+            CommitOutcome::CutShort { reason } => Err(failing::too_short(reason)),
             _ => Ok(Next::Round),
         }
     }

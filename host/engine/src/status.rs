@@ -43,5 +43,7 @@ impl Status {
 pub const COORDINATION: &str = "coordination";
 /// The part that watches the end of the log.
 pub const HORIZON: &str = "horizon";
+/// The part that watches the connections to the store.
+pub const CONNECTIONS: &str = "connections";
 /// The part that watches the active deployments.
 pub const CATALOG: &str = "catalog";

@@ -16,13 +16,14 @@ use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::batch::Loaded;
 use crate::catalog::{self, Catalog};
+use crate::connections;
 use crate::coordinator::{Coordinator, Lanes};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
 use crate::horizon;
-use crate::metrics::{Components, HorizonMetrics, Metrics, ReplicaSetMetrics};
+use crate::metrics::{Components, ConnectionMetrics, HorizonMetrics, Metrics, ReplicaSetMetrics};
 use crate::options::{Options, Ports};
-use crate::runner::{Ended, Runner};
+use crate::runner::{Ceiling, Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::status::Status;
 use crate::steward::Steward;
@@ -34,6 +35,7 @@ pub struct Engine {
     options: Arc<Options>,
     metrics: ReplicaSetMetrics,
     horizon_metrics: HorizonMetrics,
+    connection_metrics: ConnectionMetrics,
     status: Arc<Status>,
     entropy: Arc<Entropy>,
 }
@@ -76,6 +78,7 @@ impl Engine {
     #[must_use]
     pub fn new(ports: Ports, options: Options, metrics: &Metrics, entropy: Entropy) -> Self {
         let horizon_metrics = metrics.horizon();
+        let connection_metrics = metrics.connections();
         let metrics = metrics.replica_set(&options.replica_set);
         let status = Arc::new(Status::starting());
         Self {
@@ -83,6 +86,7 @@ impl Engine {
             options: Arc::new(options),
             metrics,
             horizon_metrics,
+            connection_metrics,
             status,
             entropy: Arc::new(entropy),
         }
@@ -136,11 +140,17 @@ impl Engine {
             horizon: horizon.clone(),
             metrics: self.metrics.clone(),
         };
-        let ((), (), workers, (), ()) = tokio::join!(
+        let connections = connections::Watcher {
+            coordination: Arc::clone(&self.ports.coordination),
+            metrics: self.connection_metrics.clone(),
+            status: Arc::clone(&self.status),
+        };
+        let ((), (), workers, (), (), ()) = tokio::join!(
             log.watch(horizon.clone(), stop.clone()),
             watcher.watch(catalog_out, stop.clone()),
             coordinator.run(&lanes_out, stop.clone()),
             steward.serve(catalog.clone(), stop.clone()),
+            connections.watch(stop.clone()),
             self.supervise(horizon, catalog, lanes, look, stop),
         );
         coordinator.leave(&workers).await;
@@ -262,6 +272,7 @@ impl Engine {
                 entropy: Arc::clone(&self.entropy),
                 habits: habits.hand_over(),
                 rebuilds: Arc::clone(rebuilds),
+                ceiling: Ceiling::default(),
                 stop: shutdown,
             };
             let task = crew.tasks.spawn(runner.run()).id();

@@ -106,7 +106,8 @@ impl StoreArgs {
         let url = given.unwrap_or(DEFAULT_STORE);
         let given = EventsConfig { table: self.events_table.clone(), heads_table: self.heads_table.clone() };
         let stale_after = config.run.stale_after()?;
-        Ok(Target::new(url)?.tables(config.events.tables(&given)).stale_after(stale_after))
+        let target = Target::new(url)?.tables(config.events.tables(&given)).stale_after(stale_after);
+        Ok(target.connections(config.run.connections))
     }
 }
 

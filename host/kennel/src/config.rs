@@ -21,7 +21,7 @@ pub use events::EventsConfig;
 pub use projections::ProjectionConfig;
 pub(crate) use projections::batch_size;
 pub use run::RunConfig;
-pub(crate) use run::address;
+pub(crate) use run::{address, connections};
 
 /// The file that is read when it is there.
 pub const DEFAULT_FILE: &str = "kennel.toml";

@@ -14,7 +14,7 @@ use kennel_core::port::{Registry as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
 use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
-use kennel_store::{ConnectError, InvalidUrl, Mode, RunLock, RunLockError, Store};
+use kennel_store::{ConnectError, ConnectOptions, InvalidUrl, Mode, RunLock, RunLockError, Store};
 use prometheus::Registry;
 
 use crate::activate;
@@ -87,6 +87,8 @@ pub enum OrchestratorError {
          {heartbeat_interval:?}: make `stale_after` at least twice `heartbeat_interval`"
     )]
     Intervals { heartbeat_interval: Duration, stale_after: Duration },
+    #[error("a process that runs projections needs at least {least} connections, not {given}")]
+    Connections { given: u32, least: u32 },
 }
 
 /// Where metrics go.
@@ -117,6 +119,7 @@ pub struct Builder {
     heartbeat_interval: Duration,
     stale_after: Duration,
     rebuild_share: f64,
+    connections: Option<u32>,
     measured: Measured,
     compiler: Option<PathBuf>,
 }
@@ -135,6 +138,7 @@ impl Orchestrator {
             heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             stale_after: limits::STALE_AFTER,
             rebuild_share: limits::REBUILD_SHARE,
+            connections: None,
             measured: Measured::ByDefault,
             compiler: None,
         }
@@ -264,6 +268,14 @@ impl Builder {
         self
     }
 
+    /// Most connections to a PostgreSQL server; by default 6. One shows that the process is alive, one hears of new
+    /// events, and the others do the work.
+    #[must_use]
+    pub fn connections(mut self, connections: u32) -> Self {
+        self.connections = Some(connections);
+        self
+    }
+
     /// Whether anything is measured; without it no metric is registered and none is kept.
     #[must_use]
     pub fn metrics_enabled(mut self, enabled: bool) -> Self {
@@ -315,7 +327,13 @@ impl Builder {
             Some(target) => target,
             None => Target::at(self.store.parse()?).stale_after(stale_after),
         };
-        let store = kennel_store::connect(target.url(), &target.options(Mode::ReadWrite)).await?;
+        let url = target.url().clone();
+        if let Some(given) = self.connections.filter(|given| *given < limits::CONNECTIONS_MIN) {
+            return Err(OrchestratorError::Connections { given, least: limits::CONNECTIONS_MIN });
+        }
+        let options = target.connections(self.connections);
+        let options = ConnectOptions { runs_projections: true, ..options.options(Mode::ReadWrite) };
+        let store = kennel_store::connect(&url, &options).await?;
         let lock = store.acquire_run_lock()?;
         store.forget_former_workers(&lock).await?;
         let runtime = wire::start_runtime(self.compiler).map_err(OrchestratorError::Runtime)?;

@@ -28,6 +28,7 @@ pub struct Target {
     url: StoreUrl,
     tables: EventTables,
     stalled_after: Option<Duration>,
+    connections: Option<u32>,
 }
 
 impl Target {
@@ -39,7 +40,7 @@ impl Target {
     /// The store at `url`, with settings that are the default ones.
     #[must_use]
     pub fn at(url: StoreUrl) -> Self {
-        Self { url, tables: EventTables::default(), stalled_after: None }
+        Self { url, tables: EventTables::default(), stalled_after: None, connections: None }
     }
 
     /// Where it is.
@@ -60,10 +61,17 @@ impl Target {
         Self { stalled_after: Some(stalled_after(stale_after)), ..self }
     }
 
+    /// With at most so many connections to a PostgreSQL server; those that were given before if none are.
+    #[must_use]
+    pub fn connections(self, connections: Option<u32>) -> Self {
+        Self { connections: connections.or(self.connections), ..self }
+    }
+
     pub(crate) fn options(&self, mode: Mode) -> ConnectOptions {
         let default = ConnectOptions::default();
         let stalled_after = self.stalled_after.unwrap_or(default.stalled_after);
-        ConnectOptions { mode, tables: self.tables.clone(), stalled_after, ..default }
+        let connections_max = self.connections.unwrap_or(default.connections_max);
+        ConnectOptions { mode, tables: self.tables.clone(), stalled_after, connections_max, ..default }
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use kennel_core::change::Stored;
 use kennel_core::membership::WorkerId;
-use kennel_core::port::{Document, StoreError};
+use kennel_core::port::{ConnectionUsage, Document, StoreError};
 use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
 
@@ -30,6 +30,17 @@ impl Backend {
             Self::Sqlite(sqlite) => sqlite.begin(durability).await.map(Tx::Sqlite).doing(doing),
             // The server's own setting decides about durability here.
             Self::Postgres(postgres) => postgres.pool.begin().await.map(Tx::Postgres).doing(doing),
+        }
+    }
+
+    /// Begins a transaction that moves a read model. It waits for locks of others only for a while.
+    pub(crate) async fn begin_commit(&self, read_model: ReadModelId, doing: &str) -> Result<Tx, StoreError> {
+        match self {
+            Self::Sqlite(_) => self.begin(Durability::Replayable, doing).await,
+            Self::Postgres(postgres) => {
+                let share = postgres.pool.of(read_model);
+                share.begin_waiting_at_most(postgres.lock_wait).await.map(Tx::Postgres).doing(doing)
+            }
         }
     }
 
@@ -94,6 +105,14 @@ impl Backend {
         }
     }
 
+    /// How much of its connections this process uses.
+    pub(crate) fn connections(&self) -> Option<ConnectionUsage> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(postgres) => Some(postgres.pool.usage()),
+        }
+    }
+
     /// Tells the other processes, once the transaction is committed, that workers or generations have
     /// changed.
     pub(crate) async fn announce_change(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
@@ -123,6 +142,7 @@ impl Backend {
     pub(crate) async fn next_deployment(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
+            Self::Postgres(postgres) if !postgres.listen.hears() => false,
             Self::Postgres(postgres) => {
                 postgres.listen.next_deployment().await;
                 true
@@ -281,18 +301,22 @@ impl Backend {
 
     pub(crate) async fn fetch(
         &self,
+        read_model: ReadModelId,
         table: &Table,
         keys: &[&str],
     ) -> Result<HashMap<String, Stored>, sqlx::Error> {
         match (self, table) {
             (Self::Sqlite(sqlite), Table::Sqlite(table)) => table.fetch(&sqlite.readers, keys).await,
-            (Self::Postgres(postgres), Table::Postgres(table)) => table.fetch(&postgres.pool, keys).await,
+            (Self::Postgres(postgres), Table::Postgres(table)) => {
+                table.fetch(postgres.pool.of(read_model), keys).await
+            }
             _ => Err(mismatch()),
         }
     }
 
     pub(crate) async fn scan(
         &self,
+        read_model: ReadModelId,
         table: &Table,
         first: &str,
         end: &str,
@@ -303,7 +327,7 @@ impl Backend {
                 table.scan(&sqlite.readers, first, end, limit).await
             }
             (Self::Postgres(postgres), Table::Postgres(table)) => {
-                table.scan(&postgres.pool, first, end, limit).await
+                table.scan(postgres.pool.of(read_model), first, end, limit).await
             }
             _ => Err(mismatch()),
         }

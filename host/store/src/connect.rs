@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use kennel_core::limits;
 use kennel_core::port::BoxError;
 
 use crate::backend::{Backend, postgres, sqlite};
@@ -36,8 +37,11 @@ pub struct ConnectOptions {
     /// in the middle of one keeps its row locks, and whoever takes over its work waits for them: this
     /// should be well below the time after which its workers count as dead.
     pub stalled_after: Duration,
-    /// Most connections to a PostgreSQL server, beside one for liveness and one for notifications.
+    /// Most connections to a PostgreSQL server.
     pub connections_max: u32,
+    /// Whether workers of this process are to run projections. Two of the connections are for them alone then, unless
+    /// a proxy shares sessions: one shows that the process is alive, the other listens.
+    pub runs_projections: bool,
 }
 
 impl Default for ConnectOptions {
@@ -47,7 +51,8 @@ impl Default for ConnectOptions {
             tables: EventTables::default(),
             acquire_timeout: Duration::from_secs(30),
             stalled_after: Duration::from_secs(5),
-            connections_max: 10,
+            connections_max: limits::CONNECTIONS,
+            runs_projections: false,
         }
     }
 }
@@ -91,6 +96,13 @@ pub enum ConnectError {
         #[source]
         source: BoxError,
     },
+    #[error(
+        "the server of {store} has no connection left for this process ({said}): end others, set `connections` of each \
+         `kennel run` lower, or have the server allow more (`ALTER ROLE … CONNECTION LIMIT …`, `max_connections`)"
+    )]
+    Full { store: String, said: String },
+    #[error("the pooler in front of {store} refuses the connection ({said}): see its log and its settings")]
+    Pooler { store: String, said: String },
     #[error("the store {store} cannot be reached: check that it is running and that the URL is right")]
     Unavailable {
         store: String,

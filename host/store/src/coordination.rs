@@ -11,7 +11,9 @@ use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, W
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
+use kennel_core::port::{
+    Ballot, Claimed, ConnectionUsage, Coordination, GenerationRecord, NewWorker, StoreError, View,
+};
 use kennel_core::projection::ReadModelId;
 
 use crate::error::{Doing, corrupt, while_in_the_way};
@@ -130,6 +132,10 @@ impl Coordination for Store {
 
     async fn changed(&self) {
         self.backend().next_change().await;
+    }
+
+    fn connections(&self) -> Option<ConnectionUsage> {
+        self.backend().connections()
     }
 
     async fn history(

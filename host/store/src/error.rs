@@ -7,6 +7,13 @@ use std::time::Duration;
 use kennel_core::port::{BoxError, StoreError};
 use tokio::time::Instant;
 
+use crate::backend::postgres;
+
+/// Why a proxy that pools transactions is of no use.
+pub(crate) const KEEPS_NO_STATEMENTS: &str = "it is reached through a pooler that gives each transaction another \
+    session of the server and does not keep prepared statements: use PgBouncer 1.21 or later with \
+    `max_prepared_statements` above 0, have it pool by session, or connect to the server itself";
+
 /// Adds what was being done to a database error.
 pub(crate) trait Doing<T> {
     fn doing(self, what: &str) -> Result<T, StoreError>;
@@ -21,6 +28,9 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
 /// The error of doing `what`.
 pub(crate) fn classify(error: sqlx::Error, what: &str) -> StoreError {
     let doing = what.to_owned();
+    if postgres::is_lost_statement(&error) {
+        return StoreError::Failed { doing, source: format!("{KEEPS_NO_STATEMENTS} ({error})").into() };
+    }
     if is_transient(&error) {
         StoreError::Unavailable { doing, source: error.into() }
     } else {
@@ -45,6 +55,22 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| is_transient_code(&code)),
+        _ => false,
+    }
+}
+
+/// Whether the database ended something before it was done, because it took longer or more than is allowed: half of
+/// it may be done. Timeouts of a statement (or somebody's order to cancel it), of a lock and of a transaction, and limits
+/// of memory, of locks and of temporary files.
+pub(crate) fn is_cut_short(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "57014" | "55P03" | "25P04" | "53200" | "53400"))
+}
+
+/// As [`is_cut_short`], of an error that says what was being done.
+pub(crate) fn was_cut_short(error: &StoreError) -> bool {
+    match error {
+        StoreError::Unavailable { source, .. } => source.downcast_ref().is_some_and(is_cut_short),
         _ => false,
     }
 }
@@ -106,7 +132,10 @@ fn is_transient_code(code: &str) -> bool {
         // Connection exceptions, serialization failures and deadlocks, insufficient resources, and a
         // server that is starting, stopping or was told to cancel.
         return ["08", "40", "53"].iter().any(|class| code.starts_with(class))
-            || matches!(code, "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03");
+            || matches!(
+                code,
+                "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" | "25P04"
+            );
     }
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;

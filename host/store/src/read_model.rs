@@ -15,7 +15,7 @@ use kennel_core::projection::ReadModelId;
 
 pub(crate) use catalog::{Catalog, Table};
 
-use crate::error::Doing;
+use crate::error::{Doing, is_cut_short};
 use crate::naming;
 use crate::row;
 use crate::session::Arg;
@@ -65,7 +65,7 @@ impl ReadModel for Store {
             let found = match self.table(read_model, collection).await? {
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                    let found = self.backend().fetch(&table, &keys).await;
+                    let found = self.fetch_in_pieces(read_model, &table, keys).await;
                     found.inspect_err(|_| self.catalog().forget(read_model)).doing("fetching documents")?
                 }
                 _ => HashMap::new(),
@@ -86,7 +86,7 @@ impl ReadModel for Store {
     ) -> Result<Vec<Document>, StoreError> {
         let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
-        let found = self.backend().scan(&table, &first, &end, limit).await;
+        let found = self.scan_in_pieces(read_model, &table, first, &end, limit).await;
         found.inspect_err(|_| self.catalog().forget(read_model)).doing("scanning documents")
     }
 
@@ -109,5 +109,58 @@ impl ReadModel for Store {
         let args = [Arg::Int(read_model.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;
         rows.iter().map(|found| row::dead_letter(&found.text(0).doing(doing)?)).collect()
+    }
+}
+
+/// Reads that the database cuts short because they take too long are done in pieces.
+impl Store {
+    async fn fetch_in_pieces(
+        &self,
+        read_model: ReadModelId,
+        table: &Table,
+        keys: Vec<&str>,
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        let mut found = HashMap::new();
+        let mut pieces = vec![keys];
+        while let Some(mut piece) = pieces.pop() {
+            match self.backend().fetch(read_model, table, &piece).await {
+                Ok(some) if found.is_empty() => found = some,
+                Ok(some) => found.extend(some),
+                Err(error) if is_cut_short(&error) && piece.len() > 1 => {
+                    let half = piece.split_off(piece.len() / 2);
+                    pieces.extend([half, piece]);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
+    }
+
+    async fn scan_in_pieces(
+        &self,
+        read_model: ReadModelId,
+        table: &Table,
+        mut first: String,
+        end: &str,
+        limit: usize,
+    ) -> Result<Vec<Document>, sqlx::Error> {
+        let (mut found, mut piece) = (Vec::new(), limit);
+        loop {
+            let wanted = piece.min(limit - found.len());
+            match self.backend().scan(read_model, table, &first, end, wanted).await {
+                Ok(some) => {
+                    let all = some.len() < wanted;
+                    found.extend(some);
+                    match found.last() {
+                        Some(last) if !all && found.len() < limit => {
+                            first = naming::first_of_scan(Some(&last.key), "")
+                        }
+                        _ => return Ok(found),
+                    }
+                }
+                Err(error) if is_cut_short(&error) && wanted > 1 => piece = wanted / 2,
+                Err(error) => return Err(error),
+            }
+        }
     }
 }

@@ -2,11 +2,10 @@
 //! measurements that must not touch anybody's data.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection, Row as _};
 
+use crate::backend::postgres::Connector;
 use crate::connect::ConnectError;
 use crate::sql::{quoted, statement};
 use crate::url::{PostgresUri, StoreUrl};
@@ -107,7 +106,7 @@ async fn check(uri: &PostgresUri, name: &str) -> Result<(), ConnectError> {
 }
 
 async fn connect(uri: &PostgresUri) -> Result<PgConnection, sqlx::Error> {
-    PgConnectOptions::from_str(uri.with_password())?.disable_statement_logging().connect().await
+    Connector::new(uri)?.connect().await
 }
 
 async fn execute(uri: &PostgresUri, sql: String) -> Result<(), ConnectError> {

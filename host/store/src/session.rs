@@ -4,7 +4,9 @@
 
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Postgres, Row as _, SqlStr, Sqlite, Transaction};
+use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
+
+use crate::backend::postgres;
 
 /// What a write has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ pub(crate) use bound;
 /// A transaction of either database. Dropped without a commit, it is rolled back.
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Postgres(postgres::Tx),
 }
 
 impl Tx {

@@ -1,8 +1,13 @@
 //! Store URLs. Parsing only: whether the store exists is not asked here.
 
+mod postgres;
+
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+
+pub use postgres::PostgresUri;
+pub(crate) use postgres::ServerUri;
 
 /// Where a store is: `sqlite:PATH` or `postgres://...`.
 ///
@@ -26,52 +31,6 @@ impl StoreUrl {
     }
 }
 
-/// A PostgreSQL connection URI. Its `Debug` and `Display` leave the password out.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUri(String);
-
-impl PostgresUri {
-    pub(crate) fn with_password(&self) -> &str {
-        &self.0
-    }
-
-    /// The same server and user, another database. The parameter `dbname` would win over the path, so it
-    /// is left out.
-    pub(crate) fn with_database(&self, name: &str) -> Self {
-        let (base, parameters) = self.0.split_once('?').unwrap_or((self.0.as_str(), ""));
-        let kept = parameters
-            .split('&')
-            .filter(|parameter| !parameter.is_empty() && parameter.split('=').next() != Some("dbname"));
-        let parameters: Vec<&str> = kept.collect();
-        let authority = base.find("://").map_or(0, |at| at + 3);
-        let server = base[authority..].find('/').map_or(base, |at| &base[..authority + at]);
-        if parameters.is_empty() {
-            return Self(format!("{server}/{name}"));
-        }
-        Self(format!("{server}/{name}?{}", parameters.join("&")))
-    }
-}
-
-impl fmt::Display for PostgresUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://") else { return f.write_str("postgres://…") };
-        // A password may also be given as a query parameter, so nothing after `?` is shown.
-        let rest = rest.split('?').next().unwrap_or_default();
-        match rest.rsplit_once('@') {
-            Some((user, host)) => {
-                write!(f, "{scheme}://{}@{host}", user.split(':').next().unwrap_or_default())
-            }
-            None => write!(f, "{scheme}://{rest}"),
-        }
-    }
-}
-
-impl fmt::Debug for PostgresUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,24 +40,25 @@ impl fmt::Display for StoreUrl {
     }
 }
 
-/// Text that is not a store URL.
+/// Text that is not a store URL, or one that asks for what cannot be done. It repeats no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not a store URL: use `sqlite:PATH` or `postgres://USER@HOST/DATABASE`{hint}")]
-pub struct InvalidUrl {
-    given: String,
-    hint: &'static str,
+pub enum InvalidUrl {
+    #[error("`{given}` is not a store URL: use `sqlite:PATH` or `postgres://USER@HOST/DATABASE`{hint}")]
+    NotAUrl { given: String, hint: &'static str },
+    #[error("the store's URL {store} asks for what Kennel cannot do: {reason}")]
+    Parameter { store: String, reason: String },
 }
 
 impl FromStr for StoreUrl {
     type Err = InvalidUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidUrl> {
-        let invalid = |hint| InvalidUrl { given: shown(text), hint };
+        let invalid = |hint| InvalidUrl::NotAUrl { given: shown(text), hint };
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(PostgresUri(text.to_owned())));
+            return PostgresUri::parse(text).map(Self::Postgres);
         }
         let Some(path) = text.strip_prefix("sqlite:") else {
-            let looks_like_path = !text.is_empty() && !text.contains(':');
+            let looks_like_path = !text.is_empty() && !text.contains([':', '=', '@']);
             return Err(invalid(if looks_like_path {
                 "; a file needs `sqlite:` in front of it"
             } else {
@@ -113,10 +73,12 @@ impl FromStr for StoreUrl {
     }
 }
 
-/// What may be repeated of a URL that was not understood: it can hold a password all the same.
+/// What may be repeated of a URL that was not understood: unless it looks like a path, it can hold a password.
 fn shown(text: &str) -> String {
-    match text.split_once("://") {
-        Some((scheme, rest)) if rest.contains('@') => format!("{scheme}://…"),
+    let is_scheme = |scheme: &str| scheme.chars().all(|c| c.is_ascii_alphanumeric());
+    match text.split_once(':') {
+        Some((scheme, rest)) if is_scheme(scheme) && rest.starts_with("//") => format!("{scheme}://…"),
+        _ if text.contains([':', '=', '@']) => "…".to_owned(),
         _ => kennel_core::limits::excerpt(text),
     }
 }
@@ -135,31 +97,28 @@ mod tests {
             ("sqlite:", None),
             ("sqlite::memory:", None),
             ("kennel.db", None),
+            ("postgres://me:secret@a:1,b:2/events", Some("postgres://me@a:1,b:2/events")),
+            ("postgres://db/e?sslkey=secret&sslpass=secret", Some("postgres://db/e")),
+            ("postgres://me:p%2Fsecret@db/e", Some("postgres://me@db/e")),
+            // Characters that should have been escaped must not have the rest of the password shown.
+            ("postgres://me:p?secret@db/e", None),
+            ("postgres://me:p#secret@db/e", None),
+            ("postgres://me:p/secret@db/e", None),
+            ("postgres://me:1/secret@db/e", None),
+            ("postgres://me:1?secret@db/e", None),
+            ("postgres://me:1#secret@db/e", None),
+            ("postgres://me:1?secret=1@db/e", None),
+            ("postgres://me:p@secret@db/e", Some("postgres://me@db/e")),
             ("mysql://me:secret@db", None),
+            ("postgres:me:secret@db", None),
+            ("host=db password=secret", None),
+            ("me:secret@db", None),
             ("", None),
         ] {
             let parsed = text.parse::<StoreUrl>();
             let shown = parsed.as_ref().map_or_else(ToString::to_string, ToString::to_string);
             assert_eq!(parsed.ok().map(|url| url.to_string()).as_deref(), expected, "{text}");
             assert!(!shown.contains("secret"), "{shown}");
-        }
-    }
-
-    #[test]
-    fn another_database_of_the_same_server_has_the_same_url_but_for_its_name() {
-        for (given, expected) in [
-            ("postgres://me:secret@db:5432/events", "postgres://me:secret@db:5432/other"),
-            ("postgres://db/events?sslmode=require", "postgres://db/other?sslmode=require"),
-            ("postgres://db", "postgres://db/other"),
-            ("postgres://db?dbname=events", "postgres://db/other"),
-            (
-                "postgres://db/?sslmode=require&dbname=events&user=me",
-                "postgres://db/other?sslmode=require&user=me",
-            ),
-            ("postgres:///events?host=/run/db", "postgres:///other?host=/run/db"),
-        ] {
-            let uri = PostgresUri(given.to_owned()).with_database("other");
-            assert_eq!(uri.with_password(), expected);
         }
     }
 }

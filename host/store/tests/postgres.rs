@@ -9,6 +9,8 @@ mod cluster;
 mod components;
 #[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
 mod conformance;
+#[path = "postgres/connections.rs"]
+mod connections;
 #[path = "postgres/contention.rs"]
 mod contention;
 #[path = "postgres/liveness.rs"]
@@ -17,10 +19,16 @@ mod liveness;
 mod log;
 #[path = "postgres/places.rs"]
 mod places;
+#[path = "postgres/poolers.rs"]
+mod poolers;
+#[path = "postgres/servers.rs"]
+mod servers;
 #[path = "postgres/shape.rs"]
 mod shape;
 #[path = "postgres/switching.rs"]
 mod switching;
+#[path = "postgres/timeouts.rs"]
+mod timeouts;
 #[path = "postgres/unfit.rs"]
 mod unfit;
 #[path = "postgres/writers.rs"]

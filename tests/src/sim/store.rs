@@ -156,6 +156,7 @@ impl ReadModel for Remote {
                 CommitOutcome::LogSetBack => "commits on a log that was set back",
                 CommitOutcome::Conflict { .. } => "conflicts",
                 CommitOutcome::Refused { .. } => "refused commits",
+                CommitOutcome::CutShort { .. } => "commits cut short",
             });
             if outcome == CommitOutcome::Committed {
                 sent.dead_letters.iter().for_each(|_| world.count("dead letters"));

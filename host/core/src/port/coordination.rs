@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::StoreError;
+use super::{ConnectionUsage, StoreError};
 use crate::checkpoint::Checkpoint;
 use crate::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
 use crate::name::ReplicaSet;
@@ -110,6 +110,11 @@ pub trait Coordination: Send + Sync {
     /// Signs may be lost, and a store may have none: whoever waits for one also looks by itself.
     async fn changed(&self) {
         std::future::pending::<()>().await;
+    }
+
+    /// How much of its connections to the store this process uses; nothing where it has none to speak of.
+    fn connections(&self) -> Option<ConnectionUsage> {
+        None
     }
 
     /// The latest generations, newest first.

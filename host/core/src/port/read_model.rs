@@ -69,6 +69,9 @@ pub enum CommitOutcome {
     Conflict { collection: String, key: String },
     /// The database cannot hold what a guest wrote. Nothing was written.
     Refused { reason: String },
+    /// The database ended it before it was done, because it took longer or more than is allowed. Nothing was
+    /// written; a smaller batch may fit.
+    CutShort { reason: String },
 }
 
 /// The read models of a store.

@@ -27,6 +27,7 @@ pub(super) struct Vectors {
     batch_events: HistogramVec,
     commit_duration: HistogramVec,
     dead_letters: IntCounterVec,
+    cut_short: IntCounterVec,
     component_info: IntGaugeVec,
     standings: Arc<Standings>,
 }
@@ -80,6 +81,12 @@ impl Vectors {
                 "Events that this process has recorded as dead letters.",
                 &PROJECTION,
             )?,
+            cut_short: register.counter(
+                "kennel_commits_cut_short_total",
+                "Commits that the database ended before they were done, because they took longer or more than it \
+                 allows. Smaller batches follow.",
+                &PROJECTION,
+            )?,
             component_info: register.gauge(
                 "kennel_component_info",
                 "1 for the component that this process runs for a projection.",
@@ -101,6 +108,7 @@ impl Vectors {
             batch_events: self.batch_events.with_label_values(&labels),
             commit_duration: self.commit_duration.with_label_values(&labels),
             dead_letters: self.dead_letters.with_label_values(&labels),
+            cut_short: self.cut_short.with_label_values(&labels),
             kinds: FailureKind::ALL.map(|kind| {
                 let labels = [labels[0], labels[1], kind.as_str()];
                 (kind, self.guest_failures.with_label_values(&labels))
@@ -121,6 +129,7 @@ pub(super) struct Handles {
     batch_events: Histogram,
     commit_duration: Histogram,
     dead_letters: IntCounter,
+    cut_short: IntCounter,
     kinds: [(FailureKind, IntCounter); FailureKind::ALL.len()],
 }
 
@@ -147,6 +156,13 @@ impl ProjectionMetrics {
         handles.commit_duration.observe(took.as_secs_f64());
         if events > 0 {
             handles.batch_events.observe(events as f64);
+        }
+    }
+
+    /// The database ended a commit before it was done.
+    pub fn cut_short(&self) {
+        if let Some(handles) = &self.0 {
+            handles.cut_short.inc();
         }
     }
 

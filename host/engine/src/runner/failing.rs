@@ -10,6 +10,8 @@ use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
 use kennel_core::retry::{self, Decision};
 
+use tokio::time::Instant;
+
 use super::reading::Ahead;
 use super::{Ended, Next, Progress, Runner};
 use crate::batch::FailedEvent;
@@ -77,6 +79,7 @@ impl Runner {
                     CommitOutcome::LogSetBack => return Ok(Next::Claim),
                     CommitOutcome::Committed => ahead.take(1),
                     CommitOutcome::Conflict { .. } | CommitOutcome::Refused { .. } => {}
+                    CommitOutcome::CutShort { reason } => return Err(too_short(reason)),
                 }
                 progress.trying = None;
                 progress.ahead = Some(ahead);
@@ -103,6 +106,26 @@ impl Runner {
                 // few documents, one of them commits at a time, and should get somewhere when it does.
                 let floor = (self.batch_max() / CONFLICT_SHRINK_MAX).min(handled);
                 progress.limit = (handled / 2).max(floor).max(1);
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
+            // An event is not to blame for what the database allows: it is tried until it fits, and told meanwhile.
+            CommitOutcome::CutShort { reason } if handled == 1 => {
+                self.metrics.cut_short();
+                Err(too_short(reason))
+            }
+            CommitOutcome::CutShort { reason } => {
+                self.metrics.cut_short();
+                let events = self.ceiling.lower(handled, Instant::now());
+                let projection = &self.loaded.deployment.projection;
+                tracing::warn!(
+                    %projection,
+                    reason,
+                    events = handled,
+                    "the database ended a commit before it was done: committing at most {events} events at once from \
+                     here on; raise its timeouts and limits for Kennel's role if it has room"
+                );
+                progress.limit = events;
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
             }
@@ -206,6 +229,16 @@ impl Runner {
             reason = %failure.message,
             "an event failed: {then}"
         );
+    }
+}
+
+/// The error of a commit that the database ends however little it holds.
+pub(super) fn too_short(reason: String) -> StoreError {
+    let advice = "not even one event can be committed: raise the timeouts and limits of Kennel's role, or see what \
+                  keeps the database busy";
+    StoreError::Unavailable {
+        doing: "committing a batch".to_owned(),
+        source: format!("{reason}; {advice}").into(),
     }
 }
 

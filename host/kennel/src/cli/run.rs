@@ -63,6 +63,9 @@ pub(super) struct Run {
     /// Most events handled and committed together, for all projections
     #[arg(long, value_name = "EVENTS", value_parser = values::batch)]
     batch: Option<usize>,
+    /// Most connections to a PostgreSQL server, at least 4 [default: 6]
+    #[arg(long, value_name = "N", env = "KENNEL_CONNECTIONS", value_parser = values::connections)]
+    connections: Option<u32>,
     /// Time to finish batches after a signal, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     grace: u64,
@@ -79,7 +82,7 @@ impl Run {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
-        let target = self.store.target(config)?;
+        let target = self.store.target(config)?.connections(self.connections);
         let token = config.api.token()?;
         // Before anything that takes time: a signal that nobody listens to would end the process at once.
         let (trigger, mut stop) = Shutdown::channel();
@@ -183,9 +186,10 @@ fn in_words(error: OrchestratorError) -> anyhow::Error {
         OrchestratorError::Connect(_) => Kind::Store,
         OrchestratorError::Taken(_) => Kind::Taken,
         OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => Kind::Input,
-        OrchestratorError::Url(_) | OrchestratorError::Name(_) | OrchestratorError::Intervals { .. } => {
-            Kind::Config
-        }
+        OrchestratorError::Url(_)
+        | OrchestratorError::Name(_)
+        | OrchestratorError::Connections { .. }
+        | OrchestratorError::Intervals { .. } => Kind::Config,
     };
     kind.of(error)
 }

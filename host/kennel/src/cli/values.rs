@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 
 pub(super) use crate::config::address;
-use crate::config::batch_size;
+use crate::config::{batch_size, connections as budget};
 
 /// `--batch`.
 pub(super) fn batch(text: &str) -> Result<usize, String> {
@@ -13,6 +13,11 @@ pub(super) fn batch(text: &str) -> Result<usize, String> {
 /// `--workers`.
 pub(super) fn workers(text: &str) -> Result<NonZeroUsize, String> {
     NonZeroUsize::new(whole(text)?).ok_or_else(|| "at least 1 is needed".to_owned())
+}
+
+/// `--connections`.
+pub(super) fn connections(text: &str) -> Result<u32, String> {
+    budget(i64::try_from(whole(text)?).unwrap_or(i64::MAX))
 }
 
 /// `--set`.
@@ -37,6 +42,12 @@ mod tests {
         assert_eq!(batch("10001").unwrap_err(), "a batch has 1 to 10000 events, not 10001");
         assert_eq!(workers("0").unwrap_err(), "at least 1 is needed");
         assert_eq!(workers("-1").unwrap_err(), "use a whole number");
+        assert_eq!(connections("4"), Ok(4));
+        assert!(
+            connections("3")
+                .unwrap_err()
+                .starts_with("a process that runs projections needs 4 to 1000 connections")
+        );
         assert_eq!(setting("a=b=c"), Ok(("a".to_owned(), "b=c".to_owned())));
         assert_eq!(setting("a="), Ok(("a".to_owned(), String::new())));
         assert!(setting("=b").is_err());

@@ -30,6 +30,9 @@ pub struct RunConfig {
     /// How much of its time a worker gives to building a read model beside the one that serves, in percent.
     #[serde(deserialize_with = "percent")]
     pub rebuild_percent: Option<u8>,
+    /// Most connections of this process to a PostgreSQL server.
+    #[serde(deserialize_with = "budget")]
+    pub connections: Option<u32>,
 }
 
 impl RunConfig {
@@ -80,6 +83,21 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     address(&text).map(Some).map_err(D::Error::custom)
+}
+
+/// Most connections of a process that runs projections.
+pub(crate) fn connections(given: i64) -> Result<u32, String> {
+    let (min, max) = (limits::CONNECTIONS_MIN, limits::CONNECTIONS_MAX);
+    u32::try_from(given).ok().filter(|given| (min..=max).contains(given)).ok_or_else(|| {
+        format!(
+            "a process that runs projections needs {min} to {max} connections, not {given}: on one it shows that it is alive, \
+             on one it hears of new events, and the others do its work"
+        )
+    })
+}
+
+fn budget<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    connections(i64::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
 }
 
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {

@@ -1,23 +1,31 @@
 //! PostgreSQL: a pool for the work, one connection that shows that this process is alive, and one that
-//! listens.
+//! listens. Behind a proxy that pools transactions there is the pool alone.
 //!
 //! Everything runs under READ COMMITTED with explicit locks, so that each statement sees what was
 //! committed before it: the fence and the horizon depend on that.
 
 mod alive;
+mod connector;
 mod documents;
 mod events;
 mod listen;
 mod log_tables;
 mod log_watch;
 mod open;
+mod pool;
+mod pooler;
 mod views;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{PgPool, SqlStr};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use connector::Connector;
+use sqlx::SqlStr;
 
 pub(crate) use documents::{Table, hold, quoted_path, table_of};
 pub(crate) use open::open;
+pub(crate) use pool::{Pool, Tx};
+pub(crate) use pooler::is_lost_statement;
 pub(crate) use views::{create_view_unless_in_use, create_views};
 
 use crate::sql::{Words, statements};
@@ -28,44 +36,44 @@ statements! {
     events_head events_grown events_first_missing events_writers events_floor events_common events_unfit events_columns
     events_gaps events_late events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
     schema_exists table_exists lock_catalog lock_collection lock_collection_shared
-    lock_alive unlock_alive backend_pid server document_probe
+    lock_alive unlock_alive server limits document_probe
 }
 
 #[derive(Debug)]
 pub(crate) struct PostgresBackend {
     /// The store's URL without its password.
     pub(crate) name: String,
-    pub(crate) pool: PgPool,
+    pub(crate) pool: Pool,
     pub(crate) alive: alive::Alive,
     pub(crate) listen: listen::Listen,
     pub(crate) read: events::ReadSql,
     pub(crate) horizon: events::SharedHorizon,
     pub(crate) last_event: SqlStr,
+    /// How long a commit waits for a lock.
+    pub(crate) lock_wait: Duration,
     pub(crate) words: Words,
     pub(crate) sql: PostgresSql,
 }
 
 impl PostgresBackend {
-    fn new(name: String, pool: PgPool, options: PgConnectOptions, session: SqlStr, words: Words) -> Self {
+    /// `connector` makes sessions that belong to a connection; without one they are shared.
+    fn new(name: String, pool: Pool, connector: Option<Arc<Connector>>, words: Words) -> Self {
         Self {
             name,
-            alive: alive::Alive::new(options.clone(), session, pool.clone()),
-            listen: listen::Listen::new(options),
+            alive: alive::Alive::new(connector.clone(), pool.clone()),
+            listen: listen::Listen::new(connector),
             read: events::ReadSql::new(&words),
             horizon: events::SharedHorizon::default(),
             last_event: words.fill(include_str!("../sql/events_last.sql")),
             sql: PostgresSql::new(&words),
+            lock_wait: open::LOCK_WAIT_MAX,
             words,
             pool,
         }
     }
 
     pub(crate) fn lock_sql(&self) -> alive::LockSql<'_> {
-        alive::LockSql {
-            lock: &self.sql.lock_alive,
-            unlock: &self.sql.unlock_alive,
-            backend_pid: &self.sql.backend_pid,
-        }
+        alive::LockSql { lock: &self.sql.lock_alive, unlock: &self.sql.unlock_alive }
     }
 
     pub(crate) async fn close(&self) {

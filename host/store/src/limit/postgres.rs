@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 
 use kennel_core::port::BoxError;
-use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{Connection as _, Executor as _, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Event;
+use crate::backend::postgres::Connector;
+use crate::url::PostgresUri;
 
 const TABLES: &str = r#"
 DROP TABLE IF EXISTS limit_document, limit_checkpoint;
@@ -30,8 +32,8 @@ INSERT INTO limit_document (key, document, revision)
 SELECT k, d::jsonb, r FROM unnest($1::text[], $2::text[], $3::bigint[]) AS given(k, d, r)
 ON CONFLICT (key) DO UPDATE SET document = excluded.document, revision = excluded.revision";
 
-pub(super) async fn run(uri: &str, batch: i64) -> Result<u64, BoxError> {
-    let mut connection = PgConnection::connect(uri).await?;
+pub(super) async fn run(uri: &PostgresUri, batch: i64) -> Result<u64, BoxError> {
+    let mut connection = Connector::new(uri)?.connect().await?;
     connection.execute(TABLES).await?;
     let (mut position, mut handled) = (0, 0);
     loop {

@@ -12,9 +12,9 @@ use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
 use super::{Held, Hold, Put, Table};
-use crate::error::Doing;
+use crate::error::{Doing, is_cut_short};
 use crate::row::{self, signed};
-use crate::session::{Arg, Durability, Row, Tx};
+use crate::session::{Arg, Row, Tx};
 use crate::store::Store;
 
 /// How often the sums of one batch are built again because somebody else made the document first.
@@ -44,7 +44,7 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
         let message = format!("a batch cannot move a checkpoint back from {from} to {to}");
         return Err(StoreError::Invalid { message });
     }
-    let mut tx = store.backend().begin(Durability::Replayable, doing).await?;
+    let mut tx = store.backend().begin_commit(batch.read_model, doing).await?;
     let tables = match write(store, &mut tx, batch).await {
         Ok(tables) => tables,
         Err(stop) => {
@@ -56,17 +56,36 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
             return match stop {
                 Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
                 Stop::Unfit { collection, message } => refusal(store, batch, &collection, &message).await,
-                Stop::Store(error) => Err(error),
+                Stop::Store(error) => cut_short(error),
             };
         }
     };
-    tx.commit().await.doing(doing)?;
+    if let Err(error) = tx.commit().await.doing(doing) {
+        return cut_short(error);
+    }
     for (changes, table) in batch.changes.iter().zip(&tables) {
         if let Some(table) = table {
             store.catalog().remember(batch.read_model, &changes.collection, table);
         }
     }
     Ok(CommitOutcome::Committed)
+}
+
+/// What was ended by the database because it took too long, or too much, is no failure of the store: less of it may
+/// be done. A commit that was cut short has not taken effect.
+fn cut_short(error: StoreError) -> Result<CommitOutcome, StoreError> {
+    match error {
+        StoreError::Unavailable { doing, source } => match source.downcast_ref::<sqlx::Error>() {
+            Some(error) if is_cut_short(error) => {
+                let said = error
+                    .as_database_error()
+                    .map_or_else(|| error.to_string(), |said| said.message().to_owned());
+                Ok(CommitOutcome::CutShort { reason: format!("{said} (while {doing})") })
+            }
+            _ => Err(StoreError::Unavailable { doing, source }),
+        },
+        other => Err(other),
+    }
 }
 
 async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<Arc<Table>>>, Stop> {

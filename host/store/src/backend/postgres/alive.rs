@@ -4,18 +4,19 @@
 //! noticed and mended by the next of them.
 //!
 //! A proxy that pools transactions gives a session's connection to others in between, so a lock tells
-//! nothing there. Such a proxy is recognised, and liveness falls back to heartbeats.
+//! nothing there, and would stay on a session that others use. There, liveness falls back to heartbeats.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kennel_core::membership::WorkerId;
 use kennel_core::port::StoreError;
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions as _, PgConnection, PgPool, Row as _, SqlStr};
+use sqlx::{PgConnection, SqlStr};
 use tokio::sync::Mutex;
 
-use super::open::prepare_session;
+use super::connector::Connector;
+use super::pool::{Pool, is_refusal};
 use crate::error::{Doing, is_transient};
 use crate::session::{Arg, Row, bound};
 
@@ -24,10 +25,9 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
 pub(crate) struct Alive {
-    options: PgConnectOptions,
-    /// The settings of a session.
-    session: SqlStr,
-    pool: PgPool,
+    /// Makes the connection; nothing where locks of a session tell nothing.
+    connector: Option<Arc<Connector>>,
+    pool: Pool,
     state: Mutex<State>,
 }
 
@@ -36,20 +36,17 @@ struct State {
     connection: Option<PgConnection>,
     /// The keys of the locks that are, or ought to be, held.
     keys: BTreeSet<i64>,
-    /// Whether sessions keep their connection; `None` until it was found out.
-    locks_work: Option<bool>,
 }
 
 /// The statements that locks need.
 pub(crate) struct LockSql<'a> {
     pub(crate) lock: &'a SqlStr,
     pub(crate) unlock: &'a SqlStr,
-    pub(crate) backend_pid: &'a SqlStr,
 }
 
 impl Alive {
-    pub(crate) fn new(options: PgConnectOptions, session: SqlStr, pool: PgPool) -> Self {
-        Self { options, session, pool, state: Mutex::default() }
+    pub(crate) fn new(connector: Option<Arc<Connector>>, pool: Pool) -> Self {
+        Self { connector, pool, state: Mutex::default() }
     }
 
     /// Takes a worker's lock. Returns its key, or `None` where locks tell nothing.
@@ -72,21 +69,7 @@ impl Alive {
         worker: WorkerId,
         sql: &LockSql<'_>,
     ) -> Result<Option<i64>, sqlx::Error> {
-        let locks_work = match state.locks_work {
-            Some(known) => known,
-            None => {
-                let found = self.sessions_are_kept(state, sql).await?;
-                if !found {
-                    tracing::warn!(
-                        "the database is reached through a proxy that pools transactions: a worker that dies is \
-                         noticed by its missing heartbeats only; give Kennel a direct connection to notice it at \
-                         once"
-                    );
-                }
-                *state.locks_work.insert(found)
-            }
-        };
-        if !locks_work {
+        if self.connector.is_none() {
             return Ok(None);
         }
         let key = key_of(worker);
@@ -176,8 +159,7 @@ impl Alive {
         sql: &LockSql<'_>,
     ) -> Result<&'a mut PgConnection, sqlx::Error> {
         if state.connection.is_none() {
-            let mut connection = self.options.connect().await?;
-            prepare_session(&mut connection, self.session.clone()).await?;
+            let mut connection = self.connection().await?;
             for key in &state.keys {
                 lock(&mut connection, sql.lock, *key).await?;
             }
@@ -186,16 +168,13 @@ impl Alive {
         state.connection.as_mut().ok_or(sqlx::Error::WorkerCrashed)
     }
 
-    /// Whether two connections of ours are two sessions of the server. A proxy that pools transactions
-    /// gives the session of the one, which rests, to the other.
-    async fn sessions_are_kept(&self, state: &mut State, sql: &LockSql<'_>) -> Result<bool, sqlx::Error> {
-        let connection = self.connected(state, sql).await?;
-        let before = backend_pid(connection, sql.backend_pid).await?;
-        let mut other = self.pool.begin().await?;
-        let others = backend_pid(&mut other, sql.backend_pid).await?;
-        let after = backend_pid(connection, sql.backend_pid).await?;
-        other.rollback().await?;
-        Ok(before == after && before != others)
+    /// A new connection; one of those for the work if the server gives no other.
+    async fn connection(&self) -> Result<PgConnection, sqlx::Error> {
+        let Some(connector) = &self.connector else { return Err(sqlx::Error::WorkerCrashed) };
+        match connector.connect().await {
+            Err(error) if is_refusal(&error) => self.pool.part_with().await?.ok_or(error),
+            made => made,
+        }
     }
 }
 
@@ -207,8 +186,4 @@ fn key_of(worker: WorkerId) -> i64 {
 
 async fn lock(connection: &mut PgConnection, sql: &SqlStr, key: i64) -> Result<(), sqlx::Error> {
     sqlx::query(sql.clone()).bind(key).execute(connection).await.map(|_| ())
-}
-
-async fn backend_pid(connection: &mut PgConnection, sql: &SqlStr) -> Result<i64, sqlx::Error> {
-    sqlx::query(sql.clone()).fetch_one(connection).await?.try_get(0)
 }

@@ -1,6 +1,7 @@
 //! The event log in PostgreSQL: horizon, reading pages, appending.
 
 use std::collections::{HashMap, HashSet};
+use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kennel_core::event::{Event, NewEvent, Payload};
@@ -10,15 +11,15 @@ use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use sqlx::postgres::PgRow;
-use sqlx::{Postgres, Row as _, SqlStr, Transaction};
+use sqlx::{Row as _, SqlStr};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::PostgresBackend;
 use super::log_watch::LogWatch;
+use super::{PostgresBackend, Tx};
 use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
-use crate::error::{Doing, classify};
+use crate::error::{Doing, classify, was_cut_short};
 use crate::horizon::{Question, SEARCH_MAX, Tracker};
 use crate::row::{self, signed, unsigned};
 use crate::session::Row;
@@ -39,6 +40,8 @@ pub(crate) struct ReadSql {
     all: SqlStr,
     one_range: SqlStr,
     ranges: SqlStr,
+    /// Positions that one statement is known to get through before the database cuts it short.
+    fits: AtomicU64,
 }
 
 impl ReadSql {
@@ -55,6 +58,7 @@ impl ReadSql {
                 "EXISTS (SELECT FROM unnest($8::bigint[], $9::bigint[]) AS owned(range_start, range_end) \
                  WHERE {hash} >= range_start AND {hash} < range_end)",
             ),
+            fits: AtomicU64::new(u64::MAX),
         }
     }
 }
@@ -258,9 +262,11 @@ impl PostgresBackend {
         }
         let mut window = (query.limit as u64).saturating_mul(HASH_SPACE) / covered;
         window += window / 4 + WINDOW_MIN;
+        let mut fits = self.read.fits.load(Ordering::Relaxed);
         let mut bytes = 0;
         let end = query.end();
         while page.reached < end {
+            window = window.min(fits);
             let upto = end.min(Position::new(page.reached.get().saturating_add(window)));
             let missing = ReadQuery {
                 after: page.reached,
@@ -268,7 +274,13 @@ impl PostgresBackend {
                 limit: query.limit - page.events.len(),
                 ..query.clone()
             };
-            let events = self.read_window(&missing, limits::BATCH_PAYLOAD_BYTES_MAX - bytes).await?;
+            let events = match self.read_window(&missing, limits::BATCH_PAYLOAD_BYTES_MAX - bytes).await {
+                Err(error) if was_cut_short(&error) && window > 1 => {
+                    fits = self.read_less(window, &error);
+                    continue;
+                }
+                read => read?,
+            };
             bytes += events.iter().map(|event| event.payload.as_bytes().len()).sum::<usize>();
             page.events.extend(events);
             page.reached = upto;
@@ -280,7 +292,23 @@ impl PostgresBackend {
             window = (window * 4).min(WINDOW_MAX.max(window));
         }
         page.reached = page.reached.max(query.after);
+        // What was too much once may fit later, when the server is less busy.
+        self.read.fits.store(fits.saturating_add(fits / 16), Ordering::Relaxed);
         Ok(page)
+    }
+
+    /// Has statements look less far, because one was cut short.
+    fn read_less(&self, window: u64, error: &StoreError) -> u64 {
+        let fits = (window / 4).max(1);
+        if self.read.fits.swap(fits, Ordering::Relaxed) == u64::MAX {
+            tracing::warn!(
+                reason = error.source().map(ToString::to_string),
+                positions = fits,
+                "the database cuts reads of the log short: reading less at a time; raise `statement_timeout` of \
+                 Kennel's role"
+            );
+        }
+        fits
     }
 
     async fn read_window(&self, query: &ReadQuery<'_>, bytes_max: usize) -> Result<Vec<Event>, StoreError> {
@@ -359,7 +387,7 @@ impl PostgresBackend {
 
     async fn lock_heads<'a>(
         &self,
-        tx: &mut Transaction<'static, Postgres>,
+        tx: &mut Tx,
         events: &'a [NewEvent],
     ) -> Result<HashMap<Aggregate<'a>, i64>, sqlx::Error> {
         let mut wanted: Vec<Aggregate<'a>> = events.iter().map(aggregate_of).collect();
@@ -380,7 +408,7 @@ impl PostgresBackend {
 
     async fn move_heads(
         &self,
-        tx: &mut Transaction<'static, Postgres>,
+        tx: &mut Tx,
         numbered: &[Numbered<'_>],
         heads: &HashMap<Aggregate<'_>, i64>,
     ) -> Result<(), sqlx::Error> {
@@ -393,11 +421,7 @@ impl PostgresBackend {
         query.bind(contexts).bind(types).bind(ids).bind(versions).execute(&mut **tx).await.map(|_| ())
     }
 
-    async fn insert(
-        &self,
-        tx: &mut Transaction<'static, Postgres>,
-        rows: &[Numbered<'_>],
-    ) -> Result<(), sqlx::Error> {
+    async fn insert(&self, tx: &mut Tx, rows: &[Numbered<'_>]) -> Result<(), sqlx::Error> {
         fn column<'a, T>(rows: &'a [Numbered<'a>], of: impl Fn(&'a NewEvent) -> T) -> Vec<T> {
             rows.iter().map(|row| of(row.event)).collect()
         }

@@ -1,16 +1,19 @@
 //! Signs of new events and of changes among the workers: what this process does itself, and notifications
 //! of any other. One task listens for the whole process, from the first time that somebody waits.
 //!
-//! Signs may be lost: whoever waits also looks by itself from time to time. So a connection that breaks
-//! is no error; it is made again.
+//! Signs may be lost: whoever waits also looks by itself from time to time. So a connection that breaks, or that the
+//! server refuses, is no error; it is made again. Where sessions are shared, nobody can listen, and there are no
+//! signs of other processes at all.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use super::connector::Connector;
 use crate::signs::Signs;
 
 /// The channel that appends are announced on, by Kennel and by the trigger that it installs.
@@ -21,12 +24,16 @@ const WORKERS_CHANNEL: &str = "kennel_workers";
 const DEPLOYMENTS_CHANNEL: &str = "kennel_deployments";
 /// How long closing waits for the server.
 const GOODBYE_MAX: Duration = Duration::from_secs(2);
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
+/// After a failure it is tried again after so long, then after twice as long each time.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long a server may take to give a connection to listen on.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(crate) struct Listen {
-    /// A pool of one, kept open as long as the store, lets the listener reconnect by itself.
-    pool: PgPool,
+    /// Nothing where nobody can listen.
+    connector: Option<Arc<Connector>>,
     signs: Arc<Heard>,
     task: OnceLock<JoinHandle<()>>,
 }
@@ -36,16 +43,18 @@ struct Heard {
     events: Signs,
     workers: Signs,
     deployments: Signs,
+    /// The connection that is listened on, in the form that a listener takes.
+    pool: Mutex<Option<PgPool>>,
 }
 
 impl Listen {
-    pub(crate) fn new(options: PgConnectOptions) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_lazy_with(options);
-        Self { pool, signs: Arc::default(), task: OnceLock::new() }
+    pub(crate) fn new(connector: Option<Arc<Connector>>) -> Self {
+        Self { connector, signs: Arc::default(), task: OnceLock::new() }
+    }
+
+    /// Whether signs of other processes are heard.
+    pub(crate) fn hears(&self) -> bool {
+        self.connector.is_some()
     }
 
     /// Announces an append of this process.
@@ -72,13 +81,17 @@ impl Listen {
     }
 
     fn listen(&self) {
-        self.task.get_or_init(|| tokio::spawn(listen(self.pool.clone(), Arc::clone(&self.signs))));
+        let Some(connector) = &self.connector else { return };
+        self.task.get_or_init(|| tokio::spawn(listen(Arc::clone(connector), Arc::clone(&self.signs))));
     }
 
     pub(crate) async fn close(&self) {
         self.stop();
-        // A listener says goodbye to the server, which may not answer.
-        let _ = tokio::time::timeout(GOODBYE_MAX, self.pool.close()).await;
+        let pool = self.signs.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pool) = pool {
+            // A listener says goodbye to the server, which may not answer.
+            let _ = tokio::time::timeout(GOODBYE_MAX, pool.close()).await;
+        }
     }
 
     fn stop(&self) {
@@ -94,18 +107,44 @@ impl Drop for Listen {
     }
 }
 
-async fn listen(pool: PgPool, signs: Arc<Heard>) {
+async fn listen(connector: Arc<Connector>, signs: Arc<Heard>) {
+    let mut pause = PAUSE_MIN;
     loop {
-        match hear(&pool, &signs).await {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "listening for notifications failed; trying again"),
+        let began = Instant::now();
+        let heard = hear(&connector, &signs).await;
+        let lasted = began.elapsed() > PAUSE_MAX;
+        if let Err(error) = heard {
+            // Told once: what follows is the same until it has worked for a while.
+            if lasted || pause == PAUSE_MIN {
+                tracing::warn!(
+                    %error,
+                    "there is no connection to hear of new events on: they are looked for from time to time instead, \
+                     and noticed up to a second later"
+                );
+            } else {
+                tracing::debug!(%error, "listening for notifications failed; trying again");
+            }
         }
-        tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+        pause = if lasted { PAUSE_MIN } else { pause };
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
     }
 }
 
-async fn hear(pool: &PgPool, signs: &Heard) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
+async fn hear(connector: &Arc<Connector>, signs: &Heard) -> Result<(), sqlx::Error> {
+    let settings = Arc::clone(connector);
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(CONNECT_MAX)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            let settings = Arc::clone(&settings);
+            Box::pin(async move { settings.prepare(connection).await })
+        })
+        .connect_lazy_with(connector.options());
+    *signs.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen_all([CHANNEL, WORKERS_CHANNEL, DEPLOYMENTS_CHANNEL]).await?;
     // What has happened before is not announced again.
     signs.events.give();

@@ -1,23 +1,34 @@
 //! Connects to a PostgreSQL database, checks that it is of use, creates and upgrades Kennel's tables.
 
-use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
+use kennel_core::limits;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, Executor as _, PgConnection, Row as _, SqlStr};
+use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, SqlStr};
+use tokio::time::Instant;
 
 use super::PostgresBackend;
+use super::connector::Connector;
 use super::log_tables::{self, Unclear};
+use super::pool::{Pool, PoolOptions, is_refusal};
+use super::pooler::{self, Sessions, is_lost_statement};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
+use crate::error::KEEPS_NO_STATEMENTS;
 use crate::sql::{Words, statement};
 use crate::store::Dialect;
 use crate::url::PostgresUri;
 
 /// The oldest server that is supported.
 const VERSION_MIN: i64 = 130_000;
-/// A connection that has rested longer is asked whether it still lives before it is used.
-const RESTED: Duration = Duration::from_secs(1);
+/// How long a process that is to run projections waits for a connection that the server refuses it at first.
+const REFUSED_MAX: Duration = Duration::from_secs(5);
+const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+/// Connections of a process that runs projections beside those for its work, where it has sessions of its own: it
+/// shows on one that it is alive, and listens on the other.
+const APART: u32 = 2;
+/// How long a commit waits for somebody else's lock before it gives its connection back and begins again.
+pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const MIGRATIONS_TABLE: &str = "kennel.migration";
@@ -45,65 +56,129 @@ pub(crate) async fn open(
     options: &ConnectOptions,
 ) -> Result<PostgresBackend, ConnectError> {
     let name = uri.to_string();
-    let parsed = PgConnectOptions::from_str(uri.with_password());
-    let mut connect = parsed.map_err(|error| cannot_connect(&name, error))?.disable_statement_logging();
-    if connect.get_application_name().is_none() {
-        connect = connect.application_name("kennel");
+    if !uri.ignored().is_empty() {
+        let parameters = uri.ignored().join(", ");
+        tracing::warn!(
+            parameters,
+            "the store's URL has parameters that Kennel does not know: they do nothing"
+        );
     }
-    let session = session(options.stalled_after);
-    let settings = session.clone();
-    let pool = PgPoolOptions::new()
-        .max_connections(options.connections_max)
-        .acquire_timeout(options.acquire_timeout)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(async move { Ok(meta.idle_for < RESTED || connection.ping().await.is_ok()) })
-        })
-        .after_connect(move |connection, _| {
-            let session = settings.clone();
-            Box::pin(async move { prepare_session(connection, session).await })
-        });
-    // The first connection is made by itself: a pool would try until its timeout and hide the reason.
-    let mut first = tokio::time::timeout(options.acquire_timeout, connect.connect())
-        .await
-        .unwrap_or_else(|_| Err(sqlx::Error::PoolTimedOut))
-        .map_err(|error| cannot_connect(&name, error))?;
+    let failed = |error| cannot_connect(&name, error);
+    let connector = Connector::new(uri).map_err(failed)?;
+    let (mut first, mut second) = connect(&connector, &name, options).await?;
+    let sessions = pooler::examine(&mut first, second.as_mut()).await.map_err(failed)?;
+    let shared = is_shared(sessions, &name)?;
+    let stalled = stalled_ms(options.stalled_after);
+    let connector = Arc::new(connector.with_session((!shared).then(|| session(stalled))));
+    for connection in [Some(&mut first), second.as_mut()].into_iter().flatten() {
+        connector.prepare(connection).await.map_err(failed)?;
+    }
     let tables = log_tables::find(&mut first, &options.tables, options.mode).await;
     let tables = tables.map_err(|unclear| match unclear {
         Unclear::Unfit(reason) => ConnectError::Unfit { store: name.clone(), reason },
         Unclear::Database(error) => cannot_connect(&name, error),
     })?;
     let words = Words::new(Dialect::Postgres, &tables);
-    let backend =
-        PostgresBackend::new(name, pool.connect_lazy_with(connect.clone()), connect, session, words);
+    let apart = if options.runs_projections && !shared { APART } else { 0 };
+    let pool_options = PoolOptions {
+        connections_max: options.connections_max.saturating_sub(apart).max(1) as usize,
+        wait_max: options.acquire_timeout,
+        begin: begin(shared, stalled),
+    };
+    let own_sessions = (!shared).then(|| Arc::clone(&connector));
+    // Checked before the pool has it: what is wrong is to be told, and not tried again.
+    let pool = Pool::new(connector, pool_options, second.into_iter().collect());
+    let mut backend = PostgresBackend::new(name, pool, own_sessions, words);
     backend.check_server(&mut first).await?;
+    if options.runs_projections {
+        if shared {
+            tracing::warn!(
+                "the database is reached through a proxy that pools transactions: a worker that dies is noticed by its \
+                 missing heartbeats only, and new events up to a second late; give Kennel a direct connection to \
+                 notice both at once"
+            );
+        } else {
+            backend.check_limits(&mut first, options.connections_max).await?;
+        }
+    }
     if options.mode != Mode::Migrate {
         backend.check_migrated(&mut first).await?;
         backend.check_events(&mut first).await?;
     }
-    // It has served; whether it closes in good order does not matter.
-    let _ = first.close().await;
+    backend.pool.take_in(first);
     Ok(backend)
 }
 
-/// The settings of each session. A process that is frozen in the middle of a transaction keeps its row
-/// locks, and everybody who wants to take over its work waits: the server ends such a session after
-/// `stalled_after`. A vanished host is noticed by keepalives.
-fn session(stalled_after: Duration) -> SqlStr {
-    // 0 would mean never, and the server counts in 32 bits.
-    let stalled_ms = stalled_after.as_millis().clamp(1, i32::MAX as u128);
+/// Two connections, to find out to whom sessions belong; commands get along with one.
+async fn connect(
+    connector: &Connector,
+    name: &str,
+    options: &ConnectOptions,
+) -> Result<(PgConnection, Option<PgConnection>), ConnectError> {
+    let began = Instant::now();
+    let mut told = false;
+    let mut have: Vec<PgConnection> = Vec::new();
+    while have.len() < 2 {
+        // Made without the pool, which would hide the reason.
+        match connector.connect().await {
+            Ok(connection) => have.push(connection),
+            Err(error) if is_refusal(&error) && options.runs_projections && began.elapsed() < REFUSED_MAX => {
+                if !told {
+                    tracing::warn!(%error, "the server refuses a connection; trying again for a few seconds");
+                    told = true;
+                }
+                tokio::time::sleep(REFUSED_PAUSE).await;
+            }
+            Err(error) if is_refusal(&error) && !have.is_empty() && !options.runs_projections => break,
+            Err(error) => return Err(cannot_connect(name, error)),
+        }
+    }
+    let mut have = have.into_iter();
+    match have.next() {
+        Some(first) => Ok((first, have.next())),
+        None => Err(cannot_connect(name, sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Whether sessions are shared; those that are shared without what Kennel needs are refused.
+fn is_shared(sessions: Sessions, name: &str) -> Result<bool, ConnectError> {
+    let reason = match sessions {
+        Sessions::Own => return Ok(false),
+        Sessions::Shared => return Ok(true),
+        Sessions::SharedWithoutStatements => KEEPS_NO_STATEMENTS,
+        Sessions::OfStatements => {
+            "it is reached through a pooler that pools statements, and Kennel needs transactions: have it pool by \
+             transaction or by session"
+        }
+    };
+    Err(ConnectError::Unfit { store: name.to_owned(), reason: reason.to_owned() })
+}
+
+/// 0 would mean never, and the server counts in 32 bits.
+fn stalled_ms(stalled_after: Duration) -> u128 {
+    stalled_after.as_millis().clamp(1, i32::MAX as u128)
+}
+
+/// The settings of each session that belongs to a connection. A process that is frozen in the middle of a
+/// transaction keeps its row locks, and everybody who wants to take over its work waits: the server ends such a session
+/// after `stalled_ms`. One that rests between two batches is not to be ended. A vanished host is noticed by
+/// keepalives.
+fn session(stalled_ms: u128) -> SqlStr {
     statement(format!(
         "SET idle_in_transaction_session_timeout = {stalled_ms}; SET tcp_keepalives_idle = 5; \
-         SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET client_min_messages = warning"
+         SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3; SET client_min_messages = warning; \
+         SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'idle_session_timeout'"
     ))
 }
 
-/// Gives a new connection the settings of a session.
-pub(super) async fn prepare_session(
-    connection: &mut PgConnection,
-    settings: SqlStr,
-) -> Result<(), sqlx::Error> {
-    connection.execute(sqlx::raw_sql(settings)).await.map(|_| ())
+/// What each transaction begins with. On a session that others use as well, settings last as long as it.
+fn begin(shared: bool, stalled_ms: u128) -> String {
+    if !shared {
+        return "BEGIN".to_owned();
+    }
+    format!(
+        "BEGIN; SET LOCAL idle_in_transaction_session_timeout = {stalled_ms}; SET LOCAL client_min_messages = warning"
+    )
 }
 
 fn cannot_connect(name: &str, error: sqlx::Error) -> ConnectError {
@@ -118,6 +193,11 @@ fn cannot_connect(name: &str, error: sqlx::Error) -> ConnectError {
     };
     let said = database.message().to_owned();
     let advice = match database.code().as_deref() {
+        _ if is_lost_statement(&error) => {
+            return ConnectError::Unfit { store, reason: format!("{KEEPS_NO_STATEMENTS} ({said})") };
+        }
+        Some("53300") => return ConnectError::Full { store, said },
+        Some("08P01") => return ConnectError::Pooler { store, said },
         Some("28P01" | "28000") => "check the user and the password in the URL",
         Some("3D000") => "create the database first, for example with `createdb`",
         Some("3F000") => "create the schema first, or name the right table in `[events]` of kennel.toml",
@@ -136,7 +216,7 @@ impl PostgresBackend {
         ConnectError::Unfit { store: self.name.clone(), reason }
     }
 
-    async fn check_server(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
+    async fn check_server(&mut self, connection: &mut PgConnection) -> Result<(), ConnectError> {
         let server = sqlx::query(self.sql.server.clone()).fetch_one(connection).await;
         let row = server.map_err(|error| self.failed(error))?;
         let (version, shown, encoding): (i64, String, String) = (row.get(0), row.get(1), row.get(2));
@@ -147,6 +227,40 @@ impl PostgresBackend {
             return Err(self.unfit(format!(
                 "its encoding is {encoding}; Kennel needs a database made with ENCODING 'UTF8'"
             )));
+        }
+        // 0 is no limit. A shorter one that the operator has set stays.
+        let operators = Duration::from_millis(u64::try_from(row.get::<i64, _>(3)).unwrap_or(0));
+        self.lock_wait =
+            Some(operators).filter(|wait| !wait.is_zero()).unwrap_or(LOCK_WAIT_MAX).min(LOCK_WAIT_MAX);
+        Ok(())
+    }
+
+    /// Refuses limits that cannot do: the process would stand still most of the time, and not know why.
+    async fn check_limits(&self, connection: &mut PgConnection, wanted: u32) -> Result<(), ConnectError> {
+        let row = sqlx::query(self.sql.limits.clone()).fetch_optional(connection).await;
+        let Some(row) = row.map_err(|error| self.failed(error))? else { return Ok(()) };
+        let role: String = row.get(0);
+        let places: [(i64, String); 3] = [
+            (row.get(1), format!("the role {role} (`ALTER ROLE {role} CONNECTION LIMIT …`)")),
+            (row.get(2), "the database (`ALTER DATABASE … CONNECTION LIMIT …`)".to_owned()),
+            (row.get(3), "the server (`max_connections`)".to_owned()),
+        ];
+        let Some((limit, place)) = places.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
+            return Ok(());
+        };
+        let least = limits::CONNECTIONS_MIN;
+        if limit < i64::from(least) {
+            return Err(self.unfit(format!(
+                "{place} allows {limit} connections at a time, and a process that runs projections needs at least \
+                 {least}: allow it as many for each such process"
+            )));
+        }
+        if limit < i64::from(wanted) {
+            tracing::warn!(
+                limit,
+                wanted,
+                "{place} allows fewer connections than this process may use: it gets along with those that it is given"
+            );
         }
         Ok(())
     }
@@ -214,7 +328,16 @@ impl PostgresBackend {
             if !self.exists(&mut connection, &self.sql.schema_exists, "kennel").await? {
                 migrations.create_schema("kennel");
             }
-            migrations.run_direct(None, &mut *connection, false).await.map_err(failed)?;
+            // One process at a time, by a lock that ends with the transaction: one of the session would stay behind on a
+            // session that is shared.
+            migrations.set_locking(false);
+            let mut tx = connection.begin().await.map_err(|error| self.failed(error))?;
+            let quiet = sqlx::raw_sql("SET LOCAL client_min_messages = warning");
+            tx.execute(quiet).await.map_err(|error| self.failed(error))?;
+            let lock = sqlx::query(self.sql.lock_catalog.clone()).execute(&mut *tx).await;
+            lock.map_err(|error| self.failed(error))?;
+            migrations.run_direct(None, &mut *tx, false).await.map_err(failed)?;
+            tx.commit().await.map_err(|error| self.failed(error))?;
         }
         self.create_log(&mut connection).await?;
         self.check_events(&mut connection).await

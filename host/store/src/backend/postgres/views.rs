@@ -5,9 +5,7 @@
 //! for the first. Both would wait for each other. Therefore all are asked for in one message, for a short time
 //! only, and when they cannot be had all are given back, so that readers get on, and asked for again.
 
-use sqlx::{Postgres, Transaction};
-
-use super::quoted_path;
+use super::{Tx, quoted_path};
 use crate::backend::View;
 use crate::sql::statement;
 
@@ -18,18 +16,12 @@ const ATTEMPTS: usize = 10;
 
 /// Makes views in place of those that there are. Fails like a lock that is not available if somebody keeps
 /// reading one of them.
-pub(crate) async fn create_views(
-    tx: &mut Transaction<'static, Postgres>,
-    views: &[View],
-) -> Result<(), sqlx::Error> {
+pub(crate) async fn create_views(tx: &mut Tx, views: &[View]) -> Result<(), sqlx::Error> {
     create_all(tx, views, ATTEMPTS).await
 }
 
 /// The same for one view, unless somebody is reading it: then it stays as it is, and `false` is returned.
-pub(crate) async fn create_view_unless_in_use(
-    tx: &mut Transaction<'static, Postgres>,
-    view: &View,
-) -> Result<bool, sqlx::Error> {
+pub(crate) async fn create_view_unless_in_use(tx: &mut Tx, view: &View) -> Result<bool, sqlx::Error> {
     match create_all(tx, std::slice::from_ref(view), 1).await {
         Ok(()) => Ok(true),
         Err(error) if is_in_use(&error) => Ok(false),
@@ -37,11 +29,7 @@ pub(crate) async fn create_view_unless_in_use(
     }
 }
 
-async fn create_all(
-    tx: &mut Transaction<'static, Postgres>,
-    views: &[View],
-    attempts_max: usize,
-) -> Result<(), sqlx::Error> {
+async fn create_all(tx: &mut Tx, views: &[View], attempts_max: usize) -> Result<(), sqlx::Error> {
     let mut creates: Vec<String> = views.iter().map(create).collect();
     let mut attempts = 1;
     while let Err(error) = try_all(tx, &creates).await {
@@ -56,7 +44,7 @@ async fn create_all(
     Ok(())
 }
 
-async fn try_all(tx: &mut Transaction<'static, Postgres>, creates: &[String]) -> Result<(), sqlx::Error> {
+async fn try_all(tx: &mut Tx, creates: &[String]) -> Result<(), sqlx::Error> {
     if creates.is_empty() {
         return Ok(());
     }

@@ -1,0 +1,96 @@
+//! Watches the connections of this process to its store, so that nobody waits for one unseen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kennel_core::port::{ConnectionUsage, Coordination};
+
+use crate::metrics::ConnectionMetrics;
+use crate::shutdown::Shutdown;
+use crate::status::{self, Status};
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A statement that waits for longer is told.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// What is watched, and whom to tell.
+pub struct Watcher {
+    pub coordination: Arc<dyn Coordination>,
+    pub metrics: ConnectionMetrics,
+    pub status: Arc<Status>,
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").finish_non_exhaustive()
+    }
+}
+
+impl Watcher {
+    /// Watches until a stop is asked for.
+    pub async fn watch(self, mut stop: Shutdown) {
+        let mut told = false;
+        let mut last = ConnectionUsage::default();
+        while let Some(usage) = self.coordination.connections() {
+            self.metrics.observed(&last, &usage);
+            if usage.longest_wait > WAIT_MAX {
+                let reason = in_words(&usage);
+                if !told {
+                    tracing::warn!(reason, "statements wait for a connection to the store");
+                }
+                self.status.block(status::CONNECTIONS, reason);
+                told = true;
+            } else if told {
+                tracing::info!("statements do not wait for a connection any more");
+                self.status.clear(status::CONNECTIONS);
+                told = false;
+            }
+            last = usage;
+            tokio::select! {
+                biased;
+                () = stop.requested() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+        }
+    }
+}
+
+fn in_words(usage: &ConnectionUsage) -> String {
+    let ConnectionUsage { max, open, waiting, longest_wait, refusal, .. } = usage;
+    let seconds = longest_wait.as_secs();
+    let of = match refusal {
+        Some(said) => format!("{open} of {max} are open, and the server gives no more ({said})"),
+        None => format!("all {open} are in use"),
+    };
+    format!(
+        "{waiting} statements wait for a connection to the store, the first for {seconds} s: {of}; raise `connections` \
+         in [run], or see what the database is busy with"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_waits_is_told_what_for_and_what_to_do() {
+        let usage = ConnectionUsage {
+            max: 4,
+            open: 2,
+            in_use: 2,
+            waiting: 3,
+            longest_wait: Duration::from_millis(2_700),
+            ..ConnectionUsage::default()
+        };
+        let told = in_words(&usage);
+        assert!(told.starts_with(
+            "3 statements wait for a connection to the store, the first for 2 s: all 2 are in use"
+        ));
+        let refused =
+            ConnectionUsage { refusal: Some("too many connections for role \"k\"".to_owned()), ..usage };
+        assert!(
+            in_words(&refused)
+                .contains("2 of 4 are open, and the server gives no more (too many connections")
+        );
+    }
+}
