@@ -1,6 +1,7 @@
 //! `kennel status` as text: what matters about every projection on one screen, failures in full below.
 
 use kennel_core::lifecycle::Switch;
+use kennel_core::text::escaped;
 
 use super::output;
 use crate::cli::follow::left;
@@ -17,8 +18,8 @@ impl FailureView {
             "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
             self.position,
             self.event_id,
-            self.event_type,
-            self.aggregate_id,
+            escaped(&self.event_type),
+            escaped(&self.aggregate_id),
             output::short(&self.digest),
             self.attempts,
             self.kind,
@@ -33,7 +34,10 @@ impl StatusView {
         for writer in &self.writers {
             output::line(format!(
                 "  events above {} wait for a writer: pid {} ({}), its transaction is open for {} s",
-                self.horizon, writer.pid, writer.application, writer.open_seconds
+                self.horizon,
+                writer.pid,
+                escaped(&writer.application),
+                writer.open_seconds
             ))?;
         }
         self.print_projections()?;
