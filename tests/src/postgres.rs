@@ -97,6 +97,13 @@ impl Cluster {
         String::from_utf8_lossy(&output.stdout).trim_end().to_owned()
     }
 
+    /// Lets the server have a folder.
+    pub fn give(&self, folder: &Path) {
+        if is_root() {
+            run(Command::new("chown").arg(server_user()).arg(folder));
+        }
+    }
+
     /// The process id of the server.
     pub fn pid(&self) -> u32 {
         self.server.as_ref().map_or(0, |server| server.pid)
