@@ -80,6 +80,22 @@ pub fn time_bomb() -> Vec<u8> {
 }
 
 /// A component that fits the contract and has one core module more, which it never uses.
+/// The component, made as large as this by a section that nobody reads, and another one for each number.
+#[must_use]
+pub fn padded(mut component: Vec<u8>, number: u8, bytes: usize) -> Vec<u8> {
+    // A custom section: 0, its length, and a name of one byte.
+    component.push(0);
+    let mut length = bytes;
+    while length >= 0x80 {
+        component.push(u8::try_from(length & 0x7f).unwrap_or_default() | 0x80);
+        length >>= 7;
+    }
+    component.push(u8::try_from(length).unwrap_or_default());
+    component.extend([1, b'a']);
+    component.resize(component.len() + bytes - 2, number);
+    component
+}
+
 fn with_module(module: &str) -> Vec<u8> {
     let module = wat::parse_str(module).expect("the module is well formed");
     let mut bytes = component(&contract(), "projection");

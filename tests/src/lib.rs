@@ -6,6 +6,7 @@
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`database`] | SQL on the database of a store, whichever it is |
+//! | [`disk`] | a small disk that can be filled |
 //! | [`events`] | events as lines of JSON |
 //! | [`http`] | plain requests |
 //! | [`load`] | events that are appended at a steady pace |
@@ -24,6 +25,7 @@ pub mod audit;
 pub mod binary;
 pub mod components;
 pub mod database;
+pub mod disk;
 pub mod events;
 pub mod http;
 pub mod load;

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 
 use crate::binary::{Kennel, Running};
 use crate::http;
@@ -13,7 +14,12 @@ use crate::http;
 pub struct Served {
     pub process: Running,
     address: String,
+    log: Log,
 }
+
+/// What a process has written to its log so far, also when it has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Log(Arc<Mutex<String>>);
 
 /// The labels of a series and their values.
 pub type Labels = BTreeMap<String, String>;
@@ -42,18 +48,32 @@ impl Served {
     /// Starts `kennel run` on this address.
     #[must_use]
     pub fn start_at(kennel: &Kennel, address: &str, arguments: &[&str]) -> Self {
-        let mut command = kennel.command(&[&["run", "--listen", address], arguments].concat());
+        Self::spawn(kennel.command(&[&["run", "--listen", address], arguments].concat()))
+    }
+
+    /// Starts a command that becomes `kennel run`.
+    #[must_use]
+    pub fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).spawn().expect("kennel starts");
         let mut lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let process = Running::from(child);
+        let log = Log::default();
+        let writing = log.clone();
         let address = lines
             .by_ref()
             .map_while(Result::ok)
+            .inspect(|line| writing.add(line))
             .find_map(|line| line.split_once("address=").map(|(_, rest)| rest.trim().to_owned()))
             .expect("it says where it listens");
         // Its log has to be read on, or the pipe fills up and it stands still.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { process, address }
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| writing.add(&line)));
+        Self { process, address, log }
+    }
+
+    /// Its log.
+    #[must_use]
+    pub fn log(&self) -> Log {
+        self.log.clone()
     }
 
     /// Where it listens: an address and a port.
@@ -80,6 +100,18 @@ impl Served {
     #[must_use]
     pub fn scrape(&self) -> Scrape {
         Scrape::parse(&self.text())
+    }
+}
+
+impl Log {
+    /// All of it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.lock().expect("nobody panics").clone()
+    }
+
+    fn add(&self, line: &str) {
+        self.0.lock().expect("nobody panics").extend([line, "\n"]);
     }
 }
 

@@ -160,6 +160,13 @@ impl Cluster {
         panic!("PgBouncer did not start");
     }
 
+    /// Lets the server have a folder.
+    pub fn give(&self, folder: &Path) {
+        if is_root() {
+            run(Command::new("chown").arg(server_user()).arg(folder));
+        }
+    }
+
     /// The process id of the server.
     pub fn pid(&self) -> u32 {
         self.server.as_ref().map_or(0, |server| server.pid)

@@ -5,6 +5,7 @@
 //!
 //! - `Put` `{collection, key, document}` writes that document;
 //! - `PutBytes` `{collection, key, bytes}` writes a document of exactly so many bytes;
+//! - `Say` `{text}` logs that text, and rejects its event with it;
 //! - any other event is noted in the collection `arrived`, key = event id.
 
 use std::borrow::Cow;
@@ -32,6 +33,12 @@ struct PutBytes<'event> {
     #[serde(borrow)]
     key: Cow<'event, str>,
     bytes: usize,
+}
+
+#[derive(Deserialize)]
+struct Say<'event> {
+    #[serde(borrow)]
+    text: Cow<'event, str>,
 }
 
 /// A document of the collection `arrived`.
@@ -69,6 +76,11 @@ impl Projection for Scribe {
                 model.put_text(&put.collection, &put.key, &format!("\"{}\"", "x".repeat(length)));
                 Ok(())
             }
+            "Say" => {
+                let say: Say = event.json()?;
+                log::warn(&say.text);
+                Err(Failure::reject(say.text))
+            }
             _ => model.put("arrived", &event.event_id, &Arrival::of(event)),
         }
     }
@@ -105,6 +117,13 @@ mod tests {
             .then_document("c", "\u{1f436}", json!([1, null]))
             .when(event("PutBytes").json(json!({"collection": "c", "key": "k", "bytes": 5})))
             .then_document("c", "k", json!("xxx"));
+    }
+
+    #[test]
+    fn what_is_to_be_said_is_said() {
+        Scenario::new(Scribe)
+            .when(event("Say").json(json!({"text": "one\ntwo\u{1b}"})))
+            .then_rejects("one\ntwo\u{1b}");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
+//! | [`text`] | text of others made safe to show |
 //! | [`port`] | what the engine needs of a store and of a runtime |
 //!
 //! Invariants: nothing here names a database, a wasm engine or an async runtime. The ports are async
@@ -34,4 +35,5 @@ pub mod port;
 pub mod position;
 pub mod projection;
 pub mod retry;
+pub mod text;
 pub mod witness;

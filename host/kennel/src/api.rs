@@ -6,6 +6,8 @@
 //! | [`v1`] | /v1: the operations of [`crate::control`], and their document |
 //! | [`gate`] | who may use /v1 |
 //! | `connections` | how many connections there may be, and how long they may be silent |
+//! | `stream` | how long a client may let its answer lie |
+//! | `answers` | how much memory answers take on their way |
 //! | `problem` | errors as `application/problem+json` |
 //! | `extract` | what a request is made of, read so that every mistake becomes a problem |
 //! | `pace` | how long a request may take, and how many may work at once |
@@ -13,6 +15,7 @@
 //!
 //! It speaks plain HTTP: whoever wants it encrypted puts a proxy in front of it.
 
+mod answers;
 mod components;
 mod connections;
 mod extract;
@@ -21,6 +24,7 @@ mod health;
 pub(crate) mod pace;
 mod problem;
 mod projections;
+mod stream;
 pub mod v1;
 
 use std::io::ErrorKind;
@@ -59,7 +63,7 @@ pub async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Serves until a stop is asked for and the requests under way have ended.
 ///
-/// A connection may be silent for 10 s. There are at most 512, and fewer where the process may have only few files open.
+/// A connection may be silent for 10 s, and a client may take nothing of its answer for as long. There are at most 512, and fewer where the process may have only few files open.
 pub async fn serve(listener: TcpListener, app: Router, stop: Shutdown) {
     connections::serve(listener, app, stop).await;
 }

@@ -39,7 +39,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, DEFAULT_STORE, EventsConfig};
 use crate::exit::{self, Kind};
 use crate::telemetry::{self, LogFormat};
-use crate::wire::{TableName, Target};
+use crate::wire::{self, TableName, Target};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -195,7 +195,7 @@ impl Cli {
         telemetry::start(level, format);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(async {
-            match self.command {
+            let ended = match self.command {
                 Command::Migrate(command) => command.execute(&config).await,
                 Command::Append(command) => command.execute(&config).await,
                 Command::Deploy(command) => command.execute(&config).await,
@@ -223,7 +223,9 @@ impl Cli {
                 Command::Bench(command) => command.execute(&config).await,
                 Command::Demo(command) => command.execute().await,
                 Command::Compile(_) => unreachable!("it has been run already, without configuration and log"),
-            }
+            };
+            wire::close_stores().await;
+            ended
         });
         // A blocking read of standard input cannot be interrupted; nothing waits for it here.
         runtime.shutdown_background();

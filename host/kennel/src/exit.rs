@@ -5,7 +5,7 @@
 //! | 0 | success |
 //! | 1 | something unforeseen: a bug, or a failure that has no code of its own |
 //! | 2 | the command line is wrong |
-//! | 3 | the store or the host cannot be used: unreachable, read-only, damaged |
+//! | 3 | the store or the host cannot be used: unreachable, read-only, damaged, removed or replaced while in use |
 //! | 4 | the input is wrong: a component that cannot run here, an event that does not parse |
 //! | 5 | what is asked for is taken: a name, a port, a store that another process runs |
 //! | 6 | the configuration is wrong |

@@ -14,13 +14,16 @@ use kennel_core::port::{Registry as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
 use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
-use kennel_store::{ConnectError, ConnectOptions, InvalidUrl, Mode, RunLock, RunLockError, Store};
+use kennel_store::{ConnectError, ConnectOptions, InvalidUrl, Mode, RunLock, RunLockError, Store, StoreLost};
 use prometheus::Registry;
 
 use crate::activate;
 use crate::control::ControlError;
 use crate::control::local::Local;
 use crate::wire::{self, Target};
+
+/// How long the work may take to end when there is no store any more.
+const LOST_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs the projections of a replica set inside this program.
 ///
@@ -31,7 +34,7 @@ use crate::wire::{self, Target};
 ///     .projection_file("order-summary", "order_summary.wasm")
 ///     .build()
 ///     .await?;
-/// orchestrator.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await;
+/// orchestrator.run(async { tokio::signal::ctrl_c().await.unwrap_or_default() }).await?;
 /// # Ok(()) }
 /// ```
 pub struct Orchestrator {
@@ -52,7 +55,7 @@ impl std::fmt::Debug for Orchestrator {
     }
 }
 
-/// An orchestrator that could not be built.
+/// An orchestrator that could not be built, or could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum OrchestratorError {
     #[error(transparent)]
@@ -66,6 +69,9 @@ pub enum OrchestratorError {
     Taken(#[from] RunLockError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A SQLite file was removed or replaced while it was run.
+    #[error(transparent)]
+    Lost(#[from] StoreLost),
     #[error("cannot read the component {path}")]
     File {
         path: String,
@@ -171,17 +177,42 @@ impl Orchestrator {
 
     /// Works until `shutdown` resolves; then every worker finishes its batch, commits it and leaves the
     /// replica set. Dropping the future instead loses nothing, but the others have to notice it.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+    ///
+    /// # Errors
+    /// If the SQLite file was removed or replaced meanwhile: nothing is written any more then, neither to the old file
+    /// nor to the new one.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), OrchestratorError> {
         let (trigger, stop) = Shutdown::channel();
+        let status = self.engine.status();
+        let (store, lock) = (self.store, self.lock);
         let mut working = std::pin::pin!(self.engine.run(stop));
-        tokio::select! {
-            () = &mut working => {}
-            () = shutdown => {
-                trigger.stop();
-                working.await;
+        let mut shutdown = std::pin::pin!(shutdown);
+        let (mut asked, mut ended) = (false, false);
+        let lost = loop {
+            tokio::select! {
+                () = &mut working, if !ended => {
+                    if !store.is_lost() {
+                        drop(lock);
+                        return Ok(());
+                    }
+                    ended = true;
+                }
+                () = &mut shutdown, if !asked => {
+                    asked = true;
+                    trigger.stop();
+                }
+                lost = store.lost() => break lost,
             }
+        };
+        status.block("store", lost.to_string());
+        tracing::error!(reason = %lost, "the files of the store are gone; ending");
+        trigger.stop();
+        if !ended {
+            // Calls under way come to their end; nothing can be committed.
+            let _ = tokio::time::timeout(LOST_ENDS_WITHIN, working).await;
         }
-        drop(self.lock);
+        drop(lock);
+        Err(lost.into())
     }
 }
 

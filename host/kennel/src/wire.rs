@@ -3,7 +3,7 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kennel_core::lifecycle::Declined;
@@ -12,10 +12,11 @@ use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::Deployment;
 use kennel_engine::{Entropy, Ports};
 use kennel_runtime::{Compiler, RuntimeOptions, WasmRuntime};
-use kennel_store::{ConnectOptions, Mode};
+use kennel_store::{ConnectOptions, Dialect, Mode};
 
 pub use kennel_runtime::{RuntimeError, inspect};
 pub(crate) use kennel_runtime::{ServeError, serve_compiler};
+pub(crate) use kennel_store::ConnectError;
 pub use kennel_store::{EventTables, RunLock, Scratch, Store, StoreUrl, TableName};
 
 use crate::config::nearest;
@@ -109,7 +110,33 @@ pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()
 }
 
 async fn connect(target: &Target, mode: Mode) -> anyhow::Result<Store> {
-    kennel_store::connect(&target.url, &target.options(mode)).await.kind(Kind::Store)
+    let connected = kennel_store::connect(&target.url, &target.options(mode)).await;
+    let store = connected.map_err(|error| {
+        let kind = if matches!(error, ConnectError::Taken(_)) { Kind::Taken } else { Kind::Store };
+        kind.of(error)
+    })?;
+    if store.dialect() == Dialect::Sqlite {
+        opened().push(store.clone());
+    }
+    Ok(store)
+}
+
+/// The SQLite files that this command has opened, to be closed at its end.
+static OPENED: Mutex<Vec<Store>> = Mutex::new(Vec::new());
+
+fn opened() -> MutexGuard<'static, Vec<Store>> {
+    OPENED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Closes what was opened. Whoever ends without that leaves a log beside a SQLite file, which whoever copies or moves the
+/// file may not think of.
+pub(crate) async fn close_stores() {
+    /// Another process may be using the file, and somebody a connection.
+    const CLOSES_WITHIN: Duration = Duration::from_secs(5);
+    let stores = std::mem::take(&mut *opened());
+    for store in stores {
+        let _ = tokio::time::timeout(CLOSES_WITHIN, store.close()).await;
+    }
 }
 
 /// Handles the whole log by a hand-written loop, to compare with; returns the number of events.

@@ -27,7 +27,7 @@ impl Backend {
     /// Begins a transaction that writes.
     pub(crate) async fn begin(&self, durability: Durability, doing: &str) -> Result<Tx, StoreError> {
         match self {
-            Self::Sqlite(sqlite) => sqlite.begin(durability).await.map(Tx::Sqlite).doing(doing),
+            Self::Sqlite(sqlite) => sqlite.begin(durability, doing).await.map(Tx::Sqlite),
             // The server's own setting decides about durability here.
             Self::Postgres(postgres) => postgres.pool.begin().await.map(Tx::Postgres).doing(doing),
         }

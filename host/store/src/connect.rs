@@ -8,6 +8,7 @@ use kennel_core::limits;
 use kennel_core::port::BoxError;
 
 use crate::backend::{Backend, postgres, sqlite};
+use crate::run_lock::RunLockError;
 use crate::sql::{EventTables, Words};
 use crate::store::{Dialect, Store};
 use crate::url::{InvalidUrl, StoreUrl};
@@ -84,6 +85,15 @@ pub enum ConnectError {
     },
     #[error("{path} is not a SQLite database: check the path; the file was left as it is")]
     NotADatabase { path: String },
+    /// Another process runs the file under another name.
+    #[error(transparent)]
+    Taken(#[from] RunLockError),
+    #[error(
+        "{path} is also called {other} (a hard link), and that name is in use, or its last user has not ended in good \
+         order: SQLite keeps a log for each name, and two of them damage the database; use {other}, and remove the \
+         other names"
+    )]
+    OtherName { path: String, other: String },
     #[error("the store {store} was made by a newer Kennel: use that version or a later one")]
     Newer { store: String },
     #[error("the store {store} has no Kennel tables, or old ones: run `kennel migrate --store …` once")]

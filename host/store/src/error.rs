@@ -31,11 +31,27 @@ pub(crate) fn classify(error: sqlx::Error, what: &str) -> StoreError {
     if postgres::is_lost_statement(&error) {
         return StoreError::Failed { doing, source: format!("{KEEPS_NO_STATEMENTS} ({error})").into() };
     }
-    if is_transient(&error) {
+    if is_short_of_room(&error) {
+        StoreError::Unavailable { doing, source: NoRoom { source: error }.into() }
+    } else if is_transient(&error) {
         StoreError::Unavailable { doing, source: error.into() }
     } else {
         StoreError::Failed { doing, source: error.into() }
     }
+}
+
+/// Why nothing can be written, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no room on the disk of the database; make room there, and it goes on by itself")]
+struct NoRoom {
+    #[source]
+    source: sqlx::Error,
+}
+
+/// Whether a disk is full: SQLite's, or the server's.
+fn is_short_of_room(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| matches!(&*code, "13" | "53100"))
 }
 
 /// A stored value that makes no sense.
@@ -129,20 +145,27 @@ pub(crate) fn advised(error: StoreError) -> StoreError {
 /// or digits.
 fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 {
-        // Connection exceptions, serialization failures and deadlocks, insufficient resources, and a
-        // server that is starting, stopping or was told to cancel.
-        return ["08", "40", "53"].iter().any(|class| code.starts_with(class))
-            || matches!(
-                code,
-                "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" | "25P04"
-            );
+        // Connection exceptions, serialization failures and deadlocks, insufficient resources (a full disk, too little
+        // memory, too many connections), errors of the system that the server runs on, and a server that is starting,
+        // stopping or was told to cancel.
+        return ["08", "40", "53", "58", "57P"].iter().any(|class| code.starts_with(class))
+            || matches!(code, "55P03" | "57014" | "25006" | "25P03" | "25P04");
     }
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
+    const NO_MEMORY: i32 = 7;
+    // A file system that was made read-only, because its disk fails, say.
+    const READ_ONLY: i32 = 8;
+    const INTERRUPTED: i32 = 9;
     const IO: i32 = 10;
     const FULL: i32 = 13;
     const CANNOT_OPEN: i32 = 14;
-    code.parse::<i32>().is_ok_and(|code| matches!(code & 0xff, BUSY | LOCKED | IO | FULL | CANNOT_OPEN))
+    // Others were quicker to lock the log, many times in a row.
+    const PROTOCOL: i32 = 15;
+    code.parse::<i32>().is_ok_and(|code| {
+        let transient = [BUSY, LOCKED, NO_MEMORY, READ_ONLY, INTERRUPTED, IO, FULL, CANNOT_OPEN, PROTOCOL];
+        transient.contains(&(code & 0xff))
+    })
 }
 
 #[cfg(test)]
@@ -151,10 +174,16 @@ mod tests {
 
     #[test]
     fn codes_of_both_databases_are_sorted() {
-        for code in ["5", "261", "517", "10", "57P01", "08006", "40P01", "53300"] {
+        for code in [
+            "5", "261", "517", "7", "8", "264", "9", "10", "778", "13", "14", "15", "08006", "40001",
+            "40P01", "53000", "53100", "53200", "53300", "57014", "57P01", "57P02", "57P03", "57P04",
+            "57P05", "58000", "58030", "58P01", "25006", "25P03", "55P03",
+        ] {
             assert!(is_transient_code(code), "{code}");
         }
-        for code in ["1", "19", "2067", "23505", "42P01", "22P05"] {
+        for code in
+            ["1", "11", "18", "19", "20", "26", "2067", "23505", "42P01", "22P05", "54000", "57000", "XX001"]
+        {
             assert!(!is_transient_code(code), "{code}");
         }
     }

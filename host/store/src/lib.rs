@@ -43,6 +43,7 @@ mod sql;
 pub mod store;
 pub mod url;
 
+pub use backend::sqlite::files::StoreLost;
 pub use connect::{ConnectError, ConnectOptions, Mode, connect};
 pub use run_lock::{RunLock, RunLockError};
 pub use scratch::Scratch;

@@ -1,21 +1,31 @@
-//! One running process per SQLite file. The lock is the operating system's, on a file beside the store,
-//! so it goes away with its process however that ends; the number inside only serves the message.
+//! One running process per SQLite file, whichever of its names is used. The locks are the operating system's, so they go
+//! away with their process however that ends.
+//!
+//! There are two. One is on a file beside the store, where symbolic links lead as well; the number inside only serves the
+//! message. The other is on the database itself, for those who come by a hard link. It is of the kind that SQLite's own
+//! locks have nothing to do with; but closing any descriptor of a file drops all those that SQLite has on it in this
+//! process, so the one that bears the lock stays open for good, and is used again.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Held by the process that runs a store's projections.
 #[derive(Debug)]
 pub struct RunLock {
     /// `None` where any number of processes may run.
     file: Option<File>,
+    /// The lock on the database itself. Only its end matters.
+    _database: Option<OnDatabase>,
 }
 
 impl RunLock {
     /// The lock of a store that any number of processes may run.
     pub(crate) const fn unneeded() -> Self {
-        Self { file: None }
+        Self { file: None, _database: None }
     }
 
     /// Whether no other process can be running the store.
@@ -39,36 +49,159 @@ pub enum RunLockError {
     },
 }
 
-/// Takes the lock of the store at `store`.
-pub(crate) fn acquire(store: &Path) -> Result<RunLock, RunLockError> {
-    let path = lock_path(store);
+/// Takes the lock of the store at `database`, a path without links; `shown` is how its user calls it.
+pub(crate) fn acquire(database: &Path, shown: &Path) -> Result<RunLock, RunLockError> {
+    let path = lock_path(database);
     let unusable = |source| RunLockError::Unusable { path: path.display().to_string(), source };
-    let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let mut file = open.map_err(unusable)?;
+    let mut file = open(&path, database).map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
             // The holder may not have written its number yet.
             let _ = file.read_to_string(&mut holder);
-            let holder = match holder.trim() {
-                "" => "another process".to_owned(),
-                pid => format!("process {pid}"),
-            };
-            return Err(RunLockError::Held { store: store.display().to_string(), holder });
+            return Err(held(shown, holder.trim().parse().ok()));
         }
         Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
+    let Some(database) = OnDatabase::acquire(database) else { return Err(held(shown, holder_of(database))) };
     let write =
         file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
     write.map_err(unusable)?;
-    Ok(RunLock { file: Some(file) })
+    Ok(RunLock { file: Some(file), _database: Some(database) })
 }
 
-fn lock_path(store: &Path) -> PathBuf {
-    let mut path = store.as_os_str().to_owned();
+/// Makes sure that nobody runs the store under another name. Its own name is left to [`acquire`].
+pub(crate) fn check_other_names(database: &Path, shown: &Path) -> Result<(), RunLockError> {
+    match with_lock(database, |file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))) {
+        Some(true) => Err(held(shown, holder_of(database))),
+        _ => Ok(()),
+    }
+}
+
+fn held(shown: &Path, pid: Option<u32>) -> RunLockError {
+    let holder = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    RunLockError::Held { store: shown.display().to_string(), holder }
+}
+
+/// Opens the lock file. A new one gets the permissions of the store: whoever may use that has to read this.
+fn open(path: &Path, database: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true);
+    let mode = fs::metadata(database).map_or(0o600, |found| found.mode() & 0o666);
+    match options.clone().create_new(true).mode(mode).open(path) {
+        Ok(file) => file.set_permissions(Permissions::from_mode(mode)).map(|()| file),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.open(path),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
     path.push(".lock");
     path.into()
+}
+
+/// The databases of this process that bear a lock, or have borne one, by device and inode.
+static DATABASES: Mutex<BTreeMap<(u64, u64), Descriptor>> = Mutex::new(BTreeMap::new());
+
+#[derive(Debug)]
+struct Descriptor {
+    file: File,
+    is_locked: bool,
+}
+
+/// The lock on a database.
+#[derive(Debug)]
+struct OnDatabase {
+    /// `None` where there are no such locks.
+    of: Option<(u64, u64)>,
+}
+
+impl OnDatabase {
+    /// `None` if somebody else has it.
+    fn acquire(database: &Path) -> Option<Self> {
+        let mut of = None;
+        let is_held = with_descriptor(database, |key, descriptor| {
+            match descriptor.file.try_lock() {
+                _ if descriptor.is_locked => return true,
+                Ok(()) => (descriptor.is_locked, of) = (true, Some(key)),
+                Err(TryLockError::WouldBlock) => return true,
+                Err(TryLockError::Error(_)) => {}
+            }
+            false
+        });
+        (is_held != Some(true)).then_some(Self { of })
+    }
+}
+
+impl Drop for OnDatabase {
+    fn drop(&mut self) {
+        let mut known = databases();
+        if let Some(descriptor) = self.of.and_then(|key| known.get_mut(&key)) {
+            descriptor.is_locked = false;
+            // Where it cannot be given up, it ends with the process.
+            let _ = descriptor.file.unlock();
+        }
+    }
+}
+
+/// Each change is a single one: nobody can have left it half done.
+fn databases() -> MutexGuard<'static, BTreeMap<(u64, u64), Descriptor>> {
+    DATABASES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Asks something of the lock on a database, which is free again afterwards unless this process had it before.
+fn with_lock<T>(database: &Path, ask: impl FnOnce(&File) -> T) -> Option<T> {
+    with_descriptor(database, |_, descriptor| {
+        (!descriptor.is_locked).then(|| {
+            let answer = ask(&descriptor.file);
+            let _ = descriptor.file.unlock();
+            answer
+        })
+    })
+    .flatten()
+}
+
+/// Does something with the descriptor of a database; nothing where locks of files do not do what is needed here.
+fn with_descriptor<T>(database: &Path, act: impl FnOnce((u64, u64), &mut Descriptor) -> T) -> Option<T> {
+    let found = fs::metadata(database).ok()?;
+    let mut known = databases();
+    if !known.contains_key(&(found.dev(), found.ino())) {
+        let file = OpenOptions::new().read(true).write(true).open(database).ok()?;
+        let opened = file.metadata().ok()?;
+        // Kept open, whatever comes next.
+        known.insert((opened.dev(), opened.ino()), Descriptor { file, is_locked: false });
+    }
+    let key = (found.dev(), found.ino());
+    known.get_mut(&key).filter(|descriptor| is_apart(&descriptor.file)).map(|descriptor| act(key, descriptor))
+}
+
+/// Whether locks of the whole file have nothing to do with those of its bytes, which SQLite takes: on Linux, except for
+/// files on other machines.
+#[cfg(target_os = "linux")]
+fn is_apart(file: &File) -> bool {
+    /// NFS, and SMB in its versions.
+    const REMOTE: [u32; 4] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42];
+    rustix::fs::fstatfs(file).is_ok_and(|found| !REMOTE.iter().any(|remote| found.f_type as u32 == *remote))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_apart(_: &File) -> bool {
+    false
+}
+
+/// The process that has the lock on a database, where the system tells.
+fn holder_of(database: &Path) -> Option<u32> {
+    let inode = fs::metadata(database).ok()?.ino().to_string();
+    let locks = fs::read_to_string("/proc/locks").ok()?;
+    let holder = |line: &str| {
+        // `1: FLOCK  ADVISORY  WRITE 1234 fd:01:5678 0 EOF`
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        let [_, "FLOCK", _, "WRITE", pid, file, ..] = fields[..] else { return None };
+        (file.rsplit(':').next() == Some(&inode)).then(|| pid.parse().ok()).flatten()
+    };
+    locks.lines().find_map(holder)
 }
 
 #[cfg(test)]
@@ -79,10 +212,19 @@ mod tests {
     fn the_second_is_refused_with_the_first_ones_number_and_the_lock_ends_with_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("kennel.db");
-        let first = acquire(&store).unwrap();
-        let refused = acquire(&store).unwrap_err().to_string();
+        fs::write(&store, "").unwrap();
+        let first = acquire(&store, &store).unwrap();
+        let refused = acquire(&store, &store).unwrap_err().to_string();
         assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
         drop(first);
-        acquire(&store).unwrap();
+        drop(acquire(&store, &store).unwrap());
+        // Not even by another name.
+        let other = folder.path().join("other.db");
+        fs::hard_link(&store, &other).unwrap();
+        let first = acquire(&other, &other).unwrap();
+        let refused = acquire(&store, &store).unwrap_err().to_string();
+        assert!(refused.contains("is being run by"), "{refused}");
+        drop(first);
+        acquire(&store, &store).unwrap();
     }
 }

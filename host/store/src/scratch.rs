@@ -2,10 +2,12 @@
 //! measurements that must not touch anybody's data.
 
 use std::path::{Path, PathBuf};
+use std::str::FromStr as _;
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::backend::postgres::Connector;
+use crate::backend::sqlite::files;
 use crate::connect::ConnectError;
 use crate::sql::{quoted, statement};
 use crate::url::{PostgresUri, StoreUrl};
@@ -26,7 +28,7 @@ impl Scratch {
             StoreUrl::Sqlite(path) => {
                 let path = path.with_file_name(format!("{name}.db"));
                 // What is removed in the end must be ours.
-                std::fs::File::create_new(&path).map_err(|source| ConnectError::NotWritable {
+                files::make_new(&path).map_err(|source| ConnectError::NotWritable {
                     path: path.display().to_string(),
                     source,
                 })?;
@@ -60,7 +62,7 @@ impl Scratch {
                 execute(uri, format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(&self.name))).await
             }
             (_, StoreUrl::Sqlite(path)) => {
-                for file in files(path) {
+                for file in ["", "-wal", "-shm"].map(|suffix| files::beside(path, suffix)) {
                     match std::fs::remove_file(&file) {
                         Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
                             return Err(ConnectError::NotWritable {
@@ -76,15 +78,6 @@ impl Scratch {
             (StoreUrl::Sqlite(_), StoreUrl::Postgres(_)) => Ok(()),
         }
     }
-}
-
-/// A SQLite file and those that SQLite keeps beside it.
-fn files(path: &Path) -> [PathBuf; 3] {
-    ["", "-wal", "-shm"].map(|suffix| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    })
 }
 
 /// Makes sure that the URL leads to the database that was made, and to no other: what is written there would

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::backend::Backend;
+use crate::backend::sqlite::files::StoreLost;
 use crate::connect::ConnectError;
 use crate::read_model::Catalog;
-use crate::run_lock::{self, RunLock, RunLockError};
+use crate::run_lock::{RunLock, RunLockError};
 use crate::sql::{Shared, Words};
 
 /// Which database a store is in.
@@ -79,8 +80,26 @@ impl Store {
     /// ends in whichever way. On PostgreSQL any number of processes may run.
     pub fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
         match self.backend() {
-            Backend::Sqlite(sqlite) => run_lock::acquire(&sqlite.path),
+            Backend::Sqlite(sqlite) => sqlite.acquire_run_lock(),
             Backend::Postgres(_) => Ok(RunLock::unneeded()),
+        }
+    }
+
+    /// Resolves when a SQLite file, or one that belongs to it, was removed or replaced while this process has it open:
+    /// nothing is written any more, and whoever runs the store has to end.
+    pub async fn lost(&self) -> StoreLost {
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.lost().await,
+            Backend::Postgres(_) => std::future::pending().await,
+        }
+    }
+
+    /// Whether [`Self::lost`] would resolve.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.is_lost(),
+            Backend::Postgres(_) => false,
         }
     }
 

@@ -30,6 +30,6 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(&format!("http://{}/metrics", listener.local_addr()?));
     tokio::spawn(axum::serve(listener, service()).into_future());
-    orchestrator.run(told_to_end()).await;
+    orchestrator.run(told_to_end()).await?;
     Ok(())
 }

@@ -17,6 +17,6 @@ async fn main() -> anyhow::Result<()> {
         .build()
         .await?;
     announce(&format!("{} metrics registered", prometheus::gather().len()));
-    orchestrator.run(told_to_end()).await;
+    orchestrator.run(told_to_end()).await?;
     Ok(())
 }

@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
     // Port 0 takes any that is free; a real program would name one.
     let server = Server::new(([127, 0, 0, 1], 0)).start().await?;
     announce(&format!("http://{}/metrics", server.address()));
-    orchestrator.run(told_to_end()).await;
+    orchestrator.run(told_to_end()).await?;
     server.shutdown().await;
     Ok(())
 }

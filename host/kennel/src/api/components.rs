@@ -1,12 +1,13 @@
 //! The operations on components, as HTTP has them.
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use kennel_core::digest::Digest;
 use utoipa::{IntoParams, ToSchema};
 
+use super::answers::Counted;
 use super::extract::{Named, WASM, Wasm};
 use super::problem::{Kind, Problem, Reads, ReadsOne, Stores};
 use super::v1::Api;
@@ -42,8 +43,8 @@ pub(super) async fn get_component(
     State(api): State<Api>,
     Named(digest): Named<Digest>,
 ) -> Result<Response, Problem> {
-    let bytes = api.control.component(digest).await?;
-    Ok(([(header::CONTENT_TYPE, WASM)], bytes).into_response())
+    let bytes = api.components.get(&*api.control, digest).await?;
+    Ok((Extension(Counted), [(header::CONTENT_TYPE, WASM)], bytes).into_response())
 }
 
 /// Has the host check a component and hold it

@@ -23,7 +23,10 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// How long the head of a request may take to arrive, and with that how long a connection may be idle.
+use super::stream::Patient;
+
+/// How long the head of a request may take to arrive, and with that how long a connection may be idle; and how long a
+/// client may take nothing of its answer.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 /// Most connections at once.
 const CONNECTIONS_MAX: usize = 512;
@@ -193,7 +196,7 @@ async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Gues
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(SILENCE_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, SILENCE_MAX)), service);
     tokio::pin!(connection);
     loop {
         tokio::select! {

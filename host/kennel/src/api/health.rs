@@ -7,12 +7,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use kennel_core::text::escaped;
 use kennel_engine::Status;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tower_http::timeout::TimeoutLayer;
 
+use super::answers::{Answers, bounded};
 use super::pace;
 
 /// What the endpoints tell about.
@@ -23,8 +26,13 @@ pub struct Sources {
 }
 
 pub(super) fn router(sources: Sources) -> Router {
+    // Probes are not among them: whatever others do, they have to be answered.
+    let answers = middleware::from_fn_with_state(Answers::default(), bounded);
     Router::new()
-        .route("/metrics", get(|State(sources): State<Sources>| metrics(State(sources.registry))))
+        .route(
+            "/metrics",
+            get(|State(sources): State<Sources>| metrics(State(sources.registry))).layer(answers),
+        )
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, pace::SHORT))
@@ -52,6 +60,8 @@ async fn readyz(State(sources): State<Sources>) -> Response {
     if blocked.is_empty() {
         return "ready\n".into_response();
     }
-    let lines: String = blocked.iter().map(|(part, reason)| format!("{part}: {reason}\n")).collect();
+    // The reasons may quote guests and events, and are read in terminals.
+    let line = |(part, reason): (&String, &String)| format!("{}: {}\n", escaped(part), escaped(reason));
+    let lines: String = blocked.iter().map(line).collect();
     (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
 }

@@ -41,7 +41,7 @@ pub(super) struct Places(Arc<Semaphore>);
 
 impl Default for Places {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(PLACES)))
+        Self::of(PLACES)
     }
 }
 
@@ -54,6 +54,11 @@ pub(super) async fn within(limit: Duration, request: Request, next: Next) -> Res
 }
 
 impl Places {
+    /// So many.
+    pub(super) fn of(places: usize) -> Self {
+        Self(Arc::new(Semaphore::new(places)))
+    }
+
     /// A place, to be held while the request is at work. Nobody should wait for a client while holding one.
     pub(super) async fn take(&self) -> Result<OwnedSemaphorePermit, Problem> {
         match tokio::time::timeout(PLACE_WAIT, Arc::clone(&self.0).acquire_owned()).await {
@@ -63,34 +68,54 @@ impl Places {
     }
 }
 
-/// The memory that components take which are arriving or at work.
+/// The memory that something takes: components that are arriving or at work, or answers that are being sent.
 #[derive(Clone, Debug)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct Room {
+    pieces: Arc<Semaphore>,
+    all: usize,
+}
 
-/// The part of it that one component takes. It is given back when this is dropped.
+/// The part of it that one of them takes. It is given back when this is dropped.
 #[derive(Debug, Default)]
 pub(super) struct Held(Option<OwnedSemaphorePermit>);
 
 impl Default for Room {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM_BYTES / ROOM_PIECE)))
+        Self::of(ROOM_BYTES)
     }
 }
 
 impl Room {
-    /// Has `held` be room for so many bytes.
+    /// For so many bytes.
+    pub(super) fn of(bytes: usize) -> Self {
+        let all = bytes / ROOM_PIECE;
+        Self { pieces: Arc::new(Semaphore::new(all)), all }
+    }
+
+    /// Has `held` be room for so many bytes, or all there is if that is less.
     pub(super) async fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
         let has = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
-        let lacks = u32::try_from(bytes.div_ceil(ROOM_PIECE).saturating_sub(has)).unwrap_or(u32::MAX);
+        let wanted = bytes.div_ceil(ROOM_PIECE).min(self.all);
+        let lacks = u32::try_from(wanted.saturating_sub(has)).unwrap_or(u32::MAX);
         if lacks == 0 {
             return Ok(());
         }
-        let more = Arc::clone(&self.0).acquire_many_owned(lacks);
+        let more = Arc::clone(&self.pieces).acquire_many_owned(lacks);
         match (tokio::time::timeout(PLACE_WAIT, more).await, &mut held.0) {
             (Ok(Ok(more)), Some(held)) => held.merge(more),
             (Ok(Ok(more)), none) => *none = Some(more),
             _ => return Err(Problem::busy(PLACE_WAIT)),
         }
         Ok(())
+    }
+}
+
+impl Held {
+    /// Gives back what is not needed for so many bytes.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        if let Some(held) = &mut self.0 {
+            let surplus = held.num_permits().saturating_sub(bytes.div_ceil(ROOM_PIECE));
+            drop(held.split(surplus));
+        }
     }
 }

@@ -16,6 +16,7 @@ use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
+use super::answers::{Answers, Components, bounded};
 use super::gate::{DOCUMENT, Gate, guard};
 use super::pace::{COMPARING, COMPILING, Places, Room, SHORT, within};
 use super::problem::{Describes, Kind, Problem};
@@ -30,6 +31,7 @@ pub struct Api {
     pub(super) compiling: Places,
     pub(super) comparing: Places,
     pub(super) room: Room,
+    pub(super) components: Components,
     metrics: ReplicaSetMetrics,
     gate: Arc<Gate>,
     document: Bytes,
@@ -47,12 +49,14 @@ impl Api {
     pub fn new(control: Arc<dyn Control>, gate: Gate, metrics: ReplicaSetMetrics) -> Self {
         let document = serde_json::to_vec(&document(&gate)).unwrap_or_default().into();
         let (compiling, comparing, room) = (Places::default(), Places::default(), Room::default());
-        Self { control, compiling, comparing, room, metrics, gate: Arc::new(gate), document }
+        let (components, gate) = (Components::default(), Arc::new(gate));
+        Self { control, compiling, comparing, room, components, metrics, gate, document }
     }
 
     /// The routes, for programs that serve them beside their own.
     pub fn router(self) -> Router {
         let gate = middleware::from_fn_with_state(Arc::clone(&self.gate), guard);
+        let answers = middleware::from_fn_with_state(Answers::default(), bounded);
         let routes =
             routes().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
         routes
@@ -62,6 +66,7 @@ impl Api {
             .route("/v1/{*rest}", any(nowhere))
             .method_not_allowed_fallback(not_like_this)
             .route_layer(DefaultBodyLimit::max(limits::ORDER_BYTES_MAX))
+            .route_layer(answers)
             .route_layer(gate)
             .with_state(self)
     }

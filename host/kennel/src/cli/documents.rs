@@ -10,6 +10,7 @@ use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Document, ReadModel as _, Wanted};
 use kennel_core::projection::ReadModelId;
+use kennel_core::text::escaped;
 
 use super::{StoreArgs, output};
 use crate::config::Config;
@@ -96,7 +97,7 @@ impl Documents {
         let mut after: Option<String> = None;
         let mut more = true;
         if self.json {
-            output::raw("[")?;
+            output::raw_json("[")?;
         }
         while more && printed < limit {
             let page = limits::READ_KEYS_MAX.min(limit - printed);
@@ -107,7 +108,7 @@ impl Documents {
             printed += rows.len();
         }
         if self.json {
-            output::raw(if printed == 0 { "]\n" } else { "\n]\n" })?;
+            output::raw_json(if printed == 0 { "]\n" } else { "\n]\n" })?;
         } else if more && self.limit.is_none() {
             output::note(format!("… the first {printed} documents; --limit N shows more"));
         }
@@ -122,9 +123,9 @@ impl Documents {
                 let document = serde_json::from_str(&row.stored.document)?;
                 text.push_str(&serde_json::to_string(&Row { key: &row.key, document })?);
             } else {
-                text.push_str(&format!("{}  {}\n", row.key, row.stored.document));
+                text.push_str(&format!("{}  {}\n", escaped(&row.key), escaped(&row.stored.document)));
             }
         }
-        output::lines(&text)
+        if self.json { output::raw_json(&text) } else { output::lines(&text) }
     }
 }

@@ -22,9 +22,12 @@ use crate::config::{Config, Token};
 use crate::exit::Kind;
 use crate::orchestrator::{Orchestrator, OrchestratorError};
 use crate::telemetry::LogFormat;
-use crate::wire::{self, Target};
+use crate::wire::{self, ConnectError, Target};
 
 const LISTEN_DEFAULT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+
+/// How long the store may take to close at the end.
+const CLOSES_WITHIN: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,14 +116,20 @@ impl Run {
             serve(listener, &orchestrator, token.as_ref(), ended)?;
         }
         let mut asked = stop.clone();
-        let working = tokio::spawn(orchestrator.run(async move { asked.requested().await }));
+        let ended_early = trigger.clone();
+        let working = tokio::spawn(async move {
+            let ended = orchestrator.run(async move { asked.requested().await }).await;
+            // Whoever waits for the projections waits in vain from now on.
+            ended_early.stop();
+            ended
+        });
         let code = if self.until_caught_up {
             let waited = until_caught_up::wait(&store, &replica_set, &status, stop).await;
             trigger.stop();
             let halted = match waited {
                 Ok(halted) => halted,
                 Err(error) => {
-                    working.await?;
+                    working.await?.map_err(in_words)?;
                     return Err(error);
                 }
             };
@@ -128,7 +137,9 @@ impl Run {
         } else {
             ExitCode::SUCCESS
         };
-        working.await?;
+        working.await?.map_err(in_words)?;
+        // A SQLite file that is copied or moved afterwards is all there is: nothing is left in its log.
+        let _ = tokio::time::timeout(CLOSES_WITHIN, store.close()).await;
         tracing::info!("stopped");
         Ok(code)
     }
@@ -183,7 +194,8 @@ fn in_words(error: OrchestratorError) -> anyhow::Error {
     let kind = match error {
         OrchestratorError::Store(error) => return error.into(),
         OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),
-        OrchestratorError::Connect(_) => Kind::Store,
+        OrchestratorError::Connect(ConnectError::Taken(_)) => Kind::Taken,
+        OrchestratorError::Connect(_) | OrchestratorError::Lost(_) => Kind::Store,
         OrchestratorError::Taken(_) => Kind::Taken,
         OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => Kind::Input,
         OrchestratorError::Url(_)

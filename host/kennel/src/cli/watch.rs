@@ -183,13 +183,13 @@ impl Watch {
 
     fn tell_of_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {
         let attempt = Attempt { file, outcome: Some(change), error: None, retrying: None };
-        output::line(if self.json { serde_json::to_string(&attempt)? } else { told(name, change) })
+        if self.json { output::json_line(&attempt) } else { output::line(told(name, change)) }
     }
 
     fn tell_of_failure(&self, file: &Path, words: &str, then: &str, retrying: bool) -> anyhow::Result<()> {
         let attempt = Attempt { file, outcome: None, error: Some(words), retrying: Some(retrying) };
         if self.json {
-            return output::line(serde_json::to_string(&attempt)?);
+            return output::json_line(&attempt);
         }
         output::note(format!("{words}{then}"));
         Ok(())

@@ -10,16 +10,25 @@
 
 mod documents;
 mod events;
+pub(crate) mod files;
+mod log;
 mod open;
 mod watch;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use kennel_core::port::StoreError;
 use sqlx::{SqlStr, Sqlite, SqlitePool, Transaction};
 
 pub(crate) use documents::{Table, create_views, table_of};
 pub(crate) use open::open;
 
+use files::{Files, StoreLost};
+use log::WriteAheadLog;
+
+use crate::error::Doing as _;
+use crate::run_lock::{self, RunLock, RunLockError};
 use crate::session::Durability;
 use crate::sql::{Words, statements};
 
@@ -31,7 +40,12 @@ statements! {
 
 #[derive(Debug)]
 pub(crate) struct SqliteBackend {
+    /// As it was given, for messages.
     pub(crate) path: PathBuf,
+    /// The same without links.
+    database: PathBuf,
+    files: Files,
+    log: WriteAheadLog,
     /// A single connection, so that this process queues fairly instead of polling for SQLite's lock.
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
@@ -42,17 +56,59 @@ pub(crate) struct SqliteBackend {
     pub(crate) sql: SqliteSql,
 }
 
+/// How often the files are looked at: once in a while is enough, since every write looks first.
+const FILES_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
+
 impl SqliteBackend {
     /// Begins a transaction and takes the write lock at once: a transaction that reads first and wants to
     /// write later can fail halfway when another process has written in between.
     pub(crate) async fn begin(
         &self,
         durability: Durability,
-    ) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        let begin = match durability {
-            Durability::Acknowledged => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
-            Durability::Replayable => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
-        };
-        self.writer.begin_with(begin).await
+        doing: &str,
+    ) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let lost = |lost: StoreLost| StoreError::Failed { doing: doing.to_owned(), source: lost.into() };
+        let log_bytes = self.files.check().map_err(lost)?;
+        self.log.keep_short(&self.writer, &self.path, log_bytes).await;
+        self.writer.begin_with(begin_of(durability)).await.doing(doing)
+    }
+
+    /// Makes this process the running one of the file.
+    pub(crate) fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
+        run_lock::acquire(&self.database, &self.path)
+    }
+
+    /// Whether the files are no longer those that were opened.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.files.check().is_err()
+    }
+
+    /// Resolves when they are not. What has not been moved from the log into the database is moved before that, for a file
+    /// that has only got another name, or has lost its log; whatever bears its name now finds no log that is not its own.
+    pub(crate) async fn lost(&self) -> StoreLost {
+        loop {
+            if let Err(lost) = self.files.check() {
+                self.log.give_up(&self.writer).await;
+                return lost;
+            }
+            tokio::time::sleep(FILES_LOOKED_AT_EVERY).await;
+        }
+    }
+}
+
+fn begin_of(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Acknowledged => "PRAGMA synchronous = FULL; BEGIN IMMEDIATE",
+        Durability::Replayable => "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE",
+    }
+}
+
+impl Drop for SqliteBackend {
+    fn drop(&mut self) {
+        if self.is_lost() {
+            // As in `close`: these connections are never closed, but end with the process.
+            std::mem::forget((self.writer.clone(), self.readers.clone()));
+            self.watch.forget();
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use kennel_core::lifecycle::Switch;
 use kennel_core::position::Position;
+use kennel_core::text::escaped;
 
 use super::output;
 use crate::cli::follow::left;
@@ -18,8 +19,8 @@ impl FailureView {
             "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
             self.position,
             self.event_id,
-            self.event_type,
-            self.aggregate_id,
+            escaped(&self.event_type),
+            escaped(&self.aggregate_id),
             output::short(&self.digest),
             self.attempts,
             self.kind,
@@ -31,9 +32,9 @@ impl FailureView {
 impl WriterView {
     fn print(&self, horizon: Position) -> anyhow::Result<()> {
         let who = match (self.pid, &self.prepared) {
-            (Some(pid), _) => format!("pid {pid} ({})", self.application),
+            (Some(pid), _) => format!("pid {pid} ({})", escaped(&self.application)),
             (None, Some(gid)) => format!("the prepared transaction {gid}"),
-            (None, None) => self.application.clone(),
+            (None, None) => escaped(&self.application).into_owned(),
         };
         let since = match self.open_seconds {
             Some(seconds) => format!("for {seconds} s"),

@@ -109,7 +109,7 @@ impl SqliteBackend {
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         let doing = "appending events";
         check(events)?;
-        let mut tx = self.begin(Durability::Acknowledged).await.doing(doing)?;
+        let mut tx = self.begin(Durability::Acknowledged, doing).await?;
         let mut known = self.known(&mut tx, events).await.doing(doing)?;
         let mut heads = self.heads(&mut tx, events).await.doing(doing)?;
         let numbered = number(events, &mut known, &mut heads)?;

@@ -1,22 +1,28 @@
 //! Opens a SQLite file, creates and upgrades its tables. Says in words what is wrong with a path.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::migrate::MigrateError;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Executor as _, Row as _};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection, SqlitePool};
 
-use super::{SqliteBackend, SqliteSql, events::SharedHorizon, watch::Watch};
+use super::events::SharedHorizon;
+use super::files::{self, Files};
+use super::log::WriteAheadLog;
+use super::{SqliteBackend, SqliteSql, begin_of, watch::Watch};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
+use crate::run_lock;
+use crate::session::Durability;
 use crate::sql::{Words, statement};
 use crate::store::Dialect;
 
 /// How long a write waits for another process that is writing. `kennel append` of a large file holds
 /// the lock for as long as one chunk takes, far less than this.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Enough for every projection's reads to overlap with one commit.
 const READERS_MAX: u32 = 4;
 /// Rows that a reader may run ahead of the code that takes them. More would save some switching between
@@ -25,15 +31,31 @@ const ROWS_AHEAD: usize = 128;
 /// Statements that a connection keeps prepared: those of some hundred collections.
 const STATEMENTS_MAX: usize = 512;
 
+const NO_WRITES: &str = "the file or its directory does not accept writes";
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
 const MIGRATIONS_TABLE: &str = "kennel_migration";
 
 pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<SqliteBackend, ConnectError> {
     check_path(path, options.mode)?;
+    let not_writable = |error: io::Error| {
+        // The folder is there: it takes no files.
+        let source = match error.kind() {
+            io::ErrorKind::NotFound => io::Error::other(NO_WRITES),
+            _ => error,
+        };
+        ConnectError::NotWritable { path: path.display().to_string(), source }
+    };
+    if options.mode != Mode::Existing {
+        files::make(path).map_err(not_writable)?;
+    }
+    // Whatever becomes of links to it, this process stays with the file that it has opened first.
+    let database = path.canonicalize().map_err(not_writable)?;
+    check_names(&database, path)?;
     let words = Words::new(Dialect::Sqlite, &options.tables);
     let base = SqliteConnectOptions::new()
-        .filename(path)
-        .create_if_missing(options.mode != Mode::Existing)
+        .filename(&database)
+        .create_if_missing(false)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .row_buffer_size(ROWS_AHEAD)
@@ -41,13 +63,16 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         .pragma("temp_store", "memory")
         .pragma("cache_size", "-32768")
         .disable_statement_logging();
-    // The mode is stored in the file, so only the first connection has to ask for it.
-    let writing = base.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+    let writing = base.clone().synchronous(SqliteSynchronous::Full);
     let writer =
         pool(1, options.acquire_timeout).connect_with(writing).await.map_err(|e| cannot_open(path, e))?;
+    write_ahead(&writer).await.map_err(|error| cannot_open(path, error))?;
     let readers = pool(READERS_MAX, options.acquire_timeout).connect_lazy_with(base.clone());
     let backend = SqliteBackend {
         path: path.to_owned(),
+        files: Files::at(&database),
+        log: WriteAheadLog::default(),
+        database,
         watch: Watch::new(base, words.fill(include_str!("../../sql/sqlite/events_head.sql"))),
         writer,
         readers,
@@ -57,7 +82,34 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         words,
     };
     backend.migrate().await?;
+    backend.files.remember();
     Ok(backend)
+}
+
+/// Has the database write to its log first. The mode is stored in the file, so that only the first connection has to ask
+/// for it: no later one does, since it might find another file.
+async fn write_ahead(writer: &SqlitePool) -> Result<(), sqlx::Error> {
+    let mode: String = sqlx::query("PRAGMA journal_mode").fetch_one(writer).await?.try_get(0)?;
+    if !mode.eq_ignore_ascii_case("wal") {
+        sqlx::query("PRAGMA journal_mode = wal").fetch_one(writer).await?;
+    }
+    Ok(())
+}
+
+/// Keeps from a file whose log is in use under another name of it.
+fn check_names(database: &Path, path: &Path) -> Result<(), ConnectError> {
+    let file = fs::metadata(database).ok().filter(|file| file.nlink() > 1);
+    if file.is_none() || files::beside(database, "-wal").exists() {
+        return Ok(());
+    }
+    run_lock::check_other_names(database, path)?;
+    match files::name_in_use(database) {
+        Some(other) => Err(ConnectError::OtherName {
+            path: path.display().to_string(),
+            other: other.display().to_string(),
+        }),
+        None => Ok(()),
+    }
 }
 
 fn pool(connections: u32, acquire_timeout: Duration) -> SqlitePoolOptions {
@@ -67,6 +119,17 @@ fn pool(connections: u32, acquire_timeout: Duration) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(is_sound(connection)))
+}
+
+/// Whether a connection can be used again. When there is no room on the disk, SQLite may end a transaction by itself; it
+/// then fails to be rolled back, and sqlx would take the connection for one in a transaction for ever.
+async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    if connection.is_in_transaction() {
+        // Maybe it is being rolled back.
+        connection.ping().await?;
+    }
+    Ok(!connection.is_in_transaction())
 }
 
 /// Looks at the path before SQLite does: its own "unable to open database file" names no reason.
@@ -89,18 +152,11 @@ fn check_path(path: &Path, mode: Mode) -> Result<(), ConnectError> {
         }
         Err(source) => return Err(ConnectError::NotReadable { path: shown(), source }),
     }
-    let mut file =
-        fs::File::open(path).map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
-    let mut header = Vec::new();
-    let read = file.by_ref().take(16).read_to_end(&mut header);
-    read.map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
-    // An empty file is what SQLite itself leaves behind before the first write.
-    if !header.is_empty() && header != b"SQLite format 3\0" {
-        return Err(ConnectError::NotADatabase { path: shown() });
-    }
-    let writable = fs::OpenOptions::new().write(true).open(path);
-    writable.map_err(|source| ConnectError::NotWritable { path: shown(), source })?;
-    Ok(())
+    // What it holds is for SQLite to judge: a file that another store of this process has open must not be opened and
+    // closed here.
+    let (readable, writable) = files::may_use(path);
+    readable.map_err(|source| ConnectError::NotReadable { path: shown(), source })?;
+    writable.map_err(|source| ConnectError::NotWritable { path: shown(), source })
 }
 
 fn cannot_open(path: &Path, error: sqlx::Error) -> ConnectError {
@@ -112,7 +168,7 @@ fn cannot_open(path: &Path, error: sqlx::Error) -> ConnectError {
     let path = path.display().to_string();
     match code.map(|code| code & 0xff) {
         Some(READ_ONLY | CANNOT_OPEN) => {
-            let source = io::Error::other("the file or its directory does not accept writes");
+            let source = io::Error::other(NO_WRITES);
             ConnectError::NotWritable { path, source }
         }
         Some(NOT_A_DATABASE) => ConnectError::NotADatabase { path },
@@ -139,10 +195,8 @@ impl SqliteBackend {
             return Ok(());
         }
         // The lock is taken before looking again, because two processes may create the same file.
-        let mut tx = self
-            .begin(crate::session::Durability::Acknowledged)
-            .await
-            .map_err(|error| cannot_open(&self.path, error))?;
+        let begun = self.writer.begin_with(begin_of(Durability::Acknowledged)).await;
+        let mut tx = begun.map_err(|error| cannot_open(&self.path, error))?;
         let mut migrations = sqlx::migrate::Migrator {
             migrations: MIGRATIONS.migrations.clone(),
             ..sqlx::migrate::Migrator::DEFAULT
@@ -156,6 +210,10 @@ impl SqliteBackend {
 
     /// Closes the connections, the writing one last: it moves the write-ahead log into the file.
     pub(crate) async fn close(&self) {
+        if self.is_lost() {
+            // The last to close removes the log by its name, which may be that of another file's by now.
+            return;
+        }
         self.watch.close().await;
         self.readers.close().await;
         self.writer.close().await;

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Row as _, SqlStr, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr, SqliteConnection};
 use tokio::sync::Mutex;
 
 use crate::signs::Signs;
@@ -55,9 +55,16 @@ impl Watch {
     /// Stops watching.
     pub(crate) async fn close(&self) {
         // Somebody who is looking holds the lock for good; then the connection ends with the process.
-        if let Ok(mut eye) = self.eye.try_lock() {
-            *eye = None;
+        let eye = self.eye.try_lock().ok().and_then(|mut eye| eye.take());
+        if let Some(eye) = eye {
+            // An error is of no consequence: nothing was written by it.
+            let _ = eye.connection.close().await;
         }
+    }
+
+    /// Leaves its connection open for good.
+    pub(crate) fn forget(&mut self) {
+        std::mem::forget(self.eye.get_mut().take());
     }
 
     /// Returns once another process has appended. Only one caller looks; the others wait for it to
