@@ -3,13 +3,14 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`position`], [`event`] | the event log: positions, events, what a writer appends |
+//! | [`position`], [`event`], [`timestamp`] | the event log: positions, events and their times, what a writer appends |
 //! | [`name`], [`digest`] | validated names and content digests |
 //! | [`projection`] | descriptors, settings and deployments |
 //! | [`lifecycle`] | the history of a projection: what serves, what is being built, what may happen next |
 //! | [`partition`] | the frozen hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
+//! | [`document`] | which JSON both databases take and give back |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
@@ -21,6 +22,7 @@
 pub mod change;
 pub mod checkpoint;
 pub mod digest;
+pub mod document;
 pub mod event;
 pub mod failure;
 pub mod lifecycle;
@@ -33,3 +35,4 @@ pub mod port;
 pub mod position;
 pub mod projection;
 pub mod retry;
+pub mod timestamp;

@@ -10,7 +10,7 @@ mod registry;
 mod runtime;
 
 pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
-pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery};
+pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, Unreadable};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
 pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
 pub use runtime::{
@@ -30,6 +30,9 @@ pub enum StoreError {
     /// The request can never succeed as it is.
     #[error("{message}")]
     Invalid { message: String },
+    /// The same, because of one of the events that were to be appended: its number in the list, from 0.
+    #[error("{message}")]
+    InvalidEvent { index: usize, message: String },
     /// Something else went wrong.
     #[error("the store failed while {doing}")]
     Failed {

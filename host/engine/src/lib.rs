@@ -29,6 +29,7 @@ pub mod catalog;
 pub mod coordinator;
 pub mod entropy;
 pub mod env;
+pub mod fault;
 pub mod horizon;
 pub mod metrics;
 pub mod options;

@@ -21,9 +21,10 @@ use kennel_core::position::Position;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::batch::{self, Bounds, Loaded};
+use crate::batch::{self, Bounds, FailedEvent, Loaded};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
+use crate::fault::Faults;
 use crate::horizon::Feed;
 use crate::metrics::{ProjectionMetrics, Standing};
 use crate::options::{Options, Ports};
@@ -62,6 +63,8 @@ pub struct Runner {
     pub entropy: Arc<Entropy>,
     /// What the runner before it has learned about reading.
     pub habits: ReadHabits,
+    /// How those before it have fared, and under which name that is told.
+    pub health: (Faults, String),
     /// The one place of its worker for building read models, all of which share the worker's time for that.
     pub rebuilds: Arc<Semaphore>,
     pub stop: Shutdown,
@@ -261,9 +264,16 @@ impl Runner {
         }
     }
 
+    /// This runner does what it is there for: whatever broke those before it is over.
+    fn works(&self) {
+        let (faults, name) = &self.health;
+        faults.over(&self.status, name);
+    }
+
     /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
     /// that a quiet projection does not write with every event that it does not want.
     async fn idle(&mut self, progress: &mut Progress, horizon: Position) -> Result<Next, StoreError> {
+        self.works();
         let commit_due = self.skipped_due(progress);
         let due = async {
             match commit_due {
@@ -283,6 +293,10 @@ impl Runner {
     async fn round(&mut self, progress: &mut Progress, stretch: &Stretch) -> Result<Next, StoreError> {
         let mut ahead = self.read(progress, stretch).await?;
         if ahead.events().is_empty() {
+            if let Some(unreadable) = ahead.unreadable() {
+                let failed = FailedEvent::unreadable(unreadable);
+                return self.event_failed(progress, ahead, failed).await;
+            }
             let since = progress.skipped.map_or_else(Instant::now, |skipped| skipped.since);
             progress.skipped = Some(Skipped { to: ahead.reached(), since });
             let alone = progress.owned.iter().all(|checkpoint| checkpoint.position == stretch.from);
@@ -346,6 +360,7 @@ impl Runner {
             progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
             progress.skipped = None;
             progress.show();
+            self.works();
             self.metrics.committed(events, letters, began.elapsed());
         }
         Ok(outcome)

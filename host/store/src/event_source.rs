@@ -14,6 +14,7 @@ use crate::store::Store;
 #[async_trait]
 impl EventSource for Store {
     async fn horizon(&self) -> Result<Horizon, StoreError> {
+        self.check_positions().await?;
         match self.backend() {
             // Writers take turns and positions are given out under the write lock, so what is visible is
             // complete.
@@ -30,7 +31,7 @@ impl EventSource for Store {
             Backend::Sqlite(sqlite) => sqlite.read(&query).await?,
             Backend::Postgres(postgres) => postgres.read(&query).await?,
         };
-        if page.events.is_empty() && page.reached < query.upto {
+        if page.events.is_empty() && page.unreadable.is_none() && page.reached < query.upto {
             page.reached = self.beyond_gap(page.reached, query.upto).await?;
         }
         Ok(page)

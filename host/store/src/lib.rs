@@ -28,6 +28,7 @@ mod horizon;
 pub mod limit;
 pub mod memory;
 mod naming;
+mod positions;
 mod read_model;
 mod registry;
 mod row;

@@ -162,7 +162,7 @@ statements! {
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
     obstacle_put obstacle_remove obstacles obstacles_forget
     ordered ordered_insert
-    events_next
+    events_next events_below
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move

@@ -4,11 +4,20 @@ use std::sync::Arc;
 
 use kennel_core::event::Event;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Page, ReadQuery, StoreError};
+use kennel_core::port::{Page, ReadQuery, StoreError, Unreadable};
 use kennel_core::position::Position;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::{Progress, Runner, Stretch};
+
+/// Which event, or which row, is at the front.
+pub(super) struct Front {
+    pub(super) position: Position,
+    pub(super) event_id: Option<Uuid>,
+    pub(super) event_type: String,
+    pub(super) aggregate_id: String,
+}
 
 /// Events that have been read and not handled yet, and the read of those that follow.
 pub(super) struct Ahead {
@@ -32,6 +41,11 @@ impl Ahead {
         &self.page.events[self.taken..]
     }
 
+    /// The row behind the last event, if it ends the page because it cannot be read.
+    pub(super) fn unreadable(&self) -> Option<&Unreadable> {
+        self.page.unreadable.as_ref()
+    }
+
     /// Up to where the page says everything about the log.
     pub(super) fn reached(&self) -> Position {
         self.page.reached
@@ -39,11 +53,48 @@ impl Ahead {
 
     /// Where the checkpoint stands once the first `handled` events are done, `last` being their last.
     pub(super) fn reached_after(&self, handled: usize, last: Position) -> Position {
-        if handled == self.events().len() { self.page.reached } else { last }
+        if handled < self.events().len() {
+            return last;
+        }
+        // What cannot be read has not been handled with the events before it, but everything below has.
+        let before = self.unreadable().map(|unreadable| unreadable.position.before());
+        before.filter(|_| handled > 0).unwrap_or(self.page.reached)
     }
 
     pub(super) fn take(&mut self, handled: usize) {
         self.taken += handled;
+    }
+
+    /// What failed has been dealt with: the event at the front, or the row behind the last.
+    pub(super) fn take_failed(&mut self) {
+        if self.events().is_empty() {
+            self.page.unreadable = None;
+        } else {
+            self.taken += 1;
+        }
+    }
+
+    /// What is at the front: the next event, or the row behind the last.
+    pub(super) fn front(&self) -> Option<Front> {
+        if let Some(event) = self.events().first() {
+            return Some(Front {
+                position: event.position,
+                event_id: Some(event.event_id),
+                event_type: event.event_type.clone(),
+                aggregate_id: event.aggregate_id.clone(),
+            });
+        }
+        self.unreadable().map(|unreadable| Front {
+            position: unreadable.position,
+            event_id: unreadable.event_id,
+            event_type: unreadable.event_type.clone(),
+            aggregate_id: unreadable.aggregate_id.clone(),
+        })
+    }
+
+    /// Where the checkpoint stands once the front is dealt with.
+    pub(super) fn reached_after_front(&self, front: Position) -> Position {
+        if self.events().is_empty() { self.page.reached } else { self.reached_after(1, front) }
     }
 }
 
@@ -55,7 +106,7 @@ impl Runner {
         let mut page = None;
         // What was read for other ranges is of no use: they have merged, or others have fallen behind.
         if let Some(mut ahead) = progress.ahead.take().filter(|ahead| ahead.ranges == stretch.ranges) {
-            if !ahead.events().is_empty() {
+            if ahead.front().is_some() {
                 return Ok(ahead);
             }
             after = after.max(ahead.reached());
@@ -68,7 +119,8 @@ impl Runner {
             Some(page) => page,
             None => self.query(stretch, after).await?,
         };
-        let next = (page.reached < stretch.upto && !page.events.is_empty())
+        let is_empty = page.events.is_empty() && page.unreadable.is_none();
+        let next = (page.reached < stretch.upto && !is_empty)
             .then(|| tokio::spawn(self.query(stretch, page.reached)));
         Ok(Ahead { ranges: stretch.ranges.clone(), page, taken: 0, next })
     }

@@ -5,10 +5,12 @@
 //! committed before it: the fence and the horizon depend on that.
 
 mod alive;
+mod decoding;
 mod documents;
 mod events;
 mod listen;
 mod open;
+mod reading;
 mod views;
 
 use sqlx::postgres::PgConnectOptions;
@@ -37,7 +39,7 @@ pub(crate) struct PostgresBackend {
     pub(crate) pool: PgPool,
     pub(crate) alive: alive::Alive,
     pub(crate) listen: listen::Listen,
-    pub(crate) read: events::ReadSql,
+    pub(crate) read: reading::ReadSql,
     pub(crate) horizon: events::SharedHorizon,
     pub(crate) words: Words,
     pub(crate) sql: PostgresSql,
@@ -49,7 +51,7 @@ impl PostgresBackend {
             name,
             alive: alive::Alive::new(options.clone(), session, pool.clone()),
             listen: listen::Listen::new(options),
-            read: events::ReadSql::new(&words),
+            read: reading::ReadSql::new(&words),
             horizon: events::SharedHorizon::new(None::<Tracker>),
             sql: PostgresSql::new(&words),
             words,

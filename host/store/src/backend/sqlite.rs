@@ -11,6 +11,7 @@
 mod documents;
 mod events;
 mod open;
+mod reading;
 mod watch;
 
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ use crate::sql::{Words, statements};
 statements! {
     /// The statements that only SQLite has.
     SqliteSql in "../sql/sqlite/":
-    events_head events_known events_insert events_read heads_get heads_put now_text table_exists
+    events_head events_known events_insert events_read events_one events_size heads_get heads_put now_text table_exists
 }
 
 #[derive(Debug)]

@@ -16,7 +16,7 @@ impl FailureView {
         output::line(format!(
             "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
             self.position,
-            self.event_id,
+            self.event_id.as_deref().unwrap_or("of unknown id"),
             self.event_type,
             self.aggregate_id,
             output::short(&self.digest),
