@@ -280,7 +280,7 @@ mod tests {
         let reason = refused(&long).unwrap();
         assert_eq!(
             reason,
-            "has 1179659 bytes once its numbers are written out in digits; at most 1048576 are allowed"
+            "has 1179658 bytes once its numbers are written out in digits; at most 1048576 are allowed"
         );
         let many: Vec<String> = (0..1000).map(|key| format!("\"{}\":0", key % 999)).collect();
         assert!(refused(&format!("{{{}}}", many.join(","))).is_some());

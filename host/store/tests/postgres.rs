@@ -21,6 +21,8 @@ mod places;
 mod shape;
 #[path = "postgres/switching.rs"]
 mod switching;
+#[path = "postgres/written.rs"]
+mod written;
 
 use std::sync::LazyLock;
 
