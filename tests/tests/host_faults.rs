@@ -204,7 +204,7 @@ impl Bed {
         let ours = |metric: &&prometheus::proto::Metric| {
             metric.get_label().iter().any(|label| label.name() == "part" && label.value() == part)
         };
-        counters.filter(ours).map(|metric| metric.get_counter().value() as u64).sum()
+        counters.filter(ours).map(|metric| metric.get_counter().get_value() as u64).sum()
     }
 
     async fn position(&self, projection: &str) -> Position {

@@ -134,7 +134,7 @@ fn a_row_that_is_no_event_halts_its_projection_until_it_is_corrected() {
             "halted at position 2, event {}: unreadable: the row cannot be read: created_at is infinity, which is no time",
             id(2)
         );
-        let served = Served::start(&stage.kennel, &[]);
+        let served = Served::start(&stage.kennel, &["--workers", "1"]);
         wait_until("it says so", PATIENCE, || {
             let answer = http::request(served.address(), "GET", "/readyz", &[], b"").expect("it answers");
             answer.status == 503 && String::from_utf8_lossy(&answer.body).contains(&words)
@@ -236,7 +236,7 @@ fn handle_all(stage: &Stage) -> usize {
 #[test]
 fn large_metadata_takes_no_more_memory_than_large_payloads() {
     const EVENTS: u64 = 100;
-    const BYTES: usize = 8_000_000;
+    const BYTES: usize = 4_000_000;
     on_both(|stage| {
         // What compresses well looks small to the database.
         let metadata = if is_postgres(stage) {

@@ -6,6 +6,7 @@
 //! | [`v1`] | /v1: the operations of [`crate::control`], and their document |
 //! | [`gate`] | who may use /v1 |
 //! | `connections` | how many connections there may be, and how long they may be silent |
+//! | `panics` | what becomes of a request whose answer panics |
 //! | `problem` | errors as `application/problem+json` |
 //! | `extract` | what a request is made of, read so that every mistake becomes a problem |
 //! | `pace` | how long a request may take, and how many may work at once |
@@ -19,6 +20,7 @@ mod extract;
 pub mod gate;
 mod health;
 pub(crate) mod pace;
+mod panics;
 mod problem;
 mod projections;
 pub mod v1;
@@ -35,6 +37,7 @@ use crate::exit::Kind;
 pub use gate::Gate;
 pub use health::Sources;
 pub(crate) use health::metrics;
+pub use panics::caught;
 pub(crate) use problem::PROBLEM_JSON;
 pub use v1::Api;
 
