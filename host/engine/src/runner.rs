@@ -264,12 +264,6 @@ impl Runner {
         }
     }
 
-    /// This runner does what it is there for: whatever broke those before it is over.
-    fn works(&self) {
-        let (faults, name) = &self.health;
-        faults.over(&self.status, name);
-    }
-
     /// Waits for something to do. A checkpoint that only skipped events is committed after a while, so
     /// that a quiet projection does not write with every event that it does not want.
     async fn idle(&mut self, progress: &mut Progress, horizon: Position) -> Result<Next, StoreError> {

@@ -120,6 +120,12 @@ impl Runner {
         }
     }
 
+    /// This runner does what it is there for: whatever broke those before it is over.
+    pub(super) fn works(&self) {
+        let (faults, name) = &self.health;
+        faults.over(&self.status, name);
+    }
+
     /// Events are being handled again: takes back what was reported.
     pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.trying = None;
