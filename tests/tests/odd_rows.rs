@@ -235,7 +235,7 @@ fn handle_all(stage: &Stage) -> usize {
 
 #[test]
 fn large_metadata_takes_no_more_memory_than_large_payloads() {
-    const EVENTS: u64 = 100;
+    const EVENTS: u64 = 80;
     const BYTES: usize = 4_000_000;
     on_both(|stage| {
         // What compresses well looks small to the database.
