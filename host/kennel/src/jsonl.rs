@@ -60,7 +60,7 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
     let event_id = Uuid::parse_str(&line.event_id)
         .map_err(|_| format!("`event_id` is not a UUID: `{}`", limits::excerpt(&line.event_id)))?;
     let created_at = line.created_at.as_deref().map(time).transpose()?;
-    check_payload(line.payload.get()).map_err(|unfit| format!("`payload` {unfit}"))?;
+    check_payload(line.payload.get()).map_err(|unfit| format!("event {event_id}: `payload` {unfit}"))?;
     let event = NewEvent {
         bounded_context: line.bounded_context,
         aggregate_type: line.aggregate_type,
@@ -76,7 +76,7 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
         causation_id: line.causation_id,
         created_at,
     };
-    event.check()?;
+    event.check().map_err(|reason| format!("event {event_id}: {reason}"))?;
     Ok(event)
 }
 
@@ -204,23 +204,23 @@ mod tests {
             ),
             (
                 changed("created_at", "+294277-01-01T00:00:00Z".into()),
-                "created_at +294277-01-01T00:00:00Z is no time that databases hold: they begin at -4713-11-24T00:00:00Z and end at +294276-12-31T23:59:59.999999999Z",
+                "event 00000000-0000-0000-0000-000000000001: created_at +294277-01-01T00:00:00Z is no time that databases hold: they begin at -4713-11-24T00:00:00Z and end at +294276-12-31T23:59:59.999999999Z",
             ),
             (
                 event(serde_json::json!({})).replacen("{}", r#""\ud800""#, 1),
-                r"`payload` contains half of a surrogate pair (`\ud800`), which is no character",
+                r"event 00000000-0000-0000-0000-000000000001: `payload` contains half of a surrogate pair (`\ud800`), which is no character",
             ),
             (
                 event(serde_json::json!({})).replacen("{}", "1e400000", 1),
-                "`payload` contains the number `1e400000`; databases hold up to 131,072 digits before and 16,383 behind the decimal point",
+                "event 00000000-0000-0000-0000-000000000001: `payload` contains the number `1e400000`; databases hold up to 131,072 digits before and 16,383 behind the decimal point",
             ),
             (
                 changed("metadata", serde_json::json!({"a": "\0"})),
-                r"metadata contains the character NUL (\u0000), which databases cannot hold in JSON",
+                r"event 00000000-0000-0000-0000-000000000001: metadata contains the character NUL (\u0000), which databases cannot hold in JSON",
             ),
             (
                 changed("trace_id", "x".repeat(9000).into()),
-                "trace_id has 9000 bytes; at most 2560 are allowed",
+                "event 00000000-0000-0000-0000-000000000001: trace_id has 9000 bytes; at most 2560 are allowed",
             ),
             (
                 event(serde_json::json!({})).replacen('{', r#"{"trace_id":"a","trace_id":"b","#, 1),
