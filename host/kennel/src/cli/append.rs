@@ -38,7 +38,7 @@ Required:
 Optional:
   aggregate_version                                           the next
   event_version                                               1
-  created_at                                                  now (RFC 3339, any year that databases hold)
+  created_at                                                  now (RFC 3339)
   metadata, trace_id, correlation_id, causation_id            none";
 
 /// Appends events from lines of JSON to the log. Events whose id is known are skipped.
