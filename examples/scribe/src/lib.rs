@@ -4,6 +4,7 @@
 //! what kind of document, so that anything can be asked of a read model without a guest of its own.
 //!
 //! - `Put` `{collection, key, document}` writes that document;
+//! - `PutText` `{collection, key, text}` writes this text, whatever it is;
 //! - `PutBytes` `{collection, key, bytes}` writes a document of exactly so many bytes;
 //! - `Say` `{text}` logs that text, and rejects its event with it;
 //! - any other event is noted in the collection `arrived`, key = event id.
@@ -24,6 +25,16 @@ struct Put<'event> {
     #[serde(borrow)]
     key: Cow<'event, str>,
     document: Value,
+}
+
+#[derive(Deserialize)]
+struct PutText<'event> {
+    #[serde(borrow)]
+    collection: Cow<'event, str>,
+    #[serde(borrow)]
+    key: Cow<'event, str>,
+    #[serde(borrow)]
+    text: Cow<'event, str>,
 }
 
 #[derive(Deserialize)]
@@ -51,6 +62,9 @@ struct Arrival<'event> {
     beginning: &'event [u8],
     aggregate_id: &'event str,
     version: u64,
+    metadata_bytes: usize,
+    /// Seconds and nanoseconds since 1970.
+    created_at: (i64, u32),
 }
 
 /// Bytes of a payload that are noted.
@@ -66,6 +80,11 @@ impl Projection for Scribe {
             "Put" => {
                 let put: Put = event.json()?;
                 model.put(&put.collection, &put.key, &put.document)
+            }
+            "PutText" => {
+                let put: PutText = event.json()?;
+                model.put_text(&put.collection, &put.key, &put.text);
+                Ok(())
             }
             "PutBytes" => {
                 let put: PutBytes = event.json()?;
@@ -100,6 +119,8 @@ impl<'event> Arrival<'event> {
             beginning: &bytes[..bytes.len().min(BEGINNING_BYTES_MAX)],
             aggregate_id: &event.aggregate_id,
             version: event.aggregate_version,
+            metadata_bytes: event.metadata.as_deref().unwrap_or_default().len(),
+            created_at: (event.created_at.seconds, event.created_at.nanoseconds),
         }
     }
 }
@@ -116,7 +137,9 @@ mod tests {
             .when(event("Put").json(json!({"collection": "c", "key": "\u{1f436}", "document": [1, null]})))
             .then_document("c", "\u{1f436}", json!([1, null]))
             .when(event("PutBytes").json(json!({"collection": "c", "key": "k", "bytes": 5})))
-            .then_document("c", "k", json!("xxx"));
+            .then_document("c", "k", json!("xxx"))
+            .when(event("PutText").json(json!({"collection": "c", "key": "k", "text": "[1, 2]"})))
+            .then_document("c", "k", json!([1, 2]));
     }
 
     #[test]
@@ -147,13 +170,16 @@ mod tests {
     #[test]
     fn every_other_event_is_noted() {
         Scenario::new(Scribe)
-            .given(event("Sent").id("e-1").json(json!({})))
+            .given(event("Sent").id("e-1").json(json!({})).metadata(json!({"a": 1})))
             .given(event("Sent").id("e-2").binary([0xff, 0]))
-            .when(event("Sent").id("e-3").binary([]))
+            .when(event("Sent").id("e-3").binary([]).created_at(Timestamp { seconds: -1, nanoseconds: 5 }))
             .then_collection("arrived", json!({
-                "e-1": {"kind": "json", "bytes": 2, "beginning": [123, 125], "aggregate_id": "1", "version": 1},
-                "e-2": {"kind": "binary", "bytes": 2, "beginning": [255, 0], "aggregate_id": "1", "version": 2},
-                "e-3": {"kind": "binary", "bytes": 0, "beginning": [], "aggregate_id": "1", "version": 3},
+                "e-1": {"kind": "json", "bytes": 2, "beginning": [123, 125], "aggregate_id": "1", "version": 1,
+                    "metadata_bytes": 7, "created_at": [1_767_225_600, 0]},
+                "e-2": {"kind": "binary", "bytes": 2, "beginning": [255, 0], "aggregate_id": "1", "version": 2,
+                    "metadata_bytes": 0, "created_at": [1_767_225_601, 0]},
+                "e-3": {"kind": "binary", "bytes": 0, "beginning": [], "aggregate_id": "1", "version": 3,
+                    "metadata_bytes": 0, "created_at": [-1, 5]},
             }));
     }
 }

@@ -13,6 +13,36 @@ pub enum Payload {
     Binary(Vec<u8>),
 }
 
+/// A moment, in UTC. Moments order as time passes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp {
+    /// Whole seconds since the beginning of 1970, negative before it.
+    pub seconds: i64,
+    /// Nanoseconds from there on, less than a second.
+    pub nanoseconds: u32,
+}
+
+impl Timestamp {
+    /// So many seconds after the beginning of 1970, or before it.
+    #[must_use]
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self { seconds, nanoseconds: 0 }
+    }
+
+    /// Nanoseconds since the beginning of 1970, negative before it.
+    #[must_use]
+    pub fn unix_nanoseconds(self) -> i128 {
+        i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanoseconds)
+    }
+
+    /// Milliseconds since the beginning of 1970, rounded down, as JavaScript's `Date` counts them; at the ends of the
+    /// range the nearest that there is.
+    #[must_use]
+    pub fn unix_milliseconds(self) -> i64 {
+        self.seconds.saturating_mul(1000).saturating_add(i64::from(self.nanoseconds / 1_000_000))
+    }
+}
+
 /// One immutable row of the event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -43,8 +73,8 @@ pub struct Event {
     pub correlation_id: Option<String>,
     /// The message that caused the event, if any.
     pub causation_id: Option<String>,
-    /// When the event was written: nanoseconds since the Unix epoch, UTC.
-    pub created_at: u64,
+    /// When the event was written, as its writer says.
+    pub created_at: Timestamp,
 }
 
 impl Event {

@@ -57,7 +57,7 @@ pub mod sys;
 pub mod testing;
 
 pub use descriptor::{Descriptor, Partitioning};
-pub use event::{Event, Payload};
+pub use event::{Event, Payload, Timestamp};
 pub use failure::Failure;
 pub use projection::Projection;
 pub use read_model::ReadModel;
@@ -67,8 +67,8 @@ pub use serde_json::{self, Value, json};
 /// Everything that a projection usually needs: `use kennel_guest::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Descriptor, Event, Failure, Payload, Projection, ReadModel, Value, config, export_projection, json,
-        log,
+        Descriptor, Event, Failure, Payload, Projection, ReadModel, Timestamp, Value, config,
+        export_projection, json, log,
     };
 }
 

@@ -45,7 +45,7 @@ impl Projection for Commanded {
                     event.aggregate_version,
                     event.event_id,
                     event.metadata,
-                    event.created_at
+                    event.created_at.seconds
                 ]),
             )?,
             "Copy" => {

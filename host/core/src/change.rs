@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use crate::document::{Unfit, check_document};
 use crate::event::is_json;
 use crate::limits;
 use crate::name::{InvalidName, check_collection, check_key};
@@ -74,6 +75,8 @@ pub enum Refused {
     NotJson { collection: String, key: String, reason: String },
     #[error("document {collection}/{key} has {bytes} bytes; at most {max} are allowed", max = limits::DOCUMENT_BYTES_MAX)]
     TooLarge { collection: String, key: String, bytes: usize },
+    #[error("document {collection}/{key} {reason}")]
+    Unfit { collection: String, key: String, reason: Unfit },
     #[error("increment of field `{field}` of {collection}/{key}: {reason}")]
     Increment { collection: String, key: String, field: String, reason: &'static str },
     #[error("{given} keys in one read; at most {max} are allowed", max = limits::READ_KEYS_MAX)]
@@ -232,6 +235,11 @@ impl WriteSet {
                 reason,
             });
         }
+        check_document(&document).map_err(|reason| Refused::Unfit {
+            collection: collection.to_owned(),
+            key: limits::excerpt(key),
+            reason,
+        })?;
         self.spend(document.len() + key.len())?;
         self.change(collection, key, Pending::Put(document.into()));
         Ok(())

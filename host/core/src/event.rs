@@ -2,7 +2,10 @@
 
 use uuid::Uuid;
 
+use crate::document;
+use crate::limits;
 use crate::position::Position;
+use crate::timestamp::Timestamp;
 use crate::witness::Witness;
 
 /// The body of an event, exactly as it is stored.
@@ -60,8 +63,7 @@ pub struct Event {
     pub trace_id: Option<String>,
     pub correlation_id: Option<String>,
     pub causation_id: Option<String>,
-    /// Nanoseconds since the Unix epoch, UTC.
-    pub created_at: u64,
+    pub created_at: Timestamp,
 }
 
 impl Event {
@@ -88,8 +90,94 @@ pub struct NewEvent {
     pub trace_id: Option<String>,
     pub correlation_id: Option<String>,
     pub causation_id: Option<String>,
-    /// Nanoseconds since the Unix epoch, UTC; `None` takes the store's time.
-    pub created_at: Option<u64>,
+    /// `None` takes the store's time.
+    pub created_at: Option<Timestamp>,
+}
+
+/// About what an event takes besides its words and bodies.
+const OVERHEAD_BYTES: usize = 256;
+
+impl Event {
+    /// About how many bytes the event takes, everything included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let words = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
+        let maybe = [&self.metadata, &self.trace_id, &self.correlation_id, &self.causation_id];
+        total(self.payload.as_bytes(), words, maybe)
+    }
+}
+
+fn total(payload: &[u8], words: [&String; 4], maybe: [&Option<String>; 4]) -> usize {
+    let words: usize = words.into_iter().map(String::len).sum();
+    let maybe: usize = maybe.into_iter().flatten().map(String::len).sum();
+    OVERHEAD_BYTES + payload.len() + words + maybe
+}
+
+impl NewEvent {
+    /// About how many bytes the event takes, everything included.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let words = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
+        let maybe = [&self.metadata, &self.trace_id, &self.correlation_id, &self.causation_id];
+        total(&self.payload, words, maybe)
+    }
+
+    /// Says what keeps the event from any log, so that every store refuses the same.
+    pub fn check(&self) -> Result<(), String> {
+        self.check_words()?;
+        if let Some(metadata) = &self.metadata {
+            if !is_json(metadata) {
+                return Err("metadata is not JSON".to_owned());
+            }
+            document::check_metadata(metadata).map_err(|unfit| format!("metadata {unfit}"))?;
+        }
+        if i32::try_from(self.event_version).is_err() {
+            return Err(format!("event_version {} is larger than {}", self.event_version, i32::MAX));
+        }
+        if let Some(time) = self.created_at.filter(|time| !(Timestamp::MIN..=Timestamp::MAX).contains(time)) {
+            return Err(format!(
+                "created_at {time} is no time that databases hold: they begin at {} and end at {}",
+                Timestamp::MIN,
+                Timestamp::MAX
+            ));
+        }
+        let bytes = self.bytes();
+        if bytes > limits::EVENT_BYTES_MAX {
+            return Err(format!("it has {bytes} bytes; at most {} are allowed", limits::EVENT_BYTES_MAX));
+        }
+        Ok(())
+    }
+
+    fn check_words(&self) -> Result<(), String> {
+        let words = [
+            ("bounded_context", Some(&self.bounded_context)),
+            ("aggregate_type", Some(&self.aggregate_type)),
+            ("aggregate_id", Some(&self.aggregate_id)),
+            ("event_type", Some(&self.event_type)),
+            ("trace_id", self.trace_id.as_ref()),
+            ("correlation_id", self.correlation_id.as_ref()),
+            ("causation_id", self.causation_id.as_ref()),
+        ];
+        let max = limits::EVENT_WORD_BYTES_MAX;
+        for (name, word) in words.into_iter().filter_map(|(name, word)| Some((name, word?))) {
+            if word.contains('\0') {
+                return Err(format!(
+                    "{name} contains the character NUL, which databases cannot hold in text"
+                ));
+            }
+            if word.len() > max {
+                return Err(format!("{name} has {} bytes; at most {max} are allowed", word.len()));
+            }
+        }
+        let together = self.bounded_context.len() + self.aggregate_type.len() + self.aggregate_id.len();
+        if together > max {
+            return Err(format!(
+                "bounded_context, aggregate_type and aggregate_id have {together} bytes together; at most {max} are \
+                 allowed"
+            ));
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -25,11 +25,13 @@ pub enum FailureKind {
     /// The guest called the host with something that the host refuses, such as a document that is not
     /// JSON.
     InvalidCall,
+    /// The event's row in the log cannot be read, so that no guest saw it.
+    Unreadable,
 }
 
 impl FailureKind {
     /// Every kind, so that metric series can exist from the start.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Retry,
         Self::Reject,
         Self::Trap,
@@ -37,6 +39,7 @@ impl FailureKind {
         Self::MemoryLimit,
         Self::StackLimit,
         Self::InvalidCall,
+        Self::Unreadable,
     ];
 
     /// The word used in metrics, stores and reports.
@@ -50,6 +53,7 @@ impl FailureKind {
             Self::MemoryLimit => "memory-limit",
             Self::StackLimit => "stack-limit",
             Self::InvalidCall => "invalid-call",
+            Self::Unreadable => "unreadable",
         }
     }
 
@@ -70,7 +74,8 @@ impl fmt::Display for FailureKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFailure {
     pub position: Position,
-    pub event_id: Uuid,
+    /// None if the log does not say it.
+    pub event_id: Option<Uuid>,
     pub event_type: String,
     pub aggregate_id: String,
     /// The component that failed.
@@ -80,4 +85,12 @@ pub struct EventFailure {
     pub message: String,
     /// How many times the event has been tried.
     pub attempts: u32,
+}
+
+impl EventFailure {
+    /// The event's id for people.
+    #[must_use]
+    pub fn event_id_text(&self) -> String {
+        self.event_id.map_or_else(|| "of unknown id".to_owned(), |id| id.to_string())
+    }
 }

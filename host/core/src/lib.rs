@@ -3,7 +3,7 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`position`], [`event`] | the event log: positions, events, what a writer appends |
+//! | [`position`], [`event`], [`timestamp`] | the event log: positions, events and their times, what a writer appends |
 //! | [`name`], [`digest`] | validated names and content digests |
 //! | [`projection`] | descriptors, settings and deployments |
 //! | [`lifecycle`] | the history of a projection: what serves, what is being built, what may happen next |
@@ -11,6 +11,7 @@
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`witness`] | the last event that a checkpoint covers, and logs that were set back |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
+//! | [`document`] | which JSON both databases take and give back |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
@@ -23,6 +24,7 @@
 pub mod change;
 pub mod checkpoint;
 pub mod digest;
+pub mod document;
 pub mod event;
 pub mod failure;
 pub mod lifecycle;
@@ -36,4 +38,5 @@ pub mod position;
 pub mod projection;
 pub mod retry;
 pub mod text;
+pub mod timestamp;
 pub mod witness;

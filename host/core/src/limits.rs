@@ -23,8 +23,16 @@ pub const EVENT_COLLECTIONS_MAX: usize = 500;
 pub const BATCH_EVENTS_DEFAULT: usize = 1000;
 /// Most events that may be handled and committed together.
 pub const BATCH_EVENTS_MAX: usize = 10_000;
-/// Payload bytes that one batch may read before it is cut short.
-pub const BATCH_PAYLOAD_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of events, everything in them included, that one page of the log may hold before it is cut short. The page
+/// that is read ahead while a batch runs has as much again.
+pub const BATCH_EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest event that is read, everything in it included. It comes on a page by itself.
+pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Most bytes of the words that name an aggregate together, and of each other word and id of an event that is
+/// appended: what an index entry of PostgreSQL holds.
+pub const EVENT_WORD_BYTES_MAX: usize = 2_560;
+/// Deepest nesting of JSON: what SQLite's own functions take.
+pub const JSON_DEPTH_MAX: usize = 1000;
 /// Longest time that one handler call may take.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// Longest time that `describe` may take.

@@ -12,7 +12,7 @@ mod runtime;
 
 pub use connections::ConnectionUsage;
 pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
-pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery};
+pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, Unreadable};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
 pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
 pub use runtime::{
@@ -35,6 +35,9 @@ pub enum StoreError {
     /// What the store holds is such that events would be missed: going on needs somebody to change it.
     #[error("{reason}")]
     Unfit { reason: String },
+    /// The same, because of one of the events that were to be appended: its number in the list, from 0.
+    #[error("{message}")]
+    InvalidEvent { index: usize, message: String },
     /// Something else went wrong.
     #[error("the store failed while {doing}")]
     Failed {

@@ -43,8 +43,10 @@ pub fn decide(
     on_failure: OnFailure,
     jitter: f64,
 ) -> Decision {
-    // A guest that says "never" means it: trying again would only cost time.
-    if kind != FailureKind::Reject && attempts < policy.attempts_max {
+    // A guest that says "never" means it, and a row that cannot be read stays as it is: trying again would only
+    // cost time.
+    let is_final = matches!(kind, FailureKind::Reject | FailureKind::Unreadable);
+    if !is_final && attempts < policy.attempts_max {
         let doublings = attempts.saturating_sub(1).min(20);
         let pause = policy.pause_first.saturating_mul(1 << doublings).min(policy.pause_max);
         return Decision::RetryAfter(pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
@@ -73,9 +75,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_event_is_not_tried_again() {
+    fn what_stays_as_it_is_is_not_tried_again() {
         let policy = RetryPolicy::default();
-        assert_eq!(decide(FailureKind::Reject, 1, &policy, OnFailure::Halt, 0.0), Decision::Halt);
-        assert_eq!(decide(FailureKind::Reject, 1, &policy, OnFailure::DeadLetter, 0.0), Decision::DeadLetter);
+        for kind in [FailureKind::Reject, FailureKind::Unreadable] {
+            assert_eq!(decide(kind, 1, &policy, OnFailure::Halt, 0.0), Decision::Halt);
+            assert_eq!(decide(kind, 1, &policy, OnFailure::DeadLetter, 0.0), Decision::DeadLetter);
+        }
     }
 }

@@ -12,7 +12,7 @@ use kennel_core::failure::FailureKind;
 use kennel_core::lifecycle::Stage;
 use kennel_core::name::ProjectionName;
 use kennel_core::partition;
-use kennel_core::port::{CallFailure, Component, ReadModel, StoreError};
+use kennel_core::port::{CallFailure, Component, ReadModel, StoreError, Unreadable};
 use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
 use kennel_core::witness::Witness;
@@ -51,6 +51,15 @@ impl std::fmt::Debug for Loaded {
 pub struct FailedEvent {
     pub kind: FailureKind,
     pub message: String,
+}
+
+impl FailedEvent {
+    /// A row that is no event.
+    #[must_use]
+    pub fn unreadable(row: &Unreadable) -> Self {
+        let message = format!("the row cannot be read: {}; correct it in the log", row.reason);
+        Self { kind: FailureKind::Unreadable, message }
+    }
 }
 
 /// What a batch did.

@@ -31,6 +31,7 @@ pub mod connections;
 pub mod coordinator;
 pub mod entropy;
 pub mod env;
+pub mod fault;
 pub mod horizon;
 pub mod metrics;
 pub mod options;

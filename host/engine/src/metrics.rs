@@ -7,6 +7,7 @@
 
 mod connections;
 mod horizon;
+mod host;
 mod projection;
 mod standing;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use prometheus::{
 
 pub use connections::ConnectionMetrics;
 pub use horizon::HorizonMetrics;
+pub use host::HostPart;
 pub use projection::{Components, ProjectionMetrics};
 pub use standing::Standing;
 
@@ -55,6 +57,7 @@ struct Vectors {
     heartbeat_latency: HistogramVec,
     deployments: IntCounterVec,
     components_loaded: IntCounterVec,
+    host_faults: IntCounterVec,
     projections: projection::Vectors,
     horizon: horizon::Vectors,
     connections: connections::Vectors,
@@ -196,6 +199,7 @@ impl Metrics {
                 &HEARTBEAT_BUCKETS,
             )?,
             components_loaded: Self::components_loaded(&register)?,
+            host_faults: host::faults(&register)?,
             deployments: Self::deployments(&register)?,
             projections: projection::Vectors::register(
                 &register,
@@ -243,6 +247,8 @@ impl Metrics {
         ReplicaSetMetrics(self.0.as_ref().map(|vectors| {
             ReplicaSetHandles {
                 replica_set: replica_set.clone(),
+                host_faults: HostPart::ALL
+                    .map(|part| vectors.host_faults.with_label_values(&[name, part.as_str()])),
                 components_compiled: vectors.components_loaded.with_label_values(&[name, "compiled"]),
                 components_cached: vectors.components_loaded.with_label_values(&[name, "cached"]),
                 deployments: DeploymentOutcome::ALL
@@ -283,6 +289,8 @@ struct ReplicaSetHandles {
     deployments: [IntCounter; DeploymentOutcome::ALL.len()],
     components_compiled: IntCounter,
     components_cached: IntCounter,
+    /// By the number of the part.
+    host_faults: [IntCounter; HostPart::ALL.len()],
 }
 
 impl ReplicaSetMetrics {
@@ -372,6 +380,13 @@ impl ReplicaSetMetrics {
     pub fn count_deployment(&self, outcome: DeploymentOutcome) {
         if let Some(handles) = &self.0 {
             handles.deployments[outcome as usize].inc();
+        }
+    }
+
+    /// A part of this process has panicked.
+    pub fn host_fault(&self, part: HostPart) {
+        if let Some(handles) = &self.0 {
+            handles.host_faults[part as usize].inc();
         }
     }
 

@@ -23,9 +23,10 @@ use kennel_core::witness::LogSetBack;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::batch::{self, Bounds, Loaded};
+use crate::batch::{self, Bounds, FailedEvent, Loaded};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
+use crate::fault::Faults;
 use crate::horizon::Feed;
 use crate::metrics::{ProjectionMetrics, Standing};
 use crate::options::{Options, Ports};
@@ -65,6 +66,8 @@ pub struct Runner {
     pub entropy: Arc<Entropy>,
     /// What the runner before it has learned about reading.
     pub habits: ReadHabits,
+    /// How those before it have fared, and under which name that is told.
+    pub health: (Faults, String),
     /// The one place of its worker for building read models, all of which share the worker's time for that.
     pub rebuilds: Arc<Semaphore>,
     /// How many events the database lets this runner commit at once.
@@ -322,6 +325,7 @@ impl Runner {
         high_water: Mark,
         incarnation: u64,
     ) -> Result<Next, StoreError> {
+        self.works();
         // Others may have seen more of the log than this process has, but not for long.
         let is_ahead = progress.owned.iter().any(|checkpoint| checkpoint.position > high_water.position);
         let doubt = async {
@@ -350,6 +354,10 @@ impl Runner {
     async fn round(&mut self, progress: &mut Progress, stretch: &Behind) -> Result<Next, StoreError> {
         let mut ahead = self.read(progress, stretch).await?;
         if ahead.events().is_empty() {
+            if let Some(unreadable) = ahead.unreadable() {
+                let failed = FailedEvent::unreadable(unreadable);
+                return self.event_failed(progress, ahead, failed).await;
+            }
             let since = progress.skipped.map_or_else(Instant::now, |skipped| skipped.since);
             progress.skipped = Some(Skipped { to: ahead.reached(), since });
             let alone = progress.owned.iter().all(|checkpoint| checkpoint.position == stretch.from);
@@ -414,6 +422,7 @@ impl Runner {
             progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
             progress.skipped = None;
             progress.show();
+            self.works();
             self.metrics.committed(events, letters, began.elapsed());
         }
         Ok(outcome)

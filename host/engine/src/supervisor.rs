@@ -13,6 +13,7 @@ use kennel_core::partition::{self, HashRange};
 use kennel_core::projection::{DeploymentId, ReadModelId};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 
 use crate::batch::Loaded;
 use crate::catalog::{self, Catalog};
@@ -20,8 +21,9 @@ use crate::connections;
 use crate::coordinator::{Coordinator, Lanes};
 use crate::entropy::Entropy;
 use crate::env::ReadHabits;
+use crate::fault::{self, Faults, Reporter, guard};
 use crate::horizon;
-use crate::metrics::{Components, ConnectionMetrics, HorizonMetrics, Metrics, ReplicaSetMetrics};
+use crate::metrics::{Components, ConnectionMetrics, HorizonMetrics, HostPart, Metrics, ReplicaSetMetrics};
 use crate::options::{Options, Ports};
 use crate::runner::{Ceiling, Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
@@ -56,12 +58,23 @@ struct Running {
     stop: ShutdownTrigger,
 }
 
+/// How the runners of a worker for a read model have fared.
+#[derive(Default)]
+struct Health {
+    faults: Faults,
+    /// None is started before.
+    rests_until: Option<Instant>,
+    /// The name under which the faults appear in the status.
+    name: String,
+}
+
 /// The runners of this process, and what those that have ended leave to their successors.
 #[derive(Default)]
 struct Crew {
     tasks: JoinSet<(Ended, ReadHabits)>,
     running: BTreeMap<Post, Running>,
     habits: BTreeMap<(WorkerId, ReadModelId), ReadHabits>,
+    health: BTreeMap<(WorkerId, ReadModelId), Health>,
     /// The one place that each worker has for building read models.
     rebuilds: BTreeMap<WorkerId, Arc<Semaphore>>,
 }
@@ -70,6 +83,7 @@ enum Event {
     Catalog,
     Lanes,
     Ended(Result<(Id, (Ended, ReadHabits)), JoinError>),
+    Rested,
     Stop,
 }
 
@@ -119,7 +133,8 @@ impl Engine {
             entropy: Arc::clone(&self.entropy),
             look: Arc::clone(&look),
         };
-        let watcher = catalog::Watcher {
+        let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
+        let watcher = || catalog::Watcher {
             registry: Arc::clone(&self.ports.registry),
             runtime: Arc::clone(&self.ports.runtime),
             replica_set: self.options.replica_set.clone(),
@@ -129,31 +144,40 @@ impl Engine {
             status: Arc::clone(&self.status),
             metrics: self.metrics.clone(),
         };
-        let log = horizon::Watcher {
+        let log = || horizon::Watcher {
             events: Arc::clone(&self.ports.events),
             metrics: self.horizon_metrics.clone(),
             status: Arc::clone(&self.status),
             polls: (self.options.poll_min, self.options.poll_max),
         };
-        let steward = Steward {
+        let steward = || Steward {
             registry: Arc::clone(&self.ports.registry),
             horizon: horizon.clone(),
             metrics: self.metrics.clone(),
         };
-        let connections = connections::Watcher {
+        let connections = || connections::Watcher {
             coordination: Arc::clone(&self.ports.coordination),
             metrics: self.connection_metrics.clone(),
             status: Arc::clone(&self.status),
         };
-        let ((), (), workers, (), (), ()) = tokio::join!(
-            log.watch(horizon.clone(), stop.clone()),
-            watcher.watch(catalog_out, stop.clone()),
-            coordinator.run(&lanes_out, stop.clone()),
-            steward.serve(catalog.clone(), stop.clone()),
-            connections.watch(stop.clone()),
-            self.supervise(horizon, catalog, lanes, look, stop),
+        let guarded = |part| (&reporter, part, stop.clone());
+        let (_, _, workers, _, _, _) = tokio::join!(
+            guard(guarded(HostPart::Horizon), || log().watch(horizon.clone(), stop.clone())),
+            guard(guarded(HostPart::Catalog), || watcher().watch(catalog_out.clone(), stop.clone())),
+            guard(guarded(HostPart::Coordinator), || coordinator.run(&lanes_out, stop.clone())),
+            guard(guarded(HostPart::Steward), || steward().serve(catalog.clone(), stop.clone())),
+            guard(guarded(HostPart::Connections), || connections().watch(stop.clone())),
+            guard(guarded(HostPart::Supervisor), || {
+                self.supervise(
+                    horizon.clone(),
+                    catalog.clone(),
+                    lanes.clone(),
+                    Arc::clone(&look),
+                    stop.clone(),
+                )
+            }),
         );
-        coordinator.leave(&workers).await;
+        coordinator.leave(&workers.unwrap_or_default()).await;
     }
 
     async fn supervise(
@@ -167,23 +191,32 @@ impl Engine {
         let mut crew = Crew::default();
         let mut components = self.metrics.components();
         loop {
+            let rest = crew.next_rest();
+            let rested = async {
+                match rest {
+                    Some(until) => tokio::time::sleep_until(until).await,
+                    None => std::future::pending().await,
+                }
+            };
             let event = tokio::select! {
                 biased;
                 () = stop.requested() => Event::Stop,
                 Some(ended) = crew.tasks.join_next_with_id() => Event::Ended(ended),
                 Ok(()) = lanes.changed() => Event::Lanes,
                 Ok(()) = catalog.changed() => Event::Catalog,
+                () = rested => Event::Rested,
                 else => Event::Stop,
             };
             match event {
                 Event::Stop => break,
-                Event::Lanes | Event::Catalog => {}
+                Event::Lanes | Event::Catalog | Event::Rested => {}
                 Event::Ended(ended) => {
                     let (id, habits, rest) = match ended {
                         Ok((id, (ended, habits))) => (id, Some(habits), ended == Ended::Superseded),
                         Err(error) => {
-                            tracing::error!(%error, "a runner broke; it will be started again");
-                            (error.id(), None, true)
+                            let id = error.id();
+                            self.broke(&mut crew, id, error);
+                            (id, None, false)
                         }
                     };
                     if rest {
@@ -209,6 +242,16 @@ impl Engine {
                 tracing::error!(%error, "a runner broke while stopping");
             }
         }
+    }
+
+    /// A runner has panicked: nobody takes its place for a while.
+    fn broke(&self, crew: &mut Crew, task: Id, error: JoinError) {
+        let message = fault::message_of(error);
+        let Some(post) = crew.post_of(task) else { return };
+        let health = crew.health.entry((post.worker, post.read_model)).or_default();
+        let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
+        let pause = health.faults.happened(&reporter, HostPart::Runner, &health.name, &message);
+        health.rests_until = Some(Instant::now() + pause);
     }
 
     /// Has the metrics tell which components are run here.
@@ -257,6 +300,13 @@ impl Engine {
             if crew.running.contains_key(post) || crew.running.keys().any(handed_over) {
                 continue;
             }
+            let health = crew.health.entry((post.worker, post.read_model)).or_default();
+            if health.rests_until.is_some_and(|until| Instant::now() < until) {
+                continue;
+            }
+            health.rests_until = None;
+            health.name = format!("projection {} on worker {}", loaded.deployment.projection, post.worker);
+            let health = (health.faults.clone(), health.name.clone());
             let (stop, shutdown) = Shutdown::channel();
             let habits = crew.habits.remove(&(post.worker, post.read_model)).unwrap_or_default();
             let rebuilds = crew.rebuilds.entry(post.worker).or_insert_with(|| Arc::new(Semaphore::new(1)));
@@ -271,6 +321,7 @@ impl Engine {
                 status: Arc::clone(&self.status),
                 entropy: Arc::clone(&self.entropy),
                 habits: habits.hand_over(),
+                health,
                 rebuilds: Arc::clone(rebuilds),
                 ceiling: Ceiling::default(),
                 stop: shutdown,
@@ -280,17 +331,33 @@ impl Engine {
         }
         crew.rebuilds.retain(|worker, _| crew.running.keys().any(|post| post.worker == *worker));
         // What nobody has taken up by now, nobody will.
-        crew.habits.retain(|(worker, read_model), _| {
-            wanted.keys().any(|post| post.worker == *worker && post.read_model == *read_model)
+        let is_wanted = |worker: WorkerId, read_model: ReadModelId| {
+            wanted.keys().any(|post| post.worker == worker && post.read_model == read_model)
+        };
+        crew.habits.retain(|(worker, read_model), _| is_wanted(*worker, *read_model));
+        crew.health.retain(|(worker, read_model), health| {
+            let stays = is_wanted(*worker, *read_model);
+            if !stays {
+                health.faults.over(&self.status, &health.name);
+            }
+            stays
         });
     }
 }
 
 impl Crew {
+    fn post_of(&self, task: Id) -> Option<Post> {
+        self.running.iter().find(|(_, runner)| runner.task == task).map(|(post, _)| *post)
+    }
+
+    /// When the next of those who rest may be started again.
+    fn next_rest(&self) -> Option<Instant> {
+        self.health.values().filter_map(|health| health.rests_until).min()
+    }
+
     /// A runner has ended.
     fn gone(&mut self, task: Id, habits: Option<ReadHabits>) {
-        let found = self.running.iter().find(|(_, runner)| runner.task == task).map(|(post, _)| *post);
-        let Some(post) = found else { return };
+        let Some(post) = self.post_of(task) else { return };
         self.running.remove(&post);
         self.habits.extend(habits.map(|habits| ((post.worker, post.read_model), habits)));
     }

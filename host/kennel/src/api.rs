@@ -8,6 +8,7 @@
 //! | `connections` | how many connections there may be, and how long they may be silent |
 //! | `stream` | how long a client may let its answer lie |
 //! | `answers` | how much memory answers take on their way |
+//! | `panics` | what becomes of a request whose answer panics |
 //! | `problem` | errors as `application/problem+json` |
 //! | `extract` | what a request is made of, read so that every mistake becomes a problem |
 //! | `pace` | how long a request may take, and how many may work at once |
@@ -22,6 +23,7 @@ mod extract;
 pub mod gate;
 mod health;
 pub(crate) mod pace;
+mod panics;
 mod problem;
 mod projections;
 mod stream;
@@ -39,6 +41,7 @@ use crate::exit::Kind;
 pub use gate::Gate;
 pub use health::Sources;
 pub(crate) use health::metrics;
+pub use panics::caught;
 pub(crate) use problem::PROBLEM_JSON;
 pub use v1::Api;
 

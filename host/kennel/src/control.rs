@@ -198,7 +198,7 @@ impl ControlError {
             Self::Declined(Declined::Missing(_)) | Self::NoComponent(_) => 404,
             Self::Declined(_) | Self::NothingToCompare(_) => 409,
             Self::Invalid(_) => 400,
-            Self::Store(StoreError::Invalid { .. }) => 422,
+            Self::Store(StoreError::Invalid { .. } | StoreError::InvalidEvent { .. }) => 422,
             Self::Store(StoreError::Unavailable { .. } | StoreError::Unfit { .. })
             | Self::Unreachable { .. } => 503,
             Self::Store(StoreError::Failed { .. }) => 500,

@@ -105,7 +105,7 @@ pub fn kind(error: &anyhow::Error) -> Option<Kind> {
 /// A request that the store can never fulfil is wrong itself; anything else is the store's trouble.
 const fn kind_of_store(error: &StoreError) -> Kind {
     match error {
-        StoreError::Invalid { .. } => Kind::Input,
+        StoreError::Invalid { .. } | StoreError::InvalidEvent { .. } => Kind::Input,
         StoreError::Unavailable { .. } | StoreError::Unfit { .. } | StoreError::Failed { .. } => Kind::Store,
     }
 }

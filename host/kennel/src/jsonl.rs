@@ -5,12 +5,12 @@ mod misfit;
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use kennel_core::document::check_payload;
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
+use kennel_core::timestamp::Timestamp;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -59,8 +59,9 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
     }
     let event_id = Uuid::parse_str(&line.event_id)
         .map_err(|_| format!("`event_id` is not a UUID: `{}`", limits::excerpt(&line.event_id)))?;
-    let created_at = line.created_at.as_deref().map(nanoseconds).transpose()?;
-    Ok(NewEvent {
+    let created_at = line.created_at.as_deref().map(time).transpose()?;
+    check_payload(line.payload.get()).map_err(|unfit| format!("event {event_id}: `payload` {unfit}"))?;
+    let event = NewEvent {
         bounded_context: line.bounded_context,
         aggregate_type: line.aggregate_type,
         aggregate_id: line.aggregate_id,
@@ -74,18 +75,18 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
         correlation_id: line.correlation_id,
         causation_id: line.causation_id,
         created_at,
-    })
+    };
+    event.check().map_err(|reason| format!("event {event_id}: {reason}"))?;
+    Ok(event)
 }
 
-fn nanoseconds(text: &str) -> Result<u64, String> {
-    let wrong = || {
+fn time(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text).ok_or_else(|| {
         format!(
-            "`created_at` is not a time since 1970 like 2026-01-31T12:00:00Z (RFC 3339): `{}`",
+            "`created_at` is not a time like 2026-01-31T12:00:00Z (RFC 3339): `{}`",
             limits::excerpt(text)
         )
-    };
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| wrong())?;
-    u64::try_from(time.unix_timestamp_nanos()).map_err(|_| wrong())
+    })
 }
 
 /// What is wrong, in the words of the log: serde names Rust's types and no field.
@@ -132,7 +133,7 @@ mod tests {
         assert_eq!((parsed.aggregate_version, parsed.event_version), (Some(3), 2));
         assert_eq!(parsed.event_id.to_string(), "6b1e3f00-0000-0000-0000-00000000000a");
         assert_eq!(parsed.metadata.as_deref(), Some(r#"{"k":1}"#));
-        assert_eq!(parsed.created_at, Some(1_769_860_800_000_000_001));
+        assert_eq!(parsed.created_at, Timestamp::new(1_769_860_800, 1));
         assert_eq!(parsed.trace_id.as_deref(), Some("t"));
     }
 
@@ -145,6 +146,23 @@ mod tests {
         assert_eq!(parse(&event(optional)), parse(&event(serde_json::json!({}))));
         assert_eq!(parse(&event(serde_json::json!({"payload": null}))).unwrap().payload, b"null");
         assert!(parse(&event(serde_json::json!({"event_id": null}))).unwrap_err().contains("`event_id`"));
+    }
+
+    #[test]
+    fn what_only_looks_odd_is_taken() {
+        let path = serde_json::json!({"metadata": {"path": r"C:\u0000"}});
+        assert_eq!(parse(&event(path)).unwrap().metadata.as_deref(), Some(r#"{"path":"C:\\u0000"}"#));
+        let payload = event(serde_json::json!({"payload": {"nul": "\0"}}));
+        assert_eq!(parse(&payload).unwrap().payload, br#"{"nul":"\u0000"}"#);
+        for (text, seconds) in [
+            ("1969-12-31T23:59:59Z", -1),
+            ("0001-01-01T00:00:00Z", -62_135_596_800),
+            ("9999-12-31T23:59:59Z", 253_402_300_799),
+            ("+294276-12-31T23:59:59Z", 9_224_318_015_999),
+        ] {
+            let parsed = parse(&event(serde_json::json!({"created_at": text}))).unwrap();
+            assert_eq!(parsed.created_at, Timestamp::new(seconds, 0), "{text}");
+        }
     }
 
     #[test]
@@ -182,11 +200,27 @@ mod tests {
             (changed("event_id", "7".into()), "`event_id` is not a UUID: `7`"),
             (
                 changed("created_at", "yesterday".into()),
-                "`created_at` is not a time since 1970 like 2026-01-31T12:00:00Z (RFC 3339): `yesterday`",
+                "`created_at` is not a time like 2026-01-31T12:00:00Z (RFC 3339): `yesterday`",
             ),
             (
-                changed("created_at", "1969-12-31T23:59:59Z".into()),
-                "`created_at` is not a time since 1970 like 2026-01-31T12:00:00Z (RFC 3339): `1969-12-31T23:59:59Z`",
+                changed("created_at", "+294277-01-01T00:00:00Z".into()),
+                "event 00000000-0000-0000-0000-000000000001: created_at +294277-01-01T00:00:00Z is no time that databases hold: they begin at -4713-11-24T00:00:00Z and end at +294276-12-31T23:59:59.999999999Z",
+            ),
+            (
+                event(serde_json::json!({})).replacen("{}", r#""\ud800""#, 1),
+                r"event 00000000-0000-0000-0000-000000000001: `payload` contains half of a surrogate pair (`\ud800`), which is no character",
+            ),
+            (
+                event(serde_json::json!({})).replacen("{}", "1e400000", 1),
+                "event 00000000-0000-0000-0000-000000000001: `payload` contains the number `1e400000`; databases hold up to 131,072 digits before and 16,383 behind the decimal point",
+            ),
+            (
+                changed("metadata", serde_json::json!({"a": "\0"})),
+                r"event 00000000-0000-0000-0000-000000000001: metadata contains the character NUL (\u0000), which databases cannot hold in JSON",
+            ),
+            (
+                changed("trace_id", "x".repeat(9000).into()),
+                "event 00000000-0000-0000-0000-000000000001: trace_id has 9000 bytes; at most 2560 are allowed",
             ),
             (
                 event(serde_json::json!({})).replacen('{', r#"{"trace_id":"a","trace_id":"b","#, 1),

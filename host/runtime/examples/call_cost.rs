@@ -144,7 +144,7 @@ fn event(event_type: String, payload: String) -> Event {
         trace_id: None,
         correlation_id: Some("0191e0b8-0000-7000-8000-000000000001".to_owned()),
         causation_id: None,
-        created_at: 1_700_000_000_000_000_000,
+        created_at: kennel_core::timestamp::Timestamp::from_nanoseconds(1_700_000_000_000_000_000),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use kennel_core::event::{NewEvent, is_json};
+use kennel_core::event::NewEvent;
 use kennel_core::limits;
 use kennel_core::port::StoreError;
 use uuid::Uuid;
@@ -25,39 +25,46 @@ pub(crate) fn aggregate_of(event: &NewEvent) -> Aggregate<'_> {
 
 /// Refuses what no log can hold, so that every store refuses the same.
 pub(crate) fn check(events: &[NewEvent]) -> Result<(), StoreError> {
-    events.iter().try_for_each(|event| check_event(event).map_err(|reason| refuse(event, &reason)))
+    events
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, event)| event.check().map_err(|reason| refuse(index, event, &reason)))
 }
 
-fn check_event(event: &NewEvent) -> Result<(), String> {
-    let words = [
-        ("bounded_context", Some(&event.bounded_context)),
-        ("aggregate_type", Some(&event.aggregate_type)),
-        ("aggregate_id", Some(&event.aggregate_id)),
-        ("event_type", Some(&event.event_type)),
-        ("trace_id", event.trace_id.as_ref()),
-        ("correlation_id", event.correlation_id.as_ref()),
-        ("causation_id", event.causation_id.as_ref()),
-    ];
-    for (name, word) in words {
-        if word.is_some_and(|word| word.contains('\0')) {
-            return Err(format!("{name} contains the character NUL, which databases cannot hold in text"));
+/// The search for the first event that a database does not take. It says of several only that one of them is wrong.
+#[derive(Debug)]
+pub(crate) struct Culprit {
+    /// So many from the first on are taken.
+    taken: usize,
+    /// So many are not.
+    refused: usize,
+    reason: String,
+}
+
+impl Culprit {
+    /// `reason` is why it does not take so many.
+    pub(crate) fn among(events: usize, reason: String) -> Self {
+        Self { taken: 0, refused: events, reason }
+    }
+
+    /// How many to try next; `None` once it is found.
+    pub(crate) fn next(&self) -> Option<usize> {
+        (self.refused - self.taken > 1).then(|| self.taken.midpoint(self.refused))
+    }
+
+    /// So many were tried, and why they were not taken, if they were not.
+    pub(crate) fn tried(&mut self, events: usize, refused: Option<String>) {
+        match refused {
+            None => self.taken = events,
+            Some(reason) => (self.refused, self.reason) = (events, reason),
         }
     }
-    if let Some(metadata) = &event.metadata {
-        if !is_json(metadata) {
-            return Err("metadata is not JSON".to_owned());
-        }
-        if metadata.contains("\\u0000") {
-            return Err("metadata contains \\u0000, which databases cannot hold in JSON".to_owned());
-        }
+
+    /// The error about the event that was found.
+    pub(crate) fn found(self, events: &[NewEvent]) -> StoreError {
+        let index = self.refused.saturating_sub(1);
+        refuse(index, &events[index], &format!("the database does not take it: {}", self.reason))
     }
-    if i32::try_from(event.event_version).is_err() {
-        return Err(format!("event_version {} is larger than {}", event.event_version, i32::MAX));
-    }
-    if event.created_at.is_some_and(|nanos| i64::try_from(nanos).is_err()) {
-        return Err("created_at lies after the year 2262".to_owned());
-    }
-    Ok(())
 }
 
 /// Leaves out the events whose id is in `known`, which grows by those that stay, and numbers the rest
@@ -68,7 +75,7 @@ pub(crate) fn number<'a>(
     heads: &mut HashMap<Aggregate<'a>, i64>,
 ) -> Result<Vec<Numbered<'a>>, StoreError> {
     let mut numbered = Vec::with_capacity(events.len());
-    for event in events {
+    for (index, event) in events.iter().enumerate() {
         if !known.insert(event.event_id) {
             continue;
         }
@@ -81,7 +88,7 @@ pub(crate) fn number<'a>(
                 "its aggregate is at version {head}, so the next version is {next} and not {given}; leave \
                  aggregate_version out to take the next one"
             );
-            return Err(refuse(event, &reason));
+            return Err(refuse(index, event, &reason));
         }
         *head = next;
         numbered.push(Numbered { event, version: next });
@@ -90,12 +97,32 @@ pub(crate) fn number<'a>(
 }
 
 /// An event that cannot be appended, named so that its writer finds it.
-pub(crate) fn refuse(event: &NewEvent, reason: &str) -> StoreError {
+fn refuse(index: usize, event: &NewEvent, reason: &str) -> StoreError {
     let message = format!(
         "event {} of {}/{} cannot be appended: {reason}",
         event.event_id,
         limits::excerpt(&event.aggregate_type),
         limits::excerpt(&event.aggregate_id),
     );
-    StoreError::Invalid { message }
+    StoreError::InvalidEvent { index, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_is_refused_is_found() {
+        for count in 1..20_usize {
+            for first in 0..count {
+                let mut culprit = Culprit::among(count, "all".to_owned());
+                while let Some(some) = culprit.next() {
+                    culprit.tried(some, (some > first).then(|| format!("first {some}")));
+                }
+                assert_eq!(culprit.refused, first + 1, "of {count}");
+                let last = if first + 1 == count { "all".to_owned() } else { format!("first {}", first + 1) };
+                assert_eq!(culprit.reason, last);
+            }
+        }
+    }
 }

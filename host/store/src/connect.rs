@@ -124,13 +124,22 @@ pub enum ConnectError {
 /// A SQLite file has no schemas: SQLite would take one for another database that is attached.
 fn check_tables(path: &Path, tables: &EventTables) -> Result<(), ConnectError> {
     let named = [&tables.events, &tables.aggregate_heads].map(ToString::to_string);
-    let Some(name) = named.iter().find(|name| name.contains('.')) else { return Ok(()) };
-    Err(ConnectError::Unfit {
-        store: format!("sqlite:{}", path.display()),
-        reason: format!(
+    let unfit = |reason| Err(ConnectError::Unfit { store: format!("sqlite:{}", path.display()), reason });
+    if let Some(name) = named.iter().find(|name| name.contains('.')) {
+        return unfit(format!(
             "tables in a SQLite file have no schema, so none of them is called {name}; name the table alone"
-        ),
-    })
+        ));
+    }
+    let is_reserved = |name: &&String| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("sqlite_") || name.starts_with("kennel_")
+    };
+    if let Some(name) = named.iter().find(is_reserved) {
+        return unfit(format!(
+            "the name {name} is reserved, as all are that begin with sqlite_ or kennel_; give the table another name"
+        ));
+    }
+    Ok(())
 }
 
 /// Opens the store at `url`.
@@ -140,12 +149,19 @@ pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, 
             check_tables(path, &options.tables)?;
             let words = Words::new(Dialect::Sqlite, &options.tables);
             let sqlite = Box::pin(sqlite::open(path, options)).await?;
-            Ok(Store::new(Backend::Sqlite(Box::new(sqlite)), &words))
+            let store = Store::new(Backend::Sqlite(Box::new(sqlite)), &words);
+            store.open_checked(|| format!("sqlite:{}", path.display())).await
         }
         StoreUrl::Postgres(uri) => {
             let postgres = Box::pin(postgres::open(uri, options)).await?;
             let words = postgres.words.clone();
-            Ok(Store::new(Backend::Postgres(Box::new(postgres)), &words))
+            let store = Store::new(Backend::Postgres(Box::new(postgres)), &words);
+            // The table may not be there yet.
+            if options.mode == Mode::Migrate {
+                Ok(store)
+            } else {
+                store.open_checked(|| uri.to_string()).await
+            }
         }
     }
 }

@@ -62,6 +62,31 @@ pub(crate) fn corrupt(what: &str, found: &str) -> StoreError {
     }
 }
 
+/// What the database says if something is wrong with a row, and not with the statement or with the database: it
+/// will say so again.
+pub(crate) fn reason_of_row(error: &sqlx::Error) -> Option<String> {
+    let error = error.as_database_error()?;
+    error.code().is_some_and(|code| is_code_of_row(&code)).then(|| error.message().to_owned())
+}
+
+/// PostgreSQL's data exceptions, limits, constraints, exceptions of triggers, and what it finds damaged; SQLite's "too
+/// big", constraints, and "datatype mismatch". That something exists already is for whoever knows what to do about it.
+fn is_code_of_row(code: &str) -> bool {
+    if code.len() == 5 {
+        return code != "23505"
+            && (["22", "23", "54"].iter().any(|class| code.starts_with(class))
+                || matches!(code, "P0001" | "XX000" | "XX001" | "XX002"));
+    }
+    const TOO_BIG: i32 = 18;
+    const CONSTRAINT: i32 = 19;
+    const MISMATCH: i32 = 20;
+    const PRIMARY_KEY: i32 = 1555;
+    const UNIQUE: i32 = 2067;
+    code.parse::<i32>().is_ok_and(|code| {
+        matches!(code & 0xff, TOO_BIG | CONSTRAINT | MISMATCH) && !matches!(code, PRIMARY_KEY | UNIQUE)
+    })
+}
+
 /// Whether trying again later may help.
 pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
     match error {
@@ -185,6 +210,12 @@ mod tests {
             ["1", "11", "18", "19", "20", "26", "2067", "23505", "42P01", "22P05", "54000", "57000", "XX001"]
         {
             assert!(!is_transient_code(code), "{code}");
+        }
+        for code in ["22P05", "22003", "54000", "54001", "23514", "XX000", "18", "19", "1811", "275", "20"] {
+            assert!(is_code_of_row(code), "{code}");
+        }
+        for code in ["23505", "42P01", "42501", "40001", "57014", "53200", "1555", "2067", "5", "11", "1"] {
+            assert!(!is_code_of_row(code), "{code}");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::store::Store;
 #[async_trait]
 impl EventSource for Store {
     async fn horizon(&self) -> Result<Horizon, StoreError> {
+        self.check_positions().await?;
         let horizon = match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.horizon().await?,
             Backend::Postgres(postgres) => postgres.horizon().await?,
@@ -32,7 +33,7 @@ impl EventSource for Store {
             Backend::Sqlite(sqlite) => sqlite.read(&query).await?,
             Backend::Postgres(postgres) => postgres.read(&query).await?,
         };
-        if page.events.is_empty() && page.reached < query.upto {
+        if page.events.is_empty() && page.unreadable.is_none() && page.reached < query.upto {
             page.reached = self.beyond_gap(page.reached, query.upto).await?;
         }
         if page.reached >= end && page.reached < query.upto {

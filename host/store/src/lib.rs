@@ -32,6 +32,7 @@ pub mod limit;
 mod log_set_back;
 pub mod memory;
 mod naming;
+mod positions;
 mod read_model;
 mod registry;
 mod row;

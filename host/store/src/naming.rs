@@ -36,11 +36,18 @@ fn readable(wanted: &str) -> String {
             _ => name.push('_'),
         }
     }
-    if name.starts_with(|first: char| first.is_ascii_digit()) || name.is_empty() {
+    if name.starts_with(|first: char| first.is_ascii_digit()) || name.is_empty() || is_reserved(&name) {
         name.insert_str(0, "c_");
         name.truncate(READABLE_BYTES_MAX);
     }
     name
+}
+
+/// Whether databases keep a name to themselves. In SQLite all that begin with `sqlite_` are, and the name of a place is
+/// followed by `__` there; in PostgreSQL schemas that begin with `pg_`, whatever else is in the way there exists and
+/// is found to be taken.
+fn is_reserved(name: &str) -> bool {
+    name == "sqlite" || name.starts_with("sqlite_") || name == "pg" || name.starts_with("pg_")
 }
 
 /// The least text that sorts after every key that starts with `prefix`, by bytes. Where there is none,
@@ -102,6 +109,20 @@ mod tests {
                 "{name}"
             );
         }
+    }
+
+    #[test]
+    fn what_databases_keep_to_themselves_is_never_proposed() {
+        for wanted in
+            ["sqlite", "sqlite_x", "sqlite-x", "SQLite", "sqlite__", "pg_x", "pg-temp", "pg", "pg_catalog"]
+        {
+            for name in candidates(wanted) {
+                assert!(!is_reserved(&name), "{wanted}: {name}");
+                assert!(name.len() <= 63, "{wanted}: {name}");
+            }
+        }
+        assert_eq!(candidates("sqliteish")[0], "sqliteish");
+        assert_eq!(candidates("pgstats")[0], "pgstats");
     }
 
     #[test]

@@ -141,7 +141,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
 #[derive(Serialize, Deserialize)]
 struct StoredFailure {
     position: u64,
-    event_id: Uuid,
+    event_id: Option<Uuid>,
     event_type: String,
     aggregate_id: String,
     digest: String,

@@ -1,9 +1,6 @@
 //! A place for a store of its own beside a given one, on the same server or the same disk, for
 //! measurements that must not touch anybody's data.
 
-use std::path::{Path, PathBuf};
-use std::str::FromStr as _;
-
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 use crate::backend::postgres::Connector;

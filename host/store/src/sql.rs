@@ -95,6 +95,13 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// The id of an event as text, however SQLite holds it; that of none if it is no UUID.
+const SQLITE_EVENT_ID: &str = "(SELECT CASE WHEN length(h) = 32 AND h NOT GLOB '*[^0-9a-f]*' \
+     THEN substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-' || substr(h, 17, 4) || '-' \
+     || substr(h, 21) ELSE '00000000-0000-0000-0000-000000000000' END \
+     FROM (SELECT lower(CASE typeof(event_id) WHEN 'blob' THEN hex(event_id) ELSE \
+     replace(replace(replace(replace(lower(event_id), 'urn:uuid:', ''), '-', ''), '{', ''), '}', '') END) AS h))";
+
 /// Fills in what differs between the databases.
 #[derive(Clone, Debug)]
 pub(crate) struct Words {
@@ -120,7 +127,7 @@ impl Words {
         let (prefix, event_id, now, locks, connected, listed) = match self.dialect {
             Dialect::Sqlite => (
                 "kennel_",
-                "lower(event_id)",
+                SQLITE_EVENT_ID,
                 "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
                 [""; 3],
                 "true",
@@ -128,7 +135,7 @@ impl Words {
             ),
             Dialect::Postgres => (
                 "kennel.",
-                "event_id::text",
+                "coalesce(event_id::text, '00000000-0000-0000-0000-000000000000')",
                 "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
                 ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE"],
                 include_str!("sql/postgres/connected.sql"),
@@ -209,7 +216,7 @@ statements! {
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
     obstacle_put obstacle_remove obstacles obstacles_forget
     ordered ordered_insert
-    events_next events_last
+    events_next events_last events_below
     progress
     checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move checkpoint_movable

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::backend::Backend;
 use crate::backend::sqlite::files::StoreLost;
 use crate::connect::ConnectError;
+use crate::positions::Positions;
 use crate::read_model::Catalog;
 use crate::run_lock::{RunLock, RunLockError};
 use crate::sql::{Shared, Words};
@@ -28,11 +29,17 @@ struct Inner {
     backend: Backend,
     sql: Shared,
     catalog: Catalog,
+    positions: Positions,
 }
 
 impl Store {
     pub(crate) fn new(backend: Backend, words: &Words) -> Self {
-        let inner = Inner { backend, sql: Shared::new(words), catalog: Catalog::default() };
+        let inner = Inner {
+            backend,
+            sql: Shared::new(words),
+            catalog: Catalog::default(),
+            positions: Positions::default(),
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -46,6 +53,10 @@ impl Store {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    pub(crate) fn positions(&self) -> &Positions {
+        &self.inner.positions
     }
 
     /// Which database the store is in.

@@ -229,7 +229,7 @@ impl<'a> Driven<'a> {
             .collect();
         match self.store.append(&events).await {
             Ok(appended) => json!([appended.written, appended.skipped]),
-            Err(StoreError::Invalid { message }) => json!(message),
+            Err(StoreError::Invalid { message } | StoreError::InvalidEvent { message, .. }) => json!(message),
             Err(error) => panic!("{error:?}"),
         }
     }

@@ -33,6 +33,8 @@ mod timeouts;
 mod unfit;
 #[path = "postgres/writers.rs"]
 mod writers;
+#[path = "postgres/written.rs"]
+mod written;
 
 use std::sync::LazyLock;
 

@@ -7,7 +7,7 @@ use std::panic::{self, PanicHookInfo};
 
 use self::bindings::kennel::projection as host;
 use crate::log::Level;
-use crate::{Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel};
+use crate::{Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel, Timestamp};
 
 /// What wit-bindgen makes of the world.
 pub mod bindings {
@@ -92,7 +92,10 @@ pub fn handle(projection: &impl Projection, event: bindings::Event) -> Result<()
         trace_id: event.trace_id,
         correlation_id: event.correlation_id,
         causation_id: event.causation_id,
-        created_at: event.created_at,
+        created_at: Timestamp {
+            seconds: event.created_at.seconds,
+            nanoseconds: event.created_at.nanoseconds,
+        },
     };
     projection.handle(&event, &mut HostReadModel).map_err(|failure| match failure {
         Failure::Retry(reason) => bindings::Failure::Retry(reason),

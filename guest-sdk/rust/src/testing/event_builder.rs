@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::{Descriptor, Event, Payload};
+use crate::{Descriptor, Event, Payload, Timestamp};
 
-/// When the first event of a scenario was written: the start of 2026, in nanoseconds since the epoch.
-const FIRST_CREATED_AT: u64 = 1_767_225_600_000_000_000;
-const SECOND: u64 = 1_000_000_000;
+/// When the first event of a scenario was written: the start of 2026, in seconds since the epoch.
+const FIRST_CREATED_AT: i64 = 1_767_225_600;
 
 /// An event of the given type.
 ///
@@ -51,7 +50,7 @@ pub struct EventBuilder {
     trace_id: Option<String>,
     correlation_id: Option<String>,
     causation_id: Option<String>,
-    created_at: Option<u64>,
+    created_at: Option<Timestamp>,
 }
 
 impl EventBuilder {
@@ -156,10 +155,10 @@ impl EventBuilder {
         self
     }
 
-    /// Sets when the event was written: nanoseconds since the Unix epoch, UTC.
+    /// Sets when the event was written.
     #[must_use]
-    pub fn created_at(mut self, nanoseconds: u64) -> Self {
-        self.created_at = Some(nanoseconds);
+    pub fn created_at(mut self, time: Timestamp) -> Self {
+        self.created_at = Some(time);
         self
     }
 }
@@ -200,7 +199,10 @@ impl Log {
             trace_id: event.trace_id,
             correlation_id: event.correlation_id,
             causation_id: event.causation_id,
-            created_at: event.created_at.unwrap_or(FIRST_CREATED_AT + position.saturating_sub(1) * SECOND),
+            created_at: event.created_at.unwrap_or_else(|| {
+                let later = i64::try_from(position.saturating_sub(1)).unwrap_or(i64::MAX);
+                Timestamp::from_seconds(FIRST_CREATED_AT.saturating_add(later))
+            }),
         }
     }
 }

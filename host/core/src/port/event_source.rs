@@ -1,6 +1,7 @@
 //! The event log.
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
 use super::StoreError;
 use crate::checkpoint::Mark;
@@ -75,12 +76,36 @@ impl ReadQuery<'_> {
 pub struct Page {
     /// In the order of their positions.
     pub events: Vec<Event>,
-    /// Every wanted event after `after` and up to here is in `events`: the last row that was looked at for a full page;
-    /// for a short one `upto`, or somewhere before it if that is too far to look.
+    /// The row that ends the page because it cannot be read. Whoever handles the page handles the events first, and
+    /// then lets this one fail.
+    pub unreadable: Option<Unreadable>,
+    /// Every wanted event after `after` and up to here is on the page: the last row that was looked at for a full page;
+    /// for a short one `upto`, or somewhere before it if that is too far to look. The position of `unreadable`, if
+    /// there is one.
     pub reached: Position,
     /// The last event of the log at or below `reached`, whether it is wanted or not, as the log was before the page was
     /// read. Not told for a page that has `reached` the `upto` of its query: whoever asked knows it.
     pub witness: Option<Witness>,
+}
+
+/// A row of the log that is no event, and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub position: Position,
+    pub event_id: Option<Uuid>,
+    pub event_type: String,
+    /// As far as it is text: it decides which partition the row belongs to.
+    pub aggregate_id: String,
+    /// What is wrong with which column.
+    pub reason: String,
+}
+
+impl Unreadable {
+    /// This row as the last one that a checkpoint covers. One whose id cannot be read has the id of none.
+    #[must_use]
+    pub fn witness(&self) -> Witness {
+        Witness { position: self.position, event_id: self.event_id.unwrap_or_else(Uuid::nil) }
+    }
 }
 
 /// What an append did.
@@ -101,12 +126,14 @@ pub trait EventSource: Send + Sync {
     /// [`StoreError::Unfit`] if events are written in a way in which that cannot be known.
     async fn horizon(&self) -> Result<Horizon, StoreError>;
 
-    /// Reads a page. `query.upto` must not lie above the horizon.
+    /// Reads a page of at most [`limits::BATCH_EVENT_BYTES_MAX`], or of one event. `query.upto` must not lie above the
+    /// horizon.
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError>;
 
     /// Resolves at the next sign of new events. A hint only: signs can be lost and can be false.
     async fn hint(&self);
 
-    /// Writes all of `events` or none, leaving out those whose event id the log holds already.
+    /// Writes all of `events` or none, leaving out those whose event id the log holds already. An event that cannot be
+    /// written is told by [`StoreError::InvalidEvent`].
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError>;
 }

@@ -91,7 +91,7 @@ fn event(number: u64) -> Event {
         trace_id: None,
         correlation_id: None,
         causation_id: None,
-        created_at: 0,
+        created_at: kennel_core::timestamp::Timestamp::default(),
     }
 }
 

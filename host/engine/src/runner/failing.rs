@@ -1,7 +1,6 @@
 //! What a runner does when an event fails or a batch is not committed.
 
 use kennel_core::checkpoint::{self, Checkpoint};
-use kennel_core::event::Event;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::Stage;
 use kennel_core::limits;
@@ -12,7 +11,7 @@ use kennel_core::retry::{self, Decision};
 
 use tokio::time::Instant;
 
-use super::reading::Ahead;
+use super::reading::{Ahead, Front};
 use super::{Ended, Next, Progress, Runner};
 use crate::batch::FailedEvent;
 
@@ -26,19 +25,19 @@ pub(super) struct Trying {
 }
 
 impl Runner {
-    /// The event at the front of `ahead` failed: retry it, record it and go on, or stand still.
+    /// What is at the front of `ahead` failed: retry it, record it and go on, or stand still.
     pub(super) async fn event_failed(
         &mut self,
         progress: &mut Progress,
         mut ahead: Ahead,
         failed: FailedEvent,
     ) -> Result<Next, StoreError> {
-        let Some(event) = ahead.events().first() else { return Ok(Next::Round) };
+        let Some(front) = ahead.front() else { return Ok(Next::Round) };
         self.metrics.failed(failed.kind);
-        let before = progress.trying.take().filter(|trying| trying.position == event.position);
+        let before = progress.trying.take().filter(|trying| trying.position == front.position);
         let attempts = before.map_or(1, |trying| trying.attempts + 1);
-        progress.trying = Some(Trying { position: event.position, attempts });
-        let failure = self.failure(event, failed, attempts);
+        progress.trying = Some(Trying { position: front.position, attempts });
+        let failure = self.failure(front, failed, attempts);
         let on_failure = self.loaded.deployment.settings.on_failure;
         let jitter = self.entropy.fraction();
         let decision = retry::decide(failure.kind, attempts, &self.options.retry, on_failure, jitter);
@@ -68,7 +67,7 @@ impl Runner {
                 Ok(Next::End(Ended::Stopped))
             }
             Decision::DeadLetter => {
-                let to = ahead.reached_after(1, event.witness());
+                let to = ahead.reached_after_front();
                 let Some(stretch) = checkpoint::furthest_behind(&progress.owned, to) else {
                     return Ok(Next::Round);
                 };
@@ -77,7 +76,7 @@ impl Runner {
                 match self.commit(progress, &stretch, to, Vec::new(), dead_letters, 0).await? {
                     CommitOutcome::Fenced => return Ok(Next::End(Ended::Superseded)),
                     CommitOutcome::LogSetBack => return Ok(Next::Claim),
-                    CommitOutcome::Committed => ahead.take(1),
+                    CommitOutcome::Committed => ahead.take_failed(),
                     CommitOutcome::Conflict { .. } | CommitOutcome::Refused { .. } => {}
                     CommitOutcome::CutShort { reason } => return Err(too_short(reason)),
                 }
@@ -144,6 +143,12 @@ impl Runner {
         }
     }
 
+    /// This runner does what it is there for: whatever broke those before it is over.
+    pub(super) fn works(&self) {
+        let (faults, name) = &self.health;
+        faults.over(&self.status, name);
+    }
+
     /// Events are being handled again: takes back what was reported.
     pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.trying = None;
@@ -198,12 +203,14 @@ impl Runner {
         Ok(())
     }
 
-    fn failure(&self, event: &Event, failed: FailedEvent, attempts: u32) -> EventFailure {
+    fn failure(&self, front: Front, failed: FailedEvent, attempts: u32) -> EventFailure {
+        // Words of any length come from logs that other programs write.
+        let short = |word: &str| limits::cut(word, limits::EVENT_WORD_BYTES_MAX).to_owned();
         EventFailure {
-            position: event.position,
-            event_id: event.event_id,
-            event_type: event.event_type.clone(),
-            aggregate_id: event.aggregate_id.clone(),
+            position: front.position,
+            event_id: front.event_id,
+            event_type: short(&front.event_type),
+            aggregate_id: short(&front.aggregate_id),
             digest: self.loaded.component.digest(),
             kind: failed.kind,
             // Guests may say anything; a NUL is the one character that PostgreSQL cannot store.
@@ -222,7 +229,7 @@ impl Runner {
         tracing::warn!(
             %projection,
             position = %failure.position,
-            event_id = %failure.event_id,
+            event_id = failure.event_id_text(),
             component = %failure.digest,
             kind = %failure.kind,
             attempts = failure.attempts,
@@ -243,6 +250,6 @@ pub(super) fn too_short(reason: String) -> StoreError {
 }
 
 fn describe(failure: &EventFailure) -> String {
-    let EventFailure { position, event_id, kind, message, .. } = failure;
-    format!("halted at position {position}, event {event_id}: {kind}: {message}")
+    let EventFailure { position, kind, message, .. } = failure;
+    format!("halted at position {position}, event {}: {kind}: {message}", failure.event_id_text())
 }

@@ -5,12 +5,21 @@ use std::sync::Arc;
 use kennel_core::checkpoint::{Behind, Mark};
 use kennel_core::event::Event;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Page, ReadQuery, StoreError};
+use kennel_core::port::{Page, ReadQuery, StoreError, Unreadable};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 use super::{Progress, Runner};
+
+/// Which event, or which row, is at the front.
+pub(super) struct Front {
+    pub(super) position: Position,
+    pub(super) event_id: Option<Uuid>,
+    pub(super) event_type: String,
+    pub(super) aggregate_id: String,
+}
 
 /// Events that have been read and not handled yet, and the read of those that follow.
 pub(super) struct Ahead {
@@ -36,6 +45,11 @@ impl Ahead {
         &self.page.events[self.taken..]
     }
 
+    /// The row behind the last event, if it ends the page because it cannot be read.
+    pub(super) fn unreadable(&self) -> Option<&Unreadable> {
+        self.page.unreadable.as_ref()
+    }
+
     /// Up to where the page says everything about the log. Without a witness, no checkpoint can be moved there.
     pub(super) fn reached(&self) -> Mark {
         Mark { position: self.page.reached, witness: self.witness }
@@ -43,7 +57,8 @@ impl Ahead {
 
     /// Where the checkpoint stands once the first `handled` events are done, `last` being their last.
     pub(super) fn reached_after(&self, handled: usize, last: Witness) -> Mark {
-        match handled == self.events().len() && self.witness.is_some() {
+        // What cannot be read has not been handled with the events before it.
+        match handled == self.events().len() && self.unreadable().is_none() && self.witness.is_some() {
             true => self.reached(),
             false => Mark { position: last.position, witness: Some(last) },
         }
@@ -52,10 +67,48 @@ impl Ahead {
     pub(super) fn take(&mut self, handled: usize) {
         self.taken += handled;
     }
+
+    /// What failed has been dealt with: the event at the front, or the row behind the last.
+    pub(super) fn take_failed(&mut self) {
+        if self.events().is_empty() {
+            self.page.unreadable = None;
+        } else {
+            self.taken += 1;
+        }
+    }
+
+    /// What is at the front: the next event, or the row behind the last.
+    pub(super) fn front(&self) -> Option<Front> {
+        if let Some(event) = self.events().first() {
+            return Some(Front {
+                position: event.position,
+                event_id: Some(event.event_id),
+                event_type: event.event_type.clone(),
+                aggregate_id: event.aggregate_id.clone(),
+            });
+        }
+        self.unreadable().map(|unreadable| Front {
+            position: unreadable.position,
+            event_id: unreadable.event_id,
+            event_type: unreadable.event_type.clone(),
+            aggregate_id: unreadable.aggregate_id.clone(),
+        })
+    }
+
+    /// Where the checkpoint stands once the front is dealt with.
+    pub(super) fn reached_after_front(&self) -> Mark {
+        match self.events().first() {
+            Some(event) => self.reached_after(1, event.witness()),
+            None => self.reached(),
+        }
+    }
 }
 
 /// The last event at or below where a page of a query up to `upto` ends, if that is known.
 fn last_of(page: &Page, upto: Mark) -> Option<Witness> {
+    if let Some(unreadable) = &page.unreadable {
+        return Some(unreadable.witness());
+    }
     let last = page.events.last().map(Event::witness).filter(|last| last.position == page.reached);
     let at_end = upto.witness.filter(|_| page.reached == upto.position);
     last.or(page.witness).or(at_end)
@@ -69,7 +122,7 @@ impl Runner {
         let mut page = None;
         // What was read for other ranges is of no use: they have merged, or others have fallen behind.
         if let Some(mut ahead) = progress.ahead.take().filter(|ahead| ahead.ranges == stretch.ranges) {
-            if !ahead.events().is_empty() {
+            if ahead.front().is_some() {
                 return Ok(ahead);
             }
             after = after.max(ahead.page.reached);
@@ -82,7 +135,8 @@ impl Runner {
             Some(page) => page,
             None => self.query(stretch, after).await?,
         };
-        let next = (page.reached < stretch.upto.position && !page.events.is_empty())
+        let is_empty = page.events.is_empty() && page.unreadable.is_none();
+        let next = (page.reached < stretch.upto.position && !is_empty)
             .then(|| tokio::spawn(self.query(stretch, page.reached)));
         let witness = last_of(&page, stretch.upto);
         Ok(Ahead { ranges: stretch.ranges.clone(), page, witness, taken: 0, next })

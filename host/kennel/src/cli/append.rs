@@ -15,14 +15,14 @@ use serde::Serialize;
 
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
-use kennel_core::port::EventSource;
+use kennel_core::port::{EventSource, StoreError};
 
 use super::{StoreArgs, output};
 use crate::config::Config;
 use crate::exit::Kind;
 use crate::{jsonl, wire};
 
-/// Events that are appended in one transaction, unless their payloads are large.
+/// Events that are appended in one transaction, unless they are large.
 const CHUNK: usize = 1000;
 
 const EXAMPLES: &str = "\
@@ -133,20 +133,35 @@ impl Append {
     }
 }
 
-/// The events of an input by line number; `None` for an empty line.
+/// Longest line that is read: what an event may have, with as much again for what is written as escapes.
+const LINE_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
+
+/// The events of an input by line number; `None` for an empty line. Ends with the first line that is wrong.
 fn events(input: impl Read) -> impl Iterator<Item = (u64, Result<Option<NewEvent>, String>)> {
-    (1..).zip(BufReader::with_capacity(1 << 20, input).lines()).map(|(number, line)| {
-        let line = match line {
-            Ok(line) => line,
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                return (number, Err("the line is not UTF-8 text".to_owned()));
-            }
-            Err(error) => return (number, Err(error.to_string())),
+    let mut input = BufReader::with_capacity(1 << 20, input);
+    (1..).map_while(move |number| {
+        let line = match next_line(&mut input) {
+            Ok(line) => line?,
+            Err(reason) => return Some((number, Err(reason))),
         };
         // Some editors begin a file with a byte order mark, which is no part of its text.
         let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
-        (number, if line.trim().is_empty() { Ok(None) } else { jsonl::parse(line).map(Some) })
+        Some((number, if line.trim().is_empty() { Ok(None) } else { jsonl::parse(line).map(Some) }))
     })
+}
+
+/// The next line without its end, or none at the end of the input.
+fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut line = Vec::new();
+    let read = input.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
+    if read.map_err(|error| error.to_string())? == 0 {
+        return Ok(None);
+    }
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+    }
+    let line = String::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned())?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// An import under way.
@@ -159,32 +174,32 @@ struct Import<'a> {
 
 impl Import<'_> {
     async fn run(&mut self, input: Box<dyn Read>, bar: &ProgressBar) -> anyhow::Result<()> {
-        let mut chunk: Vec<NewEvent> = Vec::with_capacity(CHUNK);
-        let (mut first, mut bytes) = (1, 0);
+        let mut chunk = Chunk { first: 1, ..Chunk::default() };
         for (number, parsed) in events(input) {
             match parsed {
-                Ok(event) => {
-                    bytes += event.as_ref().map_or(0, |event| event.payload.len());
-                    chunk.extend(event);
-                }
+                Ok(event) => chunk.push(number, event),
                 Err(reason) => {
-                    self.write(&mut chunk, first, number - 1).await?;
+                    self.write(&mut chunk, number - 1).await?;
                     return Err(malformed(&self.from, number, &reason, number - 1));
                 }
             }
-            if chunk.len() == CHUNK || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
-                self.write(&mut chunk, first, number).await?;
-                (first, bytes) = (number + 1, 0);
+            if chunk.events.len() == CHUNK || chunk.bytes >= limits::BATCH_EVENT_BYTES_MAX {
+                self.write(&mut chunk, number).await?;
             }
             self.outcome.lines = number;
             bar.inc(1);
         }
-        self.write(&mut chunk, first, self.outcome.lines).await
+        self.write(&mut chunk, self.outcome.lines).await
     }
 
-    /// Appends the events of these lines.
-    async fn write(&mut self, chunk: &mut Vec<NewEvent>, first: u64, last: u64) -> anyhow::Result<()> {
-        let appended = self.events.append(chunk).await.map_err(|error| {
+    /// Appends the events of a chunk, which ends with line number `last`.
+    async fn write(&mut self, chunk: &mut Chunk, last: u64) -> anyhow::Result<()> {
+        let first = chunk.first;
+        let appended = self.events.append(&chunk.events).await.map_err(|error| {
+            if let StoreError::InvalidEvent { index, message } = &error {
+                let line = chunk.lines.get(*index).copied().unwrap_or(first);
+                return malformed(&self.from, line, message, first - 1);
+            }
             let outcome = match first {
                 1 => "nothing was appended".to_owned(),
                 _ => format!("{}, {first} to {last} are not", imported(first - 1).to_lowercase()),
@@ -194,8 +209,28 @@ impl Import<'_> {
         self.outcome.written += appended.written;
         self.outcome.skipped += appended.skipped;
         self.outcome.head = appended.head.get();
-        chunk.clear();
+        *chunk = Chunk { first: last + 1, ..Chunk::default() };
         Ok(())
+    }
+}
+
+/// Events that are appended in one transaction.
+#[derive(Default)]
+struct Chunk {
+    events: Vec<NewEvent>,
+    /// The number of each event's line.
+    lines: Vec<u64>,
+    /// The number of the first line, which may be empty.
+    first: u64,
+    bytes: usize,
+}
+
+impl Chunk {
+    fn push(&mut self, line: u64, event: Option<NewEvent>) {
+        let Some(event) = event else { return };
+        self.bytes += event.bytes();
+        self.lines.push(line);
+        self.events.push(event);
     }
 }
 

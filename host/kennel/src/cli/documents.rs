@@ -46,6 +46,10 @@ pub(super) struct Documents {
     limit: Option<usize>,
 }
 
+/// Most documents that are held at once, and what they should take; each may have a mebibyte.
+const PAGE_MAX: usize = 128;
+const PAGE_BYTES: usize = 4 << 20;
+
 #[derive(Serialize)]
 struct Row<'a> {
     key: &'a str,
@@ -95,14 +99,17 @@ impl Documents {
         let limit = self.limit.unwrap_or(if self.json { usize::MAX } else { LIMIT_FOR_PEOPLE });
         let mut printed = 0;
         let mut after: Option<String> = None;
-        let mut more = true;
+        let (mut more, mut size) = (true, PAGE_MAX / 4);
         if self.json {
             output::raw_json("[")?;
         }
         while more && printed < limit {
-            let page = limits::READ_KEYS_MAX.min(limit - printed);
+            let page = size.min(limit - printed);
             let rows = store.scan(read_model, &self.collection, after.as_deref(), "", page).await?;
             more = rows.len() == page;
+            let bytes: usize = rows.iter().map(|row| row.stored.document.len()).sum();
+            let each = bytes.checked_div(rows.len()).unwrap_or(0).max(1);
+            size = (PAGE_BYTES / each).clamp(1, PAGE_MAX);
             after = rows.last().map(|row| row.key.clone());
             self.print(&rows, printed == 0)?;
             printed += rows.len();

@@ -186,6 +186,7 @@ fn serve(
     let control = Arc::new(orchestrator.control().author("api"));
     let app = api::router(sources).merge(Api::new(control, gate, orchestrator.metrics()).router());
     tracing::info!(%address, "serving /metrics, /healthz, /readyz and /v1");
+    let app = api::caught(app, orchestrator.metrics());
     tokio::spawn(api::serve(listener, app, ended));
     Ok(())
 }

@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const DOUBTS_MAX: usize = 10_000;
 /// Documents on the first page of a collection, and most on any. In between, what was on the page before decides.
 const PAGE_FIRST: usize = 32;
-const PAGE_MAX: usize = 256;
+const PAGE_MAX: usize = 64;
 /// The most that a page should hold, in bytes. It does, unless documents are far larger than those on the page before.
 const PAGE_BYTES: usize = 4 << 20;
 /// The most that the samples of all collections should hold, in bytes. Of each collection there may be one.

@@ -89,7 +89,8 @@ pub struct ProjectionStatus {
 pub struct FailureView {
     #[schema(value_type = u64)]
     pub position: Position,
-    pub event_id: String,
+    /// None if the log does not say it.
+    pub event_id: Option<String>,
     pub event_type: String,
     pub aggregate_id: String,
     /// The SHA-256 of the component that failed.
@@ -200,7 +201,7 @@ impl FailureView {
     fn new(failure: EventFailure) -> Self {
         Self {
             position: failure.position,
-            event_id: failure.event_id.to_string(),
+            event_id: failure.event_id.map(|id| id.to_string()),
             event_type: failure.event_type,
             aggregate_id: failure.aggregate_id,
             digest: failure.digest.to_string(),

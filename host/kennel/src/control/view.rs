@@ -262,7 +262,11 @@ impl BuildView {
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(
                     "position {}, event {} ({}): {}: {}",
-                    failure.position, failure.event_id, failure.event_type, failure.kind, failure.message
+                    failure.position,
+                    failure.event_id_text(),
+                    failure.event_type,
+                    failure.kind,
+                    failure.message
                 )
             }),
         }

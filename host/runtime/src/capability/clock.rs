@@ -1,8 +1,12 @@
 //! Clocks that a replay cannot tell from the first run: the wall clock shows when the event was
 //! written, the monotonic clock counts how often it was asked. Nobody sleeps: a guest that waits finds
 //! that the time has come.
+//!
+//! WASI's wall clock counts from 1970 on and cannot show what was before: it shows the beginning of 1970 then. The
+//! event's own `created-at` is always exact.
 
 use kennel_core::position::Position;
+use kennel_core::timestamp::Timestamp;
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
@@ -17,14 +21,21 @@ const EVENT_NANOS_LOG2: u32 = 32;
 /// What the clocks show.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EventClock {
-    wall_nanos: u64,
+    wall: Timestamp,
     position: u64,
     elapsed_nanos: u64,
 }
 
 impl EventClock {
-    pub(crate) fn at(position: Position, created_at: u64) -> Self {
-        Self { wall_nanos: created_at, position: position.get(), elapsed_nanos: 0 }
+    pub(crate) fn at(position: Position, created_at: Timestamp) -> Self {
+        Self { wall: created_at, position: position.get(), elapsed_nanos: 0 }
+    }
+
+    /// What the wall clock shows: the event's time, or the beginning of 1970 if that is later.
+    fn wall(self) -> wall_clock::Datetime {
+        let shown = self.wall.max(Timestamp::default());
+        let seconds = u64::try_from(shown.seconds()).unwrap_or_default();
+        wall_clock::Datetime { seconds, nanoseconds: shown.nanoseconds() }
     }
 
     fn monotonic_nanos(self) -> u64 {
@@ -38,9 +49,7 @@ impl EventClock {
 
 impl wall_clock::Host for Sandbox {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let nanos = self.clock.wall_nanos;
-        let nanoseconds = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
-        Ok(wall_clock::Datetime { seconds: nanos / 1_000_000_000, nanoseconds })
+        Ok(self.clock.wall())
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
@@ -83,11 +92,28 @@ mod tests {
 
     #[test]
     fn time_rises_within_an_event_and_from_event_to_event() {
-        let mut first = EventClock::at(Position::new(7), 0);
+        let mut first = EventClock::at(Position::new(7), Timestamp::default());
         let start = first.monotonic_nanos();
         first.pass(1);
         assert!(first.monotonic_nanos() > start);
         first.pass(u64::MAX);
-        assert!(first.monotonic_nanos() < EventClock::at(Position::new(8), 0).monotonic_nanos());
+        assert!(
+            first.monotonic_nanos()
+                < EventClock::at(Position::new(8), Timestamp::default()).monotonic_nanos()
+        );
+    }
+
+    #[test]
+    fn the_wall_clock_shows_the_event_s_time_from_1970_on() {
+        for (seconds, nanoseconds, expected) in [
+            (1_700_000_000, 5, (1_700_000_000, 5)),
+            (9_224_318_015_999, 999_999_999, (9_224_318_015_999, 999_999_999)),
+            (-1, 999_999_999, (0, 0)),
+            (i64::MIN, 0, (0, 0)),
+        ] {
+            let time = Timestamp::new(seconds, nanoseconds).unwrap();
+            let shown = EventClock::at(Position::new(1), time).wall();
+            assert_eq!((shown.seconds, shown.nanoseconds), expected);
+        }
     }
 }

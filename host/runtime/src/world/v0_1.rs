@@ -53,7 +53,10 @@ pub(crate) fn event<'a>(event: &'a event::Event, event_id: &'a mut EventIdText) 
         trace_id: event.trace_id.as_deref(),
         correlation_id: event.correlation_id.as_deref(),
         causation_id: event.causation_id.as_deref(),
-        created_at: event.created_at,
+        created_at: types::Timestamp {
+            seconds: event.created_at.seconds(),
+            nanoseconds: event.created_at.nanoseconds(),
+        },
     }
 }
 

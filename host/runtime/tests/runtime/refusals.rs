@@ -64,7 +64,7 @@ async fn an_export_is_missing() {
 async fn an_export_differs() {
     let fewer = changed("    causation-id: option<string>,\n", "");
     assert_snapshot!("field_missing", refusal(dummy(&fewer)).await);
-    let more = changed("    created-at: u64,\n", "    created-at: u64,\n    tenant: string,\n");
+    let more = changed("    created-at: timestamp,\n", "    created-at: timestamp,\n    tenant: string,\n");
     assert_snapshot!("field_extra", refusal(dummy(&more)).await);
     let renamed = changed("    event-version: u32,", "    schema: u32,");
     assert_snapshot!("field_renamed", refusal(dummy(&renamed)).await);

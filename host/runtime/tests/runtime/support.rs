@@ -118,7 +118,7 @@ pub(crate) fn event(position: u64) -> Event {
         trace_id: None,
         correlation_id: Some("corr".to_owned()),
         causation_id: None,
-        created_at: 1_700_000_000_123_456_789,
+        created_at: kennel_core::timestamp::Timestamp::from_nanoseconds(1_700_000_000_123_456_789),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod alive;
 mod connector;
+mod decoding;
 mod documents;
 mod events;
 mod listen;
@@ -14,6 +15,7 @@ mod log_watch;
 mod open;
 mod pool;
 mod pooler;
+mod reading;
 mod views;
 
 use std::sync::Arc;
@@ -46,7 +48,7 @@ pub(crate) struct PostgresBackend {
     pub(crate) pool: Pool,
     pub(crate) alive: alive::Alive,
     pub(crate) listen: listen::Listen,
-    pub(crate) read: events::ReadSql,
+    pub(crate) read: reading::ReadSql,
     pub(crate) horizon: events::SharedHorizon,
     pub(crate) last_event: SqlStr,
     /// How long a commit waits for a lock.
@@ -62,7 +64,7 @@ impl PostgresBackend {
             name,
             alive: alive::Alive::new(connector.clone(), pool.clone()),
             listen: listen::Listen::new(connector),
-            read: events::ReadSql::new(&words),
+            read: reading::ReadSql::new(&words),
             horizon: events::SharedHorizon::default(),
             last_event: words.fill(include_str!("../sql/events_last.sql")),
             sql: PostgresSql::new(&words),

@@ -13,6 +13,7 @@ mod events;
 pub(crate) mod files;
 mod log;
 mod open;
+mod reading;
 mod watch;
 
 use std::path::PathBuf;
@@ -35,7 +36,7 @@ use crate::sql::{Words, statements};
 statements! {
     /// The statements that only SQLite has.
     SqliteSql in "../sql/sqlite/":
-    events_head events_known events_insert events_read events_common heads_get heads_put now_text table_exists
+    events_head events_known events_insert events_read events_one events_size events_common heads_get heads_put now_text table_exists
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use kennel_core::limits;
 use kennel_core::partition;
 use kennel_core::port::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
 
 use super::{MemoryStore, State};
@@ -59,7 +60,7 @@ impl MemoryStore {
     /// sees to it that no two open appends touch the same aggregate.
     pub fn begin_append(&self, events: &[NewEvent]) -> Result<PendingAppend, StoreError> {
         check(events)?;
-        let now = u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX);
+        let now = Timestamp::from_nanoseconds(u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX));
         let mut state = self.state();
         let ids = events.iter().map(|event| event.event_id);
         let mut known: HashSet<Uuid> = ids.filter(|id| state.ids.contains(id)).collect();
@@ -93,7 +94,7 @@ fn heads_of<'a>(state: &State, events: &'a [NewEvent]) -> HashMap<Aggregate<'a>,
     events.iter().map(aggregate_of).map(head).collect()
 }
 
-fn stored(event: &NewEvent, position: Position, version: i64, now: u64) -> Event {
+fn stored(event: &NewEvent, position: Position, version: i64, now: Timestamp) -> Event {
     Event {
         position,
         bounded_context: event.bounded_context.clone(),
@@ -146,9 +147,9 @@ impl EventSource for MemoryStore {
             if !wanted || !query.ranges.iter().any(|range| range.contains(point)) {
                 continue;
             }
-            bytes += event.payload.as_bytes().len();
+            bytes += event.bytes();
             page.events.push(event.clone());
-            if page.events.len() >= query.limit || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
+            if page.events.len() >= query.limit || bytes >= limits::BATCH_EVENT_BYTES_MAX {
                 page.reached = *position;
                 break;
             }

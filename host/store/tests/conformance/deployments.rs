@@ -99,7 +99,7 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     );
     let failure = EventFailure {
         position: Position::new(7),
-        event_id: Uuid::from_u128(7),
+        event_id: Some(Uuid::from_u128(7)),
         event_type: "t".to_owned(),
         aggregate_id: "a\0'\"".to_owned(),
         digest: deployment.digest,

@@ -259,7 +259,7 @@ pub(crate) async fn dead_letters_are_kept_with_their_reason(store: &dyn Ports) {
     let letter = |position| DeadLetter {
         failure: EventFailure {
             position: Position::new(position),
-            event_id: Uuid::from_u128(u128::from(position)),
+            event_id: Some(Uuid::from_u128(u128::from(position))),
             event_type: "order-placed".to_owned(),
             aggregate_id: "o-1".to_owned(),
             digest: Digest::of(b"x"),

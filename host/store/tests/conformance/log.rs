@@ -6,6 +6,7 @@ use kennel_core::partition::{HashRange, hash};
 use kennel_core::port::{Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
+use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
 
 use super::{Ports, event};
@@ -77,7 +78,7 @@ pub(crate) async fn a_wrong_version_writes_nothing(store: &dyn Ports) {
     store.append(&[versioned(1, 1), versioned(2, 2)]).await.unwrap();
     for wrong in [1, 2, 4, u64::MAX] {
         let error = store.append(&[event(3, "b"), versioned(4, wrong)]).await.unwrap_err();
-        let StoreError::Invalid { message } = &error else { panic!("{error:?}") };
+        let StoreError::InvalidEvent { index: 1, message } = &error else { panic!("{error:?}") };
         assert!(message.contains("the next version is 3"), "{message}");
     }
     assert_eq!(everything(store).await.events.len(), 2);
@@ -92,11 +93,17 @@ pub(crate) async fn what_no_store_can_hold_is_refused(store: &dyn Ports) {
         NewEvent { metadata: Some("{".to_owned()), ..event(1, "a") },
         NewEvent { metadata: Some("{\"a\":\"\\u0000\"}".to_owned()), ..event(1, "a") },
         NewEvent { event_version: u32::MAX, ..event(1, "a") },
-        NewEvent { created_at: Some(u64::MAX), ..event(1, "a") },
+        NewEvent { created_at: Timestamp::new(i64::MAX, 0), ..event(1, "a") },
+        NewEvent { created_at: Timestamp::new(i64::MIN, 0), ..event(1, "a") },
+        NewEvent { metadata: Some("\"\\ud800\"".to_owned()), ..event(1, "a") },
+        NewEvent { metadata: Some("[1e400000]".to_owned()), ..event(1, "a") },
+        NewEvent { metadata: Some("[".repeat(20_000) + &"]".repeat(20_000)), ..event(1, "a") },
+        NewEvent { aggregate_id: "x".repeat(9_000), ..event(1, "a") },
+        NewEvent { correlation_id: Some("x".repeat(9_000)), ..event(1, "a") },
     ];
     for event in bad {
         let error = store.append(std::slice::from_ref(&event)).await.unwrap_err();
-        assert!(matches!(error, StoreError::Invalid { .. }), "{event:?}: {error:?}");
+        assert!(matches!(error, StoreError::InvalidEvent { index: 0, .. }), "{event:?}: {error:?}");
     }
     assert_eq!(everything(store).await.events.len(), 0);
 }
@@ -224,9 +231,20 @@ pub(crate) async fn ranges_divide_the_log_by_aggregate(store: &dyn Ports) {
 }
 
 pub(crate) async fn heavy_pages_are_cut_short(store: &dyn Ports) {
-    let heavy = limits::BATCH_PAYLOAD_BYTES_MAX / 4;
+    let heavy = limits::BATCH_EVENT_BYTES_MAX / 4;
     for number in 1..=6 {
-        store.append(&[NewEvent { payload: vec![b'x'; heavy], ..event(number, "o") }]).await.unwrap();
+        // Whatever it is that is heavy.
+        let metadata = |times| Some(format!("\"{}\"", "x".repeat(times)));
+        let heavy = match number % 3 {
+            0 => NewEvent { payload: vec![b'x'; heavy], ..event(number, "o") },
+            1 => NewEvent { metadata: metadata(heavy), ..event(number, "o") },
+            _ => NewEvent {
+                payload: vec![b'x'; heavy / 2],
+                metadata: metadata(heavy / 2),
+                ..event(number, "o")
+            },
+        };
+        store.append(&[heavy]).await.unwrap();
     }
     let first = everything(store).await;
     assert_eq!(first.events.len(), 4);

@@ -25,6 +25,7 @@ use kennel_core::port::{
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
+use kennel_core::timestamp::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -57,7 +58,7 @@ pub(crate) fn event(number: u128, aggregate: &str) -> NewEvent {
         trace_id: None,
         correlation_id: None,
         causation_id: None,
-        created_at: Some(1_700_000_000_000_000_000),
+        created_at: Timestamp::new(1_700_000_000, 0),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use kennel_core::event::NewEvent;
+use kennel_core::timestamp::Timestamp;
 
 /// Orders that are open at the same time: their events lie mixed in the log.
 const OPEN: usize = 200;
@@ -106,7 +107,7 @@ impl Iterator for Orders {
             trace_id: None,
             correlation_id: Some(order.id.clone()),
             causation_id: None,
-            created_at: Some(BEGINNING + self.written * 1_000_000),
+            created_at: Some(Timestamp::from_nanoseconds(BEGINNING + self.written * 1_000_000)),
         };
         if !last {
             self.open.push(order);

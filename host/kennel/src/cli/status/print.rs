@@ -18,7 +18,7 @@ impl FailureView {
         output::line(format!(
             "\n{projection}: {what} at position {}, event {} ({} of {}), component {}, attempt {}:\n  {}: {}",
             self.position,
-            self.event_id,
+            escaped(self.event_id.as_deref().unwrap_or("of unknown id")),
             escaped(&self.event_type),
             escaped(&self.aggregate_id),
             output::short(&self.digest),

@@ -1,74 +1,29 @@
-//! The event log in PostgreSQL: horizon, reading pages, appending.
+//! The event log in PostgreSQL: horizon and appending. How pages are read is in `reading`.
 
 use std::collections::{HashMap, HashSet};
-use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use kennel_core::event::{Event, NewEvent, Payload};
-use kennel_core::limits;
-use kennel_core::partition::{HASH_SPACE, HashRange};
-use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::event::NewEvent;
+use kennel_core::port::{Appended, Horizon, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
-use sqlx::postgres::PgRow;
 use sqlx::{Row as _, SqlStr};
-use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::decoding::since_2000;
 use super::log_watch::LogWatch;
 use super::{PostgresBackend, Tx};
-use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
-use crate::error::{Doing, classify, was_cut_short};
+use crate::append::{Aggregate, Culprit, Numbered, aggregate_of, check, number};
+use crate::error::{Doing, classify, reason_of_row};
 use crate::horizon::{Question, SEARCH_MAX, Tracker};
 use crate::row::{self, signed, unsigned};
 use crate::session::Row;
-use crate::sql::{Words, statement};
 
 /// Rows in one insert: enough to make round trips cheap, few enough to keep a message small.
 const INSERT_ROWS: usize = 2_000;
 /// How often an append that met another one is begun again.
 const APPEND_ATTEMPTS: u32 = 10;
-
-/// Positions that a reading statement looks at: at least, beside what the page should need, and at most.
-const WINDOW_MIN: u64 = 64;
-const WINDOW_MAX: u64 = 100_000;
-
-/// The three forms of the reading statement: without a partition, with one range, with several.
-#[derive(Debug)]
-pub(crate) struct ReadSql {
-    all: SqlStr,
-    one_range: SqlStr,
-    ranges: SqlStr,
-    /// Positions that one statement is known to get through before the database cuts it short.
-    fits: AtomicU64,
-}
-
-impl ReadSql {
-    pub(crate) fn new(words: &Words) -> Self {
-        const HASH: &str = "('x' || substr(md5(aggregate_id::text), 1, 8))::bit(32)::bigint";
-        let template = words.fill(include_str!("../../sql/postgres/events_read.sql"));
-        let of = |in_ranges: &str| {
-            statement(template.as_str().replace("{in_ranges}", &in_ranges.replace("{hash}", HASH)))
-        };
-        Self {
-            all: of("true"),
-            one_range: of("{hash} >= $8 AND {hash} < $9"),
-            ranges: of(
-                "EXISTS (SELECT FROM unnest($8::bigint[], $9::bigint[]) AS owned(range_start, range_end) \
-                 WHERE {hash} >= range_start AND {hash} < range_end)",
-            ),
-            fits: AtomicU64::new(u64::MAX),
-        }
-    }
-}
-
-#[cfg(test)]
-impl ReadSql {
-    pub(crate) fn all(&self) -> impl Iterator<Item = &SqlStr> {
-        [&self.all, &self.one_range, &self.ranges].into_iter()
-    }
-}
 
 /// What this process knows of the horizon, looked at by one caller at a time.
 #[derive(Debug, Default)]
@@ -249,98 +204,12 @@ impl PostgresBackend {
         Ok(number.map(|number| Position::new(unsigned(number))))
     }
 
-    /// Reads a page, window by window of the log.
-    ///
-    /// A statement never looks farther than its window. Left to itself, the planner takes the hash for a
-    /// rare one and reads and sorts all the rest of the log to find a page of it.
-    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
-        let mut page = Page { reached: query.after, ..Page::default() };
-        let covered: u64 = query.ranges.iter().map(|range| range.end() - range.start()).sum();
-        if covered == 0 {
-            page.reached = query.upto.max(query.after);
-            return Ok(page);
-        }
-        let mut window = (query.limit as u64).saturating_mul(HASH_SPACE) / covered;
-        window += window / 4 + WINDOW_MIN;
-        let mut fits = self.read.fits.load(Ordering::Relaxed);
-        let mut bytes = 0;
-        let end = query.end();
-        while page.reached < end {
-            window = window.min(fits);
-            let upto = end.min(Position::new(page.reached.get().saturating_add(window)));
-            let missing = ReadQuery {
-                after: page.reached,
-                upto,
-                limit: query.limit - page.events.len(),
-                ..query.clone()
-            };
-            let events = match self.read_window(&missing, limits::BATCH_PAYLOAD_BYTES_MAX - bytes).await {
-                Err(error) if was_cut_short(&error) && window > 1 => {
-                    fits = self.read_less(window, &error);
-                    continue;
-                }
-                read => read?,
-            };
-            bytes += events.iter().map(|event| event.payload.as_bytes().len()).sum::<usize>();
-            page.events.extend(events);
-            page.reached = upto;
-            // A page that was cut short, by either bound, ends at its last row.
-            if page.events.len() >= query.limit || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
-                page.reached = page.events.last().map_or(upto, |event| event.position);
-                break;
-            }
-            window = (window * 4).min(WINDOW_MAX.max(window));
-        }
-        page.reached = page.reached.max(query.after);
-        // What was too much once may fit later, when the server is less busy.
-        self.read.fits.store(fits.saturating_add(fits / 16), Ordering::Relaxed);
-        Ok(page)
-    }
-
-    /// Has statements look less far, because one was cut short.
-    fn read_less(&self, window: u64, error: &StoreError) -> u64 {
-        let fits = (window / 4).max(1);
-        if self.read.fits.swap(fits, Ordering::Relaxed) == u64::MAX {
-            tracing::warn!(
-                reason = error.source().map(ToString::to_string),
-                positions = fits,
-                "the database cuts reads of the log short: reading less at a time; raise `statement_timeout` of \
-                 Kennel's role"
-            );
-        }
-        fits
-    }
-
-    async fn read_window(&self, query: &ReadQuery<'_>, bytes_max: usize) -> Result<Vec<Event>, StoreError> {
-        let doing = "reading events";
-        let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
-        let scoped = |sql: &SqlStr| {
-            sqlx::query(sql.clone())
-                .bind(signed(query.after.get()))
-                .bind(signed(query.upto.get()))
-                .bind(list(&query.scope.bounded_contexts))
-                .bind(list(&query.scope.aggregate_types))
-                .bind(list(&query.scope.event_types))
-                .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
-                .bind(i64::try_from(bytes_max).unwrap_or(i64::MAX))
-        };
-        let (starts, ends): (Vec<i64>, Vec<i64>) =
-            query.ranges.iter().map(|range| (signed(range.start()), signed(range.end()))).unzip();
-        let bound = match query.ranges {
-            _ if query.ranges.contains(&HashRange::ALL) => scoped(&self.read.all),
-            [_] => scoped(&self.read.one_range).bind(starts[0]).bind(ends[0]),
-            _ => scoped(&self.read.ranges).bind(starts).bind(ends),
-        };
-        let rows = bound.fetch_all(&self.pool).await.doing(doing)?;
-        rows.iter().map(event).collect::<Result<_, _>>().doing(doing)
-    }
-
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         let doing = "appending events";
         check(events)?;
         let mut attempt = 1;
         loop {
-            match self.try_append(events).await {
+            match self.try_append(events, true).await {
                 Ok(appended) => {
                     self.listen.announce();
                     return Ok(appended);
@@ -354,12 +223,34 @@ impl PostgresBackend {
                                    heads does not know it: the two disagree; correct the heads from the events";
                     return Err(StoreError::Invalid { message: message.to_owned() });
                 }
-                Err(Failed::Database(error)) => return Err(classify(error, doing)),
+                Err(Failed::Database(error)) => {
+                    let Some(reason) = reason_of_row(&error) else { return Err(classify(error, doing)) };
+                    return Err(self.refused(events, reason).await?);
+                }
             }
         }
     }
 
-    async fn try_append(&self, events: &[NewEvent]) -> Result<Appended, Failed> {
+    /// Finds out which event the database does not take. It only says that one of them is wrong.
+    async fn refused(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
+        let mut culprit = Culprit::among(events.len(), reason);
+        while let Some(some) = culprit.next() {
+            let refused = match self.try_append(&events[..some], false).await {
+                Ok(_) => None,
+                Err(Failed::Refused(error)) => return Err(error),
+                Err(Failed::Database(error)) => {
+                    let reason = reason_of_row(&error);
+                    let doing = "looking for an event that the database does not take";
+                    Some(reason.ok_or_else(|| classify(error, doing))?)
+                }
+            };
+            culprit.tried(some, refused);
+        }
+        Ok(culprit.found(events))
+    }
+
+    /// Appends, or only tries to and leaves no trace.
+    async fn try_append(&self, events: &[NewEvent], keep: bool) -> Result<Appended, Failed> {
         let mut tx = self.pool.begin().await?;
         // The heads come first: whoever holds them is alone with these aggregates, so that the events that
         // are known afterwards are all that will be.
@@ -376,7 +267,11 @@ impl PostgresBackend {
             sqlx::query(self.sql.notify.clone()).execute(&mut *tx).await?;
         }
         let head: i64 = sqlx::query(self.sql.events_head.clone()).fetch_one(&mut *tx).await?.try_get(0)?;
-        tx.commit().await?;
+        if keep {
+            tx.commit().await?;
+        } else {
+            tx.rollback().await?;
+        }
         let written = numbered.len();
         Ok(Appended {
             written: written as u64,
@@ -439,7 +334,7 @@ impl PostgresBackend {
             .bind(column(rows, |event| event.correlation_id.as_deref()))
             .bind(column(rows, |event| event.causation_id.as_deref()))
             .bind(column(rows, |event| event.metadata.as_deref()))
-            .bind(column(rows, |event| event.created_at.and_then(time_of)));
+            .bind(column(rows, |event| event.created_at.and_then(since_2000)));
         query.execute(&mut **tx).await.map(|_| ())
     }
 }
@@ -466,28 +361,4 @@ fn columns<'a>(aggregates: &[Aggregate<'a>]) -> (Vec<&'a str>, Vec<&'a str>, Vec
     let contexts = aggregates.iter().map(|name| name.0).collect();
     let types = aggregates.iter().map(|name| name.1).collect();
     (contexts, types, aggregates.iter().map(|name| name.2).collect())
-}
-
-fn time_of(nanos: u64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).ok()
-}
-
-fn event(row: &PgRow) -> Result<Event, sqlx::Error> {
-    let created_at: OffsetDateTime = row.try_get(13)?;
-    Ok(Event {
-        position: Position::new(unsigned(row.try_get(0)?)),
-        bounded_context: row.try_get(1)?,
-        aggregate_type: row.try_get(2)?,
-        aggregate_id: row.try_get(3)?,
-        aggregate_version: unsigned(row.try_get(4)?),
-        event_id: row.try_get(5)?,
-        event_type: row.try_get(6)?,
-        event_version: u32::try_from(row.try_get::<i32, _>(7)?).unwrap_or(0),
-        payload: Payload::from_stored(row.try_get(8)?),
-        trace_id: row.try_get(9)?,
-        correlation_id: row.try_get(10)?,
-        causation_id: row.try_get(11)?,
-        metadata: row.try_get(12)?,
-        created_at: u64::try_from(created_at.unix_timestamp_nanos()).unwrap_or(0),
-    })
 }

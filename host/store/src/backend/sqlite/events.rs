@@ -1,25 +1,20 @@
-//! The event log in SQLite: reading pages, appending.
+//! The event log in SQLite: where it ends, and appending. How pages are read is in `reading`.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
-use futures::TryStreamExt as _;
-use kennel_core::event::{Event, NewEvent, Payload};
-use kennel_core::limits;
-use kennel_core::partition::{self, HashRange};
-use kennel_core::port::{Appended, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::event::NewEvent;
+use kennel_core::port::{Appended, Horizon, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
-use time::format_description::well_known::Rfc3339;
-use time::{OffsetDateTime, UtcOffset};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::SqliteBackend;
-use crate::append::{Aggregate, Numbered, aggregate_of, check, number};
-use crate::error::{Doing, classify, corrupt};
+use crate::append::{Aggregate, Culprit, Numbered, aggregate_of, check, number};
+use crate::error::{Doing, classify, reason_of_row};
 use crate::row::{self, signed, unsigned};
 use crate::session::{Durability, Row};
 use crate::sql::statement;
@@ -61,54 +56,35 @@ impl SqliteBackend {
         Ok((row::witness(&row, 0)?, Position::new(unsigned(row.int(2).doing(doing)?))))
     }
 
-    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
-        let doing = "reading events";
-        let list = |words: &[String]| (!words.is_empty()).then(|| serde_json::json!(words).to_string());
-        let scope = query.scope;
-        let lists = [list(&scope.bounded_contexts), list(&scope.aggregate_types), list(&scope.event_types)];
-        let end = query.end();
-        let everything = query.ranges.contains(&HashRange::ALL);
-        let mut page = Page { reached: query.after, ..Page::default() };
-        let mut bytes = 0;
-        // The hash of an aggregate id cannot be computed here in SQL, so rows of other partitions are read
-        // and left out, until the page is full or the log ends.
-        loop {
-            let [contexts, types, events] = lists.clone();
-            let mut rows = sqlx::query(self.sql.events_read.clone())
-                .bind(signed(page.reached.get()))
-                .bind(signed(end.get()))
-                .bind(contexts)
-                .bind(types)
-                .bind(events)
-                .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
-                .fetch(&self.readers);
-            let mut rows_seen = 0;
-            while let Some(row) = rows.try_next().await.doing(doing)? {
-                rows_seen += 1;
-                page.reached = Position::new(unsigned(row.try_get(0).doing(doing)?));
-                if !everything {
-                    let point = partition::hash(row.try_get_unchecked(3).doing(doing)?);
-                    if !query.ranges.iter().any(|range| range.contains(point)) {
-                        continue;
-                    }
-                }
-                let event = event(&row)?;
-                bytes += event.payload.as_bytes().len();
-                page.events.push(event);
-                if page.events.len() >= query.limit || bytes >= limits::BATCH_PAYLOAD_BYTES_MAX {
-                    return Ok(page);
-                }
+    pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+        check(events)?;
+        match self.try_append(events, true).await {
+            Ok(appended) => {
+                self.watch.announce();
+                Ok(appended)
             }
-            if rows_seen < query.limit {
-                page.reached = end.max(query.after);
-                return Ok(page);
-            }
+            Err(Failed::Store(error)) => Err(error),
+            Err(Failed::Row(reason)) => Err(self.refused(events, reason).await?),
         }
     }
 
-    pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+    /// Finds out which event the database does not take. It only says that one of them is wrong.
+    async fn refused(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
+        let mut culprit = Culprit::among(events.len(), reason);
+        while let Some(some) = culprit.next() {
+            let refused = match self.try_append(&events[..some], false).await {
+                Ok(_) => None,
+                Err(Failed::Row(reason)) => Some(reason),
+                Err(Failed::Store(error)) => return Err(error),
+            };
+            culprit.tried(some, refused);
+        }
+        Ok(culprit.found(events))
+    }
+
+    /// Appends, or only tries to and leaves no trace.
+    async fn try_append(&self, events: &[NewEvent], keep: bool) -> Result<Appended, Failed> {
         let doing = "appending events";
-        check(events)?;
         let mut tx = self.begin(Durability::Acknowledged, doing).await?;
         let mut known = self.known(&mut tx, events).await.doing(doing)?;
         let mut heads = self.heads(&mut tx, events).await.doing(doing)?;
@@ -139,8 +115,11 @@ impl SqliteBackend {
             .await
             .and_then(|row| row.try_get(0))
             .doing(doing)?;
-        tx.commit().await.doing(doing)?;
-        self.watch.announce();
+        if keep {
+            tx.commit().await.doing(doing)?;
+        } else {
+            tx.rollback().await.doing(doing)?;
+        }
         let written = numbered.len();
         Ok(Appended {
             written: written as u64,
@@ -210,87 +189,38 @@ async fn insert_rows(
             .bind(event.correlation_id.as_deref())
             .bind(event.causation_id.as_deref())
             .bind(event.metadata.as_deref())
-            .bind(event.created_at.map_or_else(|| now.to_owned(), written_time));
+            .bind(event.created_at.map_or_else(|| now.to_owned(), |time| time.to_string()));
     }
     query.execute(&mut **tx).await.map(|_| ())
 }
 
-/// The version of an aggregate exists although its head says otherwise: the heads table is wrong.
-fn insert_failed(error: sqlx::Error, doing: &str) -> StoreError {
+/// Why an append came to nothing.
+enum Failed {
+    /// Because of one of the events: the database's words.
+    Row(String),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// The version of an aggregate may exist although its head says otherwise: then the heads table is wrong.
+fn insert_failed(error: sqlx::Error, doing: &str) -> Failed {
+    if let Some(reason) = reason_of_row(&error) {
+        return Failed::Row(reason);
+    }
     if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) {
         let message = "an event with the same aggregate and version exists although aggregate_heads does not know it: \
                        the two tables disagree; correct aggregate_heads from the events";
-        return StoreError::Invalid { message: message.to_owned() };
+        return StoreError::Invalid { message: message.to_owned() }.into();
     }
-    classify(error, doing)
-}
-
-fn event(row: &SqliteRow) -> Result<Event, StoreError> {
-    let doing = "reading an event";
-    let text = |index| row.try_get_unchecked::<String, _>(index).doing(doing);
-    let text_or_null = |index| row.try_get_unchecked::<Option<String>, _>(index).doing(doing);
-    let int = |index| row.try_get_unchecked::<i64, _>(index).doing(doing);
-    let created_at: &str = row.try_get_unchecked(13).doing(doing)?;
-    Ok(Event {
-        position: Position::new(unsigned(int(0)?)),
-        bounded_context: text(1)?,
-        aggregate_type: text(2)?,
-        aggregate_id: text(3)?,
-        aggregate_version: unsigned(int(4)?),
-        event_id: event_id_at::<5>(row).doing(doing)?,
-        event_type: text(6)?,
-        event_version: u32::try_from(int(7)?).unwrap_or(0),
-        payload: Payload::from_stored(row.try_get_unchecked(8).doing(doing)?),
-        trace_id: text_or_null(9)?,
-        correlation_id: text_or_null(10)?,
-        causation_id: text_or_null(11)?,
-        metadata: text_or_null(12)?,
-        created_at: read_time(created_at).ok_or_else(|| corrupt("an event's created_at", created_at))?,
-    })
+    classify(error, doing).into()
 }
 
 fn event_id_at<const INDEX: usize>(row: &SqliteRow) -> Result<Uuid, sqlx::Error> {
     let text: &str = row.try_get_unchecked(INDEX)?;
     Uuid::parse_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// Nanoseconds since 1970 as the text to store.
-fn written_time(nanos: u64) -> String {
-    let time =
-        OffsetDateTime::from_unix_timestamp_nanos(i128::from(nanos)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(&Rfc3339).unwrap_or_default()
-}
-
-/// Nanoseconds since 1970 from stored text: RFC 3339, or `YYYY-MM-DD HH:MM:SS[.f]` in UTC as SQLite's own
-/// functions write it.
-fn read_time(text: &str) -> Option<u64> {
-    let time = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(|| {
-        let (date, time) = text.split_once([' ', 'T'])?;
-        let offset = if time.ends_with('Z') || time.contains(['+', '-']) { "" } else { "Z" };
-        OffsetDateTime::parse(&format!("{date}T{time}{offset}"), &Rfc3339).ok()
-    })?;
-    u64::try_from(time.to_offset(UtcOffset::UTC).unix_timestamp_nanos()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_read_as_they_are_written_here_and_elsewhere() {
-        for (text, expected) in [
-            ("1970-01-01T00:00:01.5Z", Some(1_500_000_000)),
-            ("1970-01-01T02:00:01.000000001+02:00", Some(1_000_000_001)),
-            ("1970-01-01 00:00:01", Some(1_000_000_000)),
-            ("1970-01-01 00:00:01.25", Some(1_250_000_000)),
-            ("1970-01-01T00:00:01", Some(1_000_000_000)),
-            ("yesterday", None),
-            ("1969-12-31T23:59:59Z", None),
-        ] {
-            assert_eq!(read_time(text), expected, "{text}");
-        }
-        for nanos in [0, 1, 1_700_000_000_123_456_789] {
-            assert_eq!(read_time(&written_time(nanos)), Some(nanos));
-        }
-    }
 }

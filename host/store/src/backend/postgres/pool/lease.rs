@@ -111,8 +111,8 @@ impl Lease {
         Some(idle.connection)
     }
 
-    /// Closes it without a word: it is broken.
-    pub(super) fn discard(self) {
+    /// Closes it without a word: it is broken, or the server has more to say than anybody wants to hear.
+    pub(crate) fn discard(self) {
         drop(self.keep());
     }
 

@@ -1,0 +1,129 @@
+//! Faults of the host itself: a part of it that panics. It is told in the status and in the metrics, and begun again
+//! after a pause that doubles each time, until it works.
+//!
+//! A panic is a bug, never an answer to what an event or a guest does. What matters is that it stays where it is and
+//! is seen.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use tokio::task::JoinError;
+
+use crate::metrics::{HostPart, ReplicaSetMetrics};
+use crate::shutdown::Shutdown;
+use crate::status::Status;
+
+/// The pause after the first fault, and the longest one.
+const PAUSE_FIRST: Duration = Duration::from_millis(250);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+/// A part that has run for so long since it was begun again, and for as long as it rested before, works.
+const WORKS_AFTER: Duration = Duration::from_secs(1);
+
+/// How a part of the host has fared. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<AtomicU32>);
+
+/// Where faults are told.
+#[derive(Clone, Debug)]
+pub(crate) struct Reporter {
+    pub(crate) status: Arc<Status>,
+    pub(crate) metrics: ReplicaSetMetrics,
+}
+
+impl Faults {
+    /// The part has done what it is there for: whatever happened before is over.
+    pub(crate) fn over(&self, status: &Status, name: &str) {
+        if self.0.load(Ordering::Relaxed) > 0 && self.0.swap(0, Ordering::Relaxed) > 0 {
+            status.clear(&entry(name));
+        }
+    }
+
+    /// The part has panicked: tells it, and how long to leave the part alone.
+    pub(crate) fn happened(
+        &self,
+        reporter: &Reporter,
+        part: HostPart,
+        name: &str,
+        message: &str,
+    ) -> Duration {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let pause = PAUSE_FIRST.saturating_mul(1 << before.min(16)).min(PAUSE_MAX);
+        reporter.metrics.host_fault(part);
+        tracing::error!(
+            part = name,
+            faults = before + 1,
+            reason = message,
+            "a fault of the host: this part of it panicked, and begins again in {} ms; please report it as a bug",
+            pause.as_millis()
+        );
+        let reason = format!(
+            "a fault of the host, number {}: it panicked with `{message}` and begins again after {} s; this is a bug of \
+             Kennel: please report it, with the log",
+            before + 1,
+            pause.as_secs_f64()
+        );
+        reporter.status.block(&entry(name), reason);
+        pause
+    }
+}
+
+fn entry(name: &str) -> String {
+    format!("{name} (fault)")
+}
+
+/// The words of a task's panic.
+pub(crate) fn message_of(error: JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(panic) => words(&*panic),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn words(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
+    let words = words.unwrap_or_else(|| "(no words)".to_owned());
+    kennel_core::limits::cut(&words, kennel_core::limits::ERROR_BYTES_MAX).to_owned()
+}
+
+/// Runs a part of the host to its end, and begins it anew when it panics. `None` if a stop was asked for while it
+/// rested.
+pub(crate) async fn guard<T, F: Future<Output = T>>(
+    (reporter, part, mut stop): (&Reporter, HostPart, Shutdown),
+    mut begin: impl FnMut() -> F,
+) -> Option<T> {
+    let faults = Faults::default();
+    let mut rested: Option<Duration> = None;
+    loop {
+        let mut working = AssertUnwindSafe(Box::pin(begin())).catch_unwind();
+        let ended = match rested {
+            None => working.await,
+            Some(pause) => tokio::select! {
+                biased;
+                ended = &mut working => ended,
+                () = tokio::time::sleep(pause.max(WORKS_AFTER)) => {
+                    faults.over(&reporter.status, part.as_str());
+                    working.await
+                }
+            },
+        };
+        let panic = match ended {
+            Ok(done) => {
+                faults.over(&reporter.status, part.as_str());
+                return Some(done);
+            }
+            Err(panic) => panic,
+        };
+        let pause = faults.happened(reporter, part, part.as_str(), &words(&*panic));
+        rested = Some(pause);
+        tokio::select! {
+            biased;
+            () = stop.requested() => return None,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}

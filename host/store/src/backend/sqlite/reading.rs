@@ -1,0 +1,248 @@
+//! Reads pages of the event log in SQLite, which keeps in a column whatever it is given: a row that is no event ends
+//! the page, in words. A large row is read by itself, because the driver reads others ahead.
+
+use futures::TryStreamExt as _;
+use kennel_core::event::{Event, Payload, is_json};
+use kennel_core::limits;
+use kennel_core::partition::{self, HashRange};
+use kennel_core::port::{Page, ReadQuery, StoreError, Unreadable};
+use kennel_core::position::Position;
+use kennel_core::timestamp::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
+use uuid::Uuid;
+
+use super::SqliteBackend;
+use crate::error::Doing;
+use crate::row::{signed, unsigned};
+
+/// The columns that the reading statement gives as a number when they are long.
+const MAYBE_LONG: [usize; 10] = [1, 2, 3, 6, 8, 9, 10, 11, 12, 13];
+
+/// A page in the making.
+struct Filling<'a> {
+    query: &'a ReadQuery<'a>,
+    /// Whether every aggregate is wanted.
+    everything: bool,
+    page: Page,
+    bytes: usize,
+}
+
+impl Filling<'_> {
+    fn wants(&self, aggregate_id: &str) -> bool {
+        let point = || partition::hash(aggregate_id);
+        self.everything || self.query.ranges.iter().any(|range| range.contains(point()))
+    }
+
+    /// Takes a row if it is wanted; whether the page ends with it.
+    fn take(&mut self, row: &SqliteRow) -> bool {
+        if !self.everything && !self.wants(&identity(row, 3)) {
+            return false;
+        }
+        match event(row) {
+            Ok(event) => {
+                self.bytes += event.bytes();
+                self.page.events.push(event);
+                self.page.events.len() >= self.query.limit || self.bytes >= limits::BATCH_EVENT_BYTES_MAX
+            }
+            Err(reason) => self.end(Unreadable {
+                position: self.page.reached,
+                event_id: event_id(row).ok(),
+                event_type: identity(row, 6),
+                aggregate_id: identity(row, 3),
+                reason,
+            }),
+        }
+    }
+
+    fn end(&mut self, unreadable: Unreadable) -> bool {
+        self.page.unreadable = Some(unreadable);
+        true
+    }
+}
+
+impl SqliteBackend {
+    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+        let doing = "reading events";
+        let list = |words: &[String]| (!words.is_empty()).then(|| serde_json::json!(words).to_string());
+        let scope = query.scope;
+        let lists = [list(&scope.bounded_contexts), list(&scope.aggregate_types), list(&scope.event_types)];
+        let end = query.end();
+        let mut filling = Filling {
+            query,
+            everything: query.ranges.contains(&HashRange::ALL),
+            page: Page { reached: query.after, ..Page::default() },
+            bytes: 0,
+        };
+        // The hash of an aggregate id cannot be computed here in SQL, so rows of other partitions are read
+        // and left out, until the page is full or the log ends.
+        loop {
+            let [contexts, types, events] = lists.clone();
+            let mut rows = sqlx::query(self.sql.events_read.clone())
+                .bind(signed(filling.page.reached.get()))
+                .bind(signed(end.get()))
+                .bind(contexts)
+                .bind(types)
+                .bind(events)
+                .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
+                .fetch(&self.readers);
+            let (mut rows_seen, mut is_large) = (0, false);
+            while let Some(row) = rows.try_next().await.doing(doing)? {
+                rows_seen += 1;
+                filling.page.reached = Position::new(unsigned(row.try_get(0).doing(doing)?));
+                is_large = MAYBE_LONG.iter().any(|index| kind(&row, *index) == "INTEGER");
+                if is_large {
+                    break;
+                }
+                if filling.take(&row) {
+                    return Ok(filling.page);
+                }
+            }
+            // Before another statement begins: whoever held a connection and waited for a second could wait for
+            // somebody who does the same.
+            drop(rows);
+            if is_large {
+                if self.take_large(&mut filling).await? {
+                    return Ok(filling.page);
+                }
+            } else if rows_seen < query.limit {
+                filling.page.reached = end.max(query.after);
+                return Ok(filling.page);
+            }
+        }
+    }
+
+    /// Takes the row that the page has reached, if it is wanted, and whether the page ends with it.
+    async fn take_large(&self, filling: &mut Filling<'_>) -> Result<bool, StoreError> {
+        let doing = "reading a large event";
+        let position = signed(filling.page.reached.get());
+        let size = sqlx::query(self.sql.events_size.clone()).bind(position);
+        let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else { return Ok(false) };
+        let bytes = unsigned(size.try_get(1).doing(doing)?);
+        let aggregate_id = identity(&size, 2);
+        if !filling.wants(&aggregate_id) {
+            return Ok(false);
+        }
+        if bytes > limits::EVENT_BYTES_MAX as u64 {
+            let max = limits::EVENT_BYTES_MAX;
+            return Ok(filling.end(Unreadable {
+                position: filling.page.reached,
+                event_id: Uuid::parse_str(&identity(&size, 3)).ok(),
+                event_type: identity(&size, 4),
+                aggregate_id,
+                reason: format!("the event has {bytes} bytes; at most {max} are read"),
+            }));
+        }
+        let row = sqlx::query(self.sql.events_one.clone()).bind(position);
+        let row = row.fetch_optional(&self.readers).await.doing(doing)?;
+        Ok(row.is_some_and(|row| filling.take(&row)))
+    }
+}
+
+/// The kind of value that a column holds, as SQLite names it.
+fn kind(row: &SqliteRow, index: usize) -> &'static str {
+    let Ok(value) = row.try_get_raw(index) else { return "NULL" };
+    if value.is_null() {
+        return "NULL";
+    }
+    match value.type_info().name() {
+        "INTEGER" => "INTEGER",
+        "REAL" => "REAL",
+        "BLOB" => "BLOB",
+        _ => "TEXT",
+    }
+}
+
+/// What a column says of which row it is, as far as it is text.
+fn identity(row: &SqliteRow, index: usize) -> String {
+    if let Ok(text) = row.try_get_unchecked::<&str, _>(index) {
+        return text.to_owned();
+    }
+    // A value that was asked for text is not to be asked for anything else; its copy is.
+    let copy = row.try_get_raw(index).ok().and_then(|value| value.try_to_owned().ok());
+    let bytes = copy.and_then(|copy| {
+        let value = sqlx::Value::as_ref(&copy);
+        <Vec<u8> as sqlx::Decode<'_, sqlx::Sqlite>>::decode(value).ok()
+    });
+    bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+}
+
+/// The event of a row, or what is wrong with it.
+fn event(row: &SqliteRow) -> Result<Event, String> {
+    let metadata = text_or_null(row, 12, "metadata")?;
+    if metadata.as_deref().is_some_and(|metadata| !is_json(metadata)) {
+        return Err("metadata is not JSON".to_owned());
+    }
+    let event_version = number(row, 7, "event_version")?;
+    let created_at = text(row, 13, "created_at")?;
+    Ok(Event {
+        position: Position::new(number(row, 0, "global_position")?),
+        bounded_context: text(row, 1, "bounded_context")?,
+        aggregate_type: text(row, 2, "aggregate_type")?,
+        aggregate_id: text(row, 3, "aggregate_id")?,
+        aggregate_version: number(row, 4, "aggregate_version")?,
+        event_id: event_id(row)?,
+        event_type: text(row, 6, "event_type")?,
+        event_version: u32::try_from(event_version)
+            .map_err(|_| format!("event_version is {event_version}, more than {}", u32::MAX))?,
+        payload: Payload::from_stored(payload(row)?),
+        trace_id: text_or_null(row, 9, "trace_id")?,
+        correlation_id: text_or_null(row, 10, "correlation_id")?,
+        causation_id: text_or_null(row, 11, "causation_id")?,
+        metadata,
+        created_at: Timestamp::parse(&created_at).ok_or_else(|| no_time(&created_at))?,
+    })
+}
+
+fn no_time(found: &str) -> String {
+    let found = limits::excerpt(found);
+    if found.trim_start_matches(['-', '+']).eq_ignore_ascii_case("infinity") {
+        return format!("created_at is {found}, which is no time");
+    }
+    format!("created_at is no time like 2026-01-31T12:00:00Z: `{found}`")
+}
+
+fn number(row: &SqliteRow, index: usize, name: &str) -> Result<u64, String> {
+    match kind(row, index) {
+        "INTEGER" => {}
+        "NULL" => return Err(format!("{name} is NULL")),
+        other => return Err(format!("{name} is {other}; INTEGER is read")),
+    }
+    let number: i64 =
+        row.try_get_unchecked(index).map_err(|error| format!("{name} cannot be read: {error}"))?;
+    u64::try_from(number).map_err(|_| format!("{name} is {number}, less than 0"))
+}
+
+fn text(row: &SqliteRow, index: usize, name: &str) -> Result<String, String> {
+    text_or_null(row, index, name)?.ok_or_else(|| format!("{name} is NULL"))
+}
+
+/// Text, also where a writer has bound its bytes.
+fn text_or_null(row: &SqliteRow, index: usize, name: &str) -> Result<Option<String>, String> {
+    match kind(row, index) {
+        "NULL" => return Ok(None),
+        "TEXT" | "BLOB" => {}
+        other => return Err(format!("{name} is {other}; TEXT is read")),
+    }
+    row.try_get_unchecked(index).map(Some).map_err(|_| format!("{name} is not UTF-8 text"))
+}
+
+fn payload(row: &SqliteRow) -> Result<Vec<u8>, String> {
+    match kind(row, 8) {
+        "NULL" => return Err("payload is NULL".to_owned()),
+        "TEXT" | "BLOB" => {}
+        other => return Err(format!("payload is {other}; BLOB is read")),
+    }
+    row.try_get_unchecked(8).map_err(|error| format!("payload cannot be read: {error}"))
+}
+
+/// A UUID as text, or its 16 bytes.
+fn event_id(row: &SqliteRow) -> Result<Uuid, String> {
+    if kind(row, 5) == "BLOB" {
+        let bytes: &[u8] = row.try_get_unchecked(5).map_err(|error| error.to_string())?;
+        return Uuid::from_slice(bytes)
+            .map_err(|_| format!("event_id has {} bytes and is no UUID", bytes.len()));
+    }
+    let text = text(row, 5, "event_id")?;
+    Uuid::parse_str(&text).map_err(|_| format!("event_id is not a UUID: `{}`", limits::excerpt(&text)))
+}

@@ -1,0 +1,278 @@
+//! Faults of the host itself: a part of it that panics is told in words and counted, is left alone for longer each
+//! time, disturbs nobody else, and is over when it works again. The engine over the store in memory, in virtual time,
+//! with a log that panics.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use kennel_core::digest::Digest;
+use kennel_core::event::{Event, NewEvent};
+use kennel_core::lifecycle::{Command, Deploy, Mode, Request, Signature, Switch};
+use kennel_core::name::ReplicaSet;
+use kennel_core::port::{
+    Appended, CallFailure, Component, EventSource, GuestEnv, Horizon, Instance, Origin, Page, ReadQuery,
+    Refusal, Registry as _, Runtime, StoreError,
+};
+use kennel_core::position::Position;
+use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
+use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown, Status};
+use kennel_store::memory::MemoryStore;
+use prometheus::Registry;
+use tokio::time::sleep;
+use uuid::Uuid;
+
+const EVENTS: u64 = 10;
+
+/// A log that panics when it is read for a scope of `Broken`, or asked for its end, so many times.
+#[derive(Clone)]
+struct Log {
+    store: MemoryStore,
+    reads: Arc<AtomicU64>,
+    looks: Arc<AtomicU64>,
+    tried: Arc<AtomicU64>,
+}
+
+fn once_less(left: &AtomicU64) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+#[async_trait]
+impl EventSource for Log {
+    async fn horizon(&self) -> Result<Horizon, StoreError> {
+        assert!(!once_less(&self.looks), "no end is in sight");
+        self.store.horizon().await
+    }
+
+    async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
+        if query.scope.event_types.iter().any(|word| word == "Broken") {
+            self.tried.fetch_add(1, Ordering::SeqCst);
+            assert!(!once_less(&self.reads), "page {} is torn", query.after);
+        }
+        self.store.read(query).await
+    }
+
+    async fn hint(&self) {
+        self.store.hint().await;
+    }
+
+    async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+        self.store.append(events).await
+    }
+}
+
+/// Makes components of the names of projections; they do nothing.
+struct Guests;
+
+struct Guest(Digest, Descriptor);
+
+struct Idle;
+
+fn descriptor(name: &str) -> Descriptor {
+    let event_types = if name == "broken" { vec!["Broken".to_owned()] } else { Vec::new() };
+    Descriptor {
+        name: name.to_owned(),
+        version: "1".to_owned(),
+        scope: Scope { event_types, ..Scope::default() },
+        partitioning: Partitioning::Single,
+    }
+}
+
+#[async_trait]
+impl Runtime for Guests {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+        let name = std::str::from_utf8(&bytes).expect("a name");
+        Ok(Arc::new(Guest(Digest::of(&bytes), descriptor(name))))
+    }
+}
+
+#[async_trait]
+impl Component for Guest {
+    fn digest(&self) -> Digest {
+        self.0
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.1
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Cached
+    }
+
+    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        Ok(Box::new(Idle))
+    }
+}
+
+#[async_trait]
+impl Instance for Idle {
+    async fn handle(&mut self, _: &Event, _: u64) -> Result<(), CallFailure> {
+        Ok(())
+    }
+
+    fn memory_peak(&self) -> usize {
+        0
+    }
+}
+
+async fn deploy(store: &MemoryStore, name: &str) {
+    let digest = Digest::of(name.as_bytes());
+    store.put_component(digest, name.as_bytes()).await.expect("it is stored");
+    let deploy = Deploy {
+        digest,
+        descriptor: descriptor(name),
+        settings: Settings::default(),
+        settings_of: None,
+        mode: Mode::Continue,
+        switch: Switch::Auto,
+        replica_set: None,
+        again: false,
+    };
+    let signature = Signature { author: "anybody".to_owned(), note: None };
+    let request = Request { command: Command::Deploy(Box::new(deploy)), signature, seen: None };
+    let name = name.parse().expect("a name");
+    store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
+}
+
+/// An engine at work.
+struct Bed {
+    log: Log,
+    registry: Registry,
+    status: Arc<Status>,
+    stop: kennel_engine::ShutdownTrigger,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Bed {
+    /// The log panics so often when it is read by `broken`, and when it is asked for its end.
+    async fn start(reads: u64, looks: u64) -> Self {
+        let store = MemoryStore::new();
+        let event = |number: u64| NewEvent {
+            bounded_context: "Shop".to_owned(),
+            aggregate_type: "Order".to_owned(),
+            aggregate_id: format!("order-{number}"),
+            aggregate_version: None,
+            event_id: Uuid::from_u128(u128::from(number)),
+            event_type: "Broken".to_owned(),
+            event_version: 1,
+            payload: b"{}".to_vec(),
+            metadata: None,
+            trace_id: None,
+            correlation_id: None,
+            causation_id: None,
+            created_at: None,
+        };
+        let events: Vec<NewEvent> = (1..=EVENTS).map(event).collect();
+        store.append(&events).await.expect("they are appended");
+        deploy(&store, "broken").await;
+        deploy(&store, "healthy").await;
+        let log = Log {
+            store: store.clone(),
+            reads: Arc::new(reads.into()),
+            looks: Arc::new(looks.into()),
+            tried: Arc::default(),
+        };
+        let ports = Ports {
+            events: Arc::new(log.clone()),
+            read_model: Arc::new(store.clone()),
+            registry: Arc::new(store.clone()),
+            coordination: Arc::new(store),
+            runtime: Arc::new(Guests),
+        };
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).expect("a registry of its own");
+        let options = Options { workers: 1, ..Options::new(ReplicaSet::default()) };
+        let engine = Engine::new(ports, options, &metrics, Entropy::from_seed(1));
+        let (status, (stop, stopped)) = (engine.status(), Shutdown::channel());
+        let running = tokio::spawn(engine.run(stopped));
+        Self { log, registry, status, stop, running }
+    }
+
+    /// What stands still, and why, of the parts whose names contain this.
+    fn said(&self, part: &str) -> Vec<String> {
+        let blocked = self.status.blocked().into_iter().filter(|(name, _)| name.contains(part));
+        blocked.map(|(name, reason)| format!("{name}: {reason}")).collect()
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a counter of few things")]
+    fn faults(&self, part: &str) -> u64 {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == "kennel_host_faults_total");
+        let counters = family.expect("it is registered").get_metric().iter();
+        let ours = |metric: &&prometheus::proto::Metric| {
+            metric.get_label().iter().any(|label| label.name() == "part" && label.value() == part)
+        };
+        counters.filter(ours).map(|metric| metric.get_counter().get_value() as u64).sum()
+    }
+
+    async fn position(&self, projection: &str) -> Position {
+        let progress = self.log.store.progress().await.expect("the store answers");
+        let found = progress.iter().find(|one| one.deployment.projection.as_str() == projection);
+        found.expect("it is deployed").position()
+    }
+
+    async fn end(self) {
+        self.stop.stop();
+        self.running.await.expect("the engine ends in good order");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_panics_is_told_counted_left_alone_and_forgiven() {
+    let bed = Bed::start(6, 0).await;
+    assert_eq!(bed.faults("runner"), 0);
+    sleep(Duration::from_secs(6)).await;
+    // At once, then after a quarter of a second, half of one, one, two: the next comes after four.
+    assert_eq!((bed.faults("runner"), bed.log.tried.load(Ordering::SeqCst)), (5, 5));
+    let said = bed.said("(fault)");
+    assert_eq!(said.len(), 1, "{said:?}");
+    for words in
+        ["projection broken on worker ", "a fault of the host, number 5", "`page 0 is torn`", "after 4 s"]
+    {
+        assert!(said[0].contains(words), "{words}: {said:?}");
+    }
+    assert_eq!(bed.position("healthy").await, Position::new(EVENTS));
+    assert_eq!(bed.position("broken").await, Position::START);
+    // The sixth time it panics once more, and eight seconds later it works.
+    sleep(Duration::from_secs(14)).await;
+    assert_eq!(bed.faults("runner"), 6);
+    assert_eq!(bed.position("broken").await, Position::new(EVENTS));
+    assert_eq!(bed.said(""), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_panics_for_ever_does_so_once_a_minute() {
+    let bed = Bed::start(u64::MAX, 0).await;
+    sleep(Duration::from_secs(3600)).await;
+    let tried = bed.log.tried.load(Ordering::SeqCst);
+    assert!((60..75).contains(&tried) && bed.faults("runner") == tried, "{tried}");
+    assert!(bed.said("(fault)")[0].contains("begins again after 60 s"));
+    // One that is no longer wanted stands in nobody's way.
+    let request = Request {
+        command: Command::Pause,
+        signature: Signature { author: "anybody".to_owned(), note: None },
+        seen: None,
+    };
+    let name = "broken".parse().expect("a name");
+    bed.log.store.change(&name, &request).await.expect("the store answers").expect("it is paused");
+    sleep(Duration::from_secs(120)).await;
+    assert_eq!(bed.said(""), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_watches_the_log_begins_again_after_a_panic() {
+    let bed = Bed::start(0, 4).await;
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(bed.faults("horizon"), 4);
+    let said = bed.said("horizon (fault)");
+    assert!(said.len() == 1 && said[0].contains("`no end is in sight`"), "{said:?}");
+    assert_eq!(bed.position("healthy").await, Position::START);
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(bed.position("healthy").await, Position::new(EVENTS));
+    assert_eq!(bed.said(""), Vec::<String>::new());
+    bed.end().await;
+}
