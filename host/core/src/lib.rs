@@ -10,6 +10,7 @@
 //! | [`partition`] | the frozen hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
+//! | `increment` | adds to a field of a document and leaves every other byte of it alone |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
@@ -23,6 +24,7 @@ pub mod checkpoint;
 pub mod digest;
 pub mod event;
 pub mod failure;
+mod increment;
 pub mod lifecycle;
 pub mod limits;
 pub mod membership;

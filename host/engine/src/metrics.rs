@@ -6,6 +6,7 @@
 //! no work.
 
 mod horizon;
+mod memory;
 mod projection;
 mod standing;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use prometheus::{
 };
 
 pub use horizon::HorizonMetrics;
+pub use memory::MemoryMetrics;
 pub use projection::{Components, ProjectionMetrics};
 pub use standing::Standing;
 
@@ -55,6 +57,7 @@ struct Vectors {
     components_loaded: IntCounterVec,
     projections: projection::Vectors,
     horizon: horizon::Vectors,
+    memory: memory::Vectors,
 }
 
 /// What became of an order about a projection, or of a read model that was built.
@@ -114,6 +117,11 @@ impl Register<'_> {
     fn single_gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         let gauge = IntGauge::with_opts(Self::opts(name, help))?;
         self.0.register(Box::new(gauge.clone())).map(|()| gauge)
+    }
+
+    fn single_counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        let counter = IntCounter::with_opts(Self::opts(name, help))?;
+        self.0.register(Box::new(counter.clone())).map(|()| counter)
     }
 
     fn histogram(
@@ -194,6 +202,7 @@ impl Metrics {
                 standing::Standings::register(&register, &horizon)?,
             )?,
             horizon,
+            memory: memory::Vectors::register(&register)?,
         }))))
     }
 
@@ -219,6 +228,12 @@ impl Metrics {
     #[must_use]
     pub fn horizon(&self) -> HorizonMetrics {
         HorizonMetrics::new(self.0.as_ref().map(|vectors| vectors.horizon.clone()))
+    }
+
+    /// The metrics of the memory that batches share.
+    #[must_use]
+    pub fn memory(&self) -> MemoryMetrics {
+        MemoryMetrics::new(self.0.as_ref().map(|vectors| vectors.memory.clone()))
     }
 
     /// The handles of a replica set; its series exist from now on.

@@ -76,6 +76,7 @@ impl Engine {
     #[must_use]
     pub fn new(ports: Ports, options: Options, metrics: &Metrics, entropy: Entropy) -> Self {
         let horizon_metrics = metrics.horizon();
+        options.memory.measure(metrics.memory());
         let metrics = metrics.replica_set(&options.replica_set);
         let status = Arc::new(Status::starting());
         Self {

@@ -13,7 +13,7 @@ use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
 use kennel_core::port::{Registry as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
-use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
+use kennel_engine::{Engine, Memory, Metrics, Options, Shutdown, Status};
 use kennel_store::{ConnectError, InvalidUrl, Mode, RunLock, RunLockError, Store};
 use prometheus::Registry;
 
@@ -117,6 +117,7 @@ pub struct Builder {
     heartbeat_interval: Duration,
     stale_after: Duration,
     rebuild_share: f64,
+    memory: Option<usize>,
     measured: Measured,
     compiler: Option<PathBuf>,
 }
@@ -135,6 +136,7 @@ impl Orchestrator {
             heartbeat_interval: limits::HEARTBEAT_INTERVAL,
             stale_after: limits::STALE_AFTER,
             rebuild_share: limits::REBUILD_SHARE,
+            memory: None,
             measured: Measured::ByDefault,
             compiler: None,
         }
@@ -264,6 +266,14 @@ impl Builder {
         self
     }
 
+    /// Memory that all batches may take together, guests and documents, in bytes; by default half of what the machine,
+    /// the container or the limits of this process leave. Less than [`limits::WORK_MEMORY_BYTES_MIN`] counts as that.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Whether anything is measured; without it no metric is registered and none is kept.
     #[must_use]
     pub fn metrics_enabled(mut self, enabled: bool) -> Self {
@@ -330,6 +340,7 @@ impl Builder {
             heartbeat_interval,
             stale_after,
             rebuild_share: self.rebuild_share,
+            memory: Arc::new(Memory::new(wire::batch_memory(self.memory))),
             ..Options::new(replica_set.clone())
         };
         let ports = wire::ports(&store, Arc::clone(&runtime));

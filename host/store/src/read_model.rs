@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::change::Stored;
-use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
+use kennel_core::limits;
+use kennel_core::port::{
+    Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, StoreError, Wanted,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
@@ -36,11 +39,20 @@ pub(crate) struct Hold<'a> {
     pub(crate) read: Vec<&'a str>,
 }
 
-/// A document as a commit finds it. Its text is only there if it was asked for.
+/// A document as a commit finds it.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) revision: Position,
-    pub(crate) document: Option<Arc<str>>,
+    pub(crate) text: HeldText,
+}
+
+/// Its text, if it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum HeldText {
+    NotWanted,
+    Loaded(Arc<str>),
+    /// It was not loaded, as those before it were as large as they may be at once. It has so many bytes.
+    TooMuch(usize),
 }
 
 /// A document to write.
@@ -53,39 +65,64 @@ pub(crate) struct Put<'a> {
     pub(crate) new: bool,
 }
 
+impl HeldText {
+    /// That of a document with this text, beside those before it, which have so many `bytes`.
+    pub(crate) fn of(text: Option<&str>, bytes: &mut usize) -> Self {
+        match text {
+            None => Self::NotWanted,
+            Some(text) if *bytes >= limits::COMMIT_BYTES_MAX => Self::TooMuch(text.len()),
+            Some(text) => {
+                *bytes += text.len();
+                Self::Loaded(text.into())
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl ReadModel for Store {
-    async fn fetch(
+    async fn fetch_up_to(
         &self,
         read_model: ReadModelId,
         wanted: &[Wanted],
-    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError> {
+        let mut bytes = 0;
         let mut answers = Vec::with_capacity(wanted.len());
         for Wanted { collection, keys } in wanted {
-            let found = match self.table(read_model, collection).await? {
+            let (found, is_cut) = match self.table(read_model, collection).await? {
+                Some(_) if bytes > bytes_max => (HashMap::new(), true),
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                    self.backend().fetch(&table, &keys).await.doing("fetching documents")?
+                    let found = self.backend().fetch(&table, &keys, bytes_max - bytes).await;
+                    found.doing("fetching documents")?
                 }
-                _ => HashMap::new(),
+                _ => (HashMap::new(), false),
             };
+            bytes += found.values().map(|stored: &Stored| stored.document.len()).sum::<usize>();
             // A key may be wanted twice, so nothing is taken out of what was found.
-            answers.push(keys.iter().map(|key| found.get(key).cloned()).collect());
+            let answer = |key| match found.get(key) {
+                Some(stored) => Fetched::Stored(Stored::clone(stored)),
+                None if is_cut => Fetched::Left,
+                None => Fetched::Absent,
+            };
+            answers.push(keys.iter().map(answer).collect());
         }
         Ok(answers)
     }
 
-    async fn scan(
+    async fn scan_up_to(
         &self,
         read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, StoreError> {
         let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
-        self.backend().scan(&table, &first, &end, limit).await.doing("scanning documents")
+        self.backend().scan(&table, &first, &end, limit, bytes_max).await.doing("scanning documents")
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use crate::exit::Kind;
 use crate::telemetry::LogFormat;
 
+const MIB: usize = 1024 * 1024;
+
 /// Defaults for `kennel run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -30,6 +32,9 @@ pub struct RunConfig {
     /// How much of its time a worker gives to building a read model beside the one that serves, in percent.
     #[serde(deserialize_with = "percent")]
     pub rebuild_percent: Option<u8>,
+    /// Memory that all batches of this process may take together, guests and documents, in MiB.
+    #[serde(deserialize_with = "mebibytes")]
+    pub memory_mib: Option<usize>,
 }
 
 impl RunConfig {
@@ -49,6 +54,12 @@ impl RunConfig {
     #[must_use]
     pub fn rebuild_share(&self) -> f64 {
         self.rebuild_percent.map_or(limits::REBUILD_SHARE, |percent| f64::from(percent) / 100.0)
+    }
+
+    /// Memory for all batches of this process together, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> Option<usize> {
+        self.memory_mib.map(|mebibytes| mebibytes.saturating_mul(MIB))
     }
 
     /// The age of its last heartbeat at which a worker is taken for dead. All processes of a replica set
@@ -80,6 +91,15 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
 fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SocketAddr>, D::Error> {
     let text = String::deserialize(deserializer)?;
     address(&text).map(Some).map_err(D::Error::custom)
+}
+
+fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    const MIN: usize = limits::WORK_MEMORY_BYTES_MIN.div_ceil(MIB);
+    let given = i64::deserialize(deserializer)?;
+    match usize::try_from(given) {
+        Ok(mebibytes) if mebibytes >= MIN => Ok(Some(mebibytes)),
+        _ => Err(D::Error::custom(format!("batches need {MIN} MiB of memory at least, not {given}"))),
+    }
 }
 
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {

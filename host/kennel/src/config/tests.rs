@@ -19,6 +19,7 @@ fn a_full_file_is_read() {
         heartbeat_seconds = 1
         stale_after_seconds = 3
         rebuild_percent = 20
+        memory_mib = 800
         [projections.order-summary]
         batch = 500
         on_failure = "dead-letter"
@@ -36,6 +37,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.run.workers.unwrap().get(), 2);
     assert_eq!(config.run.heartbeat_interval().as_secs(), 1);
     assert_eq!(config.run.stale_after().unwrap().as_secs(), 3);
+    assert_eq!(config.run.memory_bytes(), Some(800 * 1024 * 1024));
     assert!((config.run.rebuild_share() - 0.2).abs() < 1e-9);
     assert_eq!(config.run.replica_set.unwrap().as_str(), "reports");
     let section = &config.projections[&"order-summary".parse().unwrap()];
@@ -80,7 +82,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
         ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
         (
             "[run]\nzzz = 1",
-            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds, rebuild_percent",
+            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds, rebuild_percent, memory_mib",
         ),
         ("\n[runn]", "line 2: unknown key `runn`; did you mean `run`?"),
         (
@@ -98,6 +100,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
             "line 2: `listen`: use an IP address and a port, such as 127.0.0.1:9090 or [::1]:9090",
         ),
         ("[run]\nworkers = \"2\"", "line 2: `workers` takes a whole number of at least 1, not string \"2\""),
+        ("[run]\nmemory_mib = 351", "line 2: `memory_mib`: batches need 352 MiB of memory at least, not 351"),
         ("[run]\nrebuild_percent = 0", "line 2: `rebuild_percent`: a share is 1 to 100 percent, not 0"),
         ("[run]\nworkers = 0", "line 2: `workers` takes a whole number of at least 1, not integer `0`"),
         ("[run]\nlog_format = \"xml\"", "line 2: `log_format` takes `text` or `json`, not `xml`"),
