@@ -5,6 +5,7 @@
 //! | [`audit`] | was every event handled exactly once and in order? |
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
+//! | [`confined`] | a process that has only so much memory |
 //! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`events`] | events as lines of JSON |
 //! | [`http`] | plain requests |
@@ -23,6 +24,7 @@
 pub mod audit;
 pub mod binary;
 pub mod components;
+pub mod confined;
 pub mod database;
 pub mod events;
 pub mod http;
