@@ -13,15 +13,16 @@ use serde_json::{Value, json};
 const GIB: u64 = 1024 * 1024 * 1024;
 
 /// What each projection does by itself, and the kind of failure that it ends in; none for what is allowed.
-const MISDEEDS: [(&str, Option<&str>); 26] = [
+const MISDEEDS: [(&str, Option<&str>); 27] = [
     ("LoopForever", Some("time-limit")),
     ("IncrementForever", Some("time-limit")),
     ("PutDeleteForever", Some("time-limit")),
     ("ScanForever", Some("time-limit")),
     ("ConfigForever", Some("time-limit")),
-    ("FieldsForever", Some("memory-limit")),
-    ("IncrementNamesForever", Some("memory-limit")),
-    ("DeleteNamesForever", Some("memory-limit")),
+    ("PutForever", Some(WHICHEVER)),
+    ("FieldsForever", Some(WHICHEVER)),
+    ("IncrementNamesForever", Some(WHICHEVER)),
+    ("DeleteNamesForever", Some(WHICHEVER)),
     ("ScanLarge", Some("memory-limit")),
     ("GetManyLarge", Some("memory-limit")),
     ("RecurseForever", Some("stack-limit")),
@@ -41,8 +42,10 @@ const MISDEEDS: [(&str, Option<&str>); 26] = [
     ("ReadLargeOwn", None),
     ("IncrementLargeOwn", None),
 ];
+/// The limit of memory or that of time: which of them is reached first depends on the machine.
+const WHICHEVER: &str = "memory-limit or time-limit";
 /// What all of them do.
-const BY_ALL: [&str; 2] = ["AllocateForever", "PutForever"];
+const BY_ALL: [&str; 1] = ["AllocateForever"];
 const PROJECTIONS: usize = 20;
 /// Documents of 1 MiB that those have which write them.
 const LARGE_OWN: u64 = 12;
@@ -139,7 +142,11 @@ fn crowd(kennel: &Kennel) {
         let mut expected: Vec<(String, String)> =
             own.chain(by_all).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
         expected.sort_unstable();
-        assert_eq!(told, expected, "{name}: {letters:#?}");
+        let fits = |((told, kind), (expected, kinds)): (&(String, String), &(String, String))| {
+            told == expected && kinds.split(" or ").any(|one| one == kind)
+        };
+        let all_fit = told.len() == expected.len() && told.iter().zip(&expected).all(fits);
+        assert!(all_fit, "{name}: {told:?} instead of {expected:?}: {letters:#?}");
     }
     let healthy = of("order-summary", &all).expect("it is deployed");
     assert_eq!((&healthy["state"], &healthy["dead_letters"]), (&json!("running"), &json!([])), "{healthy:#}");
