@@ -5,6 +5,7 @@
 //! | [`audit`] | was every event handled exactly once and in order? |
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
+//! | [`confined`] | a process that has only so much memory |
 //! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`disk`] | a small disk that can be filled |
 //! | [`events`] | events as lines of JSON |
@@ -24,6 +25,7 @@
 pub mod audit;
 pub mod binary;
 pub mod components;
+pub mod confined;
 pub mod database;
 pub mod disk;
 pub mod events;

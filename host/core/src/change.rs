@@ -7,13 +7,19 @@
 //! It does no I/O: a document that it does not know has to be fetched by the caller and handed in with
 //! [`WriteSet::remember`].
 
+mod amounts;
+mod slot;
+
 use std::collections::{BTreeMap, HashMap};
+use std::mem;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+pub use amounts::add;
+use slot::{Base, Before, ENTRY_BYTES, Entry, Pending, SLOT_BYTES, Slot};
 
 use crate::document::{Unfit, check_document};
 use crate::event::is_json;
+use crate::failure::FailureKind;
 use crate::limits;
 use crate::name::{InvalidName, check_collection, check_key};
 use crate::position::Position;
@@ -81,10 +87,34 @@ pub enum Refused {
     Increment { collection: String, key: String, field: String, reason: &'static str },
     #[error("{given} keys in one read; at most {max} are allowed", max = limits::READ_KEYS_MAX)]
     TooManyKeys { given: usize },
-    #[error("the events of one batch may change at most {max} bytes of documents", max = limits::BATCH_CHANGE_BYTES_MAX)]
+    #[error(
+        "the changes of one event, with what they replace, may take at most {max} MiB: write fewer or smaller documents",
+        max = limits::EVENT_CHANGE_BYTES_MAX >> 20
+    )]
     TooMuch,
+    #[error(
+        "the documents are larger than the {max} MiB that one call returns at most: ask for fewer at a time",
+        max = limits::READ_BYTES_MAX >> 20
+    )]
+    TooMuchReturned,
+    #[error(
+        "one event may read at most {max} MiB of documents: read fewer or smaller ones",
+        max = limits::EVENT_READ_BYTES_MAX >> 20
+    )]
+    TooMuchRead,
     #[error("one event may touch at most {max} collections: use fewer, with longer keys", max = limits::EVENT_COLLECTIONS_MAX)]
     TooManyCollections,
+}
+
+impl Refused {
+    /// What the event fails with.
+    #[must_use]
+    pub fn kind(&self) -> FailureKind {
+        match self {
+            Self::TooMuch | Self::TooMuchReturned | Self::TooMuchRead => FailureKind::MemoryLimit,
+            _ => FailureKind::InvalidCall,
+        }
+    }
 }
 
 /// What a write set knows of a document.
@@ -96,75 +126,81 @@ pub enum Lookup {
     Unknown,
 }
 
-#[derive(Clone, Debug, Default)]
-enum Base {
-    #[default]
-    Unread,
-    Read(Option<Stored>),
-}
-
-#[derive(Clone, Debug, Default)]
-enum Pending {
-    #[default]
-    Untouched,
-    Put(Arc<str>),
-    Deleted,
-    Incremented(BTreeMap<String, i64>),
-}
-
-#[derive(Clone, Debug, Default)]
-struct Slot {
-    base: Base,
-    /// Whether the guest has seen the document: what was only fetched ahead for it does not count.
-    seen: bool,
-    pending: Pending,
-    writer: Position,
-}
-
-type Collection = HashMap<String, Slot>;
-
 /// The changes of one batch, before they are committed. See the module's documentation.
 #[derive(Debug, Default)]
 pub struct WriteSet {
-    collections: HashMap<String, Collection>,
+    /// Where in `slots` each document is.
+    collections: HashMap<String, HashMap<String, usize>>,
+    slots: Vec<Slot>,
     /// What the current event has overwritten: enough to put everything back.
-    journal: Vec<(String, String, Pending, Position)>,
+    journal: Vec<Entry>,
+    /// The number of the current event in this write set.
+    number: u64,
     event: Position,
-    bytes: usize,
-    bytes_before_event: usize,
+    held: Held,
+    held_before_event: Held,
     collections_before_event: usize,
+}
+
+/// Bytes of memory, about.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// By changes, and by what the current event has overwritten.
+    changes: usize,
+    /// By documents that were read.
+    reads: usize,
 }
 
 impl WriteSet {
     /// Begins the event at `position`.
     pub fn begin(&mut self, position: Position) {
-        self.journal.clear();
+        self.forget_journal();
+        self.number += 1;
         self.event = position;
-        self.bytes_before_event = self.bytes;
+        self.held_before_event = self.held;
         self.collections_before_event = self.collections.len();
     }
 
     /// Ends the current event and keeps its changes.
     pub fn keep(&mut self) {
-        self.journal.clear();
+        self.forget_journal();
     }
 
     /// Ends the current event and puts everything back as it was before. Documents that it read stay
     /// known: reading changes nothing.
     pub fn undo(&mut self) {
-        while let Some((collection, key, pending, writer)) = self.journal.pop() {
-            if let Some(slot) = self.collections.get_mut(&collection).and_then(|slots| slots.get_mut(&key)) {
-                slot.pending = pending;
-                slot.writer = writer;
-            }
+        while let Some(entry) = self.journal.pop() {
+            let slot = &mut self.slots[entry.slot];
+            slot.writer = entry.writer;
+            slot.pending = entry.restore(mem::take(&mut slot.pending));
+            slot.entry = None;
         }
-        self.bytes = self.bytes_before_event;
+        self.held.changes = self.held_before_event.changes;
     }
 
-    /// About how many bytes of documents the changes hold.
+    fn forget_journal(&mut self) {
+        for entry in self.journal.drain(..) {
+            self.held.changes -= entry.bytes();
+        }
+    }
+
+    /// About how many bytes of memory the changes take.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.held.changes
+    }
+
+    /// About how many bytes of memory the changes and everything that was read take.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.changes + self.held.reads
+    }
+
+    /// How many bytes of documents the current event may still read.
+    #[must_use]
+    pub fn left_to_read(&self) -> usize {
+        let read = self.held.reads - self.held_before_event.reads;
+        limits::EVENT_READ_BYTES_MAX.saturating_sub(read)
     }
 
     /// Collections that the events so far have touched.
@@ -185,11 +221,12 @@ impl WriteSet {
 
     /// The document as the events so far have left it, if the write set knows.
     pub fn lookup(&mut self, collection: &str, key: &str) -> Result<Lookup, Refused> {
-        let Some(slot) = self.collections.get_mut(collection).and_then(|slots| slots.get_mut(key)) else {
+        let Some(index) = self.find(collection, key) else {
             self.admit(collection)?;
             check_key(key)?;
             return Ok(Lookup::Unknown);
         };
+        let slot = &mut self.slots[index];
         slot.seen |= matches!(slot.pending, Pending::Untouched | Pending::Incremented(_));
         Ok(match (&slot.pending, &slot.base) {
             (Pending::Put(document), _) => Lookup::Known(Some(Arc::clone(document))),
@@ -208,8 +245,16 @@ impl WriteSet {
     /// Takes note of what the store holds under a key. What is known already stays: the first read of
     /// a batch is the one whose revision is checked.
     pub fn remember(&mut self, collection: &str, key: &str, stored: Option<Stored>) {
-        let slot = self.slot(collection, key);
+        let index = match self.find(collection, key) {
+            Some(index) => index,
+            None => {
+                self.held.reads += slot_bytes(collection, key);
+                self.add_slot(collection, key)
+            }
+        };
+        let slot = &mut self.slots[index];
         if matches!(slot.base, Base::Unread) {
+            self.held.reads += stored.as_ref().map_or(0, |stored| stored.document.len());
             slot.base = Base::Read(stored);
         }
     }
@@ -240,159 +285,108 @@ impl WriteSet {
             key: limits::excerpt(key),
             reason,
         })?;
-        self.spend(document.len() + key.len())?;
-        self.change(collection, key, Pending::Put(document.into()));
-        Ok(())
+        let index = self.slot(collection, key);
+        self.replace(index, Pending::Put(document.into()))
     }
 
     /// Removes a document.
     pub fn delete(&mut self, collection: &str, key: &str) -> Result<(), Refused> {
         self.admit(collection)?;
         check_key(key)?;
-        self.spend(key.len())?;
-        self.change(collection, key, Pending::Deleted);
-        Ok(())
-    }
-
-    /// Adds to a top-level field. Where the document is not known, the sum is left to the store.
-    pub fn increment(&mut self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), Refused> {
-        self.admit(collection)?;
-        check_key(key)?;
-        let refuse = |reason| Refused::Increment {
-            collection: collection.to_owned(),
-            key: limits::excerpt(key),
-            field: limits::excerpt(field),
-            reason,
-        };
-        if field.is_empty() || field.len() > limits::KEY_BYTES_MAX || field.contains('\0') {
-            return Err(refuse("a field's name has 1 to 1,024 bytes and no NUL"));
-        }
-        self.spend(key.len() + field.len())?;
-        let slot = self.slot(collection, key);
-        let one = || BTreeMap::from([(field.to_owned(), by)]);
-        let pending = match &slot.pending {
-            Pending::Put(document) => Pending::Put(add(collection, key, Some(document), &one())?.into()),
-            Pending::Deleted => Pending::Put(add(collection, key, None, &one())?.into()),
-            Pending::Untouched => Pending::Incremented(one()),
-            Pending::Incremented(amounts) => {
-                let mut amounts = amounts.clone();
-                let amount = amounts.entry(field.to_owned()).or_insert(0);
-                *amount = amount.checked_add(by).ok_or_else(|| refuse(OVERFLOW))?;
-                Pending::Incremented(amounts)
-            }
-        };
-        // Where the stored document is known, a sum that cannot be built is this event's mistake and
-        // must not wait for the commit.
-        if let (Pending::Incremented(amounts), Base::Read(stored)) = (&pending, &slot.base) {
-            let sum = add(collection, key, stored.as_ref().map(|stored| &*stored.document), amounts);
-            // A refusal tells the guest about the stored document, so its revision counts.
-            slot.seen |= sum.is_err();
-            sum?;
-        }
-        self.change(collection, key, pending);
-        Ok(())
+        let index = self.slot(collection, key);
+        self.replace(index, Pending::Deleted)
     }
 
     /// The keys in a collection that start with `prefix` and sort after `after` and that the events so
-    /// far have changed, in no order. A scan lays them over what is stored.
-    pub fn changed(&self, collection: &str, after: Option<&str>, prefix: &str) -> Vec<String> {
-        let slots = self.collections.get(collection).into_iter().flatten();
-        let changed = slots.filter(|(key, slot)| {
-            key.starts_with(prefix)
-                && after.is_none_or(|after| key.as_str() > after)
-                && !matches!(slot.pending, Pending::Untouched)
+    /// far have changed, in no order, and whether they have removed the document. A scan lays them over what is stored.
+    pub fn changed(
+        &self,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+    ) -> impl Iterator<Item = (&str, bool)> {
+        let places = self.collections.get(collection).into_iter().flatten();
+        let inside = places.filter(move |(key, _)| {
+            key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after)
         });
-        changed.map(|(key, _)| key.clone()).collect()
+        inside.filter_map(|(key, index)| match self.slots[*index].pending {
+            Pending::Untouched => None,
+            Pending::Deleted => Some((key.as_str(), true)),
+            Pending::Put(_) | Pending::Incremented(_) => Some((key.as_str(), false)),
+        })
     }
 
     /// Everything that has to be checked and written, sorted by collection and key.
     #[must_use]
-    pub fn into_changes(self) -> Vec<CollectionChanges> {
-        let sorted: BTreeMap<String, Collection> = self.collections.into_iter().collect();
-        let collections = sorted.into_iter().map(|(collection, slots)| {
-            let slots: BTreeMap<String, Slot> = slots.into_iter().collect();
-            let changes = slots.into_iter().filter_map(|(key, slot)| slot.into_change(key)).collect();
-            CollectionChanges { collection, changes }
+    pub fn into_changes(mut self) -> Vec<CollectionChanges> {
+        let sorted: BTreeMap<String, HashMap<String, usize>> =
+            mem::take(&mut self.collections).into_iter().collect();
+        let collections = sorted.into_iter().map(|(collection, places)| {
+            let places: BTreeMap<String, usize> = places.into_iter().collect();
+            let changes = places
+                .into_iter()
+                .filter_map(|(key, index)| mem::take(&mut self.slots[index]).into_change(key));
+            CollectionChanges { collection, changes: changes.collect() }
         });
         collections.filter(|collection| !collection.changes.is_empty()).collect()
     }
 
-    fn slot(&mut self, collection: &str, key: &str) -> &mut Slot {
-        let slots = self.collections.entry(collection.to_owned()).or_default();
-        slots.entry(key.to_owned()).or_default()
+    fn find(&self, collection: &str, key: &str) -> Option<usize> {
+        self.collections.get(collection)?.get(key).copied()
     }
 
-    fn change(&mut self, collection: &str, key: &str, pending: Pending) {
-        let event = self.event;
-        let slot = self.slot(collection, key);
-        let before = std::mem::replace(&mut slot.pending, pending);
-        let writer = std::mem::replace(&mut slot.writer, event);
-        self.journal.push((collection.to_owned(), key.to_owned(), before, writer));
-    }
-
-    fn spend(&mut self, bytes: usize) -> Result<(), Refused> {
-        self.bytes += bytes;
-        // A single event may fill a whole batch; the runner commits early when a batch has grown large.
-        if self.bytes - self.bytes_before_event > limits::BATCH_CHANGE_BYTES_MAX {
-            Err(Refused::TooMuch)
-        } else {
-            Ok(())
+    /// Where a document is that is about to be changed.
+    fn slot(&mut self, collection: &str, key: &str) -> usize {
+        if let Some(index) = self.find(collection, key) {
+            return index;
         }
+        self.held.changes += slot_bytes(collection, key);
+        self.add_slot(collection, key)
+    }
+
+    fn add_slot(&mut self, collection: &str, key: &str) -> usize {
+        let index = self.slots.len();
+        self.slots.push(Slot::default());
+        let places = match self.collections.get_mut(collection) {
+            Some(places) => places,
+            None => self.collections.entry(collection.to_owned()).or_default(),
+        };
+        places.insert(key.to_owned(), index);
+        index
+    }
+
+    /// Puts something else in the place of what a document has become so far.
+    fn replace(&mut self, index: usize, pending: Pending) -> Result<(), Refused> {
+        let slot = &mut self.slots[index];
+        self.held.changes += pending.bytes();
+        let before = mem::replace(&mut slot.pending, pending);
+        match slot.entry {
+            Some((number, entry)) if number == self.number => {
+                let entry = &mut self.journal[entry];
+                self.held.changes -= before.bytes() + entry.bytes();
+                entry.detach(before);
+                self.held.changes += entry.bytes();
+            }
+            _ => {
+                slot.entry = Some((self.number, self.journal.len()));
+                let writer = mem::replace(&mut slot.writer, self.event);
+                let entry = Entry { slot: index, writer, before: Before::Whole(before) };
+                // What the event has found goes on being held, by the journal.
+                self.held.changes += ENTRY_BYTES;
+                self.journal.push(entry);
+            }
+        }
+        self.bounded()
+    }
+
+    /// A single event may fill a whole batch; the runner commits early when a batch has grown large.
+    fn bounded(&self) -> Result<(), Refused> {
+        let grown = self.held.changes.saturating_sub(self.held_before_event.changes);
+        if grown > limits::EVENT_CHANGE_BYTES_MAX { Err(Refused::TooMuch) } else { Ok(()) }
     }
 }
 
-impl Slot {
-    fn into_change(self, key: String) -> Option<Change> {
-        let expectation = match &self.base {
-            _ if !self.seen => Expectation::Unread,
-            Base::Unread => Expectation::Unread,
-            Base::Read(None) => Expectation::Absent,
-            Base::Read(Some(stored)) => Expectation::Revision(stored.revision),
-        };
-        let (operation, expectation) = match self.pending {
-            Pending::Put(document) => (Operation::Put(document), expectation),
-            // A document that did not exist and was put and deleted again needs no row operation.
-            Pending::Deleted if expectation == Expectation::Absent => (Operation::Read, expectation),
-            Pending::Deleted => (Operation::Delete, expectation),
-            // Where the document was read, the guest may have acted on it: the revision counts.
-            Pending::Incremented(amounts) => (Operation::Increment(amounts), expectation),
-            Pending::Untouched if expectation == Expectation::Unread => return None,
-            Pending::Untouched => (Operation::Read, expectation),
-        };
-        let revision = if operation == Operation::Read { Position::START } else { self.writer };
-        Some(Change { key, operation, expectation, revision })
-    }
-}
-
-const OVERFLOW: &str = "the sum leaves the range of 64-bit whole numbers";
-
-/// `document` with `amounts` added to its top-level fields; a missing document is an empty object and a
-/// missing field 0. Stores that add in code use this too, so that the rule exists once.
-pub fn add(
-    collection: &str,
-    key: &str,
-    document: Option<&str>,
-    amounts: &BTreeMap<String, i64>,
-) -> Result<String, Refused> {
-    let refuse = |field: &str, reason| Refused::Increment {
-        collection: collection.to_owned(),
-        key: limits::excerpt(key),
-        field: limits::excerpt(field),
-        reason,
-    };
-    let first = amounts.keys().next().map_or("", String::as_str);
-    let mut object = match document.map(serde_json::from_str::<Value>) {
-        None => Map::new(),
-        Some(Ok(Value::Object(object))) => object,
-        Some(_) => return Err(refuse(first, "the document is not a JSON object")),
-    };
-    for (field, by) in amounts {
-        let before = match object.get(field) {
-            None | Some(Value::Null) => 0,
-            Some(value) => value.as_i64().ok_or_else(|| refuse(field, "the field is not a whole number"))?,
-        };
-        let sum = before.checked_add(*by).ok_or_else(|| refuse(field, OVERFLOW))?;
-        object.insert(field.clone(), sum.into());
-    }
-    Ok(Value::Object(object).to_string())
+fn slot_bytes(collection: &str, key: &str) -> usize {
+    // The name of a collection is kept once, but a collection with one document is a map of its own.
+    SLOT_BYTES + key.len() + collection.len()
 }

@@ -12,6 +12,7 @@
 //! | [`witness`] | the last event that a checkpoint covers, and logs that were set back |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |
 //! | [`document`] | which JSON both databases take and give back |
+//! | `increment` | adds to a field of a document and leaves every other byte of it alone |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
@@ -27,6 +28,7 @@ pub mod digest;
 pub mod document;
 pub mod event;
 pub mod failure;
+mod increment;
 pub mod lifecycle;
 pub mod limits;
 pub mod membership;

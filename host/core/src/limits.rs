@@ -12,8 +12,18 @@ pub const KEY_BYTES_MAX: usize = 1024;
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// Most keys in one `get-many`, and most rows that one `scan` returns.
 pub const READ_KEYS_MAX: usize = 1000;
-/// Changes that one batch may hold in memory before it is committed early.
+/// Documents, read and changed, that one batch may hold in memory before it is committed early.
 pub const BATCH_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// What the changes of one event may take in memory, along with what is needed to undo them.
+pub const EVENT_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Documents that one event may read, besides those that its batch knows already.
+pub const EVENT_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Documents that one `get-many` or one `scan` returns.
+pub const READ_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Documents that are fetched ahead for one batch.
+pub const PREFETCH_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Documents that a commit has in memory at once to write them or to add to them, besides the changes themselves.
+pub const COMMIT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Collections that one batch may touch before it is committed early. Each that is made costs PostgreSQL some
 /// locks until the commit, out of a few thousand that all its clients share.
 pub const BATCH_COLLECTIONS_MAX: usize = 200;
@@ -41,6 +51,25 @@ pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 pub const GUEST_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Most stack that one guest instance may use.
 pub const GUEST_STACK_BYTES_MAX: usize = 1024 * 1024;
+/// What a guest may hand over in one call of the host, and what it may return: text, names, keys.
+pub const HOST_CALL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Handles of streams, clocks and the like that one guest instance may hold.
+pub const GUEST_HANDLES_MAX: usize = 1000;
+/// Memory that a batch has for sure from its beginning to its end: for the guest, and for what the host keeps of
+/// documents. What it takes beyond that is shared with the other batches of the process.
+pub const BATCH_MEMORY_BYTES_SURE: usize = 16 * 1024 * 1024;
+/// The most that one batch can take: a guest, and the documents that the host keeps and hands over for it.
+pub const BATCH_MEMORY_BYTES_MAX: usize = GUEST_MEMORY_BYTES_MAX
+    + BATCH_CHANGE_BYTES_MAX
+    + EVENT_CHANGE_BYTES_MAX
+    + EVENT_READ_BYTES_MAX
+    + READ_BYTES_MAX;
+/// Batches that can go on at once, each with the memory that it has for sure, in the least memory that works.
+pub const BATCHES_MIN: usize = 4;
+/// Least memory for all batches of a process together: one of them can take the most that is allowed.
+pub const WORK_MEMORY_BYTES_MIN: usize = BATCH_MEMORY_BYTES_MAX + BATCHES_MIN * BATCH_MEMORY_BYTES_SURE;
+/// Memory for all batches of a process together where nothing tells how much the machine has.
+pub const WORK_MEMORY_BYTES_DEFAULT: usize = 2 * 1024 * 1024 * 1024;
 /// Guest instances that may exist at once in one process.
 pub const GUEST_INSTANCES_MAX: u32 = 100;
 /// Largest component that can be deployed.

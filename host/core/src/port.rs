@@ -13,7 +13,7 @@ mod runtime;
 pub use connections::ConnectionUsage;
 pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
 pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, Unreadable};
-pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, Wanted};
+pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, Wanted};
 pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
 pub use runtime::{
     CallFailure, Component, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Refusal, Runtime,

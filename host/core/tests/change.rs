@@ -186,7 +186,8 @@ impl Pair {
         let inside = |at: &At| at.0 == collection && wanted(at.1);
         let stored = self.base.iter().filter(|(at, _)| inside(at));
         let mut found: Keyed<Value> = stored.map(|(at, stored)| (*at, parsed(&stored.document))).collect();
-        let changed: BTreeSet<String> = self.set.changed(collection, after, prefix).into_iter().collect();
+        let changed = self.set.changed(collection, after, prefix);
+        let changed: BTreeSet<String> = changed.map(|(key, _)| key.to_owned()).collect();
         for key in changed {
             let at = all_keys().find(|at| at.0 == collection && at.1 == key).unwrap();
             assert!(inside(&at), "{key} is not in the scan's range");

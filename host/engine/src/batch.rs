@@ -19,6 +19,7 @@ use kennel_core::witness::Witness;
 use tokio::time::Instant;
 
 use crate::env::{BatchEnv, ReadHabits};
+use crate::memory::{Portion, Share};
 use crate::shutdown::Shutdown;
 
 /// A component that is ready to run for a deployment.
@@ -74,8 +75,16 @@ pub struct BatchRun {
     pub durations: Vec<Duration>,
     /// Why the event after the handled ones failed, if it did.
     pub failed: Option<FailedEvent>,
+    /// Whether the batch was cut short because this process had no memory left for the event after the handled ones.
+    pub crowded: bool,
+    /// The memory of the batch, which its changes need until they are committed.
+    pub share: Option<Share>,
     pub memory_peak: usize,
 }
+
+/// What is said of an event for which the system had no memory although nobody else had taken it.
+const NO_MEMORY: &str = "the system refused this process the memory that the guest asked for and may have: give the process \
+                         more, or lower `memory_mib` in the section [run] of kennel.toml";
 
 /// When a batch ends, besides at its last event.
 #[derive(Clone, Copy, Debug)]
@@ -91,9 +100,12 @@ pub async fn run(
     habits: &mut ReadHabits,
     events: &[Event],
     bounds: Bounds,
+    share: Share,
     stop: &Shutdown,
 ) -> Result<BatchRun, StoreError> {
-    let env = BatchEnv::new(Arc::clone(read_model), &loaded.deployment, std::mem::take(habits));
+    let portion = share.portion();
+    let deployment = Arc::clone(&loaded.deployment);
+    let env = BatchEnv::new(Arc::clone(read_model), deployment, std::mem::take(habits), share);
     let events = &events[..events.len().min(bounds.events)];
     env.prefetch(events).await?;
     let mut run = BatchRun {
@@ -102,13 +114,21 @@ pub async fn run(
         changes: Vec::new(),
         durations: Vec::with_capacity(events.len()),
         failed: None,
+        crowded: false,
+        share: None,
         memory_peak: 0,
     };
     let env = Arc::new(env);
     let handled = handle_all(loaded, &env, events, bounds.duration, stop, &mut run).await;
-    let (changes, learned) = env.finish();
+    let (changes, learned, share) = env.finish();
     *habits = learned;
     run.changes = changes;
+    run.share = share;
+    if run.crowded && portion == Portion::Whole {
+        // The batch had all that any may have: nobody else can give it more.
+        run.crowded = false;
+        run.failed = Some(FailedEvent { kind: FailureKind::MemoryLimit, message: NO_MEMORY.to_owned() });
+    }
     handled.map(|()| run)
 }
 
@@ -125,6 +145,10 @@ async fn handle_all(
         Err(CallFailure::Host(error)) => return Err(error),
         Err(CallFailure::Guest { kind, message }) => {
             run.failed = Some(FailedEvent { kind, message });
+            return Ok(());
+        }
+        Err(CallFailure::Crowded) => {
+            run.crowded = true;
             return Ok(());
         }
     };
@@ -148,6 +172,12 @@ async fn handle_all(
             Err(CallFailure::Guest { kind, message }) => {
                 env.undo();
                 run.failed = Some(FailedEvent { kind, message });
+                break;
+            }
+            Err(CallFailure::Crowded) => {
+                env.undo();
+                run.durations.pop();
+                run.crowded = true;
                 break;
             }
         }

@@ -2,19 +2,27 @@
 //!
 //! Reads that the write set cannot answer go to the store. Which collections a projection reads by the
 //! aggregate's own id is remembered from batch to batch, so that the next batch can fetch them in one
-//! query before it starts.
+//! query before it starts. What is read and kept for a guest is bounded, and counts against the memory that its
+//! batch has.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+mod read;
+
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kennel_core::change::{CollectionChanges, Lookup, Refused, WriteSet};
+use kennel_core::change::{CollectionChanges, Refused, WriteSet};
 use kennel_core::event::Event;
 use kennel_core::limits;
-use kennel_core::name::{ProjectionName, check_key};
+use kennel_core::name::check_key;
 use kennel_core::port::{GuestEnv, HostError, LogLevel, ReadModel, StoreError, Wanted};
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, ReadModelId};
+use kennel_core::projection::Deployment;
+
+use crate::memory::Share;
+
+/// What a batch must be able to take on top of what it has before it begins another event.
+const EVENT_ROOM_BYTES: usize = 1024 * 1024;
 
 /// Collections that are fetched ahead at most: a projection that names its collections by the event
 /// would make every batch fetch more than it needs.
@@ -26,6 +34,8 @@ pub struct ReadHabits {
     by_aggregate_id: BTreeSet<String>,
     /// Those of whoever did this work before, which count for one batch: it shows which of them remain.
     handed_over: BTreeSet<String>,
+    /// How large the documents that were fetched ahead last are on average; 0 if none was.
+    document_bytes: usize,
 }
 
 impl ReadHabits {
@@ -33,7 +43,12 @@ impl ReadHabits {
     /// documents one by one.
     #[must_use]
     pub fn hand_over(self) -> Self {
-        Self { by_aggregate_id: BTreeSet::new(), handed_over: self.by_aggregate_id }
+        Self { handed_over: self.by_aggregate_id, ..Self::default() }
+    }
+
+    /// How many documents are worth fetching ahead: what goes beyond the bound would be loaded in vain.
+    fn documents_max(&self) -> usize {
+        limits::PREFETCH_BYTES_MAX.checked_div(self.document_bytes).unwrap_or(usize::MAX)
     }
 
     /// The collections that are worth fetching ahead.
@@ -52,55 +67,84 @@ impl ReadHabits {
 /// The environment of one batch.
 pub struct BatchEnv {
     read_models: Arc<dyn ReadModel>,
-    read_model: ReadModelId,
-    projection: ProjectionName,
-    number: u32,
-    config: BTreeMap<String, String>,
+    deployment: Arc<Deployment>,
     inner: Mutex<Inner>,
 }
 
-#[derive(Default)]
 struct Inner {
     writes: WriteSet,
     position: Position,
     aggregate_id: String,
     habits: ReadHabits,
+    /// The memory that the batch has, until it is over.
+    share: Option<Share>,
+    /// What of it the guest has.
+    guest_bytes: usize,
+}
+
+impl Inner {
+    /// Sees to it that the batch has memory for what it holds, and for so many bytes `more`.
+    fn cover(&mut self, more: usize) -> Result<(), HostError> {
+        let bytes = self.guest_bytes.saturating_add(self.writes.held()).saturating_add(more);
+        let covered = self.share.as_mut().is_none_or(|share| share.cover(bytes));
+        if covered { Ok(()) } else { Err(HostError::Crowded) }
+    }
+
+    /// How much of its memory the batch has left.
+    fn left(&self) -> usize {
+        let taken = self.guest_bytes + self.writes.held();
+        self.share.as_ref().map_or(0, |share| share.bytes().saturating_sub(taken))
+    }
 }
 
 impl std::fmt::Debug for BatchEnv {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BatchEnv").field("read_model", &self.read_model).finish_non_exhaustive()
+        f.debug_struct("BatchEnv").field("read_model", &self.deployment.read_model).finish_non_exhaustive()
     }
 }
 
 impl BatchEnv {
-    /// An environment with an empty write set.
+    /// An environment with an empty write set, for a batch that has this memory.
     #[must_use]
-    pub fn new(read_models: Arc<dyn ReadModel>, deployment: &Deployment, habits: ReadHabits) -> Self {
-        Self {
-            read_models,
-            read_model: deployment.read_model,
-            projection: deployment.projection.clone(),
-            number: deployment.number,
-            config: deployment.settings.config.clone(),
-            inner: Mutex::new(Inner { habits, ..Inner::default() }),
-        }
+    pub fn new(
+        read_models: Arc<dyn ReadModel>,
+        deployment: Arc<Deployment>,
+        habits: ReadHabits,
+        share: Share,
+    ) -> Self {
+        let inner = Inner {
+            writes: WriteSet::default(),
+            position: Position::START,
+            aggregate_id: String::new(),
+            habits,
+            share: Some(share),
+            guest_bytes: 0,
+        };
+        Self { read_models, deployment, inner: Mutex::new(inner) }
     }
 
-    /// Fetches in one query what the batch will most likely read.
+    /// Fetches in one query what the batch will most likely read, as far as that is not too much at once.
     pub async fn prefetch(&self, events: &[Event]) -> Result<(), StoreError> {
-        let collections: Vec<String> =
-            self.inner().habits.expected().into_iter().map(str::to_owned).collect();
+        let (collections, documents_max) = {
+            let inner = self.inner();
+            let habits = &inner.habits;
+            let collections: Vec<String> = habits.expected().into_iter().map(str::to_owned).collect();
+            (collections, habits.documents_max())
+        };
         if collections.is_empty() {
             return Ok(());
         }
-        let ids: HashSet<&str> = events.iter().map(|event| event.aggregate_id.as_str()).collect();
-        let mut keys: Vec<String> =
-            ids.into_iter().filter(|id| check_key(id).is_ok()).map(str::to_owned).collect();
+        let keys_max = documents_max / collections.len();
+        let mut known = HashSet::new();
+        let ids = events.iter().map(|event| event.aggregate_id.as_str());
+        let ids = ids.filter(|id| known.insert(*id) && check_key(id).is_ok());
+        let mut keys: Vec<String> = ids.take(keys_max.max(1)).map(str::to_owned).collect();
         keys.sort_unstable();
         let wanted: Vec<Wanted> =
             collections.into_iter().map(|collection| Wanted { collection, keys: keys.clone() }).collect();
-        self.fetch(&wanted).await
+        let found = self.fetch(&wanted, limits::PREFETCH_BYTES_MAX).await?;
+        self.inner().habits.document_bytes = found.bytes.checked_div(found.documents).unwrap_or(0);
+        Ok(())
     }
 
     /// Begins an event.
@@ -116,8 +160,9 @@ impl BatchEnv {
     pub fn keep(&self) -> bool {
         let mut inner = self.inner();
         inner.writes.keep();
-        inner.writes.bytes() >= limits::BATCH_CHANGE_BYTES_MAX
+        inner.writes.held() >= limits::BATCH_CHANGE_BYTES_MAX
             || inner.writes.collections() >= limits::BATCH_COLLECTIONS_MAX
+            || inner.cover(EVENT_ROOM_BYTES).is_err()
     }
 
     /// Ends the event: its changes are undone.
@@ -125,10 +170,12 @@ impl BatchEnv {
         self.inner().writes.undo();
     }
 
-    /// Takes out what the batch has changed, and what it has taught about reading.
-    pub fn finish(&self) -> (Vec<CollectionChanges>, ReadHabits) {
-        let inner = std::mem::take(&mut *self.inner());
-        (inner.writes.into_changes(), ReadHabits { handed_over: BTreeSet::new(), ..inner.habits })
+    /// Takes out what the batch has changed, what it has taught about reading, and its memory.
+    pub fn finish(&self) -> (Vec<CollectionChanges>, ReadHabits, Option<Share>) {
+        let mut inner = self.inner();
+        let (writes, habits) = (std::mem::take(&mut inner.writes), std::mem::take(&mut inner.habits));
+        let habits = ReadHabits { handed_over: BTreeSet::new(), ..habits };
+        (writes.into_changes(), habits, inner.share.take())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -137,63 +184,22 @@ impl BatchEnv {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn fetch(&self, wanted: &[Wanted]) -> Result<(), StoreError> {
-        let found = self.read_models.fetch(self.read_model, wanted).await?;
+    /// Carries out a change.
+    fn change(&self, change: impl FnOnce(&mut WriteSet) -> Result<(), Refused>) -> Result<(), HostError> {
         let mut inner = self.inner();
-        for (wanted, found) in wanted.iter().zip(found) {
-            for (key, stored) in wanted.keys.iter().zip(found) {
-                inner.writes.remember(&wanted.collection, key, stored);
-            }
-        }
-        Ok(())
+        change(&mut inner.writes)?;
+        inner.cover(0)
     }
 }
 
 #[async_trait]
 impl GuestEnv for BatchEnv {
     async fn get(&self, collection: &str, key: &str) -> Result<Option<Arc<str>>, HostError> {
-        {
-            let mut inner = self.inner();
-            let found = inner.writes.lookup(collection, key)?;
-            if key == inner.aggregate_id {
-                inner.habits.learn(collection);
-            }
-            if let Lookup::Known(document) = found {
-                return Ok(document);
-            }
-        }
-        let wanted = Wanted { collection: collection.to_owned(), keys: vec![key.to_owned()] };
-        self.fetch(&[wanted]).await?;
-        match self.inner().writes.lookup(collection, key)? {
-            Lookup::Known(document) => Ok(document),
-            Lookup::Unknown => Ok(None),
-        }
+        self.read_one(collection, key).await
     }
 
     async fn get_many(&self, collection: &str, keys: &[String]) -> Result<Vec<Option<Arc<str>>>, HostError> {
-        if keys.len() > limits::READ_KEYS_MAX {
-            return Err(Refused::TooManyKeys { given: keys.len() }.into());
-        }
-        let mut missing = Vec::new();
-        {
-            let mut inner = self.inner();
-            for key in keys {
-                if inner.writes.lookup(collection, key)? == Lookup::Unknown {
-                    missing.push(key.clone());
-                }
-            }
-        }
-        missing.sort_unstable();
-        missing.dedup();
-        if !missing.is_empty() {
-            self.fetch(&[Wanted { collection: collection.to_owned(), keys: missing }]).await?;
-        }
-        let mut inner = self.inner();
-        let documents = keys.iter().map(|key| match inner.writes.lookup(collection, key)? {
-            Lookup::Known(document) => Ok(document),
-            Lookup::Unknown => Ok(None),
-        });
-        documents.collect()
+        self.read_many(collection, keys).await
     }
 
     async fn scan(
@@ -203,55 +209,35 @@ impl GuestEnv for BatchEnv {
         prefix: &str,
         limit: u32,
     ) -> Result<Vec<(String, Arc<str>)>, HostError> {
-        self.inner().writes.admit(collection)?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX).min(limits::READ_KEYS_MAX);
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        // Every pending deletion inside may hide one stored row, so that many more rows are needed.
-        let pending = self.inner().writes.changed(collection, after, prefix).len();
-        let rows = self.read_models.scan(self.read_model, collection, after, prefix, limit + pending).await?;
-        let complete = rows.len() < limit + pending;
-        let last = rows.last().map(|row| row.key.clone());
-        let mut inner = self.inner();
-        let mut merged: BTreeMap<String, Arc<str>> = BTreeMap::new();
-        for row in rows {
-            inner.writes.remember(collection, &row.key, Some(row.stored.clone()));
-            inner.writes.lookup(collection, &row.key)?;
-            merged.insert(row.key, row.stored.document);
-        }
-        for key in inner.writes.changed(collection, after, prefix) {
-            // Beyond the last row that was read, stored rows could lie between: those come with a
-            // later scan.
-            if !complete && last.as_ref().is_some_and(|last| key > *last) {
-                continue;
-            }
-            match resolve(&mut inner.writes, collection, &key)? {
-                Some(document) => merged.insert(key, document),
-                None => merged.remove(&key),
-            };
-        }
-        Ok(merged.into_iter().take(limit).collect())
+        self.read_range(collection, after, prefix, limit).await
     }
 
     fn put(&self, collection: &str, key: &str, document: String) -> Result<(), HostError> {
-        Ok(self.inner().writes.put(collection, key, document)?)
+        self.change(|writes| writes.put(collection, key, document))
     }
 
     fn delete(&self, collection: &str, key: &str) -> Result<(), HostError> {
-        Ok(self.inner().writes.delete(collection, key)?)
+        self.change(|writes| writes.delete(collection, key))
     }
 
     fn increment(&self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), HostError> {
-        Ok(self.inner().writes.increment(collection, key, field, by)?)
+        self.change(|writes| writes.increment(collection, key, field, by))
     }
 
     fn config(&self, key: &str) -> Option<String> {
-        self.config.get(key).cloned()
+        self.deployment.settings.config.get(key).cloned()
+    }
+
+    fn admit_memory(&self, bytes: usize) -> bool {
+        let mut inner = self.inner();
+        inner.guest_bytes = bytes;
+        inner.cover(0).is_ok()
     }
 
     fn log(&self, level: LogLevel, message: &str) {
-        let (projection, deployment, position) = (&self.projection, self.number, self.inner().position);
+        let Deployment { projection, number: deployment, .. } = &*self.deployment;
+        let position = self.inner().position;
         macro_rules! line {
             ($level:ident) => {
                 tracing::$level!(target: "kennel::guest", %projection, deployment, %position, "{message}")
@@ -263,18 +249,6 @@ impl GuestEnv for BatchEnv {
             LogLevel::Warn => line!(warn),
             LogLevel::Error => line!(error),
         }
-    }
-}
-
-/// The document as the batch has left it. One that was only incremented and that the scan did not bring
-/// along does not exist in the store, or the scan would have found it.
-fn resolve(writes: &mut WriteSet, collection: &str, key: &str) -> Result<Option<Arc<str>>, Refused> {
-    if writes.lookup(collection, key)? == Lookup::Unknown {
-        writes.remember(collection, key, None);
-    }
-    match writes.lookup(collection, key)? {
-        Lookup::Known(document) => Ok(document),
-        Lookup::Unknown => Ok(None),
     }
 }
 

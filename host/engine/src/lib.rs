@@ -13,6 +13,7 @@
 //! | [`runner`] | one deployment on one partition: claim, read, run, commit, again |
 //! | [`batch`] | handles events one by one inside one write set, and times every call |
 //! | [`env`] | what a guest sees of the host: the write set over the stored read model |
+//! | [`memory`] | the memory that all batches of a process share |
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
 //! | [`connections`] | watches the connections to the store, so that nobody waits unseen |
 //! | [`horizon`], [`catalog`] | watch the log's end and the active deployments |
@@ -33,6 +34,7 @@ pub mod entropy;
 pub mod env;
 pub mod fault;
 pub mod horizon;
+pub mod memory;
 pub mod metrics;
 pub mod options;
 pub mod runner;
@@ -42,6 +44,7 @@ pub mod steward;
 pub mod supervisor;
 
 pub use entropy::Entropy;
+pub use memory::Memory;
 pub use metrics::Metrics;
 pub use options::{CallObserver, Options, Ports};
 pub use shutdown::{Shutdown, ShutdownTrigger};

@@ -8,6 +8,7 @@
 mod connections;
 mod horizon;
 mod host;
+mod memory;
 mod projection;
 mod standing;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use prometheus::{
 pub use connections::ConnectionMetrics;
 pub use horizon::HorizonMetrics;
 pub use host::HostPart;
+pub use memory::MemoryMetrics;
 pub use projection::{Components, ProjectionMetrics};
 pub use standing::Standing;
 
@@ -61,6 +63,7 @@ struct Vectors {
     projections: projection::Vectors,
     horizon: horizon::Vectors,
     connections: connections::Vectors,
+    memory: memory::Vectors,
 }
 
 /// What became of an order about a projection, or of a read model that was built.
@@ -207,6 +210,7 @@ impl Metrics {
             )?,
             horizon,
             connections: connections::Vectors::register(&register)?,
+            memory: memory::Vectors::register(&register)?,
         }))))
     }
 
@@ -238,6 +242,12 @@ impl Metrics {
     #[must_use]
     pub fn connections(&self) -> ConnectionMetrics {
         ConnectionMetrics::new(self.0.as_ref().map(|vectors| vectors.connections.clone()))
+    }
+
+    /// The metrics of the memory that batches share.
+    #[must_use]
+    pub fn memory(&self) -> MemoryMetrics {
+        MemoryMetrics::new(self.0.as_ref().map(|vectors| vectors.memory.clone()))
     }
 
     /// The handles of a replica set; its series exist from now on.

@@ -9,6 +9,8 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{Coordination, EventSource, ReadModel, Registry, Runtime};
 use kennel_core::retry::RetryPolicy;
 
+use crate::memory::Memory;
+
 /// The store and the runtime that the engine drives.
 #[derive(Clone)]
 pub struct Ports {
@@ -62,6 +64,8 @@ pub struct Options {
     /// How much of its time a worker gives to building read models beside those that serve, all of them together:
     /// above 0, at most 1.
     pub rebuild_share: f64,
+    /// The memory that all batches of this process share, those of other engines included if they are given it, too.
+    pub memory: Arc<Memory>,
     /// Overrides the batch size of every deployment.
     pub batch: Option<usize>,
     pub observer: Option<Arc<dyn CallObserver>>,
@@ -96,6 +100,7 @@ impl Options {
             idle_commit_delay: Duration::from_millis(500),
             retry: RetryPolicy::default(),
             rebuild_share: limits::REBUILD_SHARE,
+            memory: Arc::new(Memory::new(limits::WORK_MEMORY_BYTES_DEFAULT)),
             batch: None,
             observer: None,
         }

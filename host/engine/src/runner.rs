@@ -28,6 +28,7 @@ use crate::entropy::Entropy;
 use crate::env::ReadHabits;
 use crate::fault::Faults;
 use crate::horizon::Feed;
+use crate::memory::{Portion, Share};
 use crate::metrics::{ProjectionMetrics, Standing};
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
@@ -83,6 +84,8 @@ struct Progress {
     /// Most events in the next batch: shrinks when the store refuses or contests a batch.
     limit: usize,
     trying: Option<Trying>,
+    /// How much memory the next batch begins with.
+    portion: Portion,
     /// What the store was last told about this projection by this runner.
     reported: Option<ProjectionState>,
     standing: Arc<Standing>,
@@ -183,6 +186,7 @@ impl Runner {
             skipped: None,
             limit: self.batch_max().min(self.ceiling.events()),
             trying: None,
+            portion: Portion::Sure,
             reported: None,
             standing: Arc::clone(standing),
             turn: None,
@@ -364,30 +368,58 @@ impl Runner {
             // Ranges that stand elsewhere wait to be joined: only a commit brings them together.
             return if alone { Ok(Next::Round) } else { self.commit_skipped(progress).await };
         }
+        let Some(share) = self.memory(progress).await else {
+            progress.ahead = Some(ahead);
+            return Ok(Next::Round);
+        };
         let bounds = Bounds { events: progress.limit, duration: self.options.batch_duration_max };
         let read_model = &self.ports.read_model;
-        let run = batch::run(&self.loaded, read_model, &mut self.habits, ahead.events(), bounds, &self.stop)
-            .await?;
+        let events = ahead.events();
+        let mut run =
+            batch::run(&self.loaded, read_model, &mut self.habits, events, bounds, share, &self.stop).await?;
         self.metrics.called(&run.durations, run.memory_peak);
         if let Some(observer) = &self.options.observer {
             observer.calls(&self.loaded.deployment.projection, &run.durations);
         }
         if let Some(last) = run.last {
             let to = ahead.reached_after(run.handled, last);
-            match self.commit(progress, stretch, to, run.changes, Vec::new(), run.handled).await? {
+            let committed = self.commit(progress, stretch, to, run.changes, Vec::new(), run.handled).await?;
+            // Whoever pauses or waits from here on does so without it.
+            run.share = None;
+            match committed {
                 CommitOutcome::Committed => ahead.take(run.handled),
                 outcome => return self.not_committed(progress, ahead, run.handled, outcome).await,
             }
         }
+        run.share = None;
         let batch_max = self.batch_max();
         progress.limit = (progress.limit * 2).min(self.ceiling.raised(batch_max, Instant::now()));
+        progress.portion = if run.crowded { Portion::Whole } else { Portion::Sure };
         match run.failed {
+            None if run.crowded && run.handled == 0 => {
+                progress.ahead = Some(ahead);
+                Ok(Next::Round)
+            }
             None => {
                 self.recovered(progress).await?;
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
             }
             Some(failed) => self.event_failed(progress, ahead, failed).await,
+        }
+    }
+
+    /// The memory for a batch; nothing if a stop was asked for before there was any.
+    async fn memory(&mut self, progress: &mut Progress) -> Option<Share> {
+        if progress.portion == Portion::Whole {
+            // This may take a while, in which others can be built.
+            progress.turn = None;
+        }
+        let (memory, part) = (Arc::clone(&self.options.memory), self.part());
+        tokio::select! {
+            biased;
+            () = self.stop.requested() => None,
+            share = memory.share(progress.portion, &part) => Some(share),
         }
     }
 

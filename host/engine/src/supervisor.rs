@@ -93,6 +93,7 @@ impl Engine {
     pub fn new(ports: Ports, options: Options, metrics: &Metrics, entropy: Entropy) -> Self {
         let horizon_metrics = metrics.horizon();
         let connection_metrics = metrics.connections();
+        options.memory.measure(metrics.memory());
         let metrics = metrics.replica_set(&options.replica_set);
         let status = Arc::new(Status::starting());
         Self {

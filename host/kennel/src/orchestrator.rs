@@ -13,7 +13,7 @@ use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
 use kennel_core::port::{Registry as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
-use kennel_engine::{Engine, Metrics, Options, Shutdown, Status};
+use kennel_engine::{Engine, Memory, Metrics, Options, Shutdown, Status};
 use kennel_store::{ConnectError, ConnectOptions, InvalidUrl, Mode, RunLock, RunLockError, Store, StoreLost};
 use prometheus::Registry;
 
@@ -126,6 +126,7 @@ pub struct Builder {
     stale_after: Duration,
     rebuild_share: f64,
     connections: Option<u32>,
+    memory: Option<usize>,
     measured: Measured,
     compiler: Option<PathBuf>,
 }
@@ -145,6 +146,7 @@ impl Orchestrator {
             stale_after: limits::STALE_AFTER,
             rebuild_share: limits::REBUILD_SHARE,
             connections: None,
+            memory: None,
             measured: Measured::ByDefault,
             compiler: None,
         }
@@ -307,6 +309,14 @@ impl Builder {
         self
     }
 
+    /// Memory that all batches may take together, guests and documents, in bytes; by default half of what the machine,
+    /// the container or the limits of this process leave. Less than [`limits::WORK_MEMORY_BYTES_MIN`] counts as that.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
     /// Whether anything is measured; without it no metric is registered and none is kept.
     #[must_use]
     pub fn metrics_enabled(mut self, enabled: bool) -> Self {
@@ -379,6 +389,7 @@ impl Builder {
             heartbeat_interval,
             stale_after,
             rebuild_share: self.rebuild_share,
+            memory: Arc::new(Memory::new(wire::batch_memory(self.memory))),
             ..Options::new(replica_set.clone())
         };
         let ports = wire::ports(&store, Arc::clone(&runtime));

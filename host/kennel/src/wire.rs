@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kennel_core::lifecycle::Declined;
+use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::Deployment;
@@ -197,6 +198,29 @@ pub fn entropy() -> Entropy {
     // for jitter and worker identities.
     let seed = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), std::process::id());
     Entropy::from_seed(seed)
+}
+
+/// The memory for all batches of this process together, in bytes: as much as was given, else half of what the machine,
+/// the container or the limits of this process leave.
+#[must_use]
+pub fn batch_memory(given: Option<usize>) -> usize {
+    const MIB: usize = 1024 * 1024;
+    if let Some(bytes) = given {
+        return bytes;
+    }
+    let Some(total) = kennel_runtime::memory_total() else { return limits::WORK_MEMORY_BYTES_DEFAULT };
+    let half = usize::try_from(total / 2).unwrap_or(usize::MAX);
+    let least = limits::WORK_MEMORY_BYTES_MIN;
+    if half < least {
+        tracing::warn!(
+            memory_mib = total / (MIB as u64),
+            "this process has little memory: batches may take {} MiB together, more than half of it, and guests that \
+             need much may have the system end the process; give it {} MiB or more",
+            least / MIB,
+            2 * least / MIB
+        );
+    }
+    half.max(least)
 }
 
 /// How many cores this process may use.

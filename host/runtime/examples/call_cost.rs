@@ -152,5 +152,6 @@ fn words(failure: CallFailure) -> String {
     match failure {
         CallFailure::Guest { kind, message } => format!("{kind}: {message}"),
         CallFailure::Host(error) => error.to_string(),
+        CallFailure::Crowded => "crowded".to_owned(),
     }
 }

@@ -8,7 +8,6 @@
 
 pub(crate) mod child;
 mod death;
-mod memory;
 mod protocol;
 
 use std::io;

@@ -12,11 +12,14 @@ use wasmtime::Engine;
 use crate::instance::WasmInstance;
 use crate::options::RuntimeOptions;
 use crate::sandbox::Sandbox;
+use crate::ticker::Ticks;
 use crate::world::v0_1;
 
 /// What every component of one runtime shares.
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
+    /// Those of the engine.
+    pub(crate) ticks: Ticks,
     pub(crate) options: RuntimeOptions,
     /// The places in the pool. The pool itself would fail where this waits.
     pub(crate) places: Arc<Semaphore>,

@@ -7,13 +7,16 @@ use kennel_core::limits;
 use serde::{Deserialize, Serialize};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Strategy};
 
+use crate::memory;
 use crate::options::{RuntimeError, RuntimeOptions};
-use crate::ticker;
+use crate::ticker::{self, Ticks};
 
 /// Core modules in one component; Python brings about 40.
 const CORE_INSTANCES_PER_COMPONENT_MAX: u32 = 100;
 const MEMORIES_PER_COMPONENT_MAX: u32 = 4;
 const TABLES_PER_COMPONENT_MAX: u32 = 32;
+/// What an element of a table takes.
+pub(crate) const TABLE_ELEMENT_BYTES: usize = 16;
 /// Elements in one table; interpreters written in C have some ten thousand functions.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 /// Bookkeeping of one instance, apart from its memory.
@@ -32,31 +35,46 @@ pub(crate) enum Allocation {
     OnDemand,
 }
 
+/// An engine whose ticker runs.
+pub(crate) struct Started {
+    pub(crate) engine: Engine,
+    pub(crate) ticks: Ticks,
+    pub(crate) allocation: Allocation,
+}
+
 /// The engine, with its ticker running, and the best way of allocation that this machine allows.
-pub(crate) fn start(options: &RuntimeOptions) -> Result<(Engine, Allocation), RuntimeError> {
+pub(crate) fn start(options: &RuntimeOptions) -> Result<Started, RuntimeError> {
+    if memory::is_rationed_by_mappings() {
+        // A pool keeps mapped what its instances have used, which counts under such a limit although it takes no
+        // memory.
+        tracing::info!(
+            "a limit of data or addresses is set for this process: instances get memory one by one"
+        );
+        return start_with(options, Allocation::OnDemand);
+    }
     match Engine::new(&pooled(options)) {
-        Ok(engine) => Ok((ticking(engine)?, Allocation::Pooled)),
+        Ok(engine) => ticking(engine, Allocation::Pooled),
         Err(error) => {
             // The pool reserves terabytes of addresses and no memory. Where addresses are rationed
             // (ulimit -v, some containers), instances are allocated one by one: slower, not different.
             tracing::warn!(error = format!("{error:#}"), "no pool of instances: allocating them one by one");
-            Ok((start_with(options, Allocation::OnDemand)?, Allocation::OnDemand))
+            start_with(options, Allocation::OnDemand)
         }
     }
 }
 
 /// The engine, with its ticker running, and this way of allocation.
-pub(crate) fn start_with(options: &RuntimeOptions, allocation: Allocation) -> Result<Engine, RuntimeError> {
+pub(crate) fn start_with(options: &RuntimeOptions, allocation: Allocation) -> Result<Started, RuntimeError> {
     let config = match allocation {
         Allocation::Pooled => pooled(options),
         Allocation::OnDemand => on_demand(options),
     };
-    ticking(Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))?)
+    ticking(Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))?, allocation)
 }
 
-fn ticking(engine: Engine) -> Result<Engine, RuntimeError> {
-    ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
-    Ok(engine)
+fn ticking(engine: Engine, allocation: Allocation) -> Result<Started, RuntimeError> {
+    let ticks = ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
+    Ok(Started { engine, ticks, allocation })
 }
 
 fn pooled(options: &RuntimeOptions) -> Config {

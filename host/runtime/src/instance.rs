@@ -38,7 +38,8 @@ impl WasmInstance {
             kind: FailureKind::Trap,
             message: "the runtime is shutting down".to_owned(),
         })?;
-        let mut store = Store::new(&shared.engine, Sandbox::new(env, shared.options.memory_bytes_max));
+        let sandbox = Sandbox::new(env, shared.options.memory_bytes_max, shared.ticks.clone());
+        let mut store = Store::new(&shared.engine, sandbox);
         bound(&mut store);
         store.data_mut().begin_call(ticks(deadline));
         store.set_epoch_deadline(1);

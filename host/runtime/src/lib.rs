@@ -11,6 +11,7 @@
 //! | `compiler` | the same in a process of its own, under limits: both ends of the pipe |
 //! | `entry`, `cache` | compiled code as bytes; on disk |
 //! | `component`, `instance` | the `Component` and `Instance` ports |
+//! | `memory` | how much memory there is for this process |
 //! | `sandbox` | the state of one instance and its limits |
 //! | `world` | one adapter for each published version of the contract |
 //! | `capability` | what a guest can do, one file a capability |
@@ -30,6 +31,7 @@ mod engine;
 mod entry;
 pub mod inspect;
 mod instance;
+mod memory;
 pub mod options;
 pub mod runtime;
 mod sandbox;
@@ -40,5 +42,6 @@ mod world;
 
 pub use compiler::child::{ServeError, serve as serve_compiler};
 pub use inspect::{Inspection, inspect};
+pub use memory::total as memory_total;
 pub use options::{Compiler, RuntimeError, RuntimeOptions};
 pub use runtime::WasmRuntime;

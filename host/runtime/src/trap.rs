@@ -11,6 +11,7 @@ use wasmtime_wasi::I32Exit;
 
 use crate::engine::{BACKTRACE_FRAMES_MAX, TABLE_ELEMENTS_MAX};
 use crate::sandbox::{Fault, FaultCause, RefusedGrowth, Sandbox};
+use crate::workshop::is_out_of_memory;
 
 /// Functions that a report names.
 const FRAMES_SHOWN: usize = 10;
@@ -24,11 +25,15 @@ pub(crate) fn explain(error: &wasmtime::Error, sandbox: &mut Sandbox, deadline: 
         let (said, stderr) = log.last_words();
         (said.map(str::to_owned), stderr)
     };
+    let mut refused = false;
     let (kind, what) = match sandbox.fault.take() {
         Some(Fault { cause: FaultCause::Store(error), .. }) => return CallFailure::Host(error),
-        Some(Fault { call, cause: FaultCause::Refused(reason) }) => {
-            (FailureKind::InvalidCall, format!("called {call}, which was refused: {reason}"))
+        Some(Fault { cause: FaultCause::Crowded, .. }) => return CallFailure::Crowded,
+        Some(Fault { call, cause: FaultCause::Refused { kind, reason } }) => {
+            refused = true;
+            (kind, format!("called {call}, which was refused: {reason}"))
         }
+        None if sandbox.limits.crowded || is_out_of_memory(error) => return CallFailure::Crowded,
         None => classify(error, sandbox, &functions, deadline),
     };
     let gave_up = error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached);
@@ -36,7 +41,7 @@ pub(crate) fn explain(error: &wasmtime::Error, sandbox: &mut Sandbox, deadline: 
         // What a panic says is what happened; that it ends in `unreachable` is how panics end.
         Some(said) if kind == FailureKind::Trap && gave_up => format!("trapped: {said}"),
         // A refused call is explained already, and what was said before it had another occasion.
-        Some(said) if kind != FailureKind::InvalidCall => format!("{what}; its last words: {said}"),
+        Some(said) if !refused => format!("{what}; its last words: {said}"),
         _ => what,
     };
     CallFailure::Guest { kind, message: report(&first, &stderr, &functions) }

@@ -14,7 +14,7 @@ use crate::binary::one_line;
 use crate::capability::wasi;
 use crate::check;
 use crate::component::Shared;
-use crate::engine::{self, Allocation};
+use crate::engine::{self, Allocation, Started};
 use crate::inspect::examine;
 use crate::instance::WasmInstance;
 use crate::options::{RuntimeError, RuntimeOptions};
@@ -49,25 +49,21 @@ pub(crate) struct Finished {
 
 impl Workshop {
     pub(crate) fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let (engine, allocation) = engine::start(&options)?;
-        Self::furnish(engine, allocation, options)
+        Self::furnish(engine::start(&options)?, options)
     }
 
     /// One whose code fits into another workshop that allocates in this way.
     pub(crate) fn like(allocation: Allocation, options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        Self::furnish(engine::start_with(&options, allocation)?, allocation, options)
+        Self::furnish(engine::start_with(&options, allocation)?, options)
     }
 
-    fn furnish(
-        engine: wasmtime::Engine,
-        allocation: Allocation,
-        options: RuntimeOptions,
-    ) -> Result<Self, RuntimeError> {
+    fn furnish(started: Started, options: RuntimeOptions) -> Result<Self, RuntimeError> {
+        let Started { engine, ticks, allocation } = started;
         let mut linker = Linker::new(&engine);
         let link = v0_1::link(&mut linker).and_then(|()| wasi::link(&mut linker));
         link.map_err(|error| RuntimeError::Engine(error.into()))?;
         let places = Arc::new(Semaphore::new(options.instances_max as usize));
-        Ok(Self { shared: Arc::new(Shared { engine, options, places }), allocation, linker })
+        Ok(Self { shared: Arc::new(Shared { engine, ticks, options, places }), allocation, linker })
     }
 
     /// As [`Self::compile`], on a thread where it may take its time. It goes on to its end even if nobody
@@ -129,7 +125,7 @@ impl From<Refusal> for CompileError {
 }
 
 /// Whether the system had no memory for it. Most of the compiler ends its process then; only some of it tells.
-fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+pub(crate) fn is_out_of_memory(error: &wasmtime::Error) -> bool {
     let by_system = |cause: &(dyn std::error::Error + 'static)| {
         cause
             .downcast_ref::<std::io::Error>()
@@ -196,5 +192,8 @@ fn failed(what: &str, failure: CallFailure) -> Refusal {
     match failure {
         CallFailure::Guest { message, .. } => refuse(format!("{what}: it {message}")),
         CallFailure::Host(error) => fail(format!("{what}: {error}")),
+        CallFailure::Crowded => fail(format!(
+            "{what}: the system refused this host the memory that it takes; try again when there is more"
+        )),
     }
 }

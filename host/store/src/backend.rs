@@ -299,16 +299,21 @@ impl Backend {
         }
     }
 
+    /// Those of these documents that exist. Once they have more than `bytes_max` bytes the others are left out, and
+    /// the answer says that it is not complete.
     pub(crate) async fn fetch(
         &self,
         read_model: ReadModelId,
         table: &Table,
         keys: &[&str],
-    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
         match (self, table) {
-            (Self::Sqlite(sqlite), Table::Sqlite(table)) => table.fetch(&sqlite.readers, keys).await,
+            (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
+                table.fetch(&sqlite.readers, keys, bytes_max).await
+            }
             (Self::Postgres(postgres), Table::Postgres(table)) => {
-                table.fetch(postgres.pool.of(read_model), keys).await
+                table.fetch(postgres.pool.of(read_model), keys, bytes_max).await
             }
             _ => Err(mismatch()),
         }
@@ -321,13 +326,14 @@ impl Backend {
         first: &str,
         end: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
         match (self, table) {
             (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
-                table.scan(&sqlite.readers, first, end, limit).await
+                table.scan(&sqlite.readers, first, end, limit, bytes_max).await
             }
             (Self::Postgres(postgres), Table::Postgres(table)) => {
-                table.scan(postgres.pool.of(read_model), first, end, limit).await
+                table.scan(postgres.pool.of(read_model), first, end, limit, bytes_max).await
             }
             _ => Err(mismatch()),
         }
@@ -353,6 +359,21 @@ impl Backend {
             }
             _ => Err(mismatch()),
         }
+    }
+
+    /// Documents that a transaction has found before.
+    pub(crate) async fn load(
+        &self,
+        tx: &mut Tx,
+        table: &Table,
+        keys: &[&str],
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        let loaded = match (tx, table) {
+            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.fetch(&mut **tx, keys, usize::MAX).await,
+            (Tx::Postgres(tx), Table::Postgres(table)) => table.fetch(&mut **tx, keys, usize::MAX).await,
+            _ => Err(mismatch()),
+        };
+        loaded.map(|(found, _)| found)
     }
 
     /// Writes documents. Returns the keys of those that were to be new and exist: they were not written.

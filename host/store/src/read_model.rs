@@ -9,7 +9,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::change::Stored;
-use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
+use kennel_core::limits;
+use kennel_core::port::{
+    Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, StoreError, Wanted,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
@@ -36,11 +39,20 @@ pub(crate) struct Hold<'a> {
     pub(crate) read: Vec<&'a str>,
 }
 
-/// A document as a commit finds it. Its text is only there if it was asked for.
+/// A document as a commit finds it.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
     pub(crate) revision: Position,
-    pub(crate) document: Option<Arc<str>>,
+    pub(crate) text: HeldText,
+}
+
+/// Its text, if it was asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum HeldText {
+    NotWanted,
+    Loaded(Arc<str>),
+    /// It was not loaded, as those before it were as large as they may be at once. It has so many bytes.
+    TooMuch(usize),
 }
 
 /// A document to write.
@@ -53,40 +65,64 @@ pub(crate) struct Put<'a> {
     pub(crate) new: bool,
 }
 
+impl HeldText {
+    /// That of a document with this text, beside those before it, which have so many `bytes`.
+    pub(crate) fn of(text: Option<&str>, bytes: &mut usize) -> Self {
+        match text {
+            None => Self::NotWanted,
+            Some(text) if *bytes >= limits::COMMIT_BYTES_MAX => Self::TooMuch(text.len()),
+            Some(text) => {
+                *bytes += text.len();
+                Self::Loaded(text.into())
+            }
+        }
+    }
+}
+
 #[async_trait]
 impl ReadModel for Store {
-    async fn fetch(
+    async fn fetch_up_to(
         &self,
         read_model: ReadModelId,
         wanted: &[Wanted],
-    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError> {
+        let mut bytes = 0;
         let mut answers = Vec::with_capacity(wanted.len());
         for Wanted { collection, keys } in wanted {
-            let found = match self.table(read_model, collection).await? {
+            let (found, is_cut) = match self.table(read_model, collection).await? {
+                Some(_) if bytes > bytes_max => (HashMap::new(), true),
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-                    let found = self.fetch_in_pieces(read_model, &table, keys).await;
+                    let found = self.fetch_in_pieces(read_model, &table, keys, bytes_max - bytes).await;
                     found.inspect_err(|_| self.catalog().forget(read_model)).doing("fetching documents")?
                 }
-                _ => HashMap::new(),
+                _ => (HashMap::new(), false),
             };
+            bytes += found.values().map(|stored: &Stored| stored.document.len()).sum::<usize>();
             // A key may be wanted twice, so nothing is taken out of what was found.
-            answers.push(keys.iter().map(|key| found.get(key).cloned()).collect());
+            let answer = |key| match found.get(key) {
+                Some(stored) => Fetched::Stored(Stored::clone(stored)),
+                None if is_cut => Fetched::Left,
+                None => Fetched::Absent,
+            };
+            answers.push(keys.iter().map(answer).collect());
         }
         Ok(answers)
     }
 
-    async fn scan(
+    async fn scan_up_to(
         &self,
         read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, StoreError> {
         let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
-        let found = self.scan_in_pieces(read_model, &table, first, &end, limit).await;
+        let found = self.scan_in_pieces(read_model, &table, first, &end, limit, bytes_max).await;
         found.inspect_err(|_| self.catalog().forget(read_model)).doing("scanning documents")
     }
 
@@ -114,18 +150,32 @@ impl ReadModel for Store {
 
 /// Reads that the database cuts short because they take too long are done in pieces.
 impl Store {
+    /// The documents that were found, and whether there may be more than these bytes had room for.
     async fn fetch_in_pieces(
         &self,
         read_model: ReadModelId,
         table: &Table,
         keys: Vec<&str>,
-    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
-        let mut found = HashMap::new();
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+        let (mut found, mut bytes) = (HashMap::new(), 0);
         let mut pieces = vec![keys];
         while let Some(mut piece) = pieces.pop() {
-            match self.backend().fetch(read_model, table, &piece).await {
-                Ok(some) if found.is_empty() => found = some,
-                Ok(some) => found.extend(some),
+            if bytes > bytes_max {
+                return Ok((found, true));
+            }
+            match self.backend().fetch(read_model, table, &piece, bytes_max - bytes).await {
+                Ok((some, is_cut)) => {
+                    bytes += some.values().map(|stored: &Stored| stored.document.len()).sum::<usize>();
+                    if found.is_empty() {
+                        found = some;
+                    } else {
+                        found.extend(some);
+                    }
+                    if is_cut {
+                        return Ok((found, true));
+                    }
+                }
                 Err(error) if is_cut_short(&error) && piece.len() > 1 => {
                     let half = piece.split_off(piece.len() / 2);
                     pieces.extend([half, piece]);
@@ -133,7 +183,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok((found, false))
     }
 
     async fn scan_in_pieces(
@@ -143,17 +193,19 @@ impl Store {
         mut first: String,
         end: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
-        let (mut found, mut piece) = (Vec::new(), limit);
+        let (mut found, mut piece, mut bytes) = (Vec::new(), limit, 0);
         loop {
             let wanted = piece.min(limit - found.len());
-            match self.backend().scan(read_model, table, &first, end, wanted).await {
+            match self.backend().scan(read_model, table, &first, end, wanted, bytes_max - bytes).await {
                 Ok(some) => {
-                    let all = some.len() < wanted;
+                    let is_last = some.len() < wanted;
+                    bytes += some.iter().map(|one| one.stored.document.len()).sum::<usize>();
                     found.extend(some);
                     match found.last() {
-                        Some(last) if !all && found.len() < limit => {
-                            first = naming::first_of_scan(Some(&last.key), "")
+                        Some(last) if !is_last && found.len() < limit && bytes < bytes_max => {
+                            first = naming::first_of_scan(Some(&last.key), "");
                         }
                         _ => return Ok(found),
                     }

@@ -142,7 +142,8 @@ impl Instance for Running {
         };
         handled.map_err(|error| match error {
             HostError::Store(error) => CallFailure::Host(error),
-            HostError::Refused(refused) => guest_failure(FailureKind::InvalidCall, &refused.to_string()),
+            HostError::Refused(refused) => guest_failure(refused.kind(), &refused.to_string()),
+            HostError::Crowded => CallFailure::Crowded,
         })?;
         // Only now, so that there are changes which the failure has to undo.
         self.fail(&payload(event), event.event_id)

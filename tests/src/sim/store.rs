@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kennel_core::change::Stored;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
@@ -18,8 +17,8 @@ use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
     Appended, Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, DeadLetter, Document,
-    EventSource, GenerationRecord, Horizon, NewWorker, Page, ProjectionProgress, ProjectionState, ReadModel,
-    ReadQuery, Registry, StoreError, StoredComponent, Switched, View, Wanted,
+    EventSource, Fetched, GenerationRecord, Horizon, NewWorker, Page, ProjectionProgress, ProjectionState,
+    ReadModel, ReadQuery, Registry, StoreError, StoredComponent, Switched, View, Wanted,
 };
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
@@ -108,30 +107,34 @@ impl EventSource for Remote {
 
 #[async_trait]
 impl ReadModel for Remote {
-    async fn fetch(
+    async fn fetch_up_to(
         &self,
         read_model: ReadModelId,
         wanted: &[Wanted],
-    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError> {
         let keys = wanted.iter().map(|wanted| format!("{}/{}", wanted.collection, wanted.keys.join("+")));
         let what = format!("fetch m{read_model} {}", keys.collect::<Vec<_>>().join(" "));
-        let told = |found: &Vec<Vec<Option<Stored>>>| {
-            let revisions =
-                found.iter().flatten().map(|found| found.as_ref().map_or(0, |f| f.revision.get()));
+        let told = |found: &Vec<Vec<Fetched>>| {
+            let revisions = found.iter().flatten().map(|found| match found {
+                Fetched::Stored(stored) => stored.revision.get(),
+                Fetched::Absent | Fetched::Left => 0,
+            });
             format!("at {:?}", revisions.collect::<Vec<_>>())
         };
-        self.line.ask(On::ReadModel, what, self.store.fetch(read_model, wanted), told).await
+        self.line.ask(On::ReadModel, what, self.store.fetch_up_to(read_model, wanted, bytes_max), told).await
     }
 
-    async fn scan(
+    async fn scan_up_to(
         &self,
         read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, StoreError> {
-        let call = self.store.scan(read_model, collection, after, prefix, limit);
+        let call = self.store.scan_up_to(read_model, collection, after, prefix, limit, bytes_max);
         let told = |found: &Vec<Document>| format!("{} documents", found.len());
         self.line.ask(On::ReadModel, format!("scan m{read_model} {collection}"), call, told).await
     }

@@ -74,17 +74,54 @@ pub enum CommitOutcome {
     CutShort { reason: String },
 }
 
+/// What a store says of a document that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    Stored(Stored),
+    Absent,
+    /// It is not said: the documents before it are as large as they may be.
+    Left,
+}
+
 /// The read models of a store.
 #[async_trait]
 pub trait ReadModel: Send + Sync {
-    /// The wanted documents, one list per entry of `wanted`, one element per key.
+    /// The wanted documents, one list per entry of `wanted`, one element per key. Once those that were found
+    /// have more than `bytes_max` bytes, no further one is loaded, here or anywhere on the way.
+    async fn fetch_up_to(
+        &self,
+        read_model: ReadModelId,
+        wanted: &[Wanted],
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError>;
+
+    /// Documents whose key starts with `prefix` and sorts after `after` by bytes, in that order. The first with which
+    /// they have more than `bytes_max` bytes is the last.
+    async fn scan_up_to(
+        &self,
+        read_model: ReadModelId,
+        collection: &str,
+        after: Option<&str>,
+        prefix: &str,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Document>, StoreError>;
+
+    /// The wanted documents, however large they are together.
     async fn fetch(
         &self,
         read_model: ReadModelId,
         wanted: &[Wanted],
-    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError>;
+    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        let found = self.fetch_up_to(read_model, wanted, usize::MAX).await?;
+        let stored = |fetched| match fetched {
+            Fetched::Stored(stored) => Some(stored),
+            Fetched::Absent | Fetched::Left => None,
+        };
+        Ok(found.into_iter().map(|found| found.into_iter().map(stored).collect()).collect())
+    }
 
-    /// Documents whose key starts with `prefix` and sorts after `after` by bytes, in that order.
+    /// As [`Self::scan_up_to`], however large they are together.
     async fn scan(
         &self,
         read_model: ReadModelId,
@@ -92,7 +129,9 @@ pub trait ReadModel: Send + Sync {
         after: Option<&str>,
         prefix: &str,
         limit: usize,
-    ) -> Result<Vec<Document>, StoreError>;
+    ) -> Result<Vec<Document>, StoreError> {
+        self.scan_up_to(read_model, collection, after, prefix, limit, usize::MAX).await
+    }
 
     /// Commits a batch, fenced by its generation. A read model that is held fences everybody.
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError>;

@@ -38,6 +38,9 @@ pub enum HostError {
     /// The host could not do it: nobody's fault but the store's.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// This process has no memory for it at present.
+    #[error("this process has no memory left for it at present")]
+    Crowded,
 }
 
 /// A handler call that did not succeed.
@@ -47,6 +50,9 @@ pub enum CallFailure {
     Guest { kind: FailureKind, message: String },
     /// The host's: the batch is run again when the store is back, and nothing is counted.
     Host(StoreError),
+    /// This process has no memory left for it, because others have taken it: the batch is run again when they have
+    /// given it back, and nothing is counted.
+    Crowded,
 }
 
 /// Severity of a line in a projection's log.
@@ -74,6 +80,12 @@ pub trait GuestEnv: Send + Sync {
     fn delete(&self, collection: &str, key: &str) -> Result<(), HostError>;
     fn increment(&self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), HostError>;
     fn config(&self, key: &str) -> Option<String>;
+    /// The guest is about to have so many bytes of memory. `false` if others have taken what there is: then its call
+    /// must end, in a way that it cannot act upon.
+    fn admit_memory(&self, bytes: usize) -> bool {
+        let _ = bytes;
+        true
+    }
     /// A line for the projection's log, already bounded by the runtime.
     fn log(&self, level: LogLevel, message: &str);
 }

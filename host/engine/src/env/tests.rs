@@ -1,13 +1,13 @@
 //! What a projection's reading habits save.
 
-use kennel_core::change::Stored;
 use kennel_core::digest::Digest;
 use kennel_core::event::Payload;
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document};
-use kennel_core::projection::{DeploymentId, Descriptor, Partitioning, Scope, Settings};
+use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, Fetched};
+use kennel_core::projection::{DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings};
 
 use super::*;
+use crate::memory::{Memory, Portion};
 
 /// An empty read model that notes what it is asked for.
 #[derive(Default)]
@@ -27,17 +27,23 @@ impl Asked {
 
 #[async_trait]
 impl ReadModel for Asked {
-    async fn fetch(&self, _: ReadModelId, wanted: &[Wanted]) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+    async fn fetch_up_to(
+        &self,
+        _: ReadModelId,
+        wanted: &[Wanted],
+        _: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError> {
         self.0.lock().unwrap().push(wanted.to_vec());
-        Ok(wanted.iter().map(|wanted| vec![None; wanted.keys.len()]).collect())
+        Ok(wanted.iter().map(|wanted| vec![Fetched::Absent; wanted.keys.len()]).collect())
     }
 
-    async fn scan(
+    async fn scan_up_to(
         &self,
         _: ReadModelId,
         _: &str,
         _: Option<&str>,
         _: &str,
+        _: usize,
         _: usize,
     ) -> Result<Vec<Document>, StoreError> {
         Ok(Vec::new())
@@ -103,7 +109,9 @@ async fn handle(
     collection: &str,
 ) -> ReadHabits {
     let read_model: Arc<dyn ReadModel> = Arc::clone(asked) as _;
-    let env = BatchEnv::new(read_model, &deployment(), habits);
+    let memory = Arc::new(Memory::new(0));
+    let share = memory.share(Portion::Sure, "a test").await;
+    let env = BatchEnv::new(read_model, Arc::new(deployment()), habits, share);
     let events: Vec<Event> = events.map(event).collect();
     env.prefetch(&events).await.unwrap();
     for event in &events {

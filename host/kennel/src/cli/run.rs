@@ -162,6 +162,9 @@ impl Run {
         if let Some(events) = self.batch {
             builder = builder.batch_size(events);
         }
+        if let Some(bytes) = config.run.memory_bytes() {
+            builder = builder.memory_bytes(bytes);
+        }
         builder.build().await.map_err(in_words)
     }
 }

@@ -12,6 +12,8 @@ use serde::{Deserialize, Deserializer};
 use crate::exit::Kind;
 use crate::telemetry::LogFormat;
 
+const MIB: usize = 1024 * 1024;
+
 /// Defaults for `kennel run`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -33,6 +35,9 @@ pub struct RunConfig {
     /// Most connections of this process to a PostgreSQL server.
     #[serde(deserialize_with = "budget")]
     pub connections: Option<u32>,
+    /// Memory that all batches of this process may take together, guests and documents, in MiB.
+    #[serde(deserialize_with = "mebibytes")]
+    pub memory_mib: Option<usize>,
 }
 
 impl RunConfig {
@@ -52,6 +57,12 @@ impl RunConfig {
     #[must_use]
     pub fn rebuild_share(&self) -> f64 {
         self.rebuild_percent.map_or(limits::REBUILD_SHARE, |percent| f64::from(percent) / 100.0)
+    }
+
+    /// Memory for all batches of this process together, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> Option<usize> {
+        self.memory_mib.map(|mebibytes| mebibytes.saturating_mul(MIB))
     }
 
     /// The age of its last heartbeat at which a worker is taken for dead. All processes of a replica set
@@ -98,6 +109,15 @@ pub(crate) fn connections(given: i64) -> Result<u32, String> {
 
 fn budget<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
     connections(i64::deserialize(deserializer)?).map(Some).map_err(D::Error::custom)
+}
+
+fn mebibytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    const MIN: usize = limits::WORK_MEMORY_BYTES_MIN.div_ceil(MIB);
+    let given = i64::deserialize(deserializer)?;
+    match usize::try_from(given) {
+        Ok(mebibytes) if mebibytes >= MIN => Ok(Some(mebibytes)),
+        _ => Err(D::Error::custom(format!("batches need {MIN} MiB of memory at least, not {given}"))),
+    }
 }
 
 fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {

@@ -20,6 +20,7 @@ fn a_full_file_is_read() {
         stale_after_seconds = 3
         rebuild_percent = 20
         connections = 8
+        memory_mib = 800
         [projections.order-summary]
         batch = 500
         on_failure = "dead-letter"
@@ -37,6 +38,7 @@ fn a_full_file_is_read() {
     assert_eq!(config.run.workers.unwrap().get(), 2);
     assert_eq!(config.run.heartbeat_interval().as_secs(), 1);
     assert_eq!(config.run.stale_after().unwrap().as_secs(), 3);
+    assert_eq!(config.run.memory_bytes(), Some(800 * 1024 * 1024));
     assert!((config.run.rebuild_share() - 0.2).abs() < 1e-9);
     assert_eq!(config.run.connections, Some(8));
     assert_eq!(config.run.replica_set.unwrap().as_str(), "reports");
@@ -82,7 +84,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
         ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
         (
             "[run]\nzzz = 1",
-            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds, rebuild_percent, connections",
+            "line 2: unknown key `zzz`; known keys here: listen, workers, replica_set, log_format, heartbeat_seconds, stale_after_seconds, rebuild_percent, connections, memory_mib",
         ),
         ("\n[runn]", "line 2: unknown key `runn`; did you mean `run`?"),
         (
@@ -105,6 +107,7 @@ fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
             "line 2: `connections`: a process that runs projections needs 4 to 1000 connections, not 3: on one it shows that \
              it is alive, on one it hears of new events, and the others do its work",
         ),
+        ("[run]\nmemory_mib = 351", "line 2: `memory_mib`: batches need 352 MiB of memory at least, not 351"),
         ("[run]\nrebuild_percent = 0", "line 2: `rebuild_percent`: a share is 1 to 100 percent, not 0"),
         ("[run]\nworkers = 0", "line 2: `workers` takes a whole number of at least 1, not integer `0`"),
         ("[run]\nlog_format = \"xml\"", "line 2: `log_format` takes `text` or `json`, not `xml`"),

@@ -3,21 +3,24 @@
 
 use std::sync::Arc;
 
-use kennel_core::port::GuestEnv;
+use kennel_core::failure::FailureKind;
+use kennel_core::port::{GuestEnv, HostError};
 
 use crate::sandbox::{FaultCause, Sandbox};
 
 impl FaultCause {
     /// A component describes itself before it has a read model or settings.
     pub(crate) fn not_while_describing() -> Self {
-        Self::Refused("it is not available to `describe`, only to `handle`".to_owned())
+        let reason = "it is not available to `describe`, only to `handle`".to_owned();
+        Self::Refused { kind: FailureKind::InvalidCall, reason }
     }
 }
 
 impl Sandbox {
     pub(crate) async fn get(&mut self, collection: &str, key: &str) -> wasmtime::Result<Option<String>> {
         const CALL: &str = "read-model.get";
-        let found = self.model(CALL)?.get(collection, key).await;
+        let model = self.model(CALL)?;
+        let found = self.work_on(model.get(collection, key)).await;
         let found = found.map_err(|error| self.fail(CALL, error))?;
         Ok(found.as_deref().map(str::to_owned))
     }
@@ -28,9 +31,12 @@ impl Sandbox {
         keys: &[String],
     ) -> wasmtime::Result<Vec<Option<String>>> {
         const CALL: &str = "read-model.get-many";
-        let found = self.model(CALL)?.get_many(collection, keys).await;
-        let found = found.map_err(|error| self.fail(CALL, error))?;
-        Ok(found.into_iter().map(|document| document.as_deref().map(str::to_owned)).collect())
+        let model = self.model(CALL)?;
+        let copied = async {
+            let found = model.get_many(collection, keys).await?;
+            Ok(found.into_iter().map(|document| document.as_deref().map(str::to_owned)).collect())
+        };
+        self.work_on(copied).await.map_err(|error: HostError| self.fail(CALL, error))
     }
 
     pub(crate) async fn scan(
@@ -41,19 +47,24 @@ impl Sandbox {
         limit: u32,
     ) -> wasmtime::Result<Vec<(String, String)>> {
         const CALL: &str = "read-model.scan";
-        let found = self.model(CALL)?.scan(collection, after, prefix, limit).await;
-        let found = found.map_err(|error| self.fail(CALL, error))?;
-        Ok(found.into_iter().map(|(key, document)| (key, (*document).to_owned())).collect())
+        let model = self.model(CALL)?;
+        let copied = async {
+            let found = model.scan(collection, after, prefix, limit).await?;
+            Ok(found.into_iter().map(|(key, document)| (key, (*document).to_owned())).collect())
+        };
+        self.work_on(copied).await.map_err(|error: HostError| self.fail(CALL, error))
     }
 
     pub(crate) fn put(&mut self, collection: &str, key: &str, document: String) -> wasmtime::Result<()> {
         const CALL: &str = "read-model.put";
-        self.model(CALL)?.put(collection, key, document).map_err(|error| self.fail(CALL, error))
+        let model = self.model(CALL)?;
+        self.work(|| model.put(collection, key, document)).map_err(|error| self.fail(CALL, error))
     }
 
     pub(crate) fn delete(&mut self, collection: &str, key: &str) -> wasmtime::Result<()> {
         const CALL: &str = "read-model.delete";
-        self.model(CALL)?.delete(collection, key).map_err(|error| self.fail(CALL, error))
+        let model = self.model(CALL)?;
+        self.work(|| model.delete(collection, key)).map_err(|error| self.fail(CALL, error))
     }
 
     pub(crate) fn increment(
@@ -64,7 +75,8 @@ impl Sandbox {
         by: i64,
     ) -> wasmtime::Result<()> {
         const CALL: &str = "read-model.increment";
-        self.model(CALL)?.increment(collection, key, field, by).map_err(|error| self.fail(CALL, error))
+        let model = self.model(CALL)?;
+        self.work(|| model.increment(collection, key, field, by)).map_err(|error| self.fail(CALL, error))
     }
 
     fn model(&mut self, call: &'static str) -> wasmtime::Result<Arc<dyn GuestEnv>> {

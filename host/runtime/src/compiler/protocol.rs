@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::memory;
 use crate::engine::Allocation;
+use crate::memory;
 use crate::options::RuntimeOptions;
 use crate::workshop::Workshop;
 

@@ -213,6 +213,7 @@ pub(crate) fn describe(failure: CallFailure) -> String {
     match failure {
         CallFailure::Guest { kind, message } => format!("{kind}: {message}"),
         CallFailure::Host(error) => format!("host: {error}"),
+        CallFailure::Crowded => "crowded".to_owned(),
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
 use kennel_core::checkpoint::Checkpoint;
-use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, ReadModel, StoreError, Wanted};
+use kennel_core::port::{
+    Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, StoreError, Wanted,
+};
 use kennel_core::projection::ReadModelId;
 
 use super::{Built, MemoryStore};
@@ -14,27 +16,38 @@ use crate::naming;
 
 #[async_trait]
 impl ReadModel for MemoryStore {
-    async fn fetch(
+    async fn fetch_up_to(
         &self,
         read_model: ReadModelId,
         wanted: &[Wanted],
-    ) -> Result<Vec<Vec<Option<Stored>>>, StoreError> {
+        bytes_max: usize,
+    ) -> Result<Vec<Vec<Fetched>>, StoreError> {
         let state = self.state();
         let built = state.read_models.get(&read_model);
+        let mut bytes = 0;
         let answers = wanted.iter().map(|Wanted { collection, keys }| {
             let documents = built.and_then(|built| built.collections.get(collection));
-            keys.iter().map(|key| documents.and_then(|documents| documents.get(key)).cloned()).collect()
+            let find = |key| match documents.and_then(|documents| documents.get(key)) {
+                None => Fetched::Absent,
+                Some(_) if bytes > bytes_max => Fetched::Left,
+                Some(stored) => {
+                    bytes += stored.document.len();
+                    Fetched::Stored(stored.clone())
+                }
+            };
+            keys.iter().map(find).collect()
         });
         Ok(answers.collect())
     }
 
-    async fn scan(
+    async fn scan_up_to(
         &self,
         read_model: ReadModelId,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, StoreError> {
         let state = self.state();
         let documents =
@@ -43,7 +56,12 @@ impl ReadModel for MemoryStore {
         let found = documents
             .range(naming::first_of_scan(after, prefix)..)
             .take_while(|(key, _)| key.starts_with(prefix))
-            .take(limit);
+            .take(limit)
+            .scan(0, |bytes, found| {
+                let goes_on = *bytes <= bytes_max;
+                *bytes += found.1.document.len();
+                goes_on.then_some(found)
+            });
         Ok(found.map(|(key, stored)| Document { key: key.clone(), stored: stored.clone() }).collect())
     }
 

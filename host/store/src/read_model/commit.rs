@@ -4,14 +4,14 @@
 //! waits for this commit to land or makes it fail, and nothing in between. Collections are made next,
 //! before any document is locked, so that making one never waits for somebody who waits for us.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, add};
+use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
 use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
-use super::{Held, Hold, Put, Table};
+use super::{Held, HeldText, Hold, Put, Table};
 use crate::error::{Doing, is_cut_short};
 use crate::row::{self, signed};
 use crate::session::{Arg, Row, Tx};
@@ -169,11 +169,7 @@ impl<'a> Collection<'a> {
         }
         let mut pending: Vec<&'a Change> = self.changes.changes.iter().collect();
         for _ in 0..RACES_MAX {
-            let puts = self.puts(&pending, &held)?;
-            if puts.is_empty() {
-                return Ok(());
-            }
-            let raced = self.store.backend().put(tx, table, &puts).await.map_err(|error| self.stop(error))?;
+            let raced = self.put(tx, table, &pending, &held).await?;
             if raced.is_empty() {
                 return Ok(());
             }
@@ -236,11 +232,51 @@ impl<'a> Collection<'a> {
         }
     }
 
-    /// The documents to write, sums included.
-    fn puts(&self, pending: &[&'a Change], held: &HashMap<String, Held>) -> Result<Vec<Put<'a>>, Stop> {
+    /// Writes documents, sums included, only so many at a time as may be in memory besides what the batch holds.
+    /// Returns the keys of those that were to be new and exist.
+    async fn put(
+        &self,
+        tx: &mut Tx,
+        table: &Table,
+        pending: &[&'a Change],
+        held: &HashMap<String, Held>,
+    ) -> Result<HashSet<String>, Stop> {
+        let mut raced = HashSet::new();
+        for part in parts(pending, held) {
+            let wanting = part.iter().filter(|change| {
+                held.get(&change.key).is_some_and(|held| matches!(held.text, HeldText::TooMuch(_)))
+            });
+            let wanting: Vec<&str> = wanting.map(|change| change.key.as_str()).collect();
+            let loaded = match wanting.is_empty() {
+                true => HashMap::new(),
+                false => {
+                    let loaded = self.store.backend().load(tx, table, &wanting).await;
+                    loaded.map_err(|error| self.stop(error))?
+                }
+            };
+            let puts = self.puts(part, held, &loaded)?;
+            if !puts.is_empty() {
+                let put = self.store.backend().put(tx, table, &puts).await;
+                raced.extend(put.map_err(|error| self.stop(error))?);
+            }
+        }
+        Ok(raced)
+    }
+
+    /// The documents to write, sums included. Those that were too much to be `held` are `loaded`.
+    fn puts(
+        &self,
+        pending: &[&'a Change],
+        held: &HashMap<String, Held>,
+        loaded: &HashMap<String, Stored>,
+    ) -> Result<Vec<Put<'a>>, Stop> {
         let mut puts = Vec::with_capacity(pending.len());
         for change in pending {
-            let found = held.get(&change.key);
+            let found = held.get(&change.key).map(|held| match &held.text {
+                HeldText::Loaded(text) => Some(&**text),
+                HeldText::TooMuch(_) => loaded.get(&change.key).map(|stored| &*stored.document),
+                HeldText::NotWanted => None,
+            });
             let (document, new) = match &change.operation {
                 Operation::Put(document) => (Arc::clone(document), change.expectation == Expectation::Absent),
                 Operation::Increment(amounts) => (self.sum(change, amounts, found)?, found.is_none()),
@@ -258,10 +294,9 @@ impl<'a> Collection<'a> {
         &self,
         change: &Change,
         amounts: &BTreeMap<String, i64>,
-        found: Option<&Held>,
+        found: Option<Option<&str>>,
     ) -> Result<Arc<str>, Stop> {
-        let document = found.and_then(|held| held.document.as_deref());
-        let sum = add(&self.changes.collection, &change.key, document, amounts);
+        let sum = add(&self.changes.collection, &change.key, found.flatten(), amounts);
         sum.map(Arc::from)
             .map_err(|refused| Stop::Outcome(CommitOutcome::Refused { reason: refused.to_string() }))
     }
@@ -289,6 +324,38 @@ impl<'a> Collection<'a> {
                 .as_database_error()
                 .map_or_else(|| error.to_string(), |error| error.message().to_owned()),
         }
+    }
+}
+
+/// Splits changes into parts whose documents take no more than is allowed at once, or are only one.
+fn parts<'a, 'c>(pending: &'c [&'a Change], held: &HashMap<String, Held>) -> Vec<&'c [&'a Change]> {
+    let mut parts = Vec::with_capacity(1);
+    let (mut begin, mut bytes) = (0, 0);
+    for (index, change) in pending.iter().enumerate() {
+        let more = bytes_of(change, held.get(&change.key));
+        if bytes + more > limits::COMMIT_BYTES_MAX && index > begin {
+            parts.push(&pending[begin..index]);
+            (begin, bytes) = (index, 0);
+        }
+        bytes += more;
+    }
+    parts.push(&pending[begin..]);
+    parts
+}
+
+/// About how many bytes the document has that a change leads to.
+fn bytes_of(change: &Change, held: Option<&Held>) -> usize {
+    match &change.operation {
+        Operation::Put(document) => document.len(),
+        Operation::Increment(amounts) => {
+            let before = held.map_or(0, |held| match &held.text {
+                HeldText::Loaded(text) => text.len(),
+                HeldText::TooMuch(bytes) => *bytes,
+                HeldText::NotWanted => 0,
+            });
+            before + amounts.keys().map(String::len).sum::<usize>()
+        }
+        Operation::Delete | Operation::Read => 0,
     }
 }
 

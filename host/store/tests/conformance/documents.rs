@@ -9,7 +9,7 @@ use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CommitOutcome, DeadLetter, StoreError, Wanted};
+use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Fetched, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use serde_json::json;
@@ -252,6 +252,41 @@ pub(crate) async fn fetches_keep_the_order_of_what_was_wanted(store: &dyn Ports)
         .map(|list| list.iter().map(|stored| stored.as_ref().map(|stored| &*stored.document)).collect())
         .collect();
     assert_eq!(found, [vec![None, Some("2"), Some("2")], vec![None], vec![], vec![Some("1")]]);
+}
+
+pub(crate) async fn large_documents_are_read_and_added_to_a_few_at_a_time(store: &dyn Ports) {
+    const DOCUMENTS: u64 = 20;
+    let (id, generation) = owned(store).await;
+    let keys: Vec<String> = (10..10 + DOCUMENTS).map(|number| number.to_string()).collect();
+    let text = "x".repeat(600 * 1024);
+    let changes = keys.iter().zip(1..).map(|(key, revision)| {
+        change(key, put(&format!("{{\"n\": 1, \"text\": \"{text}\"}}")), Expectation::Unread, revision)
+    });
+    let changes = of("c", changes.collect());
+    commit(store, &Commit { changes, ..batch(id, generation, 0, DOCUMENTS) }).await;
+
+    let bytes_max = 1024 * 1024;
+    let wanted =
+        ["c", "none"].map(|collection| Wanted { collection: collection.to_owned(), keys: keys.clone() });
+    let found = store.fetch_up_to(id, &wanted, bytes_max).await.unwrap();
+    let stored = found[0].iter().filter(|found| matches!(found, Fetched::Stored(_))).count();
+    let left = found[0].iter().filter(|found| **found == Fetched::Left).count();
+    assert_eq!((stored, left), (2, keys.len() - 2));
+    assert!(found[1].iter().all(|found| *found == Fetched::Absent));
+    let scanned = store.scan_up_to(id, "c", None, "", 1000, bytes_max).await.unwrap();
+    assert_eq!(scanned.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["10", "11"]);
+
+    // More than a commit has in memory at once, and nobody has read them.
+    let amounts = || Operation::Increment(BTreeMap::from([("n".to_owned(), 2)]));
+    let changes = keys.iter().map(|key| change(key, amounts(), Expectation::Unread, DOCUMENTS + 1));
+    let changes = of("c", changes.collect());
+    commit(store, &Commit { changes, ..batch(id, generation, DOCUMENTS, DOCUMENTS + 1) }).await;
+    let found = store.scan(id, "c", None, "", 1000).await.unwrap();
+    assert_eq!(found.len(), keys.len());
+    for row in found {
+        let document: serde_json::Value = serde_json::from_str(&row.stored.document).unwrap();
+        assert_eq!((&document["n"], document["text"].as_str()), (&serde_json::json!(3), Some(text.as_str())));
+    }
 }
 
 pub(crate) async fn dead_letters_are_kept_with_their_reason(store: &dyn Ports) {

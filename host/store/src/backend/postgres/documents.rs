@@ -7,6 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures::{Stream, TryStreamExt as _};
 use kennel_core::change::Stored;
 use kennel_core::digest::Digest;
 use kennel_core::port::Document;
@@ -16,7 +17,7 @@ use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{PgConnection, Row as _, SqlStr};
 
 use super::PostgresSql;
-use crate::read_model::{Held, Hold, Put};
+use crate::read_model::{Held, HeldText, Hold, Put};
 use crate::row::{signed, unsigned};
 use crate::sql::{quoted, statement};
 
@@ -72,9 +73,9 @@ impl Table {
         &self,
         executor: impl PgExecutor<'c>,
         keys: &[&str],
-    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
-        let rows = sqlx::query(self.fetch.clone()).bind(keys).fetch_all(executor).await?;
-        rows.iter().map(|row| document(row).map(|found| (found.key, found.stored))).collect()
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+        collect(sqlx::query(self.fetch.clone()).bind(keys).fetch(executor), bytes_max).await
     }
 
     pub(crate) async fn scan<'c>(
@@ -83,10 +84,21 @@ impl Table {
         first: &str,
         end: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        query.fetch_all(executor).await?.iter().map(document).collect()
+        let (mut bytes, mut documents) = (0, Vec::new());
+        let mut rows = query.fetch(executor);
+        // What was not read when this ends is thrown away unread.
+        while bytes <= bytes_max
+            && let Some(row) = rows.try_next().await?
+        {
+            let found = document(&row)?;
+            bytes += found.stored.document.len();
+            documents.push(found);
+        }
+        Ok(documents)
     }
 
     /// Writes documents. Returns the keys of those that were to be new and exist.
@@ -127,17 +139,19 @@ impl Table {
         let (keys, summed): (Vec<&str>, Vec<bool>) = changed.unzip();
         if !keys.is_empty() {
             let query = sqlx::query(self.hold.clone()).bind(keys).bind(summed);
-            for row in query.fetch_all(&mut *connection).await? {
+            let mut rows = query.fetch(&mut *connection);
+            let mut bytes = 0;
+            while let Some(row) = rows.try_next().await? {
                 let document: Option<&str> = row.try_get(2)?;
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, document: document.map(Into::into) });
+                held.insert(row.try_get(0)?, Held { revision, text: HeldText::of(document, &mut bytes) });
             }
         }
         if !hold.read.is_empty() {
             let query = sqlx::query(self.hold_read.clone()).bind(hold.read.as_slice());
             for row in query.fetch_all(connection).await? {
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, document: None });
+                held.insert(row.try_get(0)?, Held { revision, text: HeldText::NotWanted });
             }
         }
         Ok(())
@@ -186,6 +200,23 @@ fn bind<'a>(
     let documents: Vec<&str> = puts.iter().map(|put| &*put.document).collect();
     let revisions: Vec<i64> = puts.iter().map(|put| signed(put.revision.get())).collect();
     sqlx::query(sql.clone()).bind(keys).bind(documents).bind(revisions)
+}
+
+/// The documents of these rows, and whether there were more than would fit.
+async fn collect(
+    mut rows: impl Stream<Item = Result<PgRow, sqlx::Error>> + Unpin,
+    bytes_max: usize,
+) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+    let (mut bytes, mut found) = (0, HashMap::new());
+    while let Some(row) = rows.try_next().await? {
+        if bytes > bytes_max {
+            return Ok((found, true));
+        }
+        let Document { key, stored } = document(&row)?;
+        bytes += stored.document.len();
+        found.insert(key, stored);
+    }
+    Ok((found, false))
 }
 
 fn document(row: &PgRow) -> Result<Document, sqlx::Error> {

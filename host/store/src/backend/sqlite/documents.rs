@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures::TryStreamExt as _;
 use kennel_core::change::Stored;
 use kennel_core::port::Document;
 use kennel_core::position::Position;
@@ -13,7 +14,7 @@ use sqlx::sqlite::{SqliteExecutor, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
 use crate::backend::View;
-use crate::read_model::{Held, Hold, Put};
+use crate::read_model::{Held, HeldText, Hold, Put};
 use crate::row::{signed, unsigned};
 use crate::sql::{quoted, statement};
 
@@ -67,9 +68,19 @@ impl Table {
         &self,
         executor: impl SqliteExecutor<'c>,
         keys: &[&str],
-    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
-        let rows = sqlx::query(self.fetch.clone()).bind(json_list(keys)).fetch_all(executor).await?;
-        rows.iter().map(|row| document(row).map(|found| (found.key, found.stored))).collect()
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+        let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(keys)).fetch(executor);
+        let (mut bytes, mut found) = (0, HashMap::new());
+        while let Some(row) = rows.try_next().await? {
+            if bytes > bytes_max {
+                return Ok((found, true));
+            }
+            let Document { key, stored } = document(&row)?;
+            bytes += stored.document.len();
+            found.insert(key, stored);
+        }
+        Ok((found, false))
     }
 
     pub(crate) async fn scan<'c>(
@@ -78,10 +89,21 @@ impl Table {
         first: &str,
         end: &str,
         limit: usize,
+        bytes_max: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        query.fetch_all(executor).await?.iter().map(document).collect()
+        let (mut bytes, mut documents) = (0, Vec::new());
+        let mut rows = query.fetch(executor);
+        // What was not read when this ends is thrown away unread.
+        while bytes <= bytes_max
+            && let Some(row) = rows.try_next().await?
+        {
+            let found = document(&row)?;
+            bytes += found.stored.document.len();
+            documents.push(found);
+        }
+        Ok(documents)
     }
 
     /// What the transaction finds of the documents it is about to check and to change. The transaction
@@ -97,12 +119,17 @@ impl Table {
             let query = sqlx::query(self.revisions.clone()).bind(json_list(&checked));
             for row in query.fetch_all(&mut **tx).await? {
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, document: None });
+                held.insert(row.try_get(0)?, Held { revision, text: HeldText::NotWanted });
             }
         }
         if !hold.summed.is_empty() {
-            for (key, stored) in self.fetch(&mut **tx, &hold.summed).await? {
-                held.insert(key, Held { revision: stored.revision, document: Some(stored.document) });
+            let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(&hold.summed)).fetch(&mut **tx);
+            let mut bytes = 0;
+            while let Some(row) = rows.try_next().await? {
+                let text: &str = row.try_get_unchecked(1)?;
+                let revision = Position::new(unsigned(row.try_get_unchecked(2)?));
+                let text = HeldText::of(Some(text), &mut bytes);
+                held.insert(row.try_get_unchecked(0)?, Held { revision, text });
             }
         }
         Ok(held)

@@ -1,12 +1,30 @@
-//! How much memory this machine has, or the container that this process runs in. Where neither is told, as on other
-//! systems than Linux, there is no answer.
+//! How much memory this machine has, or the container that this process runs in, or its limits allow. Where none of
+//! them is told, as on other systems than Linux, there is no answer.
 
 use std::fs;
 use std::path::Path;
 
 /// The least of all bounds that hold for this process, in bytes.
-pub(super) fn total() -> Option<u64> {
-    total_below(Path::new("/"))
+#[must_use]
+pub fn total() -> Option<u64> {
+    total_below(Path::new("/")).into_iter().chain(mapped_max()).min()
+}
+
+/// Whether this process may map only so much memory, used or not.
+pub(crate) fn is_rationed_by_mappings() -> bool {
+    mapped_max().is_some()
+}
+
+/// The most that this process may map for data.
+#[cfg(unix)]
+fn mapped_max() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+    [Resource::Data, Resource::As].into_iter().filter_map(|resource| getrlimit(resource).current).min()
+}
+
+#[cfg(not(unix))]
+fn mapped_max() -> Option<u64> {
+    None
 }
 
 fn total_below(root: &Path) -> Option<u64> {
