@@ -200,7 +200,7 @@ impl Backend {
             // Here it is only the beginning of the tables' names.
             Self::Sqlite(_) => Ok(true),
             Self::Postgres(postgres) => {
-                let taken = tx.row(&postgres.sql.schema_exists, &[Arg::Text(name)]).await?.is_some();
+                let taken = tx.row(&postgres.sql.schema_taken, &[Arg::Text(name)]).await?.is_some();
                 if taken || name.starts_with("pg_") {
                     return Ok(false);
                 }

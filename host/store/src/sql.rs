@@ -100,7 +100,7 @@ const SQLITE_EVENT_ID: &str = "(SELECT CASE WHEN length(h) = 32 AND h NOT GLOB '
      THEN substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-' || substr(h, 17, 4) || '-' \
      || substr(h, 21) ELSE '00000000-0000-0000-0000-000000000000' END \
      FROM (SELECT lower(CASE typeof(event_id) WHEN 'blob' THEN hex(event_id) ELSE \
-     replace(replace(replace(replace(lower(event_id), 'urn:uuid:', ''), '-', ''), '{', ''), '}', '') END) AS h))";
+     replace(replace(replace(replace(lower(event_id), 'urn:uuid:', ''), '-', ''), char(123), ''), char(125), '') END) AS h))";
 
 /// Fills in what differs between the databases.
 #[derive(Clone, Debug)]

@@ -33,7 +33,12 @@ fn horizon(position: u64, head: u64, blockers: &[(Option<i32>, &str, Option<u64>
 fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap().horizon();
-    let nothing = ["kennel_horizon_position 0", "kennel_log_head_position 0", "kennel_log_unreadable 0"];
+    let nothing = [
+        "kennel_horizon_position 0",
+        "kennel_log_head_position 0",
+        "kennel_log_incarnations_total 0",
+        "kennel_log_unreadable 0",
+    ];
     assert_eq!(series(&registry), nothing);
     let prepared = "a prepared transaction";
     let hidden = (Some(43), "hidden", None);
@@ -51,6 +56,7 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
             "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 7",
             "kennel_horizon_position 1",
             "kennel_log_head_position 3",
+            "kennel_log_incarnations_total 0",
             "kennel_log_unreadable 0",
         ]
     );
@@ -72,12 +78,19 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
             "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 8",
             "kennel_horizon_position 2",
             "kennel_log_head_position 3",
+            "kennel_log_incarnations_total 0",
             "kennel_log_unreadable 0",
         ]
     );
     metrics.failed();
     metrics.ended(&second);
-    let ended = ["kennel_horizon_position 2", "kennel_log_head_position 3", "kennel_log_unreadable 1"];
+    metrics.set_back();
+    let ended = [
+        "kennel_horizon_position 2",
+        "kennel_log_head_position 3",
+        "kennel_log_incarnations_total 1",
+        "kennel_log_unreadable 1",
+    ];
     assert_eq!(series(&registry), ended);
 }
 

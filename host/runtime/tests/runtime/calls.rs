@@ -26,7 +26,8 @@ async fn a_component_describes_itself_and_handles_events() {
     let documents = env.documents.lock().unwrap();
     let document = documents.get(&("collection".to_owned(), "key".to_owned())).unwrap();
     assert_eq!(&**document, r#"{"a":1}"#);
-    assert_eq!(instance.memory_peak(), 2 * 64 * 1024);
+    // Two pages, and what the tables of the component take.
+    assert_eq!(instance.memory_peak() / (64 * 1024), 2);
 }
 
 #[tokio::test]

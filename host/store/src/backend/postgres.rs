@@ -37,7 +37,7 @@ statements! {
     PostgresSql in "../sql/postgres/":
     events_head events_grown events_first_missing events_writers events_floor events_common events_unfit events_columns
     events_gaps events_late events_known events_insert heads_lock heads_put notify notify_workers notify_deployments lock_timeout
-    schema_exists table_exists lock_catalog lock_collection lock_collection_shared
+    schema_exists schema_taken table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive server limits document_probe
 }
 

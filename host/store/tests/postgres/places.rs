@@ -158,7 +158,8 @@ async fn views_show_what_serves_and_nothing_else() {
 async fn delete(bed: &Bed, read_model: ReadModelId, collection: &str, key: &str) {
     claim(&bed.store, bed.generation, read_model, HashRange::ALL).await;
     let batch = bed.batch(read_model, &[]).await;
-    let gone = change(key, kennel_core::change::Operation::Delete, Expectation::Unread, batch.to.get());
+    let gone =
+        change(key, kennel_core::change::Operation::Delete, Expectation::Unread, batch.to.position.get());
     commit(&bed.store, &Commit { changes: of(collection, vec![gone]), ..batch }).await;
 }
 

@@ -10,7 +10,6 @@ use kennel_core::partition::HashRange;
 use kennel_core::port::{
     Commit, CommitOutcome, Coordination as _, ReadModel as _, Registry as _, StoreError, Switched,
 };
-use kennel_core::position::Position;
 use kennel_store::{Mode as Opening, Store};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};

@@ -32,7 +32,7 @@ async fn hurried() -> (String, Store, ReadModelId, Generation, String) {
     claim(&first, generation, id, HashRange::ALL).await;
     commit(&first, &Commit { ..batch(id, generation, 0, 1) }).await;
     let one = documents(id, generation, 1);
-    commit(&first, &Commit { from: Position::new(1), to: Position::new(1), ..one }).await;
+    commit(&first, &Commit { changes: one.changes, ..batch(id, generation, 1, 1) }).await;
     first.close().await;
     let mut other = stranger(&url).await;
     let row = sqlx::query("SELECT table_name FROM kennel.collection").fetch_one(&mut other).await.unwrap();
