@@ -2,9 +2,10 @@
 //!
 //! A runner owns no truth. What it holds in memory is what its claim returned plus its own commits;
 //! whenever it cannot be sure (a store error, a lost fence), it goes back to claiming. What becomes of
-//! an event that fails is decided in `failing`, reading ahead is done in `reading`.
+//! an event that fails is decided in `failing`, claiming is done in `claiming`, reading ahead in `reading`.
 
 mod ceiling;
+mod claiming;
 mod failing;
 mod reading;
 
@@ -17,9 +18,8 @@ use kennel_core::lifecycle::Stage;
 use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Claimed, Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
+use kennel_core::port::{Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
-use kennel_core::witness::LogSetBack;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -229,67 +229,6 @@ impl Runner {
         }
     }
 
-    /// Claims this runner's range, and tells in which incarnation of the log; nothing if its generation is no longer
-    /// current. A read model that is held is waited for, and so is an operator's decision about a log that was set back,
-    /// until this runner is to stop.
-    async fn claim(&mut self, standing: &Standing) -> Result<Option<(Vec<Checkpoint>, u64)>, StoreError> {
-        let mut pause = self.options.poll_min;
-        let mut told = None;
-        // What is claimed before anybody has seen the log could be of another log than the first that is seen.
-        tokio::select! {
-            biased;
-            () = self.stop.requested() => return Ok(Some((Vec::new(), 0))),
-            () = self.horizon.looked() => {}
-        }
-        loop {
-            // Looked at before the claim: if the log is set back after it, this is another number by then.
-            let incarnation = self.horizon.incarnation();
-            let (replica_set, read_model) = (&self.options.replica_set, self.loaded.deployment.read_model);
-            let claim = self.ports.coordination.claim(replica_set, self.generation, read_model, self.range);
-            let look_max = match claim.await? {
-                Claimed::Owned(owned) => {
-                    self.report_log(standing, &mut told, None);
-                    return Ok(Some((owned, incarnation)));
-                }
-                Claimed::Superseded => return Ok(None),
-                Claimed::Held => HELD_LOOK_MAX,
-                Claimed::LogSetBack(set_back) => {
-                    self.report_log(standing, &mut told, Some(set_back));
-                    self.options.poll_max
-                }
-            };
-            if self.sleep(pause).await {
-                return Ok(Some((Vec::new(), incarnation)));
-            }
-            pause = (pause * 2).min(look_max);
-        }
-    }
-
-    /// Tells everybody that the log does not hold what was handled, or that this is no longer so. Stores say it of
-    /// themselves.
-    fn report_log(&self, standing: &Standing, told: &mut Option<LogSetBack>, now: Option<LogSetBack>) {
-        if *told == now {
-            return;
-        }
-        let projection = &self.loaded.deployment.projection;
-        match &now {
-            Some(set_back) => {
-                let message = set_back.message(projection);
-                tracing::error!(%projection, stage = self.loaded.stage.as_str(), "halted: {message}");
-                // Readers of the old read model need not know that a new one cannot be built.
-                if self.loaded.stage == Stage::Live {
-                    self.status.block(&self.part(), message);
-                }
-            }
-            None => {
-                tracing::info!(%projection, "the log bears out what was handled; going on");
-                self.status.clear(&self.part());
-            }
-        }
-        standing.halted(now.is_some());
-        *told = now;
-    }
-
     /// Whether this runner shares its worker's time for building read models, so that the machine is left to those
     /// that serve. Not near the end of the log, where there is little `left` to do and somebody may wait for it; and
     /// not for a read model that has served before: it is wanted back.
@@ -450,6 +389,11 @@ impl Runner {
         };
         let began = Instant::now();
         let outcome = self.ports.read_model.commit(&batch).await?;
+        if outcome == CommitOutcome::LogSetBack {
+            let projection = &self.loaded.deployment.projection;
+            let (from, to) = (batch.from, batch.to.position);
+            tracing::warn!(%projection, %from, %to, "the log is not the one that was read or handled: claiming again");
+        }
         if outcome == CommitOutcome::Committed {
             progress.owned = checkpoint::advance(&progress.owned, &stretch.ranges, to);
             progress.skipped = None;

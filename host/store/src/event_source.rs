@@ -15,11 +15,12 @@ use crate::store::Store;
 #[async_trait]
 impl EventSource for Store {
     async fn horizon(&self) -> Result<Horizon, StoreError> {
-        self.check_positions().await?;
         let horizon = match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.horizon().await?,
             Backend::Postgres(postgres) => postgres.horizon().await?,
         };
+        // A log that cannot be followed at all says so first.
+        self.check_positions().await?;
         self.catalog().in_incarnation(horizon.incarnation);
         Ok(horizon)
     }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use conformance::{Ports, batch, change, deploy, event, name, new_code, replica_set, request, worker};
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
-use kennel_core::checkpoint::{Checkpoint, advance};
+use kennel_core::checkpoint::{Checkpoint, Mark, advance};
 use kennel_core::lifecycle::{Command, Deploy, Lifecycle, Mode, Request, Switch};
 use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
@@ -20,13 +20,20 @@ use kennel_core::plan::Plan;
 use kennel_core::port::{Ballot, Claimed, Commit, CommitOutcome, Document, ReadQuery, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
+use kennel_core::witness::Witness;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode as Opening, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 const PROJECTION: &str = "order-summary";
+/// Events that every log begins with: checkpoints go no farther, so that their last event is known.
+const FIRST_EVENTS: u64 = 100;
+/// The number before that of the first of them.
+const FIRST_IDS: u64 = 1_000_000;
+
 /// So many kinds of commands there are.
 const COMMANDS: u8 = 11;
 const KEYS: [&str; 5] = ["a", "B", "b", "é", "🐕"];
@@ -117,6 +124,9 @@ struct Driven<'a> {
 
 impl<'a> Driven<'a> {
     async fn new(store: &'a dyn Ports) -> Self {
+        // As far as checkpoints go, the log is the same on every store.
+        let first = (1..=FIRST_EVENTS).map(|number| event(u128::from(FIRST_IDS + number), "first"));
+        store.append(&first.collect::<Vec<_>>()).await.unwrap();
         let first = deploy(store, PROJECTION).await.read_model;
         Self {
             store,
@@ -294,13 +304,18 @@ impl<'a> Driven<'a> {
         let ranges: Vec<HashRange> =
             owned.iter().filter(|row| row.position == from).map(|row| row.range).collect();
         let changes = self.changes(model, acts).await;
+        let to = (from.get() + u64::from(by)).min(FIRST_EVENTS).max(from.get());
         let batch = Commit {
             ranges: ranges.clone(),
             generation: if stale { generation.next() } else { generation },
             changes,
             sole_owner: sole,
-            ..batch(model, generation, from.get(), from.get() + u64::from(by))
+            ..batch(model, generation, from.get(), to)
         };
+        let position = Position::new(to);
+        let witness =
+            (to > 0).then(|| Witness { position, event_id: Uuid::from_u128(u128::from(FIRST_IDS + to)) });
+        let batch = Commit { to: Mark { position, witness }, ..batch };
         let outcome = self.store.commit(&batch).await.unwrap();
         if outcome == CommitOutcome::Committed {
             self.owned[index].2 = advance(&owned, &ranges, batch.to);

@@ -11,14 +11,18 @@ mod places;
 use std::path::Path;
 use std::time::Duration;
 
-use conformance::{agree, batch, change, claim, commit, deploy, document, event, increment, of, put};
+use conformance::{
+    agree, batch, change, claim, commit, deploy, document, event, increment, of, put, witnessed,
+};
 use kennel_core::change::Expectation;
+use kennel_core::checkpoint::Mark;
 use kennel_core::digest::Digest;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, EventSource as _, ReadQuery, Registry as _};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
+use kennel_core::witness::Witness;
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store, StoreUrl};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
@@ -107,7 +111,8 @@ async fn everything_is_there_after_opening_again() {
     let generation = agree(&store, Generation::NONE, 1).await;
     claim(&store, generation, id, HashRange::ALL).await;
     let changes = of("Orders", vec![change("a", put("1"), Expectation::Unread, 1)]);
-    commit(&store, &Commit { changes, ..batch(id, generation, 0, 1) }).await;
+    let batch = witnessed(&store, Commit { changes, ..batch(id, generation, 0, 1) }).await;
+    commit(&store, &batch).await;
     store.close().await;
     assert!(path.exists());
     assert!(!path.with_extension("db-wal").exists(), "closing moves the log into the file");
@@ -168,6 +173,9 @@ async fn writers_of_two_processes_wait_for_each_other() {
     let id = deploy(&ours, "p").await.read_model;
     let generation = agree(&ours, Generation::NONE, 1).await;
     claim(&ours, generation, id, HashRange::ALL).await;
+    // As far as it goes, the log is there from the beginning.
+    let first: Vec<_> = (0..200).map(|number| event(100_000 + number, "b")).collect();
+    theirs.append(&first).await.unwrap();
     let appending = tokio::spawn(async move {
         for number in 0..200 {
             let events: Vec<_> = (0..50).map(|i| event(number * 50 + i, "a")).collect();
@@ -176,11 +184,14 @@ async fn writers_of_two_processes_wait_for_each_other() {
     });
     for at in 0..200 {
         let changes = of("c", vec![change("n", increment("n", 1), Expectation::Unread, at + 1)]);
-        commit(&ours, &Commit { changes, ..batch(id, generation, at, at + 1) }).await;
+        let event_id = uuid::Uuid::from_u128(100_000 + u128::from(at));
+        let position = Position::new(at + 1);
+        let to = Mark { position, witness: Some(Witness { position, event_id }) };
+        commit(&ours, &Commit { changes, to, ..batch(id, generation, at, at + 1) }).await;
     }
     appending.await.unwrap();
     assert_eq!(document(&ours, id, "c", "n").await, Some((json!({"n": 200}), 200)));
-    assert_eq!(ours.horizon().await.unwrap().head, Position::new(10_000));
+    assert_eq!(ours.horizon().await.unwrap().head, Position::new(10_200));
 }
 
 /// Whoever reads is through in a few steps, however wide the gap.

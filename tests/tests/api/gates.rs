@@ -31,6 +31,9 @@ impl Order {
             body["component"] = Digest::of(&example_bytes("audit-log")).to_string().into();
             body["settings"] = json!({ "batch": 3 });
         }
+        if operation.path.ends_with("/accept-log") {
+            body["after"] = 0.into();
+        }
         Self { method, path, content_type: JSON, body: body.to_string().into_bytes() }
     }
 

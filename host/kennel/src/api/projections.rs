@@ -180,14 +180,23 @@ order! {
     "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
 }
 order! {
-    /// Goes on with a log that was set back
-    ///
-    /// What was handled stays in the read model; what the log holds after the given position is handled.
-    "/v1/projections/{name}/accept-log", accept_log, AcceptLogOrder, |order| (order.action()?, order.by())
-}
-order! {
     /// Takes a projection out of service
     ///
     /// Its history stays, and deploying to it brings it back.
     "/v1/projections/{name}/retire", retire, RetireOrder, |order| (order.action(), order.by())
+}
+
+/// Goes on with a log that was set back
+///
+/// What was handled stays in the read model; what the log holds after the given position is handled. 422 if the log ends
+/// before it, 409 if the log was not set back.
+#[utoipa::path(post, path = "/v1/projections/{name}/accept-log", tag = "projections", params(NameParam),
+    request_body = AcceptLogOrder,
+    responses((status = 200, body = ChangeView, description = "What the order came to"), Orders))]
+pub(super) async fn accept_log(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    Order(order): Order<AcceptLogOrder>,
+) -> Answer<ChangeView> {
+    api.ordered(api.control.act(&name, order.action(), order.by()).await)
 }

@@ -1,10 +1,11 @@
 //! The orders that a host takes over HTTP, besides deploying: what is sent is what is read there.
 
 use kennel_core::lifecycle::Switch;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::{Action, By, ControlError};
+use super::{Action, By};
 use crate::json;
 
 /// Declares the body of an order: what it needs, and who gives it and why.
@@ -57,14 +58,6 @@ orders! {
         #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
         to: Option<u32>,
     }
-    /// To go on with a log that was set back.
-    AcceptLogOrder {
-        /// The position of the last event that was there before, 0 if none: what the log holds after it is handled. It has to
-        /// be given.
-        #[serde(deserialize_with = "json::whole")]
-        #[schema(value_type = u64, maximum = 9223372036854775807_u64)]
-        after: Option<u64>,
-    }
     /// To take a projection out of service.
     RetireOrder {
         /// Removes its read model as well.
@@ -88,12 +81,47 @@ impl RollbackOrder {
     }
 }
 
+/// To go on with a log that was set back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptLogOrder {
+    /// The position of the last event that was there before, 0 if there is none: what the log holds after it is handled.
+    #[serde(deserialize_with = "position")]
+    #[schema(maximum = 9223372036854775807_u64)]
+    pub after: u64,
+    /// For the record. A host records where the order came from if nothing is said.
+    #[serde(default)]
+    #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
+    pub author: Option<String>,
+    /// For the record.
+    #[serde(default)]
+    #[schema(max_length = 1000, pattern = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]*$")]
+    pub note: Option<String>,
+    /// The number of the latest deployment that the author knows of. The order is declined if there is a later one by
+    /// now.
+    #[serde(default, deserialize_with = "json::whole")]
+    #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
+    pub seen: Option<u32>,
+}
+
+/// A position, which has to be given.
+fn position<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let given: Option<u64> = json::whole(deserializer)?;
+    let given = given.filter(|given| i64::try_from(*given).is_ok());
+    given.ok_or_else(|| D::Error::custom("`after` is the position of an event, or 0"))
+}
+
 impl AcceptLogOrder {
     /// What is to be done.
-    pub fn action(&self) -> Result<Action, ControlError> {
-        let missing =
-            || "`after` is missing: give the position of the last event that was there before".to_owned();
-        Ok(Action::AcceptLog { after: self.after.ok_or_else(|| ControlError::Invalid(missing()))? })
+    #[must_use]
+    pub fn action(&self) -> Action {
+        Action::AcceptLog { after: self.after }
+    }
+
+    /// Who gives it.
+    #[must_use]
+    pub fn by(&self) -> By {
+        By { author: self.author.clone(), note: self.note.clone(), seen: self.seen }
     }
 }
 
@@ -121,8 +149,8 @@ impl Action {
                 ("retire", serde_json::to_vec(&order))
             }
             Self::AcceptLog { after } => {
-                let order = AcceptLogOrder { after: Some(after), ..AcceptLogOrder::signed(by) };
-                ("accept-log", serde_json::to_vec(&order))
+                let By { author, note, seen } = by;
+                ("accept-log", serde_json::to_vec(&AcceptLogOrder { after, author, note, seen }))
             }
             Self::Switch => ("switch", serde_json::to_vec(&by)),
             Self::Cancel => ("cancel", serde_json::to_vec(&by)),

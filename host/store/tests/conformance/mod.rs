@@ -14,14 +14,15 @@ use std::time::Duration;
 use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
 use kennel_core::checkpoint::{Checkpoint, Mark};
 use kennel_core::digest::Digest;
-use kennel_core::event::NewEvent;
+use kennel_core::event::{Event, NewEvent};
 use kennel_core::lifecycle::{Command, Declined, Deploy, Mode, Request, Signature, Switch};
 use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, EventSource, ReadModel, Registry, Wanted,
+    Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, EventSource, ReadModel, ReadQuery,
+    Registry, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
@@ -142,6 +143,15 @@ pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, 
         events: 0,
         sole_owner: true,
     }
+}
+
+/// The same, with the last event of the log at or below where it goes as its witness.
+pub(crate) async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
+    let upto = store.horizon().await.unwrap().position.min(batch.to.position);
+    let (after, scope) = (Position::START, Scope::default());
+    let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
+    let witness = store.read(query).await.unwrap().events.last().map(Event::witness);
+    Commit { to: Mark { witness, ..batch.to }, ..batch }
 }
 
 pub(crate) fn change(key: &str, operation: Operation, expectation: Expectation, revision: u64) -> Change {

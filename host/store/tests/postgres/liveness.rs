@@ -122,7 +122,7 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
     let mut frozen = Box::pin(first.commit(&batch_of_first));
     // Whoever has not written yet has no transaction id.
     let frozen_sessions = "SELECT count(*) FROM pg_stat_activity \
-        WHERE application_name = 'frozen' AND state = 'idle in transaction' AND backend_xid IS NOT NULL";
+        WHERE application_name = 'frozen' AND backend_xid IS NOT NULL AND query <> 'COMMIT'";
     loop {
         match poll_once(&mut frozen).await {
             None => {}

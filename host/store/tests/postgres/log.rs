@@ -14,7 +14,7 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::conformance::{agree, batch, claim, commit, deploy, event};
+use super::conformance::{agree, batch, claim, commit, deploy, event, witnessed};
 use super::{open, sql, store, stranger};
 
 const INSERT: &str = "INSERT INTO events (bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id, \
@@ -82,7 +82,7 @@ async fn a_new_process_does_not_fall_back_behind_old_gaps() {
     let generation = agree(&first, Generation::NONE, 1).await;
     claim(&first, generation, id, HashRange::ALL).await;
     assert_eq!(first.horizon().await.unwrap().position.get(), 3);
-    commit(&first, &batch(id, generation, 0, 3)).await;
+    commit(&first, &witnessed(&first, batch(id, generation, 0, 3)).await).await;
     let mut slow = stranger(&url).await;
     let mut tx = slow.begin().await.unwrap();
     insert(&mut tx, 2, 1).await;

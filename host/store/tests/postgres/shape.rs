@@ -7,7 +7,7 @@ use kennel_core::port::{Commit, CommitOutcome, EventSource as _, ReadModel as _}
 use kennel_store::{ConnectOptions, EventTables, Mode};
 use sqlx::Row as _;
 
-use super::conformance::{agree, batch, change, claim, commit, deploy, event, of, put};
+use super::conformance::{agree, batch, change, claim, commit, deploy, event, of, put, witnessed};
 use super::{CLUSTER, open, sql, store, stranger};
 
 async fn refusal(url: &str, mode: Mode) -> String {
@@ -153,7 +153,7 @@ async fn what_jsonb_cannot_hold_is_refused_with_the_documents_name() {
                 change("bad", put(document), Expectation::Absent, 1),
             ];
             let batch = Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, 0, 1) };
-            let outcome = store.commit(&batch).await.unwrap();
+            let outcome = store.commit(&witnessed(&store, batch).await).await.unwrap();
             let CommitOutcome::Refused { reason } = outcome else { panic!("{outcome:?}") };
             assert!(reason.contains(expected), "{reason}");
         }

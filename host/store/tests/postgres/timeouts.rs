@@ -109,7 +109,7 @@ async fn reads_of_the_log_that_take_too_long_are_done_in_pieces() {
     let events: Vec<_> = (1..=u128::from(ROWS)).map(|number| event(number, &format!("a{number}"))).collect();
     store.append(&events).await.unwrap();
     let mut other = stranger(&url).await;
-    slow_view(&mut other, "events", "kept_events").await;
+    slow_view(&mut other, "public.events", "kept_events").await;
     let scope = Scope::default();
     let mut positions = Vec::new();
     let mut after = Position::START;
