@@ -52,3 +52,8 @@ fuzz_folder() {
 have_postgres() {
   have initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
+
+# Whether PgBouncer is here, on PATH or where Debian keeps it.
+have_pgbouncer() {
+  have pgbouncer || [[ -x /usr/sbin/pgbouncer ]]
+}

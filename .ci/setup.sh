@@ -3,7 +3,7 @@
 # Installs what is missing for the purposes named, and is quick when nothing is:
 #
 #   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
-#   test    the above, the programs of a PostgreSQL server, Prometheus, a registry of OCI artifacts, and Schemathesis
+#   test    the above, the programs of a PostgreSQL server, PgBouncer, Prometheus, a registry of OCI artifacts, and Schemathesis
 #   lint    what build needs, and typos, shellcheck, cargo-deny and the schemas of Kubernetes
 #
 # Debian's packages need root or sudo, but only where one is missing. Nothing is left running.
@@ -22,7 +22,7 @@ apt_install() {
   log=$(mktemp)
   # Debian's packages tell long stories: they are of interest only when they end badly.
   if { as_root apt-get update -qq &&
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1; then
+    as_root env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+"RUNLEVEL=$RUNLEVEL"} apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1; then
     rm "$log"
   else
     cat "$log" >&2
@@ -52,6 +52,14 @@ need_postgres() {
   if have_postgres; then return; fi
   [[ ${CI:-} != true ]] || die "initdb is missing: CI must run the PostgreSQL tests, so install postgresql"
   say "initdb is missing: tests that need PostgreSQL cannot run; install postgresql to include them"
+}
+
+# A pooler in front of PostgreSQL. Its package would start a server of its own: not in runlevel 1.
+need_pgbouncer() {
+  have_pgbouncer || RUNLEVEL=1 apt_install pgbouncer || true
+  if have_pgbouncer; then return; fi
+  [[ ${CI:-} != true ]] || die "pgbouncer is missing: CI must run the tests of poolers, so install pgbouncer"
+  say "pgbouncer is missing: tests of poolers cannot run; install pgbouncer to include them"
 }
 
 need_prometheus() { need_unpacked prometheus prometheus_folder "prometheus and promtool" metrics; }
@@ -132,6 +140,7 @@ case ${1:-} in
   build) ;;
   test)
     need_postgres
+    need_pgbouncer
     need_prometheus
     need_registry
     need_fuzz_tools

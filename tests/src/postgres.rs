@@ -151,9 +151,11 @@ impl Cluster {
         watch.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(&folder);
         let mut watch = watch.spawn().unwrap_or_else(|error| panic!("cannot run sh: {error}"));
         let open = watch.stdin.take();
+        let pooler = Pooler { watch, open, port };
+        let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
         for _ in 0..READY_ATTEMPTS {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Pooler { watch, open, port };
+            if answers() {
+                return pooler;
             }
             sleep(PAUSE);
         }

@@ -346,7 +346,7 @@ fn names_that_a_database_reserves_work() {
 
 #[test]
 fn documents_that_a_database_cannot_give_back_fail_their_event_alike() {
-    let exploding = format!("[{}]", vec!["1e131071"; 9].join(","));
+    let exploding = format!("[{}]", ["1e131071"; 9].join(","));
     let deep = format!("{}{}", "[".repeat(1001), "]".repeat(1001));
     let texts = [
         (exploding.as_str(), "document d/k has 1179658 bytes once its numbers are written out in digits"),
@@ -365,7 +365,7 @@ fn documents_that_a_database_cannot_give_back_fail_their_event_alike() {
             lines += &(line + "\n");
         }
         let kept =
-            json!({"collection": "d", "key": "kept", "text": format!("[{}]", vec!["1e131071"; 7].join(","))});
+            json!({"collection": "d", "key": "kept", "text": format!("[{}]", ["1e131071"; 7].join(","))});
         lines += &kennel_tests::events::line(99, "Tests", ("Sheet", "s"), "PutText", &kept);
         stage.kennel.write("events.jsonl", lines);
         stage.kennel.ok(&["append", "--from", "events.jsonl"]);

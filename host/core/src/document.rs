@@ -276,7 +276,7 @@ mod tests {
             assert_eq!(refused(text), Some(expected), "{}", limits::excerpt(text));
         }
         assert!(refused(r#"{"a":1,"\u0061":2}"#).is_some_and(|reason| reason.contains("more than once")));
-        let long = format!("[{}]", vec!["1e131071"; 9].join(","));
+        let long = format!("[{}]", ["1e131071"; 9].join(","));
         let reason = refused(&long).unwrap();
         assert_eq!(
             reason,

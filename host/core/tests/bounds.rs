@@ -1,8 +1,6 @@
 //! What a write set holds in memory is bounded for each event, however often the event changes the same documents; and
 //! what an increment leaves of a document, against a model that knows only pieces of text.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::collections::BTreeMap;
 
 use kennel_core::change::{Lookup, Refused, Stored, WriteSet, add};

@@ -183,7 +183,7 @@ fn with_descriptor<T>(database: &Path, act: impl FnOnce((u64, u64), &mut Descrip
 fn is_apart(file: &File) -> bool {
     /// NFS, and SMB in its versions.
     const REMOTE: [u32; 4] = [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42];
-    rustix::fs::fstatfs(file).is_ok_and(|found| !REMOTE.iter().any(|remote| found.f_type as u32 == *remote))
+    rustix::fs::fstatfs(file).is_ok_and(|found| !REMOTE.contains(&(found.f_type as u32)))
 }
 
 #[cfg(not(target_os = "linux"))]

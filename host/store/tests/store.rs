@@ -1,6 +1,7 @@
 //! Runs the conformance suite on every store.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
+#[expect(dead_code, reason = "shared with other tests, which use more of it")]
 mod conformance;
 #[path = "../../../tests/src/postgres.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]

@@ -85,7 +85,6 @@ async fn write(
     Ok(())
 }
 
-#[expect(clippy::disallowed_methods, reason = "writers take their time in real time")]
 async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }

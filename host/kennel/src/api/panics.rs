@@ -39,7 +39,6 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_that_panics_is_a_problem_and_counted() {
-        #[expect(clippy::panic, reason = "what is tested")]
         async fn broken() -> &'static str {
             panic!("nothing works")
         }

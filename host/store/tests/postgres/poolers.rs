@@ -129,7 +129,7 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
     for store in stores {
         store.close().await;
     }
-    assert_eq!(left_behind(&url).await, [String::new(); 0]);
+    assert_eq!(left_behind(&url).await, Vec::<String>::new());
 }
 
 /// Another program behind the pooler, which refuses parameters that it does not know.

@@ -133,13 +133,13 @@ async fn what_is_taken_here_the_server_takes_and_gives_back() {
     }
     assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
     let deepest = format!("{}{}", "[".repeat(limits::JSON_DEPTH_MAX), "]".repeat(limits::JSON_DEPTH_MAX));
-    let fullest = format!("[{}]", vec!["1e131071"; 7].join(","));
+    let fullest = format!("[{}]", ["1e131071"; 7].join(","));
     for text in
         [deepest.as_str(), &fullest, "1e131071", "1e-16383", "0e131072", "-0", "0e-16383", "0.1e131072"]
     {
         assert!(check(&mut server, text).await, "{}", limits::excerpt(text));
     }
-    let over = format!("[{}]", vec!["1e131071"; 8].join(","));
+    let over = format!("[{}]", ["1e131071"; 8].join(","));
     for text in [over.as_str(), "1e131072", "1e-16384", "0e-16384", "0e2000000000", "10e131071"] {
         assert!(!check(&mut server, text).await, "{}", limits::excerpt(text));
     }

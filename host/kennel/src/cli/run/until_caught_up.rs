@@ -68,7 +68,7 @@ pub(super) async fn wait(
         if done || stop.is_requested() {
             shown.values().for_each(|shown| shown.bar.abandon());
             for (projection, message) in &conditions {
-                output::note(&format!("{projection} is halted: {message}"));
+                output::note(format!("{projection} is halted: {message}"));
             }
             if halted {
                 output::note("a projection stands still: `kennel status` says why");

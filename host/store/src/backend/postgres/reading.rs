@@ -112,8 +112,8 @@ impl ReadSql {
     }
 
     fn learn(&self, window: &Window) {
-        if window.stored > 0 {
-            let ratio = (window.bytes as u64).saturating_mul(PER_MILLE) / window.stored;
+        let bytes = (window.bytes as u64).saturating_mul(PER_MILLE);
+        if let Some(ratio) = bytes.checked_div(window.stored) {
             self.ratio.store(ratio.max(PER_MILLE), Ordering::Relaxed);
         }
     }
