@@ -70,7 +70,7 @@ impl Play {
         let index = self.alive.iter().position(|(known, _)| *known == name).expect("a process that runs");
         let last = self.alive[index].1.scrape();
         for sample in last.0.iter().filter(|sample| sample.name.ends_with("_total")) {
-            let known = ["projection", "kind", "outcome", "origin"]
+            let known = ["projection", "kind", "outcome", "origin", "part"]
                 .into_iter()
                 .filter_map(|label| sample.labels.get(label).map(|value| format!("{label}={value:?},")));
             let matchers: String = known.collect();

@@ -90,9 +90,18 @@ impl PostgresBackend {
         }
         let look = self.horizon.looks.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
-            if let Some(horizon) = self.look(&mut known).await? {
-                known.finished = look;
-                return Ok(horizon);
+            match self.look(&mut known).await {
+                Ok(Some(horizon)) => {
+                    known.finished = look;
+                    return Ok(horizon);
+                }
+                Ok(None) => {}
+                // A log that is not fit may be one that cannot even be asked: why it is not says more.
+                Err(error @ StoreError::Failed { .. }) => {
+                    self.see_fit(&mut known.watch).await?;
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
