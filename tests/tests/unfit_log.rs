@@ -81,7 +81,10 @@ fn a_sequence_that_hands_out_blocks_is_refused_and_nothing_is_lost() {
         stage.sql(INSERT);
     }
     stage.refuses("run `ALTER SEQUENCE events_global_position_seq CACHE 1`");
-    assert_eq!(stage.served.series("kennel_horizon_position"), ["kennel_horizon_position 1"]);
+    // The first of them leaves no gap: nothing is missed if the host has seen it before it looked at the sequence again.
+    let horizon = stage.served.series("kennel_horizon_position");
+    let before_a_gap = ["kennel_horizon_position 1", "kennel_horizon_position 2"];
+    assert!(before_a_gap.iter().any(|known| horizon == [*known]), "{horizon:?}");
     stage.sql("ALTER SEQUENCE events_global_position_seq CACHE 1");
     stage.sql(INSERT);
     stage.handles(5);

@@ -12,10 +12,13 @@ use super::{document, text_of};
 const RULES: [&str; 2] = ["alerts.yaml", "recording.yaml"];
 
 /// The alerts that must exist: how long each has to hold, in seconds, and its severity.
-const ALERTS: [(&str, u32, &str); 11] = [
+const ALERTS: [(&str, u32, &str); 14] = [
     ("KennelDeadLetters", 0, "warning"),
     ("KennelHorizonBlocked", 60, "warning"),
+    ("KennelHorizonBlockedUnknownAge", 120, "warning"),
     ("KennelHostFault", 0, "critical"),
+    ("KennelLogSetBack", 0, "warning"),
+    ("KennelLogUnreadable", 60, "critical"),
     ("KennelProjectionHalted", 60, "critical"),
     ("KennelRebuildHalted", 60, "warning"),
     ("KennelProjectionLagGrowing", 600, "warning"),
