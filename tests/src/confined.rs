@@ -85,7 +85,9 @@ impl Drop for Confined {
 
 /// A new group with this bound, if one can be made here.
 fn group(bytes: u64) -> Option<Confinement> {
-    let name = format!("kennel-test-{}", std::process::id());
+    // A killed test leaves its group behind, and a later process may get the same process id.
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos();
+    let name = format!("kennel-test-{}-{now}", std::process::id());
     let modern = || {
         let folder = PathBuf::from("/sys/fs/cgroup").join(&name);
         fs::create_dir(&folder).ok()?;

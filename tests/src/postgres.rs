@@ -5,7 +5,7 @@
 //! the cluster is dropped, and also when the test process ends in any other way, even by `kill -9`.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, ErrorKind};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -79,6 +79,20 @@ pub fn pgbouncer() -> (PathBuf, u32) {
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
+/// A folder that was not there before. A killed test leaves its own behind, and a later process may get the
+/// same process id.
+fn new_folder() -> PathBuf {
+    loop {
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("kennel-postgres-{}-{number}", std::process::id()));
+        match fs::create_dir(&folder) {
+            Ok(()) => return folder,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => panic!("cannot create {}: {error}", folder.display()),
+        }
+    }
+}
+
 impl Cluster {
     /// Starts a server that does not wait for the disk. What was committed survives a crash of the server,
     /// though not one of the machine.
@@ -88,10 +102,7 @@ impl Cluster {
 
     /// Starts a server with these settings and otherwise the default ones.
     pub fn start_with(settings: &[(&str, &str)]) -> Self {
-        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("kennel-postgres-{}-{number}", std::process::id()));
-        fs::create_dir_all(&folder)
-            .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
+        let folder = new_folder();
         if is_root() {
             run(Command::new("chown").arg(server_user()).arg(&folder));
         }
