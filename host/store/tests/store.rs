@@ -73,6 +73,7 @@ on_every_store! {
         pages_follow_one_another_without_gap
         ranges_divide_the_log_by_aggregate
         heavy_pages_are_cut_short
+        long_rows_among_short_ones_are_read_in_order
         an_aggregate_of_many_events_keeps_its_order;
     witness:
         the_end_of_the_log_comes_with_its_event

@@ -253,6 +253,48 @@ pub(crate) async fn heavy_pages_are_cut_short(store: &dyn Ports) {
     assert_eq!(rest.events.len(), 2);
 }
 
+pub(crate) async fn long_rows_among_short_ones_are_read_in_order(store: &dyn Ports) {
+    let long = |bytes: usize| "x".repeat(bytes);
+    let events: Vec<NewEvent> = (1..=120_u64)
+        .map(|number| {
+            let short = event(number.into(), &format!("o-{}", number % 5));
+            match number % 12 {
+                3 => NewEvent { payload: long(20_000).into_bytes(), ..short },
+                4 | 5 => NewEvent { payload: long(200_000).into_bytes(), ..short },
+                8 => NewEvent { metadata: Some(format!("\"{}\"", long(3_000))), ..short },
+                10 if number > 60 => NewEvent { payload: long(1_500_000).into_bytes(), ..short },
+                _ => short,
+            }
+        })
+        .collect();
+    store.append(&events).await.unwrap();
+    let upto = store.horizon().await.unwrap().position.get();
+    let halves = [0, 1].map(|index| HashRange::of_partition(index, 2));
+    for limit in [1, 2, 7, 50, 5_000] {
+        let mut seen: Vec<(u64, usize, Option<usize>)> = Vec::new();
+        for ranges in [&[HashRange::ALL][..], &halves[..1], &halves[1..]] {
+            let mut after = 0;
+            while after < upto {
+                let page = read(store, after, &Scope::default(), ranges, limit).await;
+                assert!(page.events.len() <= limit && page.reached.get() > after);
+                assert_eq!(page.unreadable, None);
+                assert!(positions(&page).is_sorted_by(|a, b| a < b));
+                seen.extend(page.events.iter().map(|event| {
+                    let bytes = event.payload.as_bytes().len();
+                    (event.position.get(), bytes, event.metadata.as_ref().map(String::len))
+                }));
+                after = page.reached.get();
+            }
+        }
+        seen.sort_unstable();
+        let expected = events.iter().zip(1..).flat_map(|(event, position)| {
+            // Once for all ranges, once for its half.
+            [(position, event.payload.len(), event.metadata.as_ref().map(String::len)); 2]
+        });
+        assert!(seen.into_iter().eq(expected), "limit {limit}");
+    }
+}
+
 pub(crate) async fn an_aggregate_of_many_events_keeps_its_order(store: &dyn Ports) {
     let events: Vec<NewEvent> = (1..=10_000).map(|number| event(number, "one")).collect();
     store.append(&events[..9_999]).await.unwrap();

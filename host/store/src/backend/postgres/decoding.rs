@@ -17,13 +17,28 @@ use crate::row::unsigned;
 /// Seconds from the epoch to the beginning of 2000, from where PostgreSQL counts.
 const EPOCH_SECONDS: i64 = 946_684_800;
 
-/// How much the rows of a statement have taken, this one included, as they are stored.
-pub(super) struct Weighed {
-    pub(super) stored_upto: u64,
+/// Bytes of a payload, and of any other column, in a row that counts as short.
+pub(super) const SHORT_PAYLOAD: usize = 16 * 1024;
+pub(super) const SHORT_TEXT: usize = 1024;
+
+/// Whether a row that was read without its weight is a long one, of which nothing else was sent.
+pub(super) fn is_long(row: &PgRow) -> Result<bool, sqlx::Error> {
+    row.try_get(15)
 }
 
-pub(super) fn weighed(row: &PgRow) -> Result<Weighed, sqlx::Error> {
-    Ok(Weighed { stored_upto: unsigned(row.try_get(15)?) })
+/// Whether an event's row counts as short.
+pub(super) fn is_short(event: &Event) -> bool {
+    let is_short = |text: &str| text.len() <= SHORT_TEXT;
+    let optional = [&event.trace_id, &event.correlation_id, &event.causation_id, &event.metadata];
+    let required = [&event.bounded_context, &event.aggregate_type, &event.aggregate_id, &event.event_type];
+    event.payload.as_bytes().len() <= SHORT_PAYLOAD
+        && required.into_iter().all(|text| is_short(text))
+        && optional.into_iter().flatten().all(|text| is_short(text))
+}
+
+/// How many bytes the rows of a weighing statement have taken, this one included, as they are stored.
+pub(super) fn stored_upto(row: &PgRow) -> Result<u64, sqlx::Error> {
+    row.try_get(15).map(unsigned)
 }
 
 /// About how many bytes of a row have been sent.

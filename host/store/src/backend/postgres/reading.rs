@@ -1,12 +1,13 @@
 //! Reads pages of the event log in PostgreSQL.
 //!
-//! Nothing that a writer can do makes a page take more memory than it may, and nothing makes it fail for ever. The
-//! statement stops by the bytes that rows have as they are stored. Metadata may have far more bytes written out: rows
-//! are taken one by one, until the page is full by what they really have, and the next statement is asked for
-//! accordingly less. A row that cannot be read ends the page.
+//! Nothing that a writer can do makes a page take more memory than it may, and nothing makes it fail for ever. Most logs
+//! have short rows, and one statement reads these without weighing them, as long as a page of them is sure to fit. Where
+//! a long row has turned up, another statement stops by the bytes that rows have as they are stored. Metadata may have
+//! far more bytes written out: rows are taken one by one, until the page is full by what they really have, and the next
+//! statement is asked for accordingly less. A row that cannot be read ends the page.
 
 use std::error::Error as _;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures::TryStreamExt as _;
 use kennel_core::event::Event;
@@ -20,7 +21,7 @@ use sqlx::{Postgres, Row as _, SqlStr};
 use uuid::Uuid;
 
 use super::PostgresBackend;
-use super::decoding::{Weighed, event, row_bytes, weighed};
+use super::decoding::{SHORT_PAYLOAD, SHORT_TEXT, event, is_long, is_short, row_bytes, stored_upto};
 use crate::error::{Doing, classify, reason_of_row, was_cut_short};
 use crate::row::{signed, unsigned};
 use crate::sql::{Words, statement};
@@ -48,7 +49,9 @@ impl Forms {
         let wanted = include_str!("../../sql/postgres/events_wanted.sql");
         let template = template
             .replace("{wanted}", wanted.trim())
-            .replace("{event_bytes_max}", &limits::EVENT_BYTES_MAX.to_string());
+            .replace("{event_bytes_max}", &limits::EVENT_BYTES_MAX.to_string())
+            .replace("{short_payload}", &SHORT_PAYLOAD.to_string())
+            .replace("{short_text}", &SHORT_TEXT.to_string());
         let template = words.fill(&template);
         let of = |in_ranges: &str| {
             statement(template.as_str().replace("{in_ranges}", &in_ranges.replace("{hash}", HASH)))
@@ -90,7 +93,10 @@ impl Forms {
 #[derive(Debug)]
 pub(crate) struct ReadSql {
     read: Forms,
+    read_weighed: Forms,
     identify: Forms,
+    /// Whether all rows that were read last were short.
+    are_short: AtomicBool,
     ratio: AtomicU64,
     /// Positions that one statement is known to get through before the database cuts it short.
     fits: AtomicU64,
@@ -100,7 +106,9 @@ impl ReadSql {
     pub(crate) fn new(words: &Words) -> Self {
         Self {
             read: Forms::new(words, include_str!("../../sql/postgres/events_read.sql")),
+            read_weighed: Forms::new(words, include_str!("../../sql/postgres/events_read_weighed.sql")),
             identify: Forms::new(words, include_str!("../../sql/postgres/events_identify.sql")),
+            are_short: AtomicBool::new(true),
             ratio: AtomicU64::new(PER_MILLE),
             fits: AtomicU64::new(u64::MAX),
         }
@@ -116,13 +124,15 @@ impl ReadSql {
         if let Some(ratio) = bytes.checked_div(window.stored) {
             self.ratio.store(ratio.max(PER_MILLE), Ordering::Relaxed);
         }
+        let are_short = !window.met_long && window.events.iter().all(is_short);
+        self.are_short.store(are_short, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 impl ReadSql {
     pub(crate) fn all(&self) -> impl Iterator<Item = &SqlStr> {
-        [&self.read, &self.identify]
+        [&self.read, &self.read_weighed, &self.identify]
             .into_iter()
             .flat_map(|forms| [&forms.all, &forms.one_range, &forms.ranges])
     }
@@ -133,19 +143,23 @@ impl ReadSql {
 struct Window {
     events: Vec<Event>,
     bytes: usize,
-    /// The same, as the rows are stored.
+    /// The same, as the rows are stored, where they were weighed.
     stored: u64,
+    /// Whether the row after these is a long one that was not read.
+    met_long: bool,
     end: End,
 }
 
 /// Where a statement has ended.
 #[derive(Default)]
 enum End {
-    /// At the end of its window, or at the most events that it may find.
+    /// At the end of its window.
     #[default]
     Window,
     /// At its last row, because the page is full.
     Row,
+    /// At its last row, though the page may have room: it was to find no more rows, or the next is a long one.
+    Rows,
     Unreadable(Unreadable),
 }
 
@@ -182,10 +196,10 @@ impl PostgresBackend {
                 }
                 read => read?,
             };
+            let last = found.events.last().map_or(missing.after, |event| event.position);
             bytes += found.bytes;
             page.events.extend(found.events);
             page.reached = upto;
-            let last = page.events.last().map(|event| event.position);
             match found.end {
                 End::Unreadable(unreadable) => {
                     page.reached = unreadable.position;
@@ -193,8 +207,13 @@ impl PostgresBackend {
                     break;
                 }
                 // A page that was cut short, by either bound, ends at its last row.
-                End::Row => page.reached = last.unwrap_or(query.after),
-                End::Window if page.events.len() >= query.limit => page.reached = last.unwrap_or(upto),
+                End::Row => page.reached = last,
+                End::Rows => {
+                    page.reached = last;
+                    if page.events.len() < query.limit && bytes < limits::BATCH_EVENT_BYTES_MAX {
+                        continue;
+                    }
+                }
                 End::Window if bytes < limits::BATCH_EVENT_BYTES_MAX => {
                     window = (window * 4).min(WINDOW_MAX.max(window));
                     continue;
@@ -236,7 +255,7 @@ impl PostgresBackend {
                     if query.limit > 1 {
                         let one = ReadQuery { limit: 1, ..query.clone() };
                         found = Box::pin(self.read_window(&one, bytes_max)).await?;
-                        if matches!(found.end, End::Window) && !found.events.is_empty() {
+                        if matches!(found.end, End::Window | End::Rows) && !found.events.is_empty() {
                             found.end = End::Row;
                         }
                         return Ok(found);
@@ -252,16 +271,21 @@ impl PostgresBackend {
         Ok(found)
     }
 
-    /// Takes rows until the page is full, one cannot be read, or there are no more.
+    /// Takes rows until a long one is met, the page is full, one cannot be read, or there are no more.
     async fn take_rows(
         &self,
         query: &ReadQuery<'_>,
         bytes_max: usize,
         found: &mut Window,
     ) -> Result<(), sqlx::Error> {
+        let weighs = !self.read.are_short.load(Ordering::Relaxed);
         let stored_max = self.read.stored_bytes(bytes_max);
+        // Without weights, no more rows than fit for certain.
+        let rows_max = if weighs { query.limit } else { query.limit.min((bytes_max / SHORT_PAYLOAD).max(1)) };
+        let forms = if weighs { &self.read.read_weighed } else { &self.read.read };
+        let query = ReadQuery { limit: rows_max, ..query.clone() };
         let mut connection = self.pool.acquire().await?;
-        let mut rows = self.read.read.bound(query, stored_max).fetch(&mut *connection);
+        let mut rows = forms.bound(&query, stored_max).fetch(&mut *connection);
         let mut dropped = 0;
         while let Some(row) = rows.try_next().await? {
             if !matches!(found.end, End::Window) {
@@ -274,13 +298,17 @@ impl PostgresBackend {
                 }
                 continue;
             }
-            let Weighed { stored_upto } = weighed(&row)?;
+            if !weighs && is_long(&row)? {
+                found.met_long = true;
+                found.end = End::Rows;
+                continue;
+            }
             match event(&row) {
                 Ok(event) => {
                     found.bytes += event.bytes();
-                    found.stored = stored_upto;
+                    found.stored = if weighs { stored_upto(&row)? } else { 0 };
                     found.events.push(event);
-                    if found.bytes >= bytes_max || stored_upto >= stored_max {
+                    if found.bytes >= bytes_max || found.stored >= stored_max {
                         found.end = End::Row;
                     }
                 }
@@ -288,6 +316,9 @@ impl PostgresBackend {
             }
         }
         drop(rows);
+        if matches!(found.end, End::Window) && found.events.len() >= rows_max {
+            found.end = End::Rows;
+        }
         connection.done(Ok(()))
     }
 

@@ -28,22 +28,53 @@ struct Filling<'a> {
     bytes: usize,
 }
 
+/// What has become of a row.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// It is in the page, or is not wanted.
+    More,
+    /// The page ends with it.
+    Last,
+    /// It is too long to be read with others.
+    Long,
+}
+
 impl Filling<'_> {
     fn wants(&self, aggregate_id: &str) -> bool {
         let point = || partition::hash(aggregate_id);
         self.everything || self.query.ranges.iter().any(|range| range.contains(point()))
     }
 
-    /// Takes a row if it is wanted; whether the page ends with it.
-    fn take(&mut self, row: &SqliteRow) -> bool {
+    /// Takes a row of the reading statement, unless it has to be read by itself.
+    fn take_short(&mut self, row: &SqliteRow) -> Taken {
+        // Without its aggregate, whether a row is wanted is not known.
+        if !self.everything && is_long(row, 3) {
+            return Taken::Long;
+        }
         if !self.everything && !self.wants(&identity(row, 3)) {
-            return false;
+            return Taken::More;
         }
         match event(row) {
+            // No event has a number where its text should be, so only what is none has to be looked at again.
+            Err(_) if MAYBE_LONG.iter().any(|index| is_long(row, *index)) => Taken::Long,
+            read => self.add(row, read),
+        }
+    }
+
+    /// Takes a row that was read by itself.
+    fn take_long(&mut self, row: &SqliteRow) -> Taken {
+        let read = event(row);
+        self.add(row, read)
+    }
+
+    fn add(&mut self, row: &SqliteRow, read: Result<Event, String>) -> Taken {
+        match read {
             Ok(event) => {
                 self.bytes += event.bytes();
                 self.page.events.push(event);
-                self.page.events.len() >= self.query.limit || self.bytes >= limits::BATCH_EVENT_BYTES_MAX
+                let is_full = self.page.events.len() >= self.query.limit
+                    || self.bytes >= limits::BATCH_EVENT_BYTES_MAX;
+                if is_full { Taken::Last } else { Taken::More }
             }
             Err(reason) => self.end(Unreadable {
                 position: self.page.reached,
@@ -55,9 +86,9 @@ impl Filling<'_> {
         }
     }
 
-    fn end(&mut self, unreadable: Unreadable) -> bool {
+    fn end(&mut self, unreadable: Unreadable) -> Taken {
         self.page.unreadable = Some(unreadable);
-        true
+        Taken::Last
     }
 }
 
@@ -86,42 +117,39 @@ impl SqliteBackend {
                 .bind(events)
                 .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
                 .fetch(&self.readers);
-            let (mut rows_seen, mut is_large) = (0, false);
-            while let Some(row) = rows.try_next().await.doing(doing)? {
+            let (mut rows_seen, mut taken) = (0, Taken::More);
+            while taken == Taken::More
+                && let Some(row) = rows.try_next().await.doing(doing)?
+            {
                 rows_seen += 1;
                 filling.page.reached = Position::new(unsigned(row.try_get(0).doing(doing)?));
-                is_large = MAYBE_LONG.iter().any(|index| kind(&row, *index) == "INTEGER");
-                if is_large {
-                    break;
-                }
-                if filling.take(&row) {
-                    return Ok(filling.page);
-                }
+                taken = filling.take_short(&row);
             }
             // Before another statement begins: whoever held a connection and waited for a second could wait for
             // somebody who does the same.
             drop(rows);
-            if is_large {
-                if self.take_large(&mut filling).await? {
+            match taken {
+                Taken::Last => return Ok(filling.page),
+                Taken::Long if self.read_long(&mut filling).await? == Taken::Last => return Ok(filling.page),
+                Taken::More if rows_seen < query.limit => {
+                    filling.page.reached = end.max(query.after);
                     return Ok(filling.page);
                 }
-            } else if rows_seen < query.limit {
-                filling.page.reached = end.max(query.after);
-                return Ok(filling.page);
+                Taken::Long | Taken::More => {}
             }
         }
     }
 
-    /// Takes the row that the page has reached, if it is wanted, and whether the page ends with it.
-    async fn take_large(&self, filling: &mut Filling<'_>) -> Result<bool, StoreError> {
+    /// Reads the row that the page has reached by itself.
+    async fn read_long(&self, filling: &mut Filling<'_>) -> Result<Taken, StoreError> {
         let doing = "reading a large event";
         let position = signed(filling.page.reached.get());
         let size = sqlx::query(self.sql.events_size.clone()).bind(position);
-        let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else { return Ok(false) };
+        let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else { return Ok(Taken::More) };
         let bytes = unsigned(size.try_get(1).doing(doing)?);
         let aggregate_id = identity(&size, 2);
         if !filling.wants(&aggregate_id) {
-            return Ok(false);
+            return Ok(Taken::More);
         }
         if bytes > limits::EVENT_BYTES_MAX as u64 {
             let max = limits::EVENT_BYTES_MAX;
@@ -135,8 +163,13 @@ impl SqliteBackend {
         }
         let row = sqlx::query(self.sql.events_one.clone()).bind(position);
         let row = row.fetch_optional(&self.readers).await.doing(doing)?;
-        Ok(row.is_some_and(|row| filling.take(&row)))
+        Ok(row.map_or(Taken::More, |row| filling.take_long(&row)))
     }
+}
+
+/// Whether the reading statement has left a column out because it is long.
+fn is_long(row: &SqliteRow, index: usize) -> bool {
+    kind(row, index) == "INTEGER"
 }
 
 /// The kind of value that a column holds, as SQLite names it.

@@ -1,32 +1,28 @@
+-- Weighs nothing, so it is for logs of short rows: of a long one it says no more than that it is there.
 SELECT global_position,
-    CASE WHEN kennel_fits THEN bounded_context::text ELSE left(bounded_context::text, 100) END,
-    CASE WHEN kennel_fits THEN aggregate_type::text ELSE left(aggregate_type::text, 100) END,
-    CASE WHEN kennel_fits THEN aggregate_id::text ELSE left(aggregate_id::text, 1000) END,
+    CASE WHEN NOT kennel_long THEN bounded_context::text END,
+    CASE WHEN NOT kennel_long THEN aggregate_type::text END,
+    CASE WHEN NOT kennel_long THEN aggregate_id::text END,
     aggregate_version::bigint, event_id,
-    CASE WHEN kennel_fits THEN event_type::text ELSE left(event_type::text, 100) END,
+    CASE WHEN NOT kennel_long THEN event_type::text END,
     event_version::bigint,
-    CASE WHEN kennel_fits THEN payload END,
-    CASE WHEN kennel_fits THEN trace_id::text END,
-    CASE WHEN kennel_fits THEN correlation_id::text END,
-    CASE WHEN kennel_fits THEN causation_id::text END,
-    CASE WHEN kennel_fits AND octet_length(kennel_written) <= {event_bytes_max} THEN kennel_written END,
-    created_at, kennel_bytes, kennel_bytes_upto, metadata IS NOT NULL
--- How long metadata is written out is not known before it is: numbers may have more digits than it has bytes. OFFSET
--- keeps the planner from having it written out once for its length and once more.
-FROM (SELECT *, metadata::text AS kennel_written FROM (
-    SELECT *, kennel_bytes <= {event_bytes_max} AS kennel_fits,
-        sum(kennel_bytes) OVER (ORDER BY global_position ROWS UNBOUNDED PRECEDING) AS kennel_bytes_upto
-    FROM (
-        SELECT *, least(256::bigint + coalesce(octet_length(payload), 0) + coalesce(pg_column_size(metadata), 0)
-            + coalesce(octet_length(bounded_context::text), 0) + coalesce(octet_length(aggregate_type::text), 0)
-            + coalesce(octet_length(aggregate_id::text), 0) + coalesce(octet_length(event_type::text), 0)
-            + coalesce(octet_length(trace_id::text), 0) + coalesce(octet_length(correlation_id::text), 0)
-            + coalesce(octet_length(causation_id::text), 0), 2000000000)::int AS kennel_bytes
-        FROM {events}
-        WHERE {wanted}
-        ORDER BY global_position
-        LIMIT $6
-    ) page
-) weighed
-WHERE kennel_bytes_upto - kennel_bytes < $7 OFFSET 0) read
+    CASE WHEN NOT kennel_long THEN payload END,
+    CASE WHEN NOT kennel_long THEN trace_id::text END,
+    CASE WHEN NOT kennel_long THEN correlation_id::text END,
+    CASE WHEN NOT kennel_long THEN causation_id::text END,
+    CASE WHEN NOT kennel_long THEN metadata::text END,
+    created_at, 0, kennel_long, metadata IS NOT NULL
+FROM (
+    SELECT *, coalesce(octet_length(payload) > {short_payload}
+        OR pg_column_size(metadata) > {short_text}
+        OR octet_length(bounded_context::text) > {short_text} OR octet_length(aggregate_type::text) > {short_text}
+        OR octet_length(aggregate_id::text) > {short_text} OR octet_length(event_type::text) > {short_text}
+        OR octet_length(trace_id::text) > {short_text} OR octet_length(correlation_id::text) > {short_text}
+        OR octet_length(causation_id::text) > {short_text}, false) AS kennel_long
+    FROM {events}
+    WHERE {wanted}
+    ORDER BY global_position
+    LIMIT $6
+) page
+WHERE $7::bigint > 0
 ORDER BY global_position
