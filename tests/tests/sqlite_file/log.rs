@@ -12,8 +12,8 @@ use kennel_tests::metrics::Served;
 use super::{append, deploy, events, file, wait_for};
 
 /// Far less than what is written: a log that nobody begins anew holds all of it.
-const LOG_BYTES_MAX: u64 = 64 << 20;
-const EVENTS: u64 = 7_000;
+const LOG_BYTES_MAX: u64 = 128 << 20;
+const EVENTS: u64 = 14_000;
 const EVENT_BYTES: usize = 16 << 10;
 /// Programs that read the file without pause, beside the host.
 const READERS: usize = 3;

@@ -12,8 +12,9 @@ use sqlx::{Row as _, Sqlite, SqlitePool};
 
 use super::open::BUSY_TIMEOUT;
 
-/// How long the log may get before it is begun anew, in bytes.
-const LONG: u64 = 16 << 20;
+/// How long the log may get before it is begun anew, in bytes. Each time costs a wait for readers and a file that has to
+/// grow again: so it is not done more often than the bound of 128 MiB asks for.
+const LONG: u64 = 48 << 20;
 /// How much longer it may have got when that is tried again, because somebody has been reading for long.
 const LONGER: u64 = 8 << 20;
 /// When an operator is told, in bytes, and again each time that it has doubled.

@@ -27,7 +27,7 @@ pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 const READERS_MAX: u32 = 4;
 /// Rows that a reader may run ahead of the code that takes them. More would save some switching between
 /// threads but hold more payloads and documents in memory, whatever bound the code that takes them has.
-const ROWS_AHEAD: usize = 64;
+const ROWS_AHEAD: usize = 32;
 /// Statements that a connection keeps prepared: those of some hundred collections.
 const STATEMENTS_MAX: usize = 512;
 

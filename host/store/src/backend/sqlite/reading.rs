@@ -8,7 +8,7 @@ use kennel_core::partition::{self, HashRange};
 use kennel_core::port::{Page, ReadQuery, StoreError, Unreadable};
 use kennel_core::position::Position;
 use kennel_core::timestamp::Timestamp;
-use sqlx::sqlite::SqliteRow;
+use sqlx::sqlite::{SqliteRow, SqliteValueRef};
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 use uuid::Uuid;
 
@@ -72,8 +72,8 @@ impl Filling<'_> {
             Ok(event) => {
                 self.bytes += event.bytes();
                 self.page.events.push(event);
-                let is_full = self.page.events.len() >= self.query.limit
-                    || self.bytes >= limits::BATCH_EVENT_BYTES_MAX;
+                let is_full =
+                    self.page.events.len() >= self.query.limit || self.bytes >= limits::BATCH_EVENT_BYTES_MAX;
                 if is_full { Taken::Last } else { Taken::More }
             }
             Err(reason) => self.end(Unreadable {
@@ -145,7 +145,9 @@ impl SqliteBackend {
         let doing = "reading a large event";
         let position = signed(filling.page.reached.get());
         let size = sqlx::query(self.sql.events_size.clone()).bind(position);
-        let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else { return Ok(Taken::More) };
+        let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else {
+            return Ok(Taken::More);
+        };
         let bytes = unsigned(size.try_get(1).doing(doing)?);
         let aggregate_id = identity(&size, 2);
         if !filling.wants(&aggregate_id) {
@@ -174,7 +176,10 @@ fn is_long(row: &SqliteRow, index: usize) -> bool {
 
 /// The kind of value that a column holds, as SQLite names it.
 fn kind(row: &SqliteRow, index: usize) -> &'static str {
-    let Ok(value) = row.try_get_raw(index) else { return "NULL" };
+    row.try_get_raw(index).map_or("NULL", |value| kind_of(&value))
+}
+
+fn kind_of(value: &SqliteValueRef<'_>) -> &'static str {
     if value.is_null() {
         return "NULL";
     }
@@ -252,12 +257,15 @@ fn text(row: &SqliteRow, index: usize, name: &str) -> Result<String, String> {
 
 /// Text, also where a writer has bound its bytes.
 fn text_or_null(row: &SqliteRow, index: usize, name: &str) -> Result<Option<String>, String> {
-    match kind(row, index) {
+    let value = row.try_get_raw(index).map_err(|error| format!("{name} cannot be read: {error}"))?;
+    match kind_of(&value) {
         "NULL" => return Ok(None),
         "TEXT" | "BLOB" => {}
         other => return Err(format!("{name} is {other}; TEXT is read")),
     }
-    row.try_get_unchecked(index).map(Some).map_err(|_| format!("{name} is not UTF-8 text"))
+    <String as sqlx::Decode<'_, sqlx::Sqlite>>::decode(value)
+        .map(Some)
+        .map_err(|_| format!("{name} is not UTF-8 text"))
 }
 
 fn payload(row: &SqliteRow) -> Result<Vec<u8>, String> {
