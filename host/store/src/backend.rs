@@ -310,7 +310,7 @@ impl Backend {
     ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
         match (self, table) {
             (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
-                table.fetch(&sqlite.readers, keys, bytes_max).await
+                table.fetch(&mut *sqlite.readers.acquire().await?, keys, bytes_max).await
             }
             (Self::Postgres(postgres), Table::Postgres(table)) => {
                 table.fetch(postgres.pool.of(read_model), keys, bytes_max).await
@@ -330,7 +330,7 @@ impl Backend {
     ) -> Result<Vec<Document>, sqlx::Error> {
         match (self, table) {
             (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
-                table.scan(&sqlite.readers, first, end, limit, bytes_max).await
+                table.scan(&mut *sqlite.readers.acquire().await?, first, end, limit, bytes_max).await
             }
             (Self::Postgres(postgres), Table::Postgres(table)) => {
                 table.scan(postgres.pool.of(read_model), first, end, limit, bytes_max).await
@@ -369,7 +369,7 @@ impl Backend {
         keys: &[&str],
     ) -> Result<HashMap<String, Stored>, sqlx::Error> {
         let loaded = match (tx, table) {
-            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.fetch(&mut **tx, keys, usize::MAX).await,
+            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.fetch(tx, keys, usize::MAX).await,
             (Tx::Postgres(tx), Table::Postgres(table)) => table.fetch(&mut **tx, keys, usize::MAX).await,
             _ => Err(mismatch()),
         };

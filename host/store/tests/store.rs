@@ -90,6 +90,7 @@ on_every_store! {
         scans_go_in_byte_order
         fetches_keep_the_order_of_what_was_wanted
         large_documents_are_read_and_added_to_a_few_at_a_time
+        long_documents_among_short_ones_are_found_in_order
         dead_letters_are_kept_with_their_reason
         awkward_names_and_sizes_are_held
         large_batches_are_written_whole;

@@ -289,6 +289,34 @@ pub(crate) async fn large_documents_are_read_and_added_to_a_few_at_a_time(store:
     }
 }
 
+/// Around the size from which a document is read by itself.
+pub(crate) async fn long_documents_among_short_ones_are_found_in_order(store: &dyn Ports) {
+    let (id, generation) = owned(store).await;
+    let sizes = [1, 16_382, 16_383, 16_385, 3, 700_000, 2, 20_000];
+    let documents: Vec<(String, String)> = (0..)
+        .zip(sizes)
+        .map(|(number, size)| (format!("k{number}"), format!("\"{}\"", "d".repeat(size))))
+        .collect();
+    let changes = documents.iter().map(|(key, document)| change(key, put(document), Expectation::Unread, 1));
+    commit(store, &Commit { changes: of("c", changes.collect()), ..batch(id, generation, 0, 1) }).await;
+
+    let scanned = store.scan(id, "c", None, "", 100).await.unwrap();
+    let found: Vec<(String, String)> =
+        scanned.into_iter().map(|one| (one.key, one.stored.document.to_string())).collect();
+    assert!(found == documents, "in order, each whole");
+    for (limit, after) in [(3, "k1"), (1, "k4"), (4, "k0")] {
+        let page = store.scan(id, "c", Some(after), "k", limit).await.unwrap();
+        let from = documents.iter().position(|(key, _)| key == after).unwrap() + 1;
+        let keys: Vec<&str> = page.iter().map(|one| one.key.as_str()).collect();
+        let expected: Vec<&str> = documents[from..from + limit].iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, expected, "{limit} after {after}");
+    }
+    let keys = documents.iter().rev().map(|(key, _)| key.clone()).collect();
+    let found = store.fetch(id, &[Wanted { collection: "c".to_owned(), keys }]).await.unwrap();
+    let texts: Vec<&str> = found[0].iter().map(|one| &*one.as_ref().unwrap().document).collect();
+    assert!(texts == documents.iter().rev().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
+}
+
 pub(crate) async fn dead_letters_are_kept_with_their_reason(store: &dyn Ports) {
     let (id, generation) = owned(store).await;
     let letter = |position| DeadLetter {

@@ -10,7 +10,7 @@ use futures::TryStreamExt as _;
 use kennel_core::change::Stored;
 use kennel_core::port::Document;
 use kennel_core::position::Position;
-use sqlx::sqlite::{SqliteExecutor, SqliteRow};
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
 use crate::backend::View;
@@ -28,6 +28,7 @@ const UPSERT_ROWS: usize = 256;
 pub(crate) struct Table {
     pub(crate) create: SqlStr,
     fetch: SqlStr,
+    one: SqlStr,
     revisions: SqlStr,
     scan: SqlStr,
     delete: SqlStr,
@@ -43,6 +44,7 @@ pub(crate) fn table_of(name: &str) -> Table {
     Table {
         create: of(include_str!("../../sql/sqlite/documents_create.sql")),
         fetch: of(include_str!("../../sql/sqlite/documents_fetch.sql")),
+        one: of(include_str!("../../sql/sqlite/documents_one.sql")),
         revisions: of(include_str!("../../sql/sqlite/documents_revisions.sql")),
         scan: of(include_str!("../../sql/sqlite/documents_scan.sql")),
         delete: of(include_str!("../../sql/sqlite/documents_delete.sql")),
@@ -53,9 +55,10 @@ pub(crate) fn table_of(name: &str) -> Table {
 
 impl Table {
     #[cfg(test)]
-    pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 6] {
+    pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
         [
             ("fetch", &self.fetch),
+            ("one", &self.one),
             ("revisions", &self.revisions),
             ("scan", &self.scan),
             ("delete", &self.delete),
@@ -64,46 +67,94 @@ impl Table {
         ]
     }
 
-    pub(crate) async fn fetch<'c>(
+    pub(crate) async fn fetch(
         &self,
-        executor: impl SqliteExecutor<'c>,
+        connection: &mut SqliteConnection,
         keys: &[&str],
         bytes_max: usize,
     ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
-        let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(keys)).fetch(executor);
-        let (mut bytes, mut found) = (0, HashMap::new());
+        let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(keys)).fetch(&mut *connection);
+        let (mut bytes, mut found, mut long, mut is_cut) = (0, HashMap::new(), Vec::new(), false);
         while let Some(row) = rows.try_next().await? {
             if bytes > bytes_max {
-                return Ok((found, true));
+                is_cut = true;
+                break;
             }
-            let Document { key, stored } = document(&row)?;
-            bytes += stored.document.len();
-            found.insert(key, stored);
+            bytes += bytes_of(&row)?;
+            match document(&row)? {
+                Some(Document { key, stored }) => drop(found.insert(key, stored)),
+                None => long.push(row.try_get::<String, _>(0)?),
+            }
         }
-        Ok((found, false))
+        drop(rows);
+        for key in long {
+            let one = self.one(connection, &key).await?;
+            found.extend(one.map(|Document { key, stored }| (key, stored)));
+        }
+        Ok((found, is_cut))
     }
 
-    pub(crate) async fn scan<'c>(
+    pub(crate) async fn scan(
         &self,
-        executor: impl SqliteExecutor<'c>,
+        connection: &mut SqliteConnection,
         first: &str,
         end: &str,
         limit: usize,
         bytes_max: usize,
     ) -> Result<Vec<Document>, sqlx::Error> {
+        loop {
+            let listed = self.list(connection, first, end, limit, bytes_max).await?;
+            let mut documents = Vec::with_capacity(listed.len());
+            let mut is_whole = true;
+            for document in listed {
+                let document = match document {
+                    Ok(document) => Some(document),
+                    Err(long) => self.one(connection, &long).await?,
+                };
+                is_whole &= document.is_some();
+                documents.extend(document);
+            }
+            // Fewer than were asked for would mean that there are no more.
+            if is_whole {
+                return Ok(documents);
+            }
+        }
+    }
+
+    /// Documents in order; of those that are to be read by themselves, the key.
+    async fn list(
+        &self,
+        connection: &mut SqliteConnection,
+        first: &str,
+        end: &str,
+        limit: usize,
+        bytes_max: usize,
+    ) -> Result<Vec<Result<Document, String>>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        let (mut bytes, mut documents) = (0, Vec::new());
-        let mut rows = query.fetch(executor);
+        let (mut bytes, mut listed) = (0, Vec::new());
+        let mut rows = query.fetch(connection);
         // What was not read when this ends is thrown away unread.
         while bytes <= bytes_max
             && let Some(row) = rows.try_next().await?
         {
-            let found = document(&row)?;
-            bytes += found.stored.document.len();
-            documents.push(found);
+            bytes += bytes_of(&row)?;
+            listed.push(match document(&row)? {
+                Some(document) => Ok(document),
+                None => Err(row.try_get(0)?),
+            });
         }
-        Ok(documents)
+        Ok(listed)
+    }
+
+    /// A document that is read by itself; nothing if it has been deleted meanwhile.
+    async fn one(
+        &self,
+        connection: &mut SqliteConnection,
+        key: &str,
+    ) -> Result<Option<Document>, sqlx::Error> {
+        let row = sqlx::query(self.one.clone()).bind(key).fetch_optional(connection).await?;
+        row.map_or(Ok(None), |row| document(&row))
     }
 
     /// What the transaction finds of the documents it is about to check and to change. The transaction
@@ -126,9 +177,11 @@ impl Table {
             let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(&hold.summed)).fetch(&mut **tx);
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await? {
-                let text: &str = row.try_get_unchecked(1)?;
                 let revision = Position::new(unsigned(row.try_get_unchecked(2)?));
-                let text = HeldText::of(Some(text), &mut bytes);
+                let text = match row.try_get_unchecked::<Option<&str>, _>(1)? {
+                    Some(text) => HeldText::of(Some(text), &mut bytes),
+                    None => HeldText::TooMuch(bytes_of(&row)?),
+                };
                 held.insert(row.try_get_unchecked(0)?, Held { revision, text });
             }
         }
@@ -188,11 +241,18 @@ fn json_list(words: &[&str]) -> String {
     serde_json::json!(words).to_string()
 }
 
-fn document(row: &SqliteRow) -> Result<Document, sqlx::Error> {
-    let document: &str = row.try_get_unchecked(1)?;
+/// The bytes of a document that is fetched or scanned, read or not.
+fn bytes_of(row: &SqliteRow) -> Result<usize, sqlx::Error> {
+    let bytes: i64 = row.try_get_unchecked(3)?;
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
+}
+
+/// The document of a row; nothing if it is to be read by itself.
+fn document(row: &SqliteRow) -> Result<Option<Document>, sqlx::Error> {
+    let Some(document) = row.try_get_unchecked::<Option<&str>, _>(1)? else { return Ok(None) };
     let stored = Stored {
         document: Arc::from(document),
         revision: Position::new(unsigned(row.try_get_unchecked(2)?)),
     };
-    Ok(Document { key: row.try_get_unchecked(0)?, stored })
+    Ok(Some(Document { key: row.try_get_unchecked(0)?, stored }))
 }

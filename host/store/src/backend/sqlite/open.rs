@@ -25,9 +25,9 @@ use crate::store::Dialect;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Enough for every projection's reads to overlap with one commit.
 const READERS_MAX: u32 = 4;
-/// Rows that a reader may run ahead of the code that takes them. More would save some switching between
-/// threads but hold more payloads and documents in memory, whatever bound the code that takes them has.
-const ROWS_AHEAD: usize = 32;
+/// Rows that a reader may run ahead of the code that takes them: fewer cost more switching between threads. No statement
+/// gives rows of more than some 40 KiB that could be this many, so a connection has 5 MiB of them at most.
+const ROWS_AHEAD: usize = 128;
 /// Statements that a connection keeps prepared: those of some hundred collections.
 const STATEMENTS_MAX: usize = 512;
 

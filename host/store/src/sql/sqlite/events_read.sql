@@ -1,17 +1,17 @@
 -- The driver reads rows ahead, so none may be large: what is long comes as the number 0, and the row is read by itself.
 SELECT global_position,
-    CASE WHEN octet_length(bounded_context) > 4096 THEN 0 ELSE bounded_context END,
-    CASE WHEN octet_length(aggregate_type) > 4096 THEN 0 ELSE aggregate_type END,
-    CASE WHEN octet_length(aggregate_id) > 4096 THEN 0 ELSE aggregate_id END,
+    CASE WHEN octet_length(bounded_context) > 1024 THEN 0 ELSE bounded_context END,
+    CASE WHEN octet_length(aggregate_type) > 1024 THEN 0 ELSE aggregate_type END,
+    CASE WHEN octet_length(aggregate_id) > 1024 THEN 0 ELSE aggregate_id END,
     aggregate_version, event_id,
-    CASE WHEN octet_length(event_type) > 4096 THEN 0 ELSE event_type END,
+    CASE WHEN octet_length(event_type) > 1024 THEN 0 ELSE event_type END,
     event_version,
-    CASE WHEN octet_length(payload) > 32768 THEN 0 ELSE payload END,
-    CASE WHEN octet_length(trace_id) > 4096 THEN 0 ELSE trace_id END,
-    CASE WHEN octet_length(correlation_id) > 4096 THEN 0 ELSE correlation_id END,
-    CASE WHEN octet_length(causation_id) > 4096 THEN 0 ELSE causation_id END,
-    CASE WHEN octet_length(metadata) > 32768 THEN 0 ELSE metadata END,
-    CASE WHEN octet_length(created_at) > 4096 THEN 0 ELSE created_at END
+    CASE WHEN octet_length(payload) > 16384 THEN 0 ELSE payload END,
+    CASE WHEN octet_length(trace_id) > 1024 THEN 0 ELSE trace_id END,
+    CASE WHEN octet_length(correlation_id) > 1024 THEN 0 ELSE correlation_id END,
+    CASE WHEN octet_length(causation_id) > 1024 THEN 0 ELSE causation_id END,
+    CASE WHEN octet_length(metadata) > 16384 THEN 0 ELSE metadata END,
+    CASE WHEN octet_length(created_at) > 1024 THEN 0 ELSE created_at END
 FROM {events}
 WHERE global_position > $1 AND global_position <= $2
     AND ($3 IS NULL OR bounded_context IN (SELECT value FROM json_each($3)))

@@ -1,0 +1,1 @@
+SELECT key, document, revision FROM {table} WHERE key = $1
