@@ -13,7 +13,7 @@ use kennel_tests::postgres::Cluster;
 use kennel_tests::replicas::{Replicas, Session};
 
 /// Nobody may stand still for longer.
-const STANDSTILL_MAX: Duration = Duration::from_secs(2);
+const STANDSTILL_MAX: Duration = Duration::from_secs(5);
 const PROJECTIONS: [&str; 3] = ["one", "two", "three"];
 
 /// A database that belongs to a role, with deployed projections.

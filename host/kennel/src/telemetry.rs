@@ -32,7 +32,11 @@ pub fn start(level: &str, format: LogFormat) {
         Ok(_) => (EnvFilter::new(level), None),
         Err(error) => (EnvFilter::new(level), Some(error)),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An entry that cannot be written is lost. By default the error would be printed to the same place, which panics.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     // An error means that the program which embeds us has its own log already.
     let _ = match format {
         LogFormat::Text => builder
