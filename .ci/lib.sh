@@ -2,7 +2,7 @@
 #
 # What the other scripts here share. Sourced, not run: it goes to the repository's root and says where tools are.
 #
-# shellcheck disable=SC2034 # its variables are for those who source it
+# shellcheck disable=SC2034 # its variables are for the scripts that source it
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit

@@ -43,7 +43,7 @@ deny() {
 say "cargo deny: licences, duplicates, sources"
 deny licenses bans sources
 
-# The advisories live in a git repository: where it cannot be reached, say so instead of passing.
+# The advisories are in a git repository: where it cannot be reached, say so instead of passing.
 if timeout 120 "$cargo_deny" --config deny.toml fetch db >/dev/null 2>&1; then
   say "cargo deny: advisories"
   deny --disable-fetch advisories

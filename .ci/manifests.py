@@ -1,6 +1,6 @@
 """Checks docs/kubernetes: the manifests against Kubernetes' own schemas, and against one another.
 
-The schemas come with the package kubernetes-validate (.ci/python-tools.txt); strict ones, which refuse unknown fields.
+The schemas come with the package kubernetes-validate (.ci/python-tools.txt); strict ones, which reject unknown fields.
 That of the ServiceMonitor belongs to the Prometheus Operator and is not among them: the fields that it needs are
 checked here by hand.
 """
@@ -48,12 +48,12 @@ def check_schema(path, document, version):
         complaints.append(f"{path}: Kubernetes {version} knows no {document['kind']} of {document['apiVersion']}")
         return
     schema = json.loads(file.read_text())
-    # References lead to one file of definitions, whose path is an address that nobody serves.
+    # References lead to one file of definitions, whose path is an address that no server has.
     definitions = json.loads((folder / "_definitions.json").read_text())
     resolver = jsonschema.RefResolver.from_schema(schema, store={"/api/_definitions.json": definitions})
     for error in jsonschema.Draft7Validator(schema, resolver=resolver).iter_errors(document):
-        place = ".".join(str(part) for part in error.absolute_path)
-        complaints.append(f"{path}: {place}: {error.message} (Kubernetes {version})")
+        field = ".".join(str(part) for part in error.absolute_path)
+        complaints.append(f"{path}: {field}: {error.message} (Kubernetes {version})")
 
 
 def check_monitor(monitor, service):

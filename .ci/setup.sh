@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Installs what is missing for the purposes named, and is quick when nothing is:
+# Installs the tools that are missing for the purposes named, and is quick when none is:
 #
 #   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
 #   test    the above, the programs of a PostgreSQL server, PgBouncer, Prometheus, a registry of OCI artifacts, and Schemathesis
@@ -20,7 +20,7 @@ apt_install() {
   say "apt-get install $*"
   local log
   log=$(mktemp)
-  # Debian's packages tell long stories: they are of interest only when they end badly.
+  # Debian's packages print a lot: it is of interest only when the installation fails.
   if { as_root apt-get update -qq &&
     as_root env DEBIAN_FRONTEND=noninteractive ${RUNLEVEL:+"RUNLEVEL=$RUNLEVEL"} apt-get install -y -qq --no-install-recommends "$@"; } >"$log" 2>&1; then
     rm "$log"
@@ -74,7 +74,7 @@ need_unpacked() {
   say "missing: $3; tests of $4 cannot run; put that on PATH to include them"
 }
 
-# Puts what is in Debian's package $1 into a folder among the tools. These packages would start a server when
+# Puts the contents of Debian's package $1 into a folder among the tools. These packages would start a server when
 # they are installed, some on a port that Kennel has by default. So they are only unpacked, which needs no root.
 unpack() {
   have apt-get && have dpkg-deb || return 1

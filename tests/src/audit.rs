@@ -8,7 +8,7 @@ use crate::replicas::Session;
 
 /// What the documents say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Audit {
+pub struct ExactlyOnce {
     pub events: usize,
     pub aggregates: usize,
     pub not_once: usize,
@@ -17,10 +17,10 @@ pub struct Audit {
 
 /// Reads every document of the projection.
 #[must_use]
-pub fn audit(kennel: &Kennel, projection: &str) -> Audit {
+pub fn audit(kennel: &Kennel, projection: &str) -> ExactlyOnce {
     let events = documents(kennel, projection, "events");
     let aggregates = documents(kennel, projection, "aggregates");
-    Audit {
+    ExactlyOnce {
         events: events.len(),
         aggregates: aggregates.len(),
         not_once: events.iter().filter(|row| row["document"]["count"] != 1).count(),

@@ -162,14 +162,14 @@ impl Drop for Running {
 
 /// The present, for what real processes are timed by.
 #[must_use]
-#[expect(clippy::disallowed_methods, reason = "the processes that are timed live in real time")]
+#[expect(clippy::disallowed_methods, reason = "the processes that are timed run in real time")]
 pub fn now() -> Instant {
     Instant::now()
 }
 
 /// Waits for a condition, looking often, and fails the test if it does not come true in time.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "the processes that are waited for live in real time")]
+#[expect(clippy::disallowed_methods, reason = "the processes that are waited for run in real time")]
 pub fn wait_until(what: &str, deadline: Duration, mut condition: impl FnMut() -> bool) {
     let began = Instant::now();
     while !condition() {
@@ -195,7 +195,7 @@ fn binary() -> &'static Path {
         if !cfg!(debug_assertions) {
             build.arg("--release");
         }
-        // What cargo tells the tests of their own package would have the build scripts of others run again.
+        // The variables that cargo sets for the package of a test would have the build scripts of others run again.
         for (variable, _) in std::env::vars_os() {
             let name = variable.to_string_lossy();
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {

@@ -79,8 +79,7 @@ pub fn time_bomb() -> Vec<u8> {
     ))
 }
 
-/// A component that fits the contract and has one core module more, which it never uses.
-/// The component, made as large as this by a section that nobody reads, and another one for each number.
+/// The component, made as large as this by a section that no program reads, and another one for each number.
 #[must_use]
 pub fn padded(mut component: Vec<u8>, number: u8, bytes: usize) -> Vec<u8> {
     // A custom section: 0, its length, and a name of one byte.
@@ -96,6 +95,7 @@ pub fn padded(mut component: Vec<u8>, number: u8, bytes: usize) -> Vec<u8> {
     component
 }
 
+/// A component that fits the contract and has one core module more, which it never uses.
 fn with_module(module: &str) -> Vec<u8> {
     let module = wat::parse_str(module).expect("the module is well formed");
     let mut bytes = component(&contract(), "projection");

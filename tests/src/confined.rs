@@ -73,7 +73,7 @@ impl Confined {
 impl Drop for Confined {
     fn drop(&mut self) {
         if let Confinement::Group { folder, .. } = &self.confinement {
-            // What is still in it belongs to the group above from now on; an error leaves an empty folder behind.
+            // The processes in it belong to the group above from now on; an error leaves an empty folder behind.
             let parent = folder.parent().unwrap_or(Path::new("/")).join("cgroup.procs");
             for pid in fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default().lines() {
                 let _ = fs::write(&parent, pid);

@@ -120,17 +120,17 @@ impl Database {
         head
     }
 
-    /// How far each range of the live read model is, by where it starts.
+    /// How far each range of the serving read model is, by where it starts.
     pub fn positions(&mut self, projection: &str) -> Vec<[u64; 2]> {
         let (checkpoint, deployment) = (self.own("checkpoint"), self.own("deployment"));
         self.tuples(&format!(
             "SELECT c.range_start, c.position FROM {checkpoint} c
              JOIN {deployment} d ON d.read_model = c.read_model
-             WHERE d.projection = '{projection}' AND d.outcome = 'live' ORDER BY c.range_start"
+             WHERE d.projection = '{projection}' AND d.outcome = 'serving' ORDER BY c.range_start"
         ))
     }
 
-    /// How far behind the head of the log the live read model is, in positions.
+    /// How far behind the head of the log the serving read model is, in positions.
     pub fn lag(&mut self, projection: &str) -> u64 {
         let head = self.head();
         let positions = self.positions(projection);

@@ -1,5 +1,5 @@
-//! A disk of a few megabytes that can be filled and freed again, and a stand-in where this machine lets nobody mount one:
-//! files that may not grow.
+//! A disk of a few megabytes that can be filled and freed again, and a stand-in where this machine does not let a test
+//! mount one: files that may not grow.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -59,7 +59,7 @@ impl SmallDisk {
     /// When it cannot be written to.
     pub fn fill(&self) {
         let mut filler = File::create(self.filler()).expect("the disk can be written to");
-        // Down to the last page: each write takes what is left.
+        // Down to the last page: each write takes the rest.
         for size in [1 << 20, 1 << 12, 1] {
             while filler.write_all(&vec![0; size]).is_ok() {}
         }
@@ -78,7 +78,7 @@ impl SmallDisk {
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let at = self.path().to_str().unwrap_or_default().to_owned();
-        // Whoever still uses it keeps it until they end.
+        // Processes that still use it keep it until they end.
         runs(self.sudo, "umount", &["--lazy", &at]);
     }
 }

@@ -1,4 +1,4 @@
-//! Plain requests over HTTP, written by hand: what is sent is what a test says, also where that is wrong.
+//! Plain requests over HTTP, written by hand: they are sent as a test gives them, also where that is wrong.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// Longest time that an answer may take: longer than a host takes to give up by itself.
+/// Longest time that an answer may take: longer than a host takes to end a request by itself.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a server answered.
@@ -22,7 +22,7 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// When nobody listens there, or when the answer is not HTTP.
+/// When no server listens there, or when the answer is not HTTP.
 pub fn request(
     address: &str,
     method: &str,
@@ -41,7 +41,7 @@ pub struct Pending(TcpStream);
 ///
 /// # Errors
 ///
-/// When nobody listens there.
+/// When no server listens there.
 pub fn begin(
     address: &str,
     method: &str,
@@ -64,7 +64,7 @@ pub fn begin(
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    // A server that has heard enough may hang up before it has been told all; its answer is what counts.
+    // A server that has heard enough may hang up before all is sent; its answer is what counts.
     let _ = stream.write_all(&[head.as_bytes(), b"\r\n", body].concat());
     Ok(Pending(stream))
 }

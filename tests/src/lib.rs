@@ -9,18 +9,18 @@
 //! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`disk`] | a small disk that can be filled |
 //! | [`events`] | events as lines of JSON |
+//! | [`fixture`] | a store of either kind, the processes that run it, and several versions of one guest |
 //! | [`http`] | plain requests |
-//! | [`load`] | events that are appended at a steady pace |
+//! | [`load`] | events that are appended at a steady rate |
 //! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
 //! | [`programs`] | where servers are that tests start |
 //! | [`prometheus`] | a throw-away Prometheus, and promtool |
 //! | [`random`] | chance, from a seed |
-//! | [`reader`] | somebody who queries a read model all the time |
+//! | [`reader`] | an application that queries a read model all the time |
 //! | [`registry`] | a throw-away registry of OCI artifacts |
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
-//! | [`stage`] | a store of either kind, the processes that run it, and several versions of one guest |
 
 pub mod audit;
 pub mod binary;
@@ -29,6 +29,7 @@ pub mod confined;
 pub mod database;
 pub mod disk;
 pub mod events;
+pub mod fixture;
 pub mod http;
 pub mod load;
 pub mod metrics;
@@ -40,4 +41,3 @@ pub mod reader;
 pub mod registry;
 pub mod replicas;
 pub mod sim;
-pub mod stage;

@@ -1,4 +1,4 @@
-//! Events that are appended at a steady pace, as other programs do it: with SQL.
+//! Events that are appended at a steady rate, as other programs do it: with SQL.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ impl Load {
     #[must_use]
     pub fn start(mut database: Database, per_second: u64, before: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let writer = std::thread::spawn(move || {
             let (began, mut sent) = (now(), 0);
-            while !told.load(Ordering::SeqCst) {
+            while !stopped.load(Ordering::SeqCst) {
                 let due =
                     u64::try_from(began.elapsed().as_millis()).expect("a short test") * per_second / 1000;
                 if due > sent {
@@ -105,7 +105,7 @@ fn append(database: &mut Database, first: u64, count: u64) {
     database.rows(&sql);
 }
 
-#[expect(clippy::disallowed_methods, reason = "a steady pace is one in real time")]
+#[expect(clippy::disallowed_methods, reason = "a steady rate is one in real time")]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }

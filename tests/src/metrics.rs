@@ -65,7 +65,7 @@ impl Served {
             .inspect(|line| writing.add(line))
             .find_map(|line| line.split_once("address=").map(|(_, rest)| rest.trim().to_owned()))
             .expect("it says where it listens");
-        // Its log has to be read on, or the pipe fills up and it stands still.
+        // Its log has to be read on, or the pipe fills up and the process hangs.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| writing.add(&line)));
         Self { process, address, log }
     }
@@ -107,11 +107,11 @@ impl Log {
     /// All of it.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.lock().expect("nobody panics").clone()
+        self.0.lock().expect("no thread panics").clone()
     }
 
     fn add(&self, line: &str) {
-        self.0.lock().expect("nobody panics").extend([line, "\n"]);
+        self.0.lock().expect("no thread panics").extend([line, "\n"]);
     }
 }
 
@@ -181,14 +181,14 @@ fn sample(line: &str) -> Option<Sample> {
 ///
 /// # Errors
 ///
-/// When nobody listens there, or when the answer is not HTTP.
+/// When no server listens there, or when the answer is not HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<(u16, String)> {
     let answer = http::request(address, "GET", path, &[], b"")?;
     let body = String::from_utf8(answer.body).map_err(std::io::Error::other)?;
     Ok((answer.status, body))
 }
 
-/// An address on this machine on which nobody listens now.
+/// An address on this machine on which no server listens now.
 #[must_use]
 pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -61,19 +61,16 @@ pub struct Pooler {
 pub fn pgbouncer() -> (PathBuf, u32) {
     let given = std::env::var_os("KENNEL_TEST_PGBOUNCER").map(PathBuf::from);
     let program = given.unwrap_or_else(|| {
-        let places = ["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
-        places
-            .into_iter()
-            .map(PathBuf::from)
-            .find(|place| place.exists())
-            .unwrap_or_else(|| "pgbouncer".into())
+        let paths = ["/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/opt/homebrew/bin/pgbouncer"];
+        paths.into_iter().map(PathBuf::from).find(|path| path.exists()).unwrap_or_else(|| "pgbouncer".into())
     });
     let output = Command::new(&program).arg("--version").output().unwrap_or_else(|error| {
         panic!("this test needs PgBouncer: install it, on Debian with `apt-get install pgbouncer` ({error})")
     });
-    let told = String::from_utf8_lossy(&output.stdout).into_owned();
-    let version = told.split_whitespace().nth(1).and_then(|version| version.split('.').nth(1)?.parse().ok());
-    (program, version.unwrap_or_else(|| panic!("{told} names no version")))
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let version =
+        printed.split_whitespace().nth(1).and_then(|version| version.split('.').nth(1)?.parse().ok());
+    (program, version.unwrap_or_else(|| panic!("{printed} names no version")))
 }
 
 static CLUSTERS: AtomicU32 = AtomicU32::new(0);
@@ -224,7 +221,7 @@ impl Cluster {
         self.stop();
         let data = self.folder.join("data");
         fs::remove_dir_all(&data).unwrap_or_else(|error| panic!("cannot remove the data: {error}"));
-        fs::rename(copy, &data).unwrap_or_else(|error| panic!("cannot put the copy in place: {error}"));
+        fs::rename(copy, &data).unwrap_or_else(|error| panic!("cannot move the copy: {error}"));
         if promote {
             let signal = data.join("standby.signal");
             fs::write(&signal, "").unwrap_or_else(|error| panic!("cannot write: {error}"));
@@ -317,24 +314,24 @@ impl Drop for Pooler {
 fn programs() -> PathBuf {
     let configured = Command::new("pg_config").arg("--bindir").output().ok();
     let configured = configured.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    let mut places: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+    let mut folders: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
         .flatten()
         .map(|version| version.path().join("bin"))
         .collect();
-    places.sort();
-    places.reverse();
-    places.splice(0..0, configured);
-    places.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    folders.sort();
+    folders.reverse();
+    folders.splice(0..0, configured);
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
     let has_all =
-        |place: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| place.join(name).exists());
-    places.into_iter().find(has_all).unwrap_or_else(|| {
+        |folder: &PathBuf| ["initdb", "postgres", "psql"].iter().all(|name| folder.join(name).exists());
+    folders.into_iter().find(has_all).unwrap_or_else(|| {
         panic!("this test needs PostgreSQL's server programs: install them, on Debian with `apt-get install postgresql`")
     })
 }
 
-/// PostgreSQL refuses to run as root; then it runs as the user that its package made, or as nobody.
+/// PostgreSQL does not run as root; then it runs as the user that its package made, or as `nobody`.
 fn as_server_user(program: &Path) -> Command {
     if !is_root() {
         return Command::new(program);

@@ -12,15 +12,15 @@ use std::path::PathBuf;
 #[must_use]
 #[expect(clippy::print_stderr, reason = "a test that cannot run has to say so")]
 pub fn folder_of(programs: &[&str], variable: &str) -> Option<PathBuf> {
-    let told = std::env::var_os(variable).filter(|folder| !folder.is_empty());
+    let named = std::env::var_os(variable).filter(|folder| !folder.is_empty());
     let on_path = std::env::var_os("PATH").unwrap_or_default();
-    let places = told.into_iter().map(PathBuf::from).chain(std::env::split_paths(&on_path));
-    let has_all = |place: &PathBuf| programs.iter().all(|name| place.join(name).is_file());
-    let found = places.into_iter().find(has_all);
+    let folders = named.into_iter().map(PathBuf::from).chain(std::env::split_paths(&on_path));
+    let has_all = |folder: &PathBuf| programs.iter().all(|name| folder.join(name).is_file());
+    let found = folders.into_iter().find(has_all);
     if found.is_none() {
         let names = programs.join(" and ");
         let missing = format!(
-            "this test needs {names}: `make test` fetches what is missing; or have it on PATH, or name its folder in {variable}"
+            "this test needs {names}: `make test` fetches missing programs; or have it on PATH, or name its folder in {variable}"
         );
         assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
         eprintln!("NOT RUN: {missing}");

@@ -93,7 +93,7 @@ impl Prometheus {
     ///
     /// # Panics
     ///
-    /// When Prometheus refuses the query.
+    /// When Prometheus rejects the query.
     #[must_use]
     #[track_caller]
     pub fn query(&self, query: &str) -> Vec<Sample> {

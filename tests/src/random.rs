@@ -21,7 +21,7 @@ impl Random {
 
     /// The seed that [`Self::from_environment`] begins with.
     #[must_use]
-    #[expect(clippy::print_stderr, reason = "whoever reads of a failed test needs its seed")]
+    #[expect(clippy::print_stderr, reason = "the reader of a failed test needs its seed")]
     pub fn seed() -> u64 {
         let given = std::env::var("KENNEL_TEST_SEED").ok().and_then(|text| text.parse().ok());
         let seed = given.unwrap_or_else(|| u64::from(std::process::id()));

@@ -1,4 +1,4 @@
-//! Somebody who queries a read model all the time, as an application does, and insists on an answer.
+//! An application that queries a read model all the time and insists on an answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,12 +32,12 @@ impl<T: PartialEq + Send + 'static> Reader<T> {
     #[must_use]
     pub fn start(mut database: Database, mut ask: impl FnMut(&mut Database) -> T + Send + 'static) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut seen = Seen { queries: 0, slowest: Duration::ZERO, answers: Vec::new() };
             loop {
                 // Looked at before the query, so that the last one sees everything before the end.
-                let last = told.load(Ordering::SeqCst);
+                let last = stopped.load(Ordering::SeqCst);
                 let began = now();
                 let answer = ask(&mut database);
                 seen.queries += 1;
@@ -54,7 +54,7 @@ impl<T: PartialEq + Send + 'static> Reader<T> {
         Self { stop, thread: Some(thread) }
     }
 
-    /// Stops, and tells what was seen.
+    /// Stops, and returns what was seen.
     ///
     /// # Panics
     ///
@@ -77,7 +77,7 @@ impl<T> Drop for Reader<T> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "an application that asks lives in real time")]
+#[expect(clippy::disallowed_methods, reason = "an application that asks runs in real time")]
 fn pause(duration: Duration) {
     std::thread::sleep(duration);
 }

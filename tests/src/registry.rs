@@ -34,7 +34,7 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Starts one that lets everybody in. `None` where its program is missing and that is no fault.
+    /// Starts one that lets every client in. `None` where its program is missing and that is no fault.
     #[must_use]
     pub fn start() -> Option<Self> {
         Self::start_with(false)
@@ -143,7 +143,7 @@ impl Registry {
     pub fn put_blob(&self, repository: &str, media_type: &str, content: &[u8]) -> Value {
         let digest = format!("sha256:{}", Digest::of(content));
         let begun = self.request("POST", &format!("/v2/{repository}/blobs/uploads/"), &[], b"");
-        let location = begun.header("Location").expect("a place to upload to");
+        let location = begun.header("Location").expect("a location to upload to");
         let path = &location[location.find("/v2/").expect("a path")..];
         let binary = ("Content-Type", "application/octet-stream");
         let put = self.request("PUT", &format!("{path}&digest={digest}"), &[binary], content);

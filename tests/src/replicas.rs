@@ -1,5 +1,5 @@
 //! One PostgreSQL database and the `kennel run` processes that share it, watched with plain SQL: starting
-//! a command takes longer than much of what is measured here.
+//! a command takes longer than much of what these tests measure.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -17,7 +17,7 @@ pub struct Replicas {
     pub database: String,
 }
 
-/// A connection to a database that stays open: a `psql` that is told one statement after another.
+/// A connection to a database that stays open: a `psql` that reads one statement after another.
 #[derive(Debug)]
 pub struct Session {
     psql: Child,
@@ -48,7 +48,7 @@ impl Replicas {
         Self { kennel, database }
     }
 
-    /// Has workers say that they are alive every second, and taken for dead after so many.
+    /// Has workers send a heartbeat every second, and count as dead after so many.
     #[must_use]
     pub fn stale_after(self, seconds: u32) -> Self {
         let settings = format!("[run]\nheartbeat_seconds = 1\nstale_after_seconds = {seconds}\n");
@@ -68,7 +68,7 @@ impl Replicas {
         let printed = self.kennel.run(&["status", "--json"]);
         let Ok(status) = serde_json::from_str::<Value>(&printed.stdout) else { return false };
         let projections = status["projections"].as_array().map_or(&[][..], Vec::as_slice);
-        status["head"] == status["horizon"]
+        status["head"] == status["high_water_mark"]
             && !projections.is_empty()
             && projections.iter().all(|projection| projection["position"] == status["head"])
     }
@@ -128,7 +128,7 @@ impl Session {
     pub fn table(&mut self, projection: &str, collection: &str) -> String {
         let sql = format!(
             "SELECT c.table_name FROM kennel.collection c JOIN kennel.deployment d USING (read_model)
-             WHERE d.projection = '{projection}' AND d.outcome = 'live' AND c.name = '{collection}'"
+             WHERE d.projection = '{projection}' AND d.outcome = 'serving' AND c.name = '{collection}'"
         );
         self.rows(&sql).pop().unwrap_or_else(|| panic!("{projection} has no collection {collection}"))
     }
@@ -138,7 +138,7 @@ impl Session {
         let sql = format!(
             "SELECT range_start, range_end, position, generation FROM kennel.checkpoint
              JOIN kennel.deployment d USING (read_model)
-             WHERE d.projection = '{projection}' AND d.outcome = 'live' ORDER BY range_start"
+             WHERE d.projection = '{projection}' AND d.outcome = 'serving' ORDER BY range_start"
         );
         let rows = self.rows(&sql);
         let row = |text: &String| match numbers(text)[..] {

@@ -6,27 +6,27 @@
 //! | `dice`, `weather` | all chance, and what a seed decides for its whole run |
 //! | `world` | clock, history and complaints |
 //! | `writers` | programs that append out of order |
-//! | `fleet` | processes that run engines: started, stopped, killed, frozen |
+//! | `fleet` | processes that run engines: started, stopped, killed, suspended |
 //! | `operator` | people who deploy, rebuild, roll back, pause |
-//! | `reader` | somebody who reads what the projections have made |
-//! | `line`, `ice`, `store` | what stands between a process and the store: delay, loss, standstill |
+//! | `reader` | an application that reads the documents of the projections |
+//! | `line`, `suspension`, `store` | the connection between a process and the store: delay, loss, suspension |
 //! | `guests` | projections that give every mistake away |
-//! | `laws` | who may do what, checked at every moment |
+//! | `invariants` | who may do what, checked at every moment |
 //! | `check` | the promises, checked at the end |
 //!
-//! What is simulated is the engine. The store is the one in memory, whose calls are atomic; what a
+//! The simulation is of the engine. The store is the one in memory, whose calls are atomic; what a
 //! database does between two statements is for the tests on a real one.
 
 mod check;
 mod dice;
 mod fleet;
 mod guests;
-mod ice;
-mod laws;
+mod invariants;
 mod line;
 mod operator;
 mod reader;
 mod store;
+mod suspension;
 mod weather;
 mod world;
 mod writers;
@@ -55,7 +55,7 @@ const CATCH_UP_WITHIN: Duration = Duration::from_secs(20);
 /// How long it must then stay as it is: longer than a worker needs to be taken for dead.
 const STAY_FOR: Duration = Duration::from_secs(8);
 /// How long it may take until everything that is of no use has been removed.
-const SWEPT_WITHIN: Duration = Duration::from_secs(32);
+const COLLECTED_WITHIN: Duration = Duration::from_secs(32);
 /// Events at the end that come faster than a runner may wait with an idle commit, for longer than that.
 const TRICKLE: u64 = 60;
 const TRICKLE_GAP: Duration = Duration::from_millis(40);
@@ -142,7 +142,7 @@ async fn simulate(seed: u64) -> (Vec<String>, Vec<String>, BTreeMap<&'static str
             "events that the ledger does not want keep its checkpoint from being committed".to_owned(),
         );
     }
-    tokio::time::sleep(if world.weather.patient { SWEPT_WITHIN } else { STAY_FOR }).await;
+    tokio::time::sleep(if world.weather.patient { COLLECTED_WITHIN } else { STAY_FOR }).await;
     settle(&world, &store, &replica_set, &fleet).await;
     reader.abort();
     fleet.stop().await;
@@ -161,8 +161,8 @@ async fn position(store: &MemoryStore, projection: &str) -> Position {
     of_it.flat_map(|progress| &progress.checkpoints).map(|row| row.position).min().unwrap_or_default()
 }
 
-/// Waits until everything has been handled, the work is divided among those who are there, and nobody
-/// says that anything stands still. That it comes to this is a promise too.
+/// Waits until everything has been handled, the work is divided among the processes that run, and no process
+/// reports a part that makes no progress. That it comes to this is a promise too.
 async fn settle(world: &World, store: &MemoryStore, replica_set: &ReplicaSet, fleet: &Fleet) {
     let settled = async {
         while !unsettled(world, store, replica_set, fleet).await.is_empty() {
@@ -189,11 +189,11 @@ async fn unsettled(
     for name in guests::ALL {
         let life = store.lifecycle(&name.parse().expect("a name")).await.expect("the store answers");
         let life = life.expect("it was deployed");
-        if life.candidate().is_some() || life.frozen {
-            reasons.push(format!("{name} is still being built, held: {}", life.frozen));
+        if life.candidate().is_some() || life.fenced {
+            reasons.push(format!("{name} still has a candidate or is fenced; fenced: {}", life.fenced));
         }
     }
-    let head = store.horizon().await.expect("a horizon").head;
+    let head = store.high_water_mark().await.expect("a high-water mark").head;
     for progress in store.progress().await.expect("progress") {
         let position = progress.checkpoints.iter().map(|row| row.position).min().unwrap_or_default();
         if position != head {
@@ -202,8 +202,8 @@ async fn unsettled(
     }
     let view = store.view(replica_set, Duration::from_secs(3600)).await.expect("a view");
     let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
-    world.laws(|laws| {
-        for process in view.assignment.owners.iter().filter_map(|owner| laws.process_of(*owner)) {
+    world.invariants(|invariants| {
+        for process in view.assignment.owners.iter().filter_map(|owner| invariants.process_of(*owner)) {
             *owners.entry(process).or_default() += 1;
         }
     });

@@ -1,13 +1,13 @@
-//! The API of a host: the same operations as on its store, for those who may use them, and problems for everybody else.
+//! The API of a host: the same operations as on its store, for clients that may use them, and problems for all others.
 
+#[path = "api/authentication.rs"]
+mod authentication;
 #[path = "api/connections.rs"]
 mod connections;
 #[path = "api/document.rs"]
 mod document;
 #[path = "api/fuzz.rs"]
 mod fuzz;
-#[path = "api/gates.rs"]
-mod gates;
 #[path = "api/hosts.rs"]
 mod hosts;
 #[path = "api/operations.rs"]
@@ -70,7 +70,7 @@ impl Host {
         http::request(self.served.address(), method, path, headers, body).expect("the host answers")
     }
 
-    /// What it answers to those who may ask.
+    /// What it answers to a client that may ask.
     #[track_caller]
     fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let authorization = self.token.map(|token| format!("Bearer {token}"));
@@ -99,8 +99,8 @@ impl Host {
         let bytes = example_bytes(example);
         let put = self.put(&bytes);
         assert!(matches!(put.status, 200 | 201), "{}", put.text());
-        let order = json!({ "component": Digest::of(&bytes).to_string() });
-        let deployed = self.post(&format!("/v1/projections/{projection}/deployments"), &order);
+        let request = json!({ "component": Digest::of(&bytes).to_string() });
+        let deployed = self.post(&format!("/v1/projections/{projection}/deployments"), &request);
         assert_eq!(deployed.status, 201, "{}", deployed.text());
         deployed
     }
@@ -111,16 +111,16 @@ impl Host {
         self.kennel.ok(&["append", "--from", text(&file)]);
     }
 
-    /// All that its store tells about projections and components, asked of the store itself.
+    /// All that its store holds about projections and components, asked of the store itself.
     fn history(&self, projections: &[&str]) -> Vec<Value> {
-        let mut told = vec![self.kennel.json(&["components", "--json"])];
+        let mut reported = vec![self.kennel.json(&["components", "--json"])];
         let all = self.get("/v1/projections").json();
-        told.push(all.as_array().map(Vec::len).into());
+        reported.push(all.as_array().map(Vec::len).into());
         for projection in projections {
-            told.push(self.kennel.json(&["deployments", projection, "--json"]));
-            told.push(self.get(&format!("/v1/projections/{projection}")).json()["activity"].clone());
+            reported.push(self.kennel.json(&["deployments", projection, "--json"]));
+            reported.push(self.get(&format!("/v1/projections/{projection}")).json()["activity"].clone());
         }
-        told
+        reported
     }
 }
 

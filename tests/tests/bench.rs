@@ -46,7 +46,7 @@ fn on_postgres_it_measures_in_a_database_of_its_own() {
 }
 
 #[test]
-fn a_user_who_may_not_create_databases_is_told_so() {
+fn a_missing_right_to_create_databases_is_reported() {
     let cluster = Cluster::start();
     let url = cluster.create_database();
     cluster.sql("postgres", "CREATE ROLE guest LOGIN");
@@ -66,7 +66,7 @@ fn on_sqlite_it_measures_in_a_file_beside_the_store() {
 }
 
 #[test]
-fn told_to_end_it_leaves_nothing_behind() {
+fn stopped_by_a_signal_it_leaves_nothing_behind() {
     let cluster = Cluster::start();
     let kennel = Kennel::on(&cluster.create_database());
     let running = kennel.start(&["bench", "--events", "5000000", "--guests", guests().as_str()]);

@@ -1,7 +1,7 @@
-//! Components that are wrong in every way are refused, each in words of its own, while the projection that they were
-//! meant for goes on as if nothing had been tried.
+//! Components that are wrong in every way are rejected, each with a message of its own, while the projection that they
+//! were meant for goes on as if nothing had been tried.
 
-#![expect(clippy::print_stdout, reason = "what is said of each is of interest to people")]
+#![expect(clippy::print_stdout, reason = "the message for each is of interest to people")]
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -19,15 +19,15 @@ use wit_parser::Resolve;
 const SOON: Duration = Duration::from_secs(60);
 
 /// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three lists
-/// of words as pairs of address and number, partitioning. It calls itself `audit-log`, as what serves does: its name lies
-/// at 1024 and its version at 1033.
+/// of strings as pairs of address and number, partitioning. It calls itself `audit-log`, as the serving component does:
+/// its name lies at 1024 and its version at 1033.
 fn describing(describe: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module
             (memory (export "memory") 1)
             (data (i32.const 1024) "audit-log1.0OrderPlaced")
             (data (i32.const 512) "\00\04\00\00\09\00\00\00\09\04\00\00\03\00\00\00")
-            ;; One word: the address and the length of "OrderPlaced".
+            ;; One string: the address and the length of "OrderPlaced".
             (data (i32.const 800) "\0c\04\00\00\0b\00\00\00")
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
             (func (export "describe") (result i32) {describe} (i32.const 512))
@@ -46,7 +46,7 @@ fn store(at: usize, value: usize) -> String {
     format!("(i32.store (i32.const {at}) (i32.const {value}))")
 }
 
-/// What is wrong, by name, and the files that show it.
+/// The faults, by name, and the files that show them.
 fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
     let changed = |from: &str, to: &str| {
         let contract = contract();
@@ -60,7 +60,7 @@ fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
     let program = wat::parse_str(r#"(module (func (export "_start")))"#).expect("the module parses");
     let future = contract().replace("@0.1.0", "@0.2.0");
     let handle = "export handle: func(event: event) -> result<_, failure>;";
-    let one_word = store(512 + 32, 800) + &store(512 + 36, 1);
+    let one_event_type = store(512 + 32, 800) + &store(512 + 36, 1);
     let contents: [(&str, Vec<u8>); 20] = [
         ("no-wasm", b"#!/bin/sh\necho hello\n".to_vec()),
         ("empty", Vec::new()),
@@ -79,7 +79,7 @@ fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
         ("describe-without-name", describing(&store(516, 0))),
         ("describe-without-version", describing(&store(524, 0))),
         ("describe-with-an-odd-name", describing("(i32.store8 (i32.const 1025) (i32.const 10))")),
-        ("another-scope", describing(&one_word)),
+        ("another-scope", describing(&one_event_type)),
         ("another-partitioning", describing("(i32.store8 (i32.const 552) (i32.const 1))")),
         ("bomb", memory_bomb()),
     ];
@@ -93,19 +93,19 @@ fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
     files
 }
 
-/// Components that could run, though not in the place of the one that serves: the store holds them from then on.
+/// Components that could run, but cannot replace the serving one: the store holds them from then on.
 const RUNNABLE: [&str; 2] = ["another-partitioning", "another-scope"];
 
-/// Everything that `kennel` tells about the deployments of a projection, its state and the components in the store.
-fn told(kennel: &Kennel) -> [Value; 3] {
+/// Everything that `kennel` shows of the deployments of a projection, its state and the components in the store.
+fn reported(kennel: &Kennel) -> [Value; 3] {
     let status = kennel.status("audit-log");
     let state =
-        Value::from(vec![status["state"].clone(), status["digest"].clone(), status["building"].clone()]);
+        Value::from(vec![status["state"].clone(), status["digest"].clone(), status["candidate"].clone()]);
     let components = kennel.json(&["components", "--json"]).as_array().map_or(0, Vec::len);
     [kennel.json(&["deployments", "audit-log", "--json"]), state, components.into()]
 }
 
-fn refuse_all(kennel: &Kennel) {
+fn reject_all(kennel: &Kennel) {
     kennel.ok(&["migrate"]);
     let audit_log = guest("audit-log");
     kennel.ok(&["deploy", "audit-log", audit_log.to_str().expect("a UTF-8 path")]);
@@ -121,25 +121,25 @@ fn refuse_all(kennel: &Kennel) {
         wait_until("the events are handled", SOON, || kennel.status("audit-log")["position"] == *head);
     };
     append(&mut head);
-    let mut before = told(kennel);
-    let mut words: BTreeMap<String, &str> = BTreeMap::new();
+    let mut before = reported(kennel);
+    let mut messages: BTreeMap<String, &str> = BTreeMap::new();
     let files = wrong(kennel);
     assert!(files.len() >= 20, "{} components", files.len());
     for (what, file) in &files {
         let file = file.to_str().expect("a UTF-8 path");
-        let refused = kennel.run(&["deploy", "audit-log", file]);
-        assert_eq!(refused.code, Some(4), "{what}: {}{}", refused.stdout, refused.stderr);
-        assert_eq!(refused.stdout, "", "{what}");
-        let message = refused.stderr.replace(file, "FILE");
+        let rejected = kennel.run(&["deploy", "audit-log", file]);
+        assert_eq!(rejected.code, Some(4), "{what}: {}{}", rejected.stdout, rejected.stderr);
+        assert_eq!(rejected.stdout, "", "{what}");
+        let message = rejected.stderr.replace(file, "FILE");
         assert!(message.starts_with("error: "), "{what}: {message}");
         println!("{what}: {}", message.trim_end());
-        if let Some(other) = words.insert(message, what) {
-            panic!("{what} is refused in the words of {other}");
+        if let Some(other) = messages.insert(message, what) {
+            panic!("{what} is rejected with the message of {other}");
         }
         if RUNNABLE.contains(what) {
             before[2] = (before[2].as_u64().expect("a number") + 1).into();
         }
-        assert_eq!(told(kennel), before, "{what} has changed something");
+        assert_eq!(reported(kennel), before, "{what} has changed something");
         append(&mut head);
     }
     let audit = kennel.json(&["documents", "audit-log", "events", "--json"]);
@@ -150,12 +150,12 @@ fn refuse_all(kennel: &Kennel) {
 }
 
 #[test]
-fn all_are_refused_on_sqlite() {
-    refuse_all(&Kennel::default());
+fn all_are_rejected_on_sqlite() {
+    reject_all(&Kennel::default());
 }
 
 #[test]
-fn all_are_refused_on_postgres() {
+fn all_are_rejected_on_postgres() {
     let cluster = Cluster::start();
-    refuse_all(&Kennel::on(&cluster.create_database()));
+    reject_all(&Kennel::on(&cluster.create_database()));
 }

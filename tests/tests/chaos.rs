@@ -1,11 +1,11 @@
-//! Processes are started, stopped, killed and frozen at random while events are appended, and the server
+//! Processes are started, stopped, killed and suspended at random while events are appended, and the server
 //! restarts: every event takes effect exactly once all the same. By itself in a test binary, since it
 //! wants the whole machine.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use kennel_tests::audit::{Audit, Numbering, Statistics, audit, numbering, statistics};
+use kennel_tests::audit::{ExactlyOnce, Numbering, Statistics, audit, numbering, statistics};
 use kennel_tests::binary::{Running, now, wait_until};
 use kennel_tests::events;
 use kennel_tests::postgres::Cluster;
@@ -25,11 +25,11 @@ enum Disturbance {
     Start,
     Terminate,
     Kill,
-    Freeze,
+    Suspend,
 }
 
 const ALL: [Disturbance; 4] =
-    [Disturbance::Start, Disturbance::Terminate, Disturbance::Kill, Disturbance::Freeze];
+    [Disturbance::Start, Disturbance::Terminate, Disturbance::Kill, Disturbance::Suspend];
 
 /// The processes, and what has been done to them.
 struct Fleet<'a> {
@@ -37,15 +37,15 @@ struct Fleet<'a> {
     cluster: Cluster,
     random: Random,
     running: Vec<Running>,
-    /// Frozen ones, since when and for how long.
-    frozen: Vec<(Running, Instant, Duration)>,
+    /// Suspended ones, since when and for how long.
+    suspended: Vec<(Running, Instant, Duration)>,
     done: Vec<Disturbance>,
-    /// Frozen ones that went on after the others had taken them for dead.
+    /// Suspended ones that went on after the others had taken them for dead.
     zombies: usize,
 }
 
 #[test]
-fn everything_takes_effect_once_whoever_comes_and_goes() {
+fn everything_takes_effect_once_while_processes_come_and_go() {
     let cluster = Cluster::start();
     let replicas = Replicas::new(&cluster, &["audit-log", "timeline", "event-statistics"]);
     let replicas = replicas.stale_after(STALE_AFTER_SECONDS);
@@ -73,14 +73,14 @@ fn everything_takes_effect_once_whoever_comes_and_goes() {
     // is slow while many are at work: on a busy machine some hundred events a second.
     wait_until("everything is handled", Duration::from_secs(300), || replicas.caught_up());
 
-    let expected = Audit { events: EVENTS, aggregates: AGGREGATES, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: EVENTS, aggregates: AGGREGATES, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&replicas.kennel, "audit-log"), expected);
     let mut session = replicas.session(&fleet.cluster);
     let expected = Numbering { entries: EVENTS as u64, misnumbered: 0, misplaced: 0, unknown: 0 };
     assert_eq!(numbering(&mut session), expected);
     let expected = Statistics { event_types: 27, wrong_counts: 0, wrong_types: 0 };
     assert_eq!(statistics(&mut session), expected);
-    fleet.tell();
+    fleet.report();
 }
 
 /// Files of events, each for one `kennel append`.
@@ -94,8 +94,8 @@ fn chunks(replicas: &Replicas) -> Vec<String> {
     lines.chunks(CHUNK).enumerate().map(file).collect()
 }
 
-/// Appends chunk after chunk. The server's restart breaks an append; running it again skips what is
-/// there.
+/// Appends chunk after chunk. The server's restart breaks an append; running it again skips the events
+/// that are there.
 fn append_all(replicas: &Replicas, chunks: &[String], taken: &AtomicUsize, released: &AtomicUsize) {
     loop {
         let number = taken.fetch_add(1, Ordering::SeqCst);
@@ -113,7 +113,7 @@ impl<'a> Fleet<'a> {
     fn new(replicas: &'a Replicas, cluster: Cluster) -> Self {
         let random = Random::from_environment();
         let running = vec![replicas.start(2)];
-        Self { replicas, cluster, random, running, frozen: Vec::new(), done: Vec::new(), zombies: 0 }
+        Self { replicas, cluster, random, running, suspended: Vec::new(), done: Vec::new(), zombies: 0 }
     }
 
     fn disturb(&mut self) {
@@ -122,12 +122,12 @@ impl<'a> Fleet<'a> {
         match disturbance {
             Disturbance::Start => self.running.push(self.replicas.start(2)),
             Disturbance::Kill => {
-                // A frozen one can be killed as well.
-                let of = self.running.len() + self.frozen.len();
+                // A suspended one can be killed as well.
+                let of = self.running.len() + self.suspended.len();
                 let index = self.draw(of);
                 match index.checked_sub(self.running.len()) {
                     None => self.running.swap_remove(index).kill(),
-                    Some(index) => self.frozen.swap_remove(index).0.kill(),
+                    Some(index) => self.suspended.swap_remove(index).0.kill(),
                 }
             }
             Disturbance::Terminate => {
@@ -137,30 +137,30 @@ impl<'a> Fleet<'a> {
                 // 3: it was just starting while the server was away. 143: its grace was over.
                 assert!(
                     matches!(code, Some(0 | 3 | 143)),
-                    "a process that was told to stop ended with {code:?}"
+                    "a process that was asked to stop ended with {code:?}"
                 );
             }
-            Disturbance::Freeze => {
+            Disturbance::Suspend => {
                 let process = self.take_running();
                 process.signal("STOP");
                 // Longer than the time after which it counts as dead.
                 let beyond = Duration::from_millis(500 + self.random.below(1_000));
                 let long = Duration::from_secs(STALE_AFTER_SECONDS.into()) + beyond;
-                self.frozen.push((process, now(), long));
+                self.suspended.push((process, now(), long));
             }
         }
     }
 
-    /// By chance, but every third time what has been done least, so that each has its turn.
+    /// By chance, but every third time what has been done least, so that each happens.
     fn choose(&mut self) -> Disturbance {
-        let count = self.running.len() + self.frozen.len();
+        let count = self.running.len() + self.suspended.len();
         let possible: Vec<Disturbance> = ALL
             .into_iter()
             .filter(|disturbance| match disturbance {
                 Disturbance::Start => count < PROCESSES_MAX,
                 Disturbance::Kill => count > 1,
                 Disturbance::Terminate => count > 1 && !self.running.is_empty(),
-                Disturbance::Freeze => !self.running.is_empty(),
+                Disturbance::Suspend => !self.running.is_empty(),
             })
             .collect();
         let times = |disturbance: &Disturbance| self.times(*disturbance);
@@ -183,20 +183,20 @@ impl<'a> Fleet<'a> {
         self.running.swap_remove(index)
     }
 
-    /// Lets pass up to 1.2 s, and frozen processes go on when their time has come.
+    /// Lets pass up to 1.2 s, and suspended processes go on when their time has come.
     fn wait_a_moment(&mut self) {
         let until = now() + Duration::from_millis(200 + self.random.below(1_000));
         wait_until("the moment passes", Duration::from_secs(60), || {
-            self.thaw();
+            self.continue_();
             now() >= until
         });
     }
 
-    fn thaw(&mut self) {
-        let (over, still) = std::mem::take(&mut self.frozen)
+    fn continue_(&mut self) {
+        let (over, still) = std::mem::take(&mut self.suspended)
             .into_iter()
             .partition(|(_, since, long)| since.elapsed() >= *long);
-        self.frozen = still;
+        self.suspended = still;
         let over: Vec<(Running, Instant, Duration)> = over;
         for (process, ..) in over {
             let known = format!("SELECT count(*) FROM kennel.worker WHERE pid = {}", process.pid());
@@ -207,11 +207,11 @@ impl<'a> Fleet<'a> {
         }
     }
 
-    /// No disturbances any more: the frozen go on, and two processes at least are there.
+    /// No disturbances any more: the suspended processes go on, and two processes at least are there.
     fn calm_down(&mut self) {
-        wait_until("the frozen go on", Duration::from_secs(10), || {
-            self.thaw();
-            self.frozen.is_empty()
+        wait_until("the suspended processes go on", Duration::from_secs(10), || {
+            self.continue_();
+            self.suspended.is_empty()
         });
         while self.running.len() < 2 {
             self.running.push(self.replicas.start(2));
@@ -223,10 +223,10 @@ impl<'a> Fleet<'a> {
         clippy::print_stderr,
         reason = "what a chaos test has covered is of interest when it passes, too"
     )]
-    fn tell(&self) {
+    fn report(&self) {
         let times = ALL.map(|disturbance| (disturbance, self.times(disturbance)));
         eprintln!("disturbances: {times:?}, and the server restarted; {} zombies went on", self.zombies);
         assert!(times.iter().all(|(_, times)| *times >= 3), "too little of some: {times:?}");
-        assert!(self.zombies > 0, "nobody was taken for dead while frozen");
+        assert!(self.zombies > 0, "no process was taken for dead while suspended");
     }
 }

@@ -1,5 +1,5 @@
-//! Components are compiled in a process of their own: what is ruinous to compile ruins neither the command that was
-//! given it nor anybody else, and no process outlives the one that started it.
+//! Components are compiled in a process of their own: one that is ruinous to compile ruins neither the command that was
+//! given it nor any other process, and no process outlives the one that started it.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -66,7 +66,7 @@ fn compiler_of(parent: u32) -> u32 {
     found.expect("it was found")
 }
 
-/// Whether a process runs no longer. Who collects what is left of it when its parent is gone is not ours to say.
+/// Whether a process runs no longer. Which process reaps it when its parent is gone is not ours to say.
 fn has_ended(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
@@ -80,7 +80,7 @@ fn memory_peak(pid: u32) -> u64 {
 }
 
 #[test]
-fn a_bomb_is_refused_and_nobody_else_notices() {
+fn a_bomb_is_rejected_and_disturbs_no_other_process() {
     let kennel = Kennel::default();
     kennel.ok(&["deploy", "order-summary", text(&guest("order-summary"))]);
     let running = kennel.start(&["run", "--listen", "127.0.0.1:0"]);
@@ -92,7 +92,7 @@ fn a_bomb_is_refused_and_nobody_else_notices() {
     command.stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a file for the test"));
     let mut deploying = command.spawn().expect("kennel starts");
 
-    // Meanwhile the log grows, and what is running keeps up with it.
+    // Meanwhile the log grows, and the running process keeps up with it.
     let lines = orders(200);
     let lines: Vec<&str> = lines.lines().collect();
     let (mut peak, mut head, mut rounds) = (0, 0, 0);
@@ -109,14 +109,14 @@ fn a_bomb_is_refused_and_nobody_else_notices() {
             wait_until("the events are handled", SOON, || kennel.status("order-summary")["position"] == head);
         }
     };
-    let printed = fs::read_to_string(&log).expect("what the command said");
+    let printed = fs::read_to_string(&log).expect("the output of the command");
     assert_eq!(code, Some(4), "{printed}");
     // Machines with little memory allow less.
     assert!(printed.starts_with("error: "), "{printed}");
     assert!(printed.contains("bomb.wasm: compiling it took more than "), "{printed}");
-    let words = " MiB of memory, the most that is allowed: build it in release mode, and split functions that are very \
+    let message = " MiB of memory, the most that is allowed: build it in release mode, and split functions that are very \
                  large or very deeply nested\n";
-    assert!(printed.ends_with(words), "{printed}");
+    assert!(printed.ends_with(message), "{printed}");
     assert_eq!(printed.lines().count(), 1, "it is said once: {printed}");
     assert!(rounds >= 2, "{rounds} rounds");
     assert!((1..200).contains(&peak), "the command that was given the bomb took {peak} MiB");
@@ -144,7 +144,7 @@ fn a_compiler_ends_with_the_command_that_started_it() {
 }
 
 #[test]
-fn a_compiler_that_is_killed_is_told_and_the_next_one_does_its_work() {
+fn a_compiler_that_is_killed_is_reported_and_the_next_one_does_its_work() {
     let kennel = Kennel::default();
     let bomb = kennel.write("bomb.wasm", components::time_bomb());
     let mut command = kennel.command(&["deploy", "bomb", text(&bomb)]);
@@ -175,15 +175,15 @@ fn many_commands_that_compile_the_same_at_once_leave_one_entry() {
     let files = cached(&kennel);
     assert!(matches!(&files[..], [entry] if entry.extension().is_some_and(|e| e == "cwasm")), "{files:?}");
 
-    // Damage is noticed, told, and mended.
+    // Damage is noticed, reported, and repaired.
     let sound = fs::read(&files[0]).expect("the entry can be read");
     fs::write(&files[0], &sound[..sound.len() / 2]).expect("the entry can be written");
-    let mended = run(&kennel, &inspect);
-    assert_eq!(mended.code, Some(0));
-    assert!(mended.stderr.contains("damaged"), "{}", mended.stderr);
+    let repaired = run(&kennel, &inspect);
+    assert_eq!(repaired.code, Some(0));
+    assert!(repaired.stderr.contains("damaged"), "{}", repaired.stderr);
     assert_eq!(fs::read(&files[0]).expect("the entry can be read"), sound);
     let quiet = run(&kennel, &inspect);
-    assert_eq!((quiet.code, quiet.stderr.as_str(), quiet.stdout == mended.stdout), (Some(0), "", true));
+    assert_eq!((quiet.code, quiet.stderr.as_str(), quiet.stdout == repaired.stdout), (Some(0), "", true));
 }
 
 /// An upgrade replaces the program's file under the processes that still run: these go on with what they are.

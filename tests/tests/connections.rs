@@ -1,5 +1,5 @@
-//! Real processes with few connections to a real server, with its timeouts, and with secrets in URLs: nobody stands
-//! still, nobody waits unseen, and nothing is told that should not be.
+//! Real processes with few connections to a real server, with its timeouts, and with secrets in URLs: no projection
+//! hangs, no statement waits unseen, and no secret is shown.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use kennel_tests::metrics::Served;
 use kennel_tests::postgres::Cluster;
 use kennel_tests::replicas::{Replicas, Session};
 
-/// Nobody may stand still for longer.
+/// No projection may make no progress for longer.
 const STANDSTILL_MAX: Duration = Duration::from_secs(5);
 const PROJECTIONS: [&str; 3] = ["one", "two", "three"];
 
@@ -75,7 +75,7 @@ fn working(session: &mut Session, processes: usize) -> bool {
 }
 
 #[test]
-fn three_hosts_share_seventeen_connections_and_nobody_stands_still() {
+fn three_hosts_share_seventeen_connections_and_all_make_progress() {
     let cluster = Cluster::start();
     let replicas = limited(&cluster, "seventeen");
     let database = &replicas.database;
@@ -87,7 +87,10 @@ fn three_hosts_share_seventeen_connections_and_nobody_stands_still() {
     let longest = longest_standstill(&mut session, Duration::from_secs(8));
     let open = connections(&mut session, "seventeen");
     assert!(load.end() > 500, "few events prove little");
-    assert!(longest < STANDSTILL_MAX, "somebody stood still for {longest:?} with {open} connections");
+    assert!(
+        longest < STANDSTILL_MAX,
+        "a projection made no progress for {longest:?} with {open} connections"
+    );
     assert!(open <= 17 && open > 9, "{open} connections");
     drop(hosts);
 }
@@ -107,7 +110,7 @@ fn three_hosts_on_a_server_with_seventeen_connections_go_on_as_well() {
     wait_until("all three share the work", Duration::from_secs(60), || working(&mut session, 3));
     let load = Load::start(Database::Postgres(Box::new(replicas.session(&cluster))), 300, 0);
     let longest = longest_standstill(&mut session, Duration::from_secs(6));
-    assert!(load.end() > 300 && longest < STANDSTILL_MAX, "somebody stood still for {longest:?}");
+    assert!(load.end() > 300 && longest < STANDSTILL_MAX, "a projection made no progress for {longest:?}");
     drop(hosts);
 }
 
@@ -126,7 +129,7 @@ fn one_host_gets_along_with_ten_connections_and_with_eight_and_with_the_fewest()
         let load = Load::start(Database::Postgres(Box::new(replicas.session(&cluster))), 300, before);
         let longest = longest_standstill(&mut session, Duration::from_secs(4));
         before += load.end();
-        assert!(longest < STANDSTILL_MAX, "with {limit} connections it stood still for {longest:?}");
+        assert!(longest < STANDSTILL_MAX, "with {limit} connections it made no progress for {longest:?}");
         assert!(connections(&mut session, "limited") <= limit);
         assert_eq!(ready(&served).0, 200);
         let max = served.series("kennel_store_connections_max");
@@ -142,52 +145,52 @@ fn one_host_gets_along_with_ten_connections_and_with_eight_and_with_the_fewest()
 }
 
 #[test]
-fn too_few_connections_are_refused_in_words() {
+fn too_few_connections_are_reported() {
     let cluster = Cluster::start();
     let replicas = limited(&cluster, "short");
-    let refused = replicas.kennel.run(&["run", "--connections", "3"]);
-    assert_eq!(refused.code, Some(2));
+    let rejected = replicas.kennel.run(&["run", "--connections", "3"]);
+    assert_eq!(rejected.code, Some(2));
     assert!(
-        refused.stderr.contains("a process that runs projections needs 4 to 1000 connections, not 3"),
+        rejected.stderr.contains("a process that runs projections needs 4 to 1000 connections, not 3"),
         "{}",
-        refused.stderr
+        rejected.stderr
     );
     replicas.kennel.write("kennel.toml", "[run]\nconnections = 3\n");
-    let refused = replicas.kennel.run(&["run"]);
-    assert_eq!(refused.code, Some(6));
+    let rejected = replicas.kennel.run(&["run"]);
+    assert_eq!(rejected.code, Some(6));
     assert!(
-        refused.stderr.contains("`connections`: a process that runs projections needs 4"),
+        rejected.stderr.contains("`connections`: a process that runs projections needs 4"),
         "{}",
-        refused.stderr
+        rejected.stderr
     );
     replicas.kennel.write("kennel.toml", "");
     cluster.sql(&replicas.database, "ALTER ROLE short CONNECTION LIMIT 3");
-    let refused = replicas.kennel.run(&["run", "--listen", "127.0.0.1:0"]);
-    assert_eq!(refused.code, Some(3));
+    let rejected = replicas.kennel.run(&["run", "--listen", "127.0.0.1:0"]);
+    assert_eq!(rejected.code, Some(3));
     assert!(
-        refused.stderr.contains(
+        rejected.stderr.contains(
             "the role short (`ALTER ROLE short CONNECTION LIMIT …`) allows 3 connections at a time"
         ),
         "{}",
-        refused.stderr
+        rejected.stderr
     );
 }
 
-/// Whoever waits for a connection is seen in `/readyz`, in the metrics and in the log.
+/// A statement that waits for a connection is seen in `/readyz`, in the metrics and in the log.
 #[test]
-fn whoever_waits_for_a_connection_is_told() {
+fn a_wait_for_a_connection_is_reported() {
     let cluster = Cluster::start();
     let replicas = limited(&cluster, "waiting");
     let served = Served::start(&replicas.kennel, &["--workers", "2", "--connections", "4"]);
     wait_until("it is ready", Duration::from_secs(60), || ready(&served).0 == 200);
     let (mut other, mut session) = (replicas.session(&cluster), replicas.session(&cluster));
-    // Those who watch the log and the deployments wait for these, and keep both connections from whoever comes next.
+    // The watches of the log and of the deployments wait for these, and keep both connections from the next statement.
     other.rows("BEGIN; LOCK TABLE events, kennel.registry IN ACCESS EXCLUSIVE MODE");
     wait_until("both wait", Duration::from_secs(10), || {
         session.numbers("SELECT count(*) FROM pg_locks WHERE NOT granted")[0] >= 2
     });
     let asked = http::begin(served.address(), "GET", "/v1/components", &[], &[]).expect("it listens");
-    wait_until("it is told", Duration::from_secs(20), || {
+    wait_until("it is reported", Duration::from_secs(20), || {
         let (code, body) = ready(&served);
         code == 503 && body.contains("statements wait for a connection to the store")
     });
@@ -198,7 +201,7 @@ fn whoever_waits_for_a_connection_is_told() {
     wait_until("it is ready again", Duration::from_secs(20), || ready(&served).0 == 200);
 }
 
-/// The batch shrinks until it fits, and the log and the metrics tell it.
+/// The batch shrinks until it fits, and the log and the metrics report it.
 #[test]
 fn a_commit_that_takes_longer_than_the_role_allows_is_made_smaller() {
     let cluster = Cluster::start();
@@ -233,17 +236,17 @@ fn a_commit_that_takes_longer_than_the_role_allows_is_made_smaller() {
 
 /// Nothing that is printed, logged or passed on to another process has a secret in it.
 #[test]
-fn secrets_in_urls_are_never_told() {
+fn secrets_in_urls_are_never_shown() {
     let cluster = Cluster::start();
     let url = cluster.create_database();
     let secrets = "password=s3cret&sslkey=s3cret&sslrootcert=s3cret&channel_binding=s3cret&token=s3cret";
     let named = format!("{}?{secrets}&sslmode=disable", url.replace("kennel@", "kennel:s3cret@"));
     let away = named.replacen("127.0.0.1:", "127.0.0.1:1", 1);
     let unescaped = url.replace("kennel@", "kennel:p?s3cret@");
-    let refused = format!("{url}?sslpassword=s3cret");
-    for (store, code) in [(&named, Some(0)), (&away, None), (&unescaped, Some(6)), (&refused, Some(6))] {
+    let rejected = format!("{url}?sslpassword=s3cret");
+    for (store, code) in [(&named, Some(0)), (&away, None), (&unescaped, Some(6)), (&rejected, Some(6))] {
         let kennel = Kennel::on(store).with("KENNEL_LOG", "trace").with("RUST_BACKTRACE", "1");
-        let mut told = String::new();
+        let mut reported = String::new();
         for arguments in
             [&["migrate"][..], &["status", "--json"], &["run", "--until-caught-up"], &["run", "--help"]]
         {
@@ -251,12 +254,12 @@ fn secrets_in_urls_are_never_told() {
             if arguments != ["run", "--help"] && code.is_some() {
                 assert_eq!(printed.code, code, "{arguments:?}: {}", printed.stderr);
             }
-            told.push_str(&printed.stdout);
-            told.push_str(&printed.stderr);
+            reported.push_str(&printed.stdout);
+            reported.push_str(&printed.stderr);
         }
         kennel.write("kennel.toml", format!("store = \"{store}\"\nstores = 1\n"));
-        told.push_str(&kennel.run(&["status"]).stderr);
-        let found = told.lines().find(|line| line.contains("s3cret"));
+        reported.push_str(&kennel.run(&["status"]).stderr);
+        let found = reported.lines().find(|line| line.contains("s3cret"));
         assert!(found.is_none(), "{found:?}");
     }
 }

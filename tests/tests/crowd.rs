@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 const GIB: u64 = 1024 * 1024 * 1024;
 
-/// What each projection does by itself, and the kind of failure that it ends in; none for what is allowed.
+/// What each projection does by itself, and the kind of failure that it ends in; none if it is allowed.
 const MISDEEDS: [(&str, Option<&str>); 27] = [
     ("LoopForever", Some("time-limit")),
     ("IncrementForever", Some("time-limit")),
@@ -52,7 +52,7 @@ const LARGE_OWN: u64 = 12;
 
 /// The commands that a projection obeys besides those that all do. Some need what others have written before.
 fn own_misdeeds(projection: usize) -> Vec<&'static str> {
-    let order = ["Heavy", "LargeOwn"];
+    let first = ["Heavy", "LargeOwn"];
     let mut own: Vec<&str> = match projection {
         // These belong together.
         0 => vec!["Heavy", "ScanLarge", "LoopForever"],
@@ -64,7 +64,7 @@ fn own_misdeeds(projection: usize) -> Vec<&'static str> {
             rest.into_iter().skip(projection - 2).step_by(PROJECTIONS - 2).collect()
         }
     };
-    own.sort_by_key(|name| !order.contains(name));
+    own.sort_by_key(|name| !first.contains(name));
     own
 }
 
@@ -119,7 +119,7 @@ fn crowd(kennel: &Kennel) {
         alone = all.iter().any(|entry| entry["position"] != head);
         of("order-summary", &all).is_some_and(|entry| entry["position"] == head)
     });
-    assert!(alone, "the healthy one had nobody beside it");
+    assert!(alone, "the healthy one had no other beside it");
     let mut all = Vec::new();
     wait_until("all have gone on", Duration::from_secs(400), || {
         all = statuses();
@@ -129,24 +129,24 @@ fn crowd(kennel: &Kennel) {
     assert_eq!(confined.killed(), 0, "something was killed for memory");
     let peak = confined.peak();
     assert!(peak <= GIB, "the host had {} MiB", peak >> 20);
-    tell(&format!("the host had {} MiB at most", peak >> 20));
+    report(&format!("the host had {} MiB at most", peak >> 20));
 
     for projection in 0..PROJECTIONS {
         let name = format!("greedy-{projection}");
         let letters = kennel.status(&name)["dead_letters"].as_array().expect("a list").clone();
-        let mut told: Vec<(String, String)> = letters.iter().map(type_and_kind).collect();
-        told.sort_unstable();
+        let mut reported: Vec<(String, String)> = letters.iter().map(type_and_kind).collect();
+        reported.sort_unstable();
         let kind = |name: &str| MISDEEDS.iter().find(|(known, _)| *known == name).and_then(|(_, kind)| *kind);
         let own = own_misdeeds(projection).into_iter().filter_map(|name| Some((name, kind(name)?)));
         let by_all = BY_ALL.into_iter().map(|name| (name, "memory-limit"));
         let mut expected: Vec<(String, String)> =
             own.chain(by_all).map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect();
         expected.sort_unstable();
-        let fits = |((told, kind), (expected, kinds)): (&(String, String), &(String, String))| {
-            told == expected && kinds.split(" or ").any(|one| one == kind)
+        let fits = |((reported, kind), (expected, kinds)): (&(String, String), &(String, String))| {
+            reported == expected && kinds.split(" or ").any(|one| one == kind)
         };
-        let all_fit = told.len() == expected.len() && told.iter().zip(&expected).all(fits);
-        assert!(all_fit, "{name}: {told:?} instead of {expected:?}: {letters:#?}");
+        let all_fit = reported.len() == expected.len() && reported.iter().zip(&expected).all(fits);
+        assert!(all_fit, "{name}: {reported:?} instead of {expected:?}: {letters:#?}");
     }
     let healthy = of("order-summary", &all).expect("it is deployed");
     assert_eq!((&healthy["state"], &healthy["dead_letters"]), (&json!("running"), &json!([])), "{healthy:#}");
@@ -163,17 +163,17 @@ fn type_and_kind(letter: &Value) -> (String, String) {
 }
 
 #[expect(clippy::print_stderr, reason = "how much it takes is of interest when it passes, too")]
-fn tell(what: &str) {
+fn report(what: &str) {
     eprintln!("{what}");
 }
 
 #[test]
-fn twenty_greedy_projections_beside_a_healthy_one_live_in_one_gibibyte_on_sqlite() {
+fn twenty_greedy_projections_beside_a_healthy_one_fit_into_one_gibibyte_on_sqlite() {
     crowd(&Kennel::default());
 }
 
 #[test]
-fn twenty_greedy_projections_beside_a_healthy_one_live_in_one_gibibyte_on_postgres() {
+fn twenty_greedy_projections_beside_a_healthy_one_fit_into_one_gibibyte_on_postgres() {
     let cluster = Cluster::start();
     let kennel = Kennel::on(&cluster.create_database());
     kennel.ok(&["migrate"]);

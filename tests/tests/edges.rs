@@ -1,5 +1,5 @@
-//! What clients, guests and events do at the edges of a host: it neither keeps what nobody takes, nor shows text that does
-//! anything but show, nor minds a log that nobody reads.
+//! What clients, guests and events do at the edges of a host: it neither keeps answers that no client takes, nor shows
+//! text that does anything but show, nor minds that the reader of its log is gone.
 
 #[path = "edges/memory.rs"]
 mod memory;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kennel_tests::audit::{Audit, audit};
+use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
@@ -41,7 +41,7 @@ const TABLES: &str = "
     )";
 
 /// Everything that could be altered about the two tables: columns, indexes, constraints, triggers, rights,
-/// storage, and the place and the writer of every row.
+/// storage, and the location and the writer of every row.
 const SHAPE: &str = "
     SELECT c.relname, c.relfilenode, c.relacl, c.reloptions, c.relhastriggers, c.relreplident,
         (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' ' || a.attnotnull, ',' ORDER BY a.attnum)
@@ -90,14 +90,14 @@ fn a_log_of_another_name_is_read_and_projected_and_stays_as_it_is() {
     kennel.ok(&["migrate"]);
     kennel.ok(&["deploy", "audit-log", guest("audit-log").to_str().expect("a UTF-8 path")]);
     kennel.ok(&["run", "--until-caught-up"]);
-    let expected = Audit { events: 120, aggregates: 3, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 120, aggregates: 3, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&kennel, "audit-log"), expected);
     assert_eq!(cluster.sql(database, SHAPE), before, "the log has been altered");
     let made = "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'kennel') \
                 AND tablename IN ('events', 'aggregate_heads')";
     assert_eq!(cluster.sql(database, made), "0", "tables of the usual names were made beside the log");
 
-    // What is written while a process runs is found as well.
+    // Events that are written while a process runs are found as well.
     let running = kennel.start(&["run", "--listen", "127.0.0.1:0"]);
     write(&cluster, database, "b", 41, 10);
     wait_until("it is handled", Duration::from_secs(20), || kennel.status("audit-log")["position"] == 130);
@@ -119,18 +119,18 @@ fn a_log_that_is_not_where_it_is_looked_for_is_named() {
     let cluster = Cluster::start();
     let url = cluster.create_database();
     let kennel = Kennel::on(&url);
-    let refused = |arguments: &[&str], expected: &str| {
+    let rejected = |arguments: &[&str], expected: &str| {
         let printed = kennel.run(arguments);
         let said = printed.stderr.replace(&url, "[url]");
         assert_eq!((printed.code, said.trim_end()), (Some(3), expected), "{arguments:?}");
     };
-    refused(
+    rejected(
         &["migrate", "--events-table", "sales.event_log"],
         "error: the store [url] is of no use to Kennel: schema \"sales\" does not exist; create the schema first, or name \
          the right table in `[events]` of kennel.toml",
     );
     kennel.ok(&["migrate"]);
-    refused(
+    rejected(
         &["status", "--events-table", "event_log"],
         "error: the store [url] is of no use to Kennel: it has no table event_log: run `kennel migrate`, or name the \
          right table",
@@ -145,7 +145,7 @@ fn a_sqlite_log_of_another_name_is_a_log_of_its_own() {
     kennel.ok(&["append", "--from", "events.jsonl"]);
     kennel.ok(&["deploy", "audit-log", guest("audit-log").to_str().expect("a UTF-8 path")]);
     kennel.ok(&["run", "--until-caught-up"]);
-    let expected = Audit { events: 300, aggregates: 20, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 300, aggregates: 20, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&kennel, "audit-log"), expected);
     let head = |name: &str| {
         let mut command = kennel.command(&["status", "--json"]);

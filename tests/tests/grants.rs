@@ -30,7 +30,7 @@ fn revoke(grant: &str) -> String {
     grant.replacen("GRANT", "REVOKE", 1).replace(" TO ", " FROM ")
 }
 
-/// A database in which nobody has any right, and two roles without any.
+/// A database in which no role has any right, and two roles without any.
 struct Bare {
     cluster: Cluster,
     name: String,
@@ -57,7 +57,7 @@ impl Bare {
     }
 
     /// Whether a statement fails.
-    fn refuses(&self, sql: &str) -> bool {
+    fn rejects(&self, sql: &str) -> bool {
         let output = self.cluster.psql(&self.name).args(["-c", sql]).output().expect("psql runs");
         !output.status.success()
     }
@@ -67,7 +67,7 @@ impl Bare {
         Kennel::on(&self.cluster.url(&self.name).replace("kennel@", &format!("{role}@")))
     }
 
-    /// The grants below a heading, to the role that takes the place of `kennel` here: the superuser has that name.
+    /// The grants below a heading, to the role that stands for `kennel` here: the superuser has that name.
     fn grants(&self, heading: &str) -> Vec<String> {
         let app = |grant: String| match grant.strip_suffix("TO kennel") {
             Some(start) => format!("{start}TO kennel_app"),
@@ -82,7 +82,7 @@ impl Bare {
         }
     }
 
-    /// The log, made by somebody else.
+    /// The log, made by another role.
     fn make_log(&self) {
         let admin = self.kennel("kennel");
         admin.ok(&["migrate"]);
@@ -139,7 +139,7 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
     {
         kennel.ok(arguments);
     }
-    for command in ["pause", "resume", "deployments", "orders"] {
+    for command in ["pause", "resume", "deployments", "operations"] {
         kennel.ok(&[command, "audit-log"]);
     }
     for command in ["status", "workers", "generations", "components"] {
@@ -154,7 +154,7 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
     });
     kennel.ok(&["migrate", "--install-notify"]);
 
-    // The other role: the owner of the tables grants what is needed to look at them.
+    // The other role: the owner of the tables grants the rights to look at them.
     let looker = bare.kennel("looker");
     bare.grant("To look");
     bare.needs_each("To look", &|| succeeds(&looker, &["status"]));
@@ -163,7 +163,7 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
         &["generations"],
         &["components"],
         &["deployments", "audit-log"],
-        &["orders", "audit-log"],
+        &["operations", "audit-log"],
     ] {
         looker.ok(arguments);
     }
@@ -171,10 +171,10 @@ fn every_command_works_with_the_grants_that_are_listed_for_it_and_no_fewer() {
         bare.sql("SELECT schemaname || '.' || viewname FROM pg_views WHERE schemaname = 'audit_log' LIMIT 1");
     let read = format!("SET ROLE looker; SELECT count(*) FROM {view}");
     for grant in bare.grants("To query views") {
-        assert!(bare.refuses(&read), "`{grant}` is not needed");
+        assert!(bare.rejects(&read), "`{grant}` is not needed");
         bare.sql(&grant.replace("SCHEMA order_summary", "SCHEMA audit_log"));
     }
-    assert!(!bare.refuses(&read));
+    assert!(!bare.rejects(&read));
     kennel.ok(&["retire", "audit-log", "--drop-read-model"]);
 }
 
@@ -200,9 +200,9 @@ fn how_long_writers_have_been_open_is_unknown_without_the_grant_and_never_zero()
             bare.sql("SELECT is_called FROM events_global_position_seq") == "t"
         });
         bare.sql(insert);
-        let seconds = |served: &Served| served.series("kennel_horizon_blocked_seconds");
+        let seconds = |served: &Served| served.series("kennel_high_water_mark_blocked_seconds");
         wait_until("the writer has a series", SOON, || {
-            !served.series("kennel_horizon_blocked_age_unknown").is_empty()
+            !served.series("kennel_high_water_mark_blocked_age_unknown").is_empty()
         });
         assert_eq!(seconds(&served), [""; 0]);
         let status = kennel.json(&["status", "--json"]);
@@ -216,30 +216,33 @@ fn how_long_writers_have_been_open_is_unknown_without_the_grant_and_never_zero()
         assert!(text.contains(said), "{text}");
         bare.grant("To see how long writers have been open");
         wait_until("its age is known", SOON, || {
-            seconds(&served).len() == 1 && served.series("kennel_horizon_blocked_age_unknown").is_empty()
+            seconds(&served).len() == 1
+                && served.series("kennel_high_water_mark_blocked_age_unknown").is_empty()
         });
         assert!(kennel.json(&["status", "--json"])["writers"][0]["open_seconds"].is_u64());
         bare.sql("INSERT INTO go VALUES (1)");
-        wait_until("the horizon goes on", SOON, || served.series("kennel_horizon_blocked").is_empty());
+        wait_until("the high-water mark goes on", SOON, || {
+            served.series("kennel_high_water_mark_blocked").is_empty()
+        });
     });
 }
 
 /// `migrate` where everything is there, by a role that may make nothing; and where something is missing.
 #[test]
-fn migrate_needs_no_right_to_make_what_is_there() {
+fn migrate_needs_no_right_to_make_existing_tables() {
     let bare = Bare::new();
     let kennel = bare.kennel("kennel_app");
     bare.sql("CREATE SCHEMA kennel AUTHORIZATION kennel_app; GRANT USAGE ON SCHEMA public TO kennel_app");
     bare.sql(&format!("GRANT CONNECT ON DATABASE {} TO kennel_app", bare.name));
-    let refused = kennel.run(&["migrate"]);
-    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-    assert!(refused.stderr.contains("permission denied for schema public; grant"), "{}", refused.stderr);
+    let rejected = kennel.run(&["migrate"]);
+    assert_eq!(rejected.code, Some(3), "{}", rejected.stderr);
+    assert!(rejected.stderr.contains("permission denied for schema public; grant"), "{}", rejected.stderr);
     bare.grant("To make the log");
     kennel.ok(&["migrate"]);
     for grant in bare.grants("To make the log") {
         bare.sql(&revoke(&grant));
     }
-    // Its own tables, and then those that somebody else has given it leave to read.
+    // Its own tables, and then those that another role lets it read.
     kennel.ok(&["migrate"]);
     bare.sql("ALTER TABLE events OWNER TO kennel; ALTER TABLE aggregate_heads OWNER TO kennel; GRANT SELECT ON events TO kennel_app");
     kennel.ok(&["migrate"]);

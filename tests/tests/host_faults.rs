@@ -1,5 +1,5 @@
-//! Faults of the host itself: a part of it that panics is told in words and counted, is left alone for longer each
-//! time, disturbs nobody else, and is over when it works again. The engine over the store in memory, in virtual time,
+//! Faults of the host itself: a part of it that panics is reported and counted, is left alone for longer each
+//! time, disturbs no other part, and is over when it works again. The engine over the store in memory, in virtual time,
 //! with a log that panics.
 
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::{Event, NewEvent};
-use kennel_core::lifecycle::{Command, Deploy, Mode, Request, Signature, Switch};
+use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appended, CallFailure, Component, EventSource, GuestEnv, Horizon, Instance, Origin, Page, ReadQuery,
-    Refusal, Registry as _, Runtime, StoreError,
+    Appended, CallFailure, Component, ComponentError, EventSource, GuestEnv, HighWaterMark, Instance, Origin,
+    Page, ReadQuery, Registry as _, Runtime, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
@@ -40,21 +40,21 @@ fn once_less(left: &AtomicU64) -> bool {
 
 #[async_trait]
 impl EventSource for Log {
-    async fn horizon(&self) -> Result<Horizon, StoreError> {
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         assert!(!once_less(&self.looks), "no end is in sight");
-        self.store.horizon().await
+        self.store.high_water_mark().await
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
-        if query.scope.event_types.iter().any(|word| word == "Broken") {
+        if query.scope.event_types.iter().any(|event_type| event_type == "Broken") {
             self.tried.fetch_add(1, Ordering::SeqCst);
             assert!(!once_less(&self.reads), "page {} is torn", query.after);
         }
         self.store.read(query).await
     }
 
-    async fn hint(&self) {
-        self.store.hint().await;
+    async fn notification(&self) {
+        self.store.notification().await;
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
@@ -81,7 +81,7 @@ fn descriptor(name: &str) -> Descriptor {
 
 #[async_trait]
 impl Runtime for Guests {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
         let name = std::str::from_utf8(&bytes).expect("a name");
         Ok(Arc::new(Guest(Digest::of(&bytes), descriptor(name))))
     }
@@ -124,14 +124,18 @@ async fn deploy(store: &MemoryStore, name: &str) {
         digest,
         descriptor: descriptor(name),
         settings: Settings::default(),
-        settings_of: None,
+        settings_from: None,
         mode: Mode::Continue,
-        switch: Switch::Auto,
+        promotion: Promotion::Auto,
         replica_set: None,
-        again: false,
+        force: false,
     };
-    let signature = Signature { author: "anybody".to_owned(), note: None };
-    let request = Request { command: Command::Deploy(Box::new(deploy)), signature, seen: None };
+    let attribution = Attribution { actor: "operator".to_owned(), reason: None };
+    let request = OperationRequest {
+        operation: Operation::Deploy(Box::new(deploy)),
+        attribution,
+        expected_deployment: None,
+    };
     let name = name.parse().expect("a name");
     store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
 }
@@ -190,7 +194,7 @@ impl Bed {
         Self { log, registry, status, stop, running }
     }
 
-    /// What stands still, and why, of the parts whose names contain this.
+    /// Which parts whose names contain this make no progress, and why.
     fn said(&self, part: &str) -> Vec<String> {
         let blocked = self.status.blocked().into_iter().filter(|(name, _)| name.contains(part));
         blocked.map(|(name, reason)| format!("{name}: {reason}")).collect()
@@ -220,7 +224,7 @@ impl Bed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_runner_that_panics_is_told_counted_left_alone_and_forgiven() {
+async fn a_runner_that_panics_is_reported_counted_and_begun_again_later() {
     let bed = Bed::start(6, 0).await;
     assert_eq!(bed.faults("runner"), 0);
     sleep(Duration::from_secs(6)).await;
@@ -228,10 +232,10 @@ async fn a_runner_that_panics_is_told_counted_left_alone_and_forgiven() {
     assert_eq!((bed.faults("runner"), bed.log.tried.load(Ordering::SeqCst)), (5, 5));
     let said = bed.said("(fault)");
     assert_eq!(said.len(), 1, "{said:?}");
-    for words in
+    for part in
         ["projection broken on worker ", "a fault of the host, number 5", "`page 0 is torn`", "after 4 s"]
     {
-        assert!(said[0].contains(words), "{words}: {said:?}");
+        assert!(said[0].contains(part), "{part}: {said:?}");
     }
     assert_eq!(bed.position("healthy").await, Position::new(EVENTS));
     assert_eq!(bed.position("broken").await, Position::START);
@@ -250,11 +254,11 @@ async fn a_runner_that_panics_for_ever_does_so_once_a_minute() {
     let tried = bed.log.tried.load(Ordering::SeqCst);
     assert!((60..75).contains(&tried) && bed.faults("runner") == tried, "{tried}");
     assert!(bed.said("(fault)")[0].contains("begins again after 60 s"));
-    // One that is no longer wanted stands in nobody's way.
-    let request = Request {
-        command: Command::Pause,
-        signature: Signature { author: "anybody".to_owned(), note: None },
-        seen: None,
+    // One that is no longer wanted blocks no other.
+    let request = OperationRequest {
+        operation: Operation::Pause,
+        attribution: Attribution { actor: "operator".to_owned(), reason: None },
+        expected_deployment: None,
     };
     let name = "broken".parse().expect("a name");
     bed.log.store.change(&name, &request).await.expect("the store answers").expect("it is paused");
@@ -264,11 +268,11 @@ async fn a_runner_that_panics_for_ever_does_so_once_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_watches_the_log_begins_again_after_a_panic() {
+async fn the_watch_of_the_log_begins_again_after_a_panic() {
     let bed = Bed::start(0, 4).await;
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(bed.faults("horizon"), 4);
-    let said = bed.said("horizon (fault)");
+    assert_eq!(bed.faults("high_water_mark"), 4);
+    let said = bed.said("high_water_mark (fault)");
     assert!(said.len() == 1 && said[0].contains("`no end is in sight`"), "{said:?}");
     assert_eq!(bed.position("healthy").await, Position::START);
     sleep(Duration::from_secs(8)).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kennel_tests::audit::{Audit, audit};
+use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events;
@@ -30,7 +30,7 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     }
     assert!(midway >= 5, "only {midway} kills hit while events were being handled: the test proved little");
     kennel.ok(&["run", "--until-caught-up"]);
-    let expected = Audit { events: 100_000, aggregates: 3_000, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 100_000, aggregates: 3_000, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&kennel, "audit-log"), expected);
 }
 

@@ -1,5 +1,5 @@
 //! Everything that is awkward or as large as can be, through a guest, on both databases: it is handled, or
-//! refused with a message that says what was wrong with what.
+//! rejected with a message that says what was wrong with what.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use kennel_core::event::NewEvent;
 use kennel_core::limits;
 use kennel_core::port::{EventSource as _, ReadModel as _, Registry as _, Wanted};
 use kennel_store::{ConnectOptions, connect};
-use kennel_tests::audit::{Audit, audit, documents};
+use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events::line;
@@ -18,23 +18,23 @@ use uuid::Uuid;
 const MIB: usize = 1024 * 1024;
 
 /// Runs a test on both databases.
-fn on_both(test: impl Fn(&Stage)) {
+fn on_both(test: impl Fn(&Fixture)) {
     let kennel = Kennel::default();
     let url = format!("sqlite:{}", kennel.folder().join("kennel.db").display());
-    test(&Stage { kennel, url });
+    test(&Fixture { kennel, url });
     let cluster = Cluster::start();
     let url = cluster.create_database();
-    let stage = Stage { kennel: Kennel::on(&url), url };
-    stage.kennel.ok(&["migrate"]);
-    test(&stage);
+    let fixture = Fixture { kennel: Kennel::on(&url), url };
+    fixture.kennel.ok(&["migrate"]);
+    test(&fixture);
 }
 
-struct Stage {
+struct Fixture {
     kennel: Kennel,
     url: String,
 }
 
-impl Stage {
+impl Fixture {
     fn deploy(&self, name: &str) {
         let file = guest(name);
         self.kennel.ok(&[
@@ -74,12 +74,12 @@ fn put(number: u64, payload: &Value) -> String {
 }
 
 #[test]
-fn documents_and_names_are_held_up_to_their_bounds_and_refused_beyond_in_words() {
-    on_both(|stage| {
+fn documents_and_names_are_stored_up_to_their_bounds_and_invalid_beyond() {
+    on_both(|fixture| {
         let dog = "\u{1f436}";
         let key_max = dog.repeat(limits::KEY_BYTES_MAX / dog.len());
         let collection_max = dog.repeat(limits::COLLECTION_BYTES_MAX / dog.len());
-        let held = [
+        let stored = [
             json!({"collection": "sizes", "key": "max", "bytes": MIB}),
             json!({"collection": "keys", "key": key_max, "document": dog}),
             json!({"collection": "keys", "key": " \u{1}\"'\\%_;--", "document": {dog: [null, 1.5, "\n"]}}),
@@ -87,7 +87,7 @@ fn documents_and_names_are_held_up_to_their_bounds_and_refused_beyond_in_words()
         ];
         let key = "is not a valid document key: use 1 to 1,024 bytes of text without NUL";
         let name = "is not a valid collection name: use 1 to 200 bytes of text without NUL";
-        let refused = [
+        let rejected = [
             (
                 json!({"collection": "sizes", "key": "beyond", "bytes": MIB + 1}),
                 "sizes/beyond has 1048577 bytes",
@@ -99,18 +99,18 @@ fn documents_and_names_are_held_up_to_their_bounds_and_refused_beyond_in_words()
             (json!({"collection": "", "key": "k", "document": 1}), name),
             (json!({"collection": "a\0b", "key": "k", "document": 1}), name),
         ];
-        // JSON text may hold a NUL, as an escape. `jsonb` cannot, so it is refused on both.
+        // JSON text may hold a NUL, as an escape. `jsonb` cannot, so it is invalid on both.
         let nul = json!({"collection": "nul", "key": "in text", "document": {"text": "a\0b"}});
         let mut lines = String::new();
-        let payloads = held.iter().chain(refused.iter().map(|(payload, _)| payload)).chain([&nul]);
+        let payloads = stored.iter().chain(rejected.iter().map(|(payload, _)| payload)).chain([&nul]);
         for (number, payload) in (1..).zip(payloads) {
             lines += &put(number, payload);
         }
-        stage.deploy("scribe");
-        stage.append(&lines);
-        stage.run();
+        fixture.deploy("scribe");
+        fixture.append(&lines);
+        fixture.run();
 
-        let found = |collection: &str| documents(&stage.kennel, "scribe", collection);
+        let found = |collection: &str| documents(&fixture.kennel, "scribe", collection);
         let sizes = found("sizes");
         assert_eq!(sizes.len(), 1);
         assert_eq!(sizes[0]["document"].as_str().map(str::len), Some(MIB - 2));
@@ -122,16 +122,16 @@ fn documents_and_names_are_held_up_to_their_bounds_and_refused_beyond_in_words()
         assert_eq!(found("keys"), keys);
         assert_eq!(found(&collection_max), [json!({"key": "k", "document": "long"})]);
 
-        let mut expected: Vec<&str> = refused.iter().map(|(_, words)| *words).collect();
+        let mut expected: Vec<&str> = rejected.iter().map(|(_, message)| *message).collect();
         expected.push("document nul/in text contains the character NUL");
-        let status = stage.kennel.status("scribe");
+        let status = fixture.kennel.status("scribe");
         let letters = status["dead_letters"].as_array().expect("a list of dead letters");
         assert_eq!(letters.len(), expected.len(), "{letters:#?}");
-        for (letter, words) in letters.iter().zip(expected) {
+        for (letter, expected) in letters.iter().zip(expected) {
             assert_eq!(letter["kind"], "invalid-call", "{letter:#}");
             assert!(
-                letter["message"].as_str().is_some_and(|message| message.contains(words)),
-                "{words}: {letter:#}"
+                letter["message"].as_str().is_some_and(|message| message.contains(expected)),
+                "{expected}: {letter:#}"
             );
         }
     });
@@ -139,7 +139,7 @@ fn documents_and_names_are_held_up_to_their_bounds_and_refused_beyond_in_words()
 
 #[test]
 fn payloads_arrive_as_they_are_whatever_they_are() {
-    on_both(|stage| {
+    on_both(|fixture| {
         let large = format!("\"{}\"", "p".repeat(8 * MIB)).into_bytes();
         // More than a page of events may carry: it comes by itself.
         let huge = vec![b'p'; limits::BATCH_EVENT_BYTES_MAX + 1];
@@ -172,15 +172,15 @@ fn payloads_arrive_as_they_are_whatever_they_are() {
                 created_at: None,
             })
             .collect();
-        stage.deploy("scribe");
-        stage.store(async |store| {
+        fixture.deploy("scribe");
+        fixture.store(async |store| {
             for event in events.chunks(1) {
                 store.append(event).await.expect("the event is appended");
             }
         });
-        stage.run();
-        assert_eq!(stage.kennel.status("scribe")["dead_letters"], json!([]));
-        let arrived = documents(&stage.kennel, "scribe", "arrived");
+        fixture.run();
+        assert_eq!(fixture.kennel.status("scribe")["dead_letters"], json!([]));
+        let arrived = documents(&fixture.kennel, "scribe", "arrived");
         assert_eq!(arrived.len(), payloads.len());
         for (index, ((kind, payload), row)) in payloads.iter().zip(&arrived).enumerate() {
             let expected = json!({
@@ -195,18 +195,18 @@ fn payloads_arrive_as_they_are_whatever_they_are() {
 
 #[test]
 fn an_aggregate_of_ten_thousand_events_keeps_its_order() {
-    on_both(|stage| {
+    on_both(|fixture| {
         let mut lines = String::new();
         for number in 1..=10_000 {
             writeln!(lines, "{}", line(number, "Tests", ("Life", "one"), "Lived", &json!({"day": number})))
                 .expect("a string can be written to");
         }
-        stage.deploy("audit-log");
-        stage.append(&lines);
-        stage.kennel.ok(&["run", "--until-caught-up", "--workers", "3"]);
-        let expected = Audit { events: 10_000, aggregates: 1, not_once: 0, out_of_order: 0 };
-        assert_eq!(audit(&stage.kennel, "audit-log"), expected);
-        let aggregate = &documents(&stage.kennel, "audit-log", "aggregates")[0]["document"];
+        fixture.deploy("audit-log");
+        fixture.append(&lines);
+        fixture.kennel.ok(&["run", "--until-caught-up", "--workers", "3"]);
+        let expected = ExactlyOnce { events: 10_000, aggregates: 1, not_once: 0, out_of_order: 0 };
+        assert_eq!(audit(&fixture.kennel, "audit-log"), expected);
+        let aggregate = &documents(&fixture.kennel, "audit-log", "aggregates")[0]["document"];
         assert_eq!(aggregate["version"], 10_000);
     });
 }
@@ -231,19 +231,19 @@ fn awkward_names() -> Vec<String> {
 
 #[test]
 fn ten_thousand_collections_with_awkward_names_stay_apart() {
-    on_both(|stage| {
+    on_both(|fixture| {
         let names = awkward_names();
         let mut lines = String::new();
         for (number, name) in (1..).zip(&names) {
             lines += &put(number, &json!({"collection": name, "key": "k", "document": number}));
         }
-        stage.deploy("scribe");
-        stage.append(&lines);
+        fixture.deploy("scribe");
+        fixture.append(&lines);
         let began = kennel_tests::binary::now();
         // As many at once as any batch can make.
-        stage.kennel.ok(&["run", "--until-caught-up", "--batch", "10000"]);
-        tell(&format!("{} collections", names.len()), began.elapsed());
-        stage.store(async |store| {
+        fixture.kennel.ok(&["run", "--until-caught-up", "--batch", "10000"]);
+        report(&format!("{} collections", names.len()), began.elapsed());
+        fixture.store(async |store| {
             let scribe = store.find(&"scribe".parse().expect("a name")).await.expect("the store answers");
             let scribe = scribe.expect("scribe is deployed").read_model;
             assert_eq!(store.collections(scribe).await.expect("the store answers").len(), names.len());
@@ -259,6 +259,6 @@ fn ten_thousand_collections_with_awkward_names_stay_apart() {
 }
 
 #[expect(clippy::print_stderr, reason = "how long this takes is of interest when it passes, too")]
-fn tell(what: &str, took: std::time::Duration) {
+fn report(what: &str, took: std::time::Duration) {
     eprintln!("{what}: {took:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kennel_tests::audit::{Audit, audit, documents};
+use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
@@ -25,7 +25,7 @@ fn a_log_becomes_a_read_model_and_running_again_changes_nothing() {
     assert_eq!(append(&kennel, &lines)["written"], 8_577);
     deploy(&kennel, "audit-log", "audit-log", &[]);
     kennel.ok(&["run", "--until-caught-up"]);
-    let expected = Audit { events: 8_577, aggregates: 1_434, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 8_577, aggregates: 1_434, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&kennel, "audit-log"), expected);
     let before = kennel.ok(&["documents", "audit-log", "aggregates", "--json"]);
 
@@ -95,7 +95,7 @@ fn projections_deployed_and_events_appended_while_it_runs_are_picked_up() {
     assert_eq!(running.wait(Duration::from_secs(20)), Some(0), "SIGTERM ends it cleanly");
     assert_eq!(
         audit(&kennel, "audit-log"),
-        Audit { events: 800, aggregates: 70, not_once: 0, out_of_order: 0 }
+        ExactlyOnce { events: 800, aggregates: 70, not_once: 0, out_of_order: 0 }
     );
 }
 

@@ -15,13 +15,13 @@ use kennel_tests::events::{line, log};
 use serde_json::json;
 
 /// Commands that must fail and change nothing, and what they say.
-struct Refused {
+struct Rejections {
     kennel: Kennel,
     text: String,
     hidden: Vec<(String, &'static str)>,
 }
 
-impl Refused {
+impl Rejections {
     fn on(kennel: Kennel) -> Self {
         let folder = kennel.folder().display().to_string();
         Self { kennel, text: String::new(), hidden: vec![(folder, "[folder]")] }
@@ -66,7 +66,7 @@ impl Refused {
         assert_ne!(code, 0, "kennel {arguments:?} should fail");
         assert_eq!(self.state(), before, "kennel {arguments:?} changed something");
         let shown: Vec<&str> =
-            arguments.iter().map(|word| word.rsplit("target/").next().unwrap_or(word)).collect();
+            arguments.iter().map(|argument| argument.rsplit("target/").next().unwrap_or(argument)).collect();
         let printed = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("UTF-8"));
         let mut text = format!("$ kennel {}\n{}[exit {code}]\n\n", shown.join(" "), printed.concat());
         for (hidden, name) in &self.hidden {
@@ -75,11 +75,13 @@ impl Refused {
         self.text += &text;
     }
 
-    /// Everything that `status` tells of log and projections; none if there is no store or no usable one.
+    /// Everything that `status` reports of log and projections; none if there is no store or no usable one.
     fn state(&self) -> Option<String> {
         let exists = self.kennel.folder().join("kennel.db").exists();
-        let told = exists.then(|| self.kennel.run(&["status", "--json"]).stdout)?;
-        let Ok(mut status) = serde_json::from_str::<serde_json::Value>(&told) else { return Some(told) };
+        let reported = exists.then(|| self.kennel.run(&["status", "--json"]).stdout)?;
+        let Ok(mut status) = serde_json::from_str::<serde_json::Value>(&reported) else {
+            return Some(reported);
+        };
         // Heartbeats grow older by themselves.
         status["replica_sets"].take();
         // Whose partitions they are changes while a process starts.
@@ -92,17 +94,17 @@ impl Refused {
 
 #[test]
 fn components_that_cannot_run_here() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     let deploy = ["deploy", "bad", "bad.wasm"];
-    refused.with_file("bad.wasm", "#!/bin/sh\necho hello\n", &deploy);
-    refused.with_file("bad.wasm", "", &deploy);
-    refused.with_file("bad.wasm", "(component)", &deploy);
+    rejections.with_file("bad.wasm", "#!/bin/sh\necho hello\n", &deploy);
+    rejections.with_file("bad.wasm", "", &deploy);
+    rejections.with_file("bad.wasm", "(component)", &deploy);
 
     let program = wat::parse_str(r#"(module (func (export "_start")))"#).expect("the module parses");
-    refused.with_file("bad.wasm", program, &deploy);
+    rejections.with_file("bad.wasm", program, &deploy);
     let other = "package shop:mail; world mailer { export send: func(to: string); }";
-    refused.with_file("bad.wasm", module(other, "mailer"), &deploy);
-    refused.with_file("bad.wasm", component(other, "mailer"), &deploy);
+    rejections.with_file("bad.wasm", module(other, "mailer"), &deploy);
+    rejections.with_file("bad.wasm", component(other, "mailer"), &deploy);
 
     let changed = |from: &str, to: &str| {
         let contract = contract();
@@ -110,100 +112,101 @@ fn components_that_cannot_run_here() {
         component(&contract.replacen(from, to, 1), "projection")
     };
     let handle = "export handle: func(event: event) -> result<_, failure>;";
-    refused.with_file("bad.wasm", changed(handle, ""), &deploy);
-    refused.with_file("bad.wasm", changed("correlation-id: option<string>,", ""), &deploy);
-    refused.with_file("bad.wasm", changed("event-version: u32,", "event-version: u64,"), &deploy);
-    refused.with_file(
+    rejections.with_file("bad.wasm", changed(handle, ""), &deploy);
+    rejections.with_file("bad.wasm", changed("correlation-id: option<string>,", ""), &deploy);
+    rejections.with_file("bad.wasm", changed("event-version: u32,", "event-version: u64,"), &deploy);
+    rejections.with_file(
         "bad.wasm",
         changed("import log;", "import log; import mail: func(to: string);"),
         &deploy,
     );
 
     let good = component(&contract(), "projection");
-    refused.with_file("bad.wasm", &good[..good.len() / 2], &deploy);
+    rejections.with_file("bad.wasm", &good[..good.len() / 2], &deploy);
     let mut flipped = good;
     flipped[8] ^= 0b0100_0000;
-    refused.with_file("bad.wasm", flipped, &deploy);
+    rejections.with_file("bad.wasm", flipped, &deploy);
     // It has the right type, but every function traps.
-    refused.with_file("bad.wasm", component(&contract(), "projection"), &deploy);
+    rejections.with_file("bad.wasm", component(&contract(), "projection"), &deploy);
 
-    let large = std::fs::File::create(refused.kennel.folder().join("bad.wasm")).expect("a file");
+    let large = std::fs::File::create(rejections.kennel.folder().join("bad.wasm")).expect("a file");
     large.set_len(65 << 20).expect("a sparse file");
-    refused.case(&deploy);
-    refused.case(&["deploy", "bad", "missing.wasm"]);
-    refused.case(&["deploy", "bad", "."]);
+    rejections.case(&deploy);
+    rejections.case(&["deploy", "bad", "missing.wasm"]);
+    rejections.case(&["deploy", "bad", "."]);
     // Where exactly a file is damaged depends on the tool that made it.
     insta::with_settings!({filters => vec![(r"at offset \d+ of \d+", "at offset [n] of [n]")]}, {
-        insta::assert_snapshot!(refused.text);
+        insta::assert_snapshot!(rejections.text);
     });
 }
 
 #[test]
-fn what_inspect_says_of_a_component_that_cannot_run_here() {
-    let mut refused = Refused::on(Kennel::default());
-    refused.with_file("bad.wasm", "hello", &["inspect", "bad.wasm"]);
+fn inspect_reports_why_a_component_cannot_run_here() {
+    let mut rejections = Rejections::on(Kennel::default());
+    rejections.with_file("bad.wasm", "hello", &["inspect", "bad.wasm"]);
     let without = contract().replace("export describe: func() -> descriptor;", "");
     let bad = component(&without, "projection");
-    refused.hide(Digest::of(&bad), "[digest]");
-    refused.hide(format!("{},{:03}", bad.len() / 1000, bad.len() % 1000), "[size]");
-    refused.hide(bad.len(), "[size]");
-    refused.with_file("bad.wasm", bad, &["inspect", "bad.wasm"]);
-    refused.case(&["inspect", "bad.wasm", "--json"]);
-    refused.case(&["inspect", "missing.wasm"]);
-    insta::assert_snapshot!(refused.text);
+    rejections.hide(Digest::of(&bad), "[digest]");
+    rejections.hide(format!("{},{:03}", bad.len() / 1000, bad.len() % 1000), "[size]");
+    rejections.hide(bad.len(), "[size]");
+    rejections.with_file("bad.wasm", bad, &["inspect", "bad.wasm"]);
+    rejections.case(&["inspect", "bad.wasm", "--json"]);
+    rejections.case(&["inspect", "missing.wasm"]);
+    insta::assert_snapshot!(rejections.text);
 }
 
 #[test]
 fn names_that_are_taken_unknown_or_not_valid() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     let audit_log = guest("audit-log");
     let audit_log = audit_log.to_str().expect("a UTF-8 path");
-    let digest = refused.kennel.status("audit-log")["digest"].as_str().map(|digest| digest[..12].to_owned());
-    refused.hide(digest.expect("a digest"), "[digest]");
-    let author = refused.kennel.json(&["deployments", "audit-log", "--json"])[0]["author"].clone();
-    refused.hide(author.as_str().expect("an author"), "[author]");
-    refused.case(&["deploy", "audit-log", audit_log, "--seen", "0", "--set", "currency=EUR"]);
-    refused.case(&["deploy", "audit-log", audit_log, "--replica-set", "reports", "--set", "currency=EUR"]);
-    refused.case(&["deploy", "audit-log", audit_log, "--mode", "swap"]);
-    refused.case(&["deploy", "audit-log", "0123456789ab"]);
-    refused.case(&["deploy", "audit-log", "oci://localhost"]);
-    refused.case(&["rollback", "audit-log"]);
-    refused.case(&["rollback", "audit-log", "--to", "7"]);
-    refused.case(&["rollback", "audit-log", "--to", "1"]);
-    refused.case(&["switch", "audit-log"]);
-    refused.case(&["cancel", "audit-log"]);
-    refused.case(&["diff", "audit-log"]);
-    refused.case(&["rebuild", "orders"]);
-    refused.case(&["pause", "orders"]);
-    refused.case(&["retire", "orders"]);
-    refused.case(&["deployments", "orders"]);
-    refused.case(&["deploy", "Audit Log", audit_log]);
-    refused.case(&["deploy", "new", audit_log, "--set", "currency"]);
-    refused.case(&["deploy", "new", audit_log, "--batch", "0"]);
-    refused.case(&["deploy", "new", audit_log, "--on-failure", "ignore"]);
-    refused.case(&["documents", "audit-lgo", "events"]);
-    refused.case(&["documents", "orders", "events"]);
-    refused.case(&["documents", "audit-log", "event"]);
-    refused.case(&["documents", "audit-log", "events", "no-such-key"]);
-    refused.case(&["documents", "audit-log"]);
-    refused.case(&["staus"]);
-    refused.case(&["run", "--workers", "0"]);
-    refused.case(&["run", "--batch", "many"]);
-    refused.case(&["run", "--listen", "localhost:9090"]);
-    refused.run(&["run"], |command| command.env("KENNEL_REPLICA_SET", "Main"));
-    // Whoever works through a host has no store here.
+    let digest =
+        rejections.kennel.status("audit-log")["digest"].as_str().map(|digest| digest[..12].to_owned());
+    rejections.hide(digest.expect("a digest"), "[digest]");
+    let actor = rejections.kennel.json(&["deployments", "audit-log", "--json"])[0]["actor"].clone();
+    rejections.hide(actor.as_str().expect("an actor"), "[actor]");
+    rejections.case(&["deploy", "audit-log", audit_log, "--expect", "0", "--set", "currency=EUR"]);
+    rejections.case(&["deploy", "audit-log", audit_log, "--replica-set", "reports", "--set", "currency=EUR"]);
+    rejections.case(&["deploy", "audit-log", audit_log, "--mode", "swap"]);
+    rejections.case(&["deploy", "audit-log", "0123456789ab"]);
+    rejections.case(&["deploy", "audit-log", "oci://localhost"]);
+    rejections.case(&["rollback", "audit-log"]);
+    rejections.case(&["rollback", "audit-log", "--to", "7"]);
+    rejections.case(&["rollback", "audit-log", "--to", "1"]);
+    rejections.case(&["promote", "audit-log"]);
+    rejections.case(&["cancel", "audit-log"]);
+    rejections.case(&["diff", "audit-log"]);
+    rejections.case(&["rebuild", "orders"]);
+    rejections.case(&["pause", "orders"]);
+    rejections.case(&["retire", "orders"]);
+    rejections.case(&["deployments", "orders"]);
+    rejections.case(&["deploy", "Audit Log", audit_log]);
+    rejections.case(&["deploy", "new", audit_log, "--set", "currency"]);
+    rejections.case(&["deploy", "new", audit_log, "--batch", "0"]);
+    rejections.case(&["deploy", "new", audit_log, "--on-failure", "ignore"]);
+    rejections.case(&["documents", "audit-lgo", "events"]);
+    rejections.case(&["documents", "orders", "events"]);
+    rejections.case(&["documents", "audit-log", "event"]);
+    rejections.case(&["documents", "audit-log", "events", "no-such-key"]);
+    rejections.case(&["documents", "audit-log"]);
+    rejections.case(&["staus"]);
+    rejections.case(&["run", "--workers", "0"]);
+    rejections.case(&["run", "--batch", "many"]);
+    rejections.case(&["run", "--listen", "localhost:9090"]);
+    rejections.run(&["run"], |command| command.env("KENNEL_REPLICA_SET", "Main"));
+    // A command that works through a host has no store here.
     for command in [&["append", "--from", "-"][..], &["workers"], &["documents", "audit-log", "events"]] {
-        refused.run(command, |command| {
+        rejections.run(command, |command| {
             command.env("KENNEL_HOST", "http://localhost:1").env_remove("KENNEL_STORE")
         });
     }
-    insta::assert_snapshot!(refused.text);
+    insta::assert_snapshot!(rejections.text);
 
     let empty = Kennel::default();
     empty.ok(&["migrate"]);
-    let mut refused = Refused::on(empty);
-    refused.case(&["documents", "orders", "events"]);
-    insta::assert_snapshot!("nothing_has_been_deployed", refused.text);
+    let mut rejections = Rejections::on(empty);
+    rejections.case(&["documents", "orders", "events"]);
+    insta::assert_snapshot!("nothing_has_been_deployed", rejections.text);
 }
 
 /// An event like the others, with these fields changed.
@@ -218,14 +221,14 @@ fn event(number: u64, changes: &serde_json::Value) -> String {
 
 #[test]
 fn a_malformed_line_in_a_file_imports_nothing() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     let append = ["append", "--from", "events.jsonl"];
     let good = || event(50, &json!({})) + &event(51, &json!({}));
     let bad = |last: &str| good() + last;
-    refused.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales", "aggr"#), &append);
-    refused.with_file("events.jsonl", bad("hello\n"), &append);
-    refused.with_file("events.jsonl", bad("[1, 2]\n"), &append);
-    refused.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales"}"#), &append);
+    rejections.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales", "aggr"#), &append);
+    rejections.with_file("events.jsonl", bad("hello\n"), &append);
+    rejections.with_file("events.jsonl", bad("[1, 2]\n"), &append);
+    rejections.with_file("events.jsonl", bad(r#"{"bounded_context": "Sales"}"#), &append);
     for changes in [
         json!({"event_id": "order-1"}),
         json!({"created_at": "yesterday"}),
@@ -234,24 +237,24 @@ fn a_malformed_line_in_a_file_imports_nothing() {
         json!({"aggregate_id": ""}),
         json!({"agregate_id": "order-1"}),
     ] {
-        refused.with_file("events.jsonl", bad(&event(52, &changes)), &append);
+        rejections.with_file("events.jsonl", bad(&event(52, &changes)), &append);
     }
-    refused.with_file("events.jsonl", [good().as_bytes(), b"\xff\xfe{\n"].concat(), &append);
-    refused.case(&["append", "--from", "missing.jsonl"]);
-    refused.case(&["append", "--from", "."]);
-    insta::assert_snapshot!(refused.text);
+    rejections.with_file("events.jsonl", [good().as_bytes(), b"\xff\xfe{\n"].concat(), &append);
+    rejections.case(&["append", "--from", "missing.jsonl"]);
+    rejections.case(&["append", "--from", "."]);
+    insta::assert_snapshot!(rejections.text);
 }
 
 #[test]
 fn events_that_contradict_the_log() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     let append = ["append", "--from", "events.jsonl"];
     let twice = event(60, &json!({"aggregate_version": 1})) + &event(61, &json!({"aggregate_version": 1}));
-    refused.with_file("events.jsonl", twice, &append);
-    refused.with_file("events.jsonl", event(62, &json!({"aggregate_version": 3})), &append);
-    refused.with_file("events.jsonl", event(63, &json!({"event_type": "a\u{0}b"})), &append);
-    refused.with_file("events.jsonl", event(64, &json!({"event_version": u32::MAX})), &append);
-    insta::assert_snapshot!(refused.text);
+    rejections.with_file("events.jsonl", twice, &append);
+    rejections.with_file("events.jsonl", event(62, &json!({"aggregate_version": 3})), &append);
+    rejections.with_file("events.jsonl", event(63, &json!({"event_type": "a\u{0}b"})), &append);
+    rejections.with_file("events.jsonl", event(64, &json!({"event_version": u32::MAX})), &append);
+    insta::assert_snapshot!(rejections.text);
 }
 
 /// Runs `append --from -` with this input; what it printed, its exit code, and the log's head afterwards.
@@ -267,12 +270,12 @@ fn piped(kennel: &Kennel, input: &str) -> String {
 }
 
 #[test]
-fn a_malformed_line_on_standard_input_says_exactly_what_was_imported() {
+fn a_malformed_line_on_standard_input_reports_what_was_imported() {
     let kennel = Kennel::default();
     let mut text = piped(&kennel, "hello\n");
     text += &piped(&kennel, &(event(1, &json!({})) + "hello\n" + &event(2, &json!({}))));
     text += &piped(&kennel, &(log(1_499, 20) + "{\n" + &log(1_600, 20)));
-    // Mended, the same input goes through, and what is there already is skipped.
+    // Repaired, the same input goes through, and the events that are in the log already are skipped.
     text += &piped(&kennel, &log(1_600, 20));
     let conflict = log(2_700, 20) + &event(9_000, &json!({"aggregate_version": 1}));
     text += &piped(&kennel, &conflict);
@@ -300,7 +303,7 @@ fn byte_order_marks_line_ends_and_empty_lines_do_no_harm_and_pipes_are_files_too
 
 #[test]
 fn a_configuration_that_is_wrong() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     for text in [
         "stoer = \"sqlite:shop.db\"",
         "[run]\nlisten = \"127.0.0.1:9090\"\nworker = 2",
@@ -316,70 +319,70 @@ fn a_configuration_that_is_wrong() {
         "store = sqlite:kennel.db",
         "store = \"postgres://me:secret@db",
     ] {
-        refused.with_file("kennel.toml", text, &["run"]);
+        rejections.with_file("kennel.toml", text, &["run"]);
     }
-    assert!(!refused.text.contains("secret"), "{}", refused.text);
-    std::fs::remove_file(refused.kennel.folder().join("kennel.toml")).expect("the file is there");
-    refused.case(&["status", "--config", "missing.toml"]);
-    refused.case(&["status", "--events-table", "my;events"]);
-    refused.case(&["status", "--store", "shop.db"]);
-    refused.case(&["status", "--store", "mysql://me:secret@db/shop"]);
-    insta::assert_snapshot!(refused.text);
+    assert!(!rejections.text.contains("secret"), "{}", rejections.text);
+    std::fs::remove_file(rejections.kennel.folder().join("kennel.toml")).expect("the file is there");
+    rejections.case(&["status", "--config", "missing.toml"]);
+    rejections.case(&["status", "--events-table", "my;events"]);
+    rejections.case(&["status", "--store", "shop.db"]);
+    rejections.case(&["status", "--store", "mysql://me:secret@db/shop"]);
+    insta::assert_snapshot!(rejections.text);
 }
 
 #[test]
 fn a_store_that_cannot_be_used() {
-    let mut refused = Refused::on(Kennel::default());
-    refused.case(&["status"]);
-    refused.case(&["documents", "orders", "events"]);
-    refused.case(&["migrate", "--store", "sqlite:missing/kennel.db"]);
-    refused.case(&["migrate", "--store", "sqlite:."]);
-    // Root may write to a read-only file, but nobody may create one here.
-    refused.case(&["migrate", "--store", "sqlite:/proc/kennel.db"]);
-    refused.with_file("notes.txt", "not a database", &["migrate", "--store", "sqlite:notes.txt"]);
+    let mut rejections = Rejections::on(Kennel::default());
+    rejections.case(&["status"]);
+    rejections.case(&["documents", "orders", "events"]);
+    rejections.case(&["migrate", "--store", "sqlite:missing/kennel.db"]);
+    rejections.case(&["migrate", "--store", "sqlite:."]);
+    // Root may write to a read-only file, but no user may create one here.
+    rejections.case(&["migrate", "--store", "sqlite:/proc/kennel.db"]);
+    rejections.with_file("notes.txt", "not a database", &["migrate", "--store", "sqlite:notes.txt"]);
     let damaged = [b"SQLite format 3\0".as_slice(), &[0xa5; 8192]].concat();
-    refused.with_file("damaged.db", &damaged, &["status", "--store", "sqlite:damaged.db"]);
-    assert_eq!(std::fs::read(refused.kennel.folder().join("damaged.db")).expect("it is there"), damaged);
+    rejections.with_file("damaged.db", &damaged, &["status", "--store", "sqlite:damaged.db"]);
+    assert_eq!(std::fs::read(rejections.kennel.folder().join("damaged.db")).expect("it is there"), damaged);
     let port = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
         .port();
     let url = format!("postgres://me:secret@127.0.0.1:{port}/shop");
-    refused.hide(&url, "[url]");
-    refused.hide(port, "[port]");
-    refused.case(&["status", "--store", &url]);
-    refused.case(&["run", "--store", &url]);
-    assert!(!refused.text.contains("secret"), "{}", refused.text);
-    insta::assert_snapshot!(refused.text);
-    let left: Vec<_> = std::fs::read_dir(refused.kennel.folder()).expect("the folder").flatten().collect();
+    rejections.hide(&url, "[url]");
+    rejections.hide(port, "[port]");
+    rejections.case(&["status", "--store", &url]);
+    rejections.case(&["run", "--store", &url]);
+    assert!(!rejections.text.contains("secret"), "{}", rejections.text);
+    insta::assert_snapshot!(rejections.text);
+    let left: Vec<_> = std::fs::read_dir(rejections.kennel.folder()).expect("the folder").flatten().collect();
     assert_eq!(left.len(), 2, "nothing was created: {left:?}");
 }
 
 #[test]
 fn a_store_or_a_port_that_another_process_uses() {
-    let mut refused = Refused::with_projection();
+    let mut rejections = Rejections::with_projection();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
-    refused.hide(&address, "127.0.0.1:[port]");
-    refused.case(&["run", "--listen", &address]);
-    refused.case(&["run", "--listen", "203.0.113.7:9090"]);
+    rejections.hide(&address, "127.0.0.1:[port]");
+    rejections.case(&["run", "--listen", &address]);
+    rejections.case(&["run", "--listen", "203.0.113.7:9090"]);
 
-    let mut command = refused.kennel.command(&["run", "--listen", "127.0.0.1:0"]);
+    let mut command = rejections.kennel.command(&["run", "--listen", "127.0.0.1:0"]);
     let mut running = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kennel starts");
-    let lock = refused.kennel.folder().join("kennel.db.lock");
+    let lock = rejections.kennel.folder().join("kennel.db.lock");
     let pid = running.id().to_string();
     wait_until("it holds the store", Duration::from_secs(20), || {
         std::fs::read_to_string(&lock).is_ok_and(|text| text.trim() == pid)
     });
-    refused.hide(pid, "[pid]");
-    refused.case(&["run", "--listen", "127.0.0.1:0"]);
+    rejections.hide(pid, "[pid]");
+    rejections.case(&["run", "--listen", "127.0.0.1:0"]);
     running.kill().and_then(|()| running.wait()).expect("it was running");
-    insta::assert_snapshot!(refused.text);
-    refused.kennel.ok(&["run", "--until-caught-up"]);
+    insta::assert_snapshot!(rejections.text);
+    rejections.kennel.ok(&["run", "--until-caught-up"]);
 }
 
 #[test]
-fn a_projection_that_stands_still() {
+fn a_projection_that_is_halted() {
     let kennel = Kennel::default();
     let guest = guest("misbehaving");
     kennel.ok(&["deploy", "misbehaving", guest.to_str().expect("a UTF-8 path")]);

@@ -1,4 +1,4 @@
-//! A guest that misbehaves harms nobody but itself.
+//! A guest that misbehaves harms no projection but its own.
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
@@ -60,7 +60,7 @@ fn sample(metrics: &str, series: &str) -> f64 {
 }
 
 #[test]
-fn every_misdeed_is_counted_and_named_and_nobody_else_suffers() {
+fn every_misdeed_is_counted_and_named_and_other_projections_are_unaffected() {
     let kennel = Kennel::default();
     let mut lines = String::new();
     for (index, (event_type, _)) in MISDEEDS.iter().enumerate() {
@@ -120,7 +120,7 @@ fn every_misdeed_is_counted_and_named_and_nobody_else_suffers() {
     let calls = series("event_processing_duration_seconds_count", "misbehaving");
     assert_eq!(calls, f64::from(head) - MISDEEDS.len() as f64 + failures);
     assert_eq!(get(&address, "/healthz").0, "HTTP/1.1 200 OK");
-    assert_eq!(get(&address, "/readyz").0, "HTTP/1.1 200 OK", "dead letters do not stand in the way");
+    assert_eq!(get(&address, "/readyz").0, "HTTP/1.1 200 OK", "dead letters do not block readiness");
 
     // What a failed event had written before it failed is undone.
     let left = kennel.run(&["documents", "misbehaving", "attempts", "--json"]);
@@ -132,7 +132,7 @@ fn every_misdeed_is_counted_and_named_and_nobody_else_suffers() {
 }
 
 #[test]
-fn by_default_a_projection_that_fails_stands_still_and_says_so() {
+fn by_default_a_projection_that_fails_is_halted_and_reports_it() {
     let kennel = Kennel::default();
     let before = misdeed(1, "Harmless") + &misdeed(2, "Harmless");
     append(&kennel, &(before + &misdeed(3, "Reject") + &misdeed(4, "Harmless")));
@@ -164,7 +164,7 @@ fn by_default_a_projection_that_fails_stands_still_and_says_so() {
 }
 
 #[test]
-fn while_one_partition_stands_still_the_others_go_on_to_the_end() {
+fn while_one_partition_is_halted_the_others_go_on_to_the_end() {
     const WORKERS: u32 = 3;
     const EVENTS: u64 = 60;
     let kennel = Kennel::default();
@@ -174,17 +174,17 @@ fn while_one_partition_stands_still_the_others_go_on_to_the_end() {
     let ended = kennel.run(&["run", "--until-caught-up", "--workers", &WORKERS.to_string()]);
     assert_eq!(ended.code, Some(8), "{}", ended.stderr);
 
-    let place = |number: u64| {
+    let partition_of = |number: u64| {
         let point = partition::hash(&format!("misdeed-{number}"));
         (0..WORKERS).find(|index| HashRange::of_partition(*index, WORKERS).contains(point))
     };
-    let others = (2..=EVENTS).filter(|number| place(*number) != place(1)).count();
+    let others = (2..=EVENTS).filter(|number| partition_of(*number) != partition_of(1)).count();
     let good = kennel.json(&["documents", "misbehaving", "good", "Harmless", "--json"]);
     assert_eq!(good[0]["document"]["count"], others);
     let status = kennel.status("misbehaving");
     let partitions = status["partitions"].as_array().expect("a list of partitions");
-    let told: Vec<u64> = partitions.iter().filter_map(|part| part["position"].as_u64()).collect();
+    let reported: Vec<u64> = partitions.iter().filter_map(|part| part["position"].as_u64()).collect();
     let expected: Vec<u64> =
-        (0..WORKERS).map(|index| if Some(index) == place(1) { 0 } else { EVENTS }).collect();
-    assert_eq!(told, expected);
+        (0..WORKERS).map(|index| if Some(index) == partition_of(1) { 0 } else { EVENTS }).collect();
+    assert_eq!(reported, expected);
 }

@@ -1,5 +1,5 @@
-//! Components in registries: what is pushed comes back as it was, what is no component is refused, and what was
-//! tampered with is noticed. All against a real registry.
+//! Components in registries: a pushed component comes back as it was, an artifact that is no component is rejected,
+//! and tampering is noticed. All against a real registry.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG: &str = "application/vnd.wasm.config.v0+json";
 const LAYER: &str = "application/wasm";
 
-/// Somebody at a terminal, in a folder of their own, who has logged in nowhere.
+/// A user at a terminal, in a folder of their own, who has logged in nowhere.
 struct Person {
     kennel: Kennel,
     home: PathBuf,
@@ -69,7 +69,7 @@ impl Person {
 
     /// Runs a command that must fail with this code, say exactly this, and write no file.
     #[track_caller]
-    fn refused(&self, arguments: &[&str], code: i32, message: &str) {
+    fn rejected(&self, arguments: &[&str], code: i32, message: &str) {
         let before = self.files();
         let printed = self.run(arguments);
         assert_eq!(printed.stderr, format!("error: {message}\n"), "kennel {arguments:?}");
@@ -103,15 +103,15 @@ fn digest_of(pinned: &str) -> &str {
     pinned.split_once('@').expect("a digest").1
 }
 
-/// The latest deployment of a projection: its component and its note.
+/// The latest deployment of a projection: its component and its reason.
 fn latest(person: &Person, name: &str) -> (String, Value) {
     let all = person.json(&["deployments", name]);
     let latest = all.as_array().and_then(|all| all.last()).expect("a deployment").clone();
-    (latest["component"].as_str().expect("a digest").to_owned(), latest["note"].clone())
+    (latest["component"].as_str().expect("a digest").to_owned(), latest["reason"].clone())
 }
 
 #[test]
-fn what_was_pushed_is_deployed_from_the_registry_and_by_its_digest() {
+fn a_pushed_component_is_deployed_from_the_registry_and_by_its_digest() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let reference = registry.reference("shop/audit:1.0");
@@ -122,14 +122,14 @@ fn what_was_pushed_is_deployed_from_the_registry_and_by_its_digest() {
 
     person.ok(&["deploy", "audit", &reference]);
     assert_eq!(latest(&person, "audit"), (digest.clone(), json!(pinned)));
-    person.ok(&["deploy", "by-digest", &pinned, "--note", "as released"]);
+    person.ok(&["deploy", "by-digest", &pinned, "--reason", "as released"]);
     assert_eq!(latest(&person, "by-digest"), (digest.clone(), json!("as released")));
     // The store holds it now: neither file nor registry is needed.
     for shown in [&digest[..12], &digest, &format!("sha256:{digest}")] {
         person.ok(&["deploy", "audit", shown, "--set", &format!("given={shown}")]);
         assert_eq!(latest(&person, "audit"), (digest.clone(), Value::Null));
     }
-    // A file of that name is what its author means.
+    // A file of that name is what the user means.
     fs::write(person.kennel.folder().join(&digest[..12]), &counter).expect("a file");
     person.ok(&["deploy", "counts", &digest[..12]]);
     assert_eq!(latest(&person, "counts").0, Digest::of(&counter).to_string());
@@ -141,7 +141,7 @@ fn what_was_pushed_is_deployed_from_the_registry_and_by_its_digest() {
 }
 
 #[test]
-fn what_was_pushed_comes_back_by_tag_and_by_digest() {
+fn a_pushed_component_comes_back_by_tag_and_by_digest() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let reference = registry.reference("shop/audit:1.0");
@@ -151,16 +151,16 @@ fn what_was_pushed_comes_back_by_tag_and_by_digest() {
     let manifest = registry.manifest("shop/audit", "1.0");
     assert_eq!(pinned, registry.reference(&format!("shop/audit@sha256:{}", Digest::of(&manifest))));
 
-    let told = person.ok(&["pull", &reference]);
-    assert!(told.starts_with("pulled audit.wasm: component "), "{told}");
-    assert!(told.ends_with(&format!(" bytes, from {pinned}\n")), "{told}");
+    let reported = person.ok(&["pull", &reference]);
+    assert!(reported.starts_with("pulled audit.wasm: component "), "{reported}");
+    assert!(reported.ends_with(&format!(" bytes, from {pinned}\n")), "{reported}");
     assert_eq!(person.read("audit.wasm"), component);
-    let told = person.json(&["pull", &pinned, "--output", "by-digest.wasm"]);
+    let reported = person.json(&["pull", &pinned, "--output", "by-digest.wasm"]);
     let expected = json!({
         "file": "by-digest.wasm", "reference": pinned, "digest": Digest::of(&component).to_string(),
         "bytes": component.len(),
     });
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(person.read("by-digest.wasm"), component);
 
     // A tag beside a digest is for people: the digest decides.
@@ -175,12 +175,12 @@ fn pushing_again_changes_nothing_and_a_tag_can_move() {
     let (one, other) = (Person::new(), Person::new());
     let reference = registry.reference("audit");
     let first = one.push("audit-log", &reference);
-    let told = other.json(&["push", path(&guest("audit-log")), &reference]);
+    let reported = other.json(&["push", path(&guest("audit-log")), &reference]);
     let component = fs::read(guest("audit-log")).expect("the guest is built");
     let expected = json!({
         "reference": first, "tag": "latest", "digest": Digest::of(&component).to_string(), "bytes": component.len(),
     });
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert_eq!(one.push("audit-log", &registry.reference("audit:1.0")), first);
 
     let moved = one.push("counter", &reference);
@@ -239,7 +239,7 @@ fn the_artifact_is_laid_out_as_the_guide_says() {
 }
 
 #[test]
-fn what_cannot_run_is_not_published() {
+fn a_component_that_cannot_run_is_not_published() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let reference = registry.reference("bad:1");
@@ -250,12 +250,13 @@ fn what_cannot_run_is_not_published() {
     assert_eq!(registry.request("GET", "/v2/bad/tags/list", &[], b"").status, 404);
 
     let pinned = registry.reference(&format!("bad@sha256:{}", Digest::of(b"")));
-    let message = format!("`{pinned}` has a digest, which follows from what is pushed; name a tag instead");
-    person.refused(&["push", path(&guest("audit-log")), &pinned], 4, &message);
+    let message =
+        format!("`{pinned}` has a digest, which follows from the pushed content; name a tag instead");
+    person.rejected(&["push", path(&guest("audit-log")), &pinned], 4, &message);
 }
 
 #[test]
-fn what_is_not_there_is_named() {
+fn missing_artifacts_are_named() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let pinned = person.push("audit-log", &registry.reference("shop/audit:1.0"));
@@ -264,23 +265,23 @@ fn what_is_not_there_is_named() {
         let reference = registry.reference(missing);
         let message =
             format!("there is no `{reference}`; check repository and tag, or publish it with `kennel push`");
-        person.refused(&["pull", &reference], 7, &message);
+        person.rejected(&["pull", &reference], 7, &message);
     }
 
     let component = fs::read(guest("audit-log")).expect("the guest is built");
     fs::remove_file(registry.stored(&Digest::of(&component).to_string())).expect("the content was stored");
     let message =
         format!("the registry has the manifest of `{pinned}`, but not its component; push it again");
-    person.refused(&["pull", &pinned], 7, &message);
+    person.rejected(&["pull", &pinned], 7, &message);
 
-    let nobody = free_address();
+    let unused = free_address();
     let message = format!(
-        "cannot reach the registry `{nobody}` over http: Connection refused (os error 111); check its name and port, \
+        "cannot reach the registry `{unused}` over http: Connection refused (os error 111); check its name and port, \
          and that it runs"
     );
-    let reference = format!("oci://{nobody}/shop/audit:1.0");
-    person.refused(&["pull", &reference], 1, &message);
-    person.refused(&["push", path(&guest("audit-log")), &reference], 1, &message);
+    let reference = format!("oci://{unused}/shop/audit:1.0");
+    person.rejected(&["pull", &reference], 1, &message);
+    person.rejected(&["push", path(&guest("audit-log")), &reference], 1, &message);
 
     let printed = person.run(&["pull", "oci://localhost:5000/Shop"]);
     assert_eq!(printed.code, Some(2));
@@ -288,7 +289,7 @@ fn what_is_not_there_is_named() {
 }
 
 #[test]
-fn what_is_no_component_is_refused() {
+fn an_artifact_that_is_no_component_is_rejected() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let image_config = "application/vnd.oci.image.config.v1+json";
@@ -309,7 +310,7 @@ fn what_is_no_component_is_refused() {
     let component = registry.put_blob("x", LAYER, b"a component");
     let artifact = |layers: Value| json!({ "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers });
     registry.put_manifest("x", "two", MANIFEST, &artifact(json!([component, component])));
-    // Too large by its own account, though what is stored is small: it is not even asked for, or the content
+    // Too large by its own account, though the stored content is small: it is not even asked for, or the content
     // would be found to be missing.
     let huge =
         json!({ "mediaType": LAYER, "digest": component["digest"], "size": limits::COMPONENT_BYTES_MAX + 1 });
@@ -340,23 +341,23 @@ fn what_is_no_component_is_refused() {
     ];
     for (tag, why) in cases {
         let reference = registry.reference(&format!("x:{tag}"));
-        person.refused(&["pull", &reference], 4, &format!("`{reference}` {why}"));
+        person.rejected(&["pull", &reference], 4, &format!("`{reference}` {why}"));
     }
     fs::remove_file(registry.stored(component["digest"].as_str().expect("a digest"))).expect("it was stored");
     let reference = registry.reference("x:huge");
     let why = "has a component of 65 MiB; at most 64 MiB are allowed: build it in release mode, stripped";
-    person.refused(&["pull", &reference], 4, &format!("`{reference}` {why}"));
+    person.rejected(&["pull", &reference], 4, &format!("`{reference}` {why}"));
 }
 
 #[test]
-fn what_was_tampered_with_is_noticed() {
+fn tampering_is_noticed() {
     let Some(registry) = Registry::start() else { return };
     let person = Person::new();
     let component = person.push("audit-log", &registry.reference("shop/audit:1.0"));
     let manifest = person.push("counter", &registry.reference("shop/counter:1.0"));
     let layer = format!("sha256:{}", Digest::of(&fs::read(guest("audit-log")).expect("the guest is built")));
 
-    // Replaces the first `from` in what is stored, and returns the digest that it has then.
+    // Replaces the first `from` in the stored content, and returns the digest that it has then.
     let tamper = |digest: &str, from: &[u8], to: &[u8]| {
         let file = registry.stored(digest);
         let mut content = fs::read(&file).expect("the content is stored");
@@ -365,19 +366,19 @@ fn what_was_tampered_with_is_noticed() {
         fs::write(&file, &content).expect("the content can be replaced");
         format!("sha256:{}", Digest::of(&content))
     };
-    let refused = |reference: &str, what: &str, expected: &str, actual: &str| {
+    let rejected = |reference: &str, what: &str, expected: &str, actual: &str| {
         let message = format!(
             "the {what} of `{reference}` is damaged: its digest is {actual} instead of {expected}; nothing was kept. \
              Look after the registry's storage and whatever lies between, and push the component again"
         );
-        person.refused(&["pull", reference], 4, &message);
+        person.rejected(&["pull", reference], 4, &message);
     };
     let actual = tamper(&layer, b"kennel", b"Kennel");
-    refused(&component, "component", &layer, &actual);
-    refused(&registry.reference("shop/audit:1.0"), "component", &layer, &actual);
+    rejected(&component, "component", &layer, &actual);
+    rejected(&registry.reference("shop/audit:1.0"), "component", &layer, &actual);
     let expected = digest_of(&manifest);
     let actual = tamper(expected, b"counter", b"kounter");
-    refused(&manifest, "manifest", expected, &actual);
+    rejected(&manifest, "manifest", expected, &actual);
 }
 
 #[test]
@@ -385,16 +386,16 @@ fn a_closed_registry_wants_the_credentials_of_docker() {
     let Some(registry) = Registry::start_closed() else { return };
     let person = Person::new();
     let reference = registry.reference("shop/audit:1.0");
-    let refused = |who: &str| {
+    let rejected = |who: &str| {
         let address = registry.address();
         let message = format!(
-            "the registry `{address}` refuses {who} access to `shop/audit`; log in with `docker login {address}` (or \
+            "the registry `{address}` denies {who} access to `shop/audit`; log in with `docker login {address}` (or \
              podman or oras), whose credentials kennel uses, or check the repository's name and your rights"
         );
-        person.refused(&["push", path(&guest("audit-log")), &reference], 6, &message);
-        person.refused(&["pull", &reference], 6, &message);
+        person.rejected(&["push", path(&guest("audit-log")), &reference], 6, &message);
+        person.rejected(&["pull", &reference], 6, &message);
     };
-    refused("anonymous");
+    rejected("anonymous");
     person.log_in(&registry);
     let pinned = person.push("audit-log", &reference);
     person.ok(&["pull", &pinned]);
@@ -403,13 +404,13 @@ fn a_closed_registry_wants_the_credentials_of_docker() {
     let config = person.home.join(".docker/config.json");
     // `kennel:wrong`
     fs::write(&config, registry.login().replace("a2VubmVsOnNlY3JldA==", "a2VubmVsOndyb25n")).expect("a file");
-    refused("your");
+    rejected("your");
     fs::write(&config, "{").expect("a file");
     let message = format!(
         "the credentials in {} cannot be used: it is not JSON as `docker login` writes it; repair or remove it",
         config.display()
     );
-    person.refused(&["pull", &reference], 6, &message);
+    person.rejected(&["pull", &reference], 6, &message);
 }
 
 #[test]
@@ -421,7 +422,7 @@ fn a_file_that_is_there_is_not_lost() {
     person.kennel.write("audit.wasm", "mine");
     let message =
         "audit.wasm is there and has another content; --force replaces it, --output FILE writes elsewhere";
-    person.refused(&["pull", &reference], 5, message);
+    person.rejected(&["pull", &reference], 5, message);
     assert_eq!(person.read("audit.wasm"), b"mine");
     person.ok(&["pull", &reference, "--force"]);
     let component = fs::read(guest("audit-log")).expect("the guest is built");

@@ -2,7 +2,7 @@
 //! appended, on both databases alike.
 
 use kennel_tests::events::line;
-use kennel_tests::stage::Stage;
+use kennel_tests::fixture::Fixture;
 use serde_json::{Value, json};
 
 fn event(number: u64, changes: &[(&str, Value)]) -> String {
@@ -20,10 +20,10 @@ fn raw(number: u64, field: &str, text: &str) -> String {
 }
 
 #[test]
-fn every_bad_line_is_named_with_what_is_wrong() {
+fn every_invalid_line_is_reported_with_its_error() {
     let deep = "[".repeat(20_000) + &"]".repeat(20_000);
-    let stages = [Stage::sqlite(), Stage::postgres()];
-    for (bad, words) in [
+    let fixtures = [Fixture::sqlite(), Fixture::postgres()];
+    for (bad, message) in [
         (raw(3, "payload", r#""\ud800""#), r"`payload` contains half of a surrogate pair (`\ud800`)"),
         (raw(3, "metadata", r#"{"a":"\udc00 x"}"#), r"metadata contains half of a surrogate pair (`\udc00`)"),
         (raw(3, "payload", "1e400000"), "`payload` contains the number `1e400000`"),
@@ -53,59 +53,59 @@ fn every_bad_line_is_named_with_what_is_wrong() {
         ),
         (event(3, &[("aggregate_version", json!(9))]), "so the next version is 3 and not 9"),
     ] {
-        for stage in &stages {
+        for fixture in &fixtures {
             let lines = [event(1, &[]), event(2, &[]), bad.clone(), event(4, &[])].join("\n");
-            stage.kennel.write("events.jsonl", lines);
-            let printed = stage.kennel.run(&["append", "--from", "events.jsonl"]);
-            assert_eq!(printed.code, Some(4), "{}: {}", stage.kind(), printed.stderr);
+            fixture.kennel.write("events.jsonl", lines);
+            let printed = fixture.kennel.run(&["append", "--from", "events.jsonl"]);
+            assert_eq!(printed.code, Some(4), "{}: {}", fixture.kind(), printed.stderr);
             let begins = "error: events.jsonl, line 3: ";
             assert!(
-                printed.stderr.contains(begins) && printed.stderr.contains(words),
-                "{}: {words}\n{}",
-                stage.kind(),
+                printed.stderr.contains(begins) && printed.stderr.contains(message),
+                "{}: {message}\n{}",
+                fixture.kind(),
                 printed.stderr
             );
-            assert_eq!(stage.database().head(), 0, "{}: {words}", stage.kind());
+            assert_eq!(fixture.database().head(), 0, "{}: {message}", fixture.kind());
         }
     }
 }
 
 #[test]
-fn what_only_the_database_refuses_is_named_as_well() {
-    let refusing = |stage: &Stage| match stage.kind() {
+fn an_event_that_only_the_database_rejects_is_reported_as_well() {
+    let rejection = |fixture: &Fixture| match fixture.kind() {
         "PostgreSQL" => "ALTER TABLE events ADD CONSTRAINT no_bad CHECK (event_type <> 'Bad')",
         _ => {
             "CREATE TRIGGER no_bad BEFORE INSERT ON events WHEN new.event_type = 'Bad'
              BEGIN SELECT RAISE(ABORT, 'no_bad'); END"
         }
     };
-    for stage in [Stage::sqlite(), Stage::postgres()] {
-        stage.database().rows(refusing(&stage));
+    for fixture in [Fixture::sqlite(), Fixture::postgres()] {
+        fixture.database().rows(rejection(&fixture));
         // A chunk that is taken, and one that is not.
         let mut lines: Vec<String> = (1..=1_500).map(|number| event(number, &[])).collect();
         lines[1_233] = event(1_234, &[("event_type", json!("Bad"))]);
-        stage.kennel.write("events.jsonl", lines.join("\n"));
-        let printed = stage.kennel.run(&["append", "--from", "events.jsonl"]);
-        assert_eq!(printed.code, Some(4), "{}: {}", stage.kind(), printed.stderr);
-        for words in [
+        fixture.kennel.write("events.jsonl", lines.join("\n"));
+        let printed = fixture.kennel.run(&["append", "--from", "events.jsonl"]);
+        assert_eq!(printed.code, Some(4), "{}: {}", fixture.kind(), printed.stderr);
+        for message in [
             "events.jsonl, line 1234: event ",
             "of Parcel/p cannot be appended: the database does not take it: ",
             "no_bad",
-            "Lines 1 to 1000 are in the log: mend the line and run it again",
+            "Lines 1 to 1000 are in the log: repair the line and run it again",
         ] {
-            assert!(printed.stderr.contains(words), "{}: {words}\n{}", stage.kind(), printed.stderr);
+            assert!(printed.stderr.contains(message), "{}: {message}\n{}", fixture.kind(), printed.stderr);
         }
-        assert_eq!(stage.database().numbers("SELECT count(*) FROM events"), [1_000]);
+        assert_eq!(fixture.database().numbers("SELECT count(*) FROM events"), [1_000]);
         lines.remove(1_233);
-        stage.kennel.write("events.jsonl", lines.join("\n"));
-        stage.kennel.ok(&["append", "--from", "events.jsonl"]);
-        assert_eq!(stage.database().numbers("SELECT count(*) FROM events"), [1_499]);
+        fixture.kennel.write("events.jsonl", lines.join("\n"));
+        fixture.kennel.ok(&["append", "--from", "events.jsonl"]);
+        assert_eq!(fixture.database().numbers("SELECT count(*) FROM events"), [1_499]);
     }
 }
 
 #[test]
-fn what_only_looks_odd_is_appended_and_given_back() {
-    for stage in [Stage::sqlite(), Stage::postgres()] {
+fn odd_but_valid_events_are_appended_and_given_back() {
+    for fixture in [Fixture::sqlite(), Fixture::postgres()] {
         let times = [
             "0001-01-01T00:00:00Z",
             "1969-12-31T23:59:59Z",
@@ -115,9 +115,9 @@ fn what_only_looks_odd_is_appended_and_given_back() {
         let mut lines = vec![raw(1, "metadata", r#"{"path":"C:\\u0000"}"#)];
         lines.extend((2..).zip(times).map(|(number, time)| event(number, &[("created_at", json!(time))])));
         lines.push(event(9, &[("aggregate_id", json!("x".repeat(2_500)))]));
-        stage.kennel.write("events.jsonl", lines.join("\n"));
-        stage.kennel.ok(&["append", "--from", "events.jsonl"]);
-        let mut database = stage.database();
+        fixture.kennel.write("events.jsonl", lines.join("\n"));
+        fixture.kennel.ok(&["append", "--from", "events.jsonl"]);
+        let mut database = fixture.database();
         let metadata = database.rows("SELECT metadata FROM events WHERE global_position = 1");
         assert_eq!(metadata[0].replace(' ', ""), r#"{"path":"C:\\u0000"}"#);
         assert_eq!(database.head(), lines.len() as u64);

@@ -8,9 +8,9 @@ use kennel_tests::audit::documents;
 use kennel_tests::binary::wait_until;
 use kennel_tests::components::guest;
 use kennel_tests::database::Database;
+use kennel_tests::fixture::Fixture;
 use kennel_tests::http;
 use kennel_tests::metrics::Served;
-use kennel_tests::stage::Stage;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -18,19 +18,19 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Seconds from 1970 back to Go's zero time.
 const ZERO_OF_GO: i64 = -62_135_596_800;
 
-fn on_both(test: impl Fn(&Stage)) {
-    test(&Stage::sqlite());
-    test(&Stage::postgres());
+fn on_both(test: impl Fn(&Fixture)) {
+    test(&Fixture::sqlite());
+    test(&Fixture::postgres());
 }
 
-fn is_postgres(stage: &Stage) -> bool {
-    stage.kind() == "PostgreSQL"
+fn is_postgres(fixture: &Fixture) -> bool {
+    fixture.kind() == "PostgreSQL"
 }
 
-fn deploy(stage: &Stage, name: &str, on_failure: &str) {
+fn deploy(fixture: &Fixture, name: &str, on_failure: &str) {
     let file = guest("scribe");
     let file = file.to_str().expect("a UTF-8 path");
-    stage.kennel.ok(&["deploy", name, file, "--on-failure", on_failure]);
+    fixture.kennel.ok(&["deploy", name, file, "--on-failure", on_failure]);
 }
 
 fn id(number: u64) -> String {
@@ -56,8 +56,8 @@ fn insert(database: &mut Database, number: u64, changes: &[(&str, &str)]) {
 }
 
 /// The dead letters of the projection `scribe`, in the order of their positions.
-fn letters(stage: &Stage) -> Vec<Value> {
-    stage.kennel.status("scribe")["dead_letters"].as_array().expect("a list of dead letters").clone()
+fn letters(fixture: &Fixture) -> Vec<Value> {
+    fixture.kennel.status("scribe")["dead_letters"].as_array().expect("a list of dead letters").clone()
 }
 
 /// What the guest says of how the event with this number arrived.
@@ -88,27 +88,27 @@ fn times_arrive_as_they_are_or_fail_their_event() {
         ),
         ("2024-07-05 12:07:09+00", "2024-07-05 12:07:09", Some((1_720_181_229, 0))),
     ];
-    on_both(|stage| {
-        let mut database = stage.database();
+    on_both(|fixture| {
+        let mut database = fixture.database();
         for (number, (postgres, sqlite, _)) in (1..).zip(times) {
-            let text = if is_postgres(stage) { postgres } else { sqlite };
+            let text = if is_postgres(fixture) { postgres } else { sqlite };
             insert(&mut database, number, &[("created_at", &format!("'{text}'"))]);
         }
-        deploy(stage, "scribe", "dead-letter");
-        stage.kennel.ok(&["run", "--until-caught-up", "--workers", "2"]);
-        let arrived = documents(&stage.kennel, "scribe", "arrived");
+        deploy(fixture, "scribe", "dead-letter");
+        fixture.kennel.ok(&["run", "--until-caught-up", "--workers", "2"]);
+        let arrived = documents(&fixture.kennel, "scribe", "arrived");
         let mut failed = Vec::new();
         for (number, (text, _, expected)) in (1..).zip(times) {
-            let seen = &arrival(&arrived, number)["created_at"];
+            let found = &arrival(&arrived, number)["created_at"];
             match expected {
-                Some((seconds, nanoseconds)) => assert_eq!(seen, &json!([seconds, nanoseconds]), "{text}"),
+                Some((seconds, nanoseconds)) => assert_eq!(found, &json!([seconds, nanoseconds]), "{text}"),
                 None => {
-                    assert_eq!(seen, &Value::Null, "{text}");
+                    assert_eq!(found, &Value::Null, "{text}");
                     failed.push((number, text));
                 }
             }
         }
-        let letters = letters(stage);
+        let letters = letters(fixture);
         assert_eq!(letters.len(), failed.len(), "{letters:#?}");
         for (letter, (number, text)) in letters.iter().zip(failed) {
             assert_eq!((&letter["position"], &letter["event_id"]), (&json!(number), &json!(id(number))));
@@ -124,23 +124,23 @@ fn times_arrive_as_they_are_or_fail_their_event() {
 
 #[test]
 fn a_row_that_is_no_event_halts_its_projection_until_it_is_corrected() {
-    on_both(|stage| {
-        let mut database = stage.database();
+    on_both(|fixture| {
+        let mut database = fixture.database();
         insert(&mut database, 1, &[]);
         insert(&mut database, 2, &[("created_at", "'infinity'")]);
         insert(&mut database, 3, &[]);
-        deploy(stage, "scribe", "halt");
-        let words = format!(
+        deploy(fixture, "scribe", "halt");
+        let message = format!(
             "halted at position 2, event {}: unreadable: the row cannot be read: created_at is infinity, which is no time",
             id(2)
         );
-        let served = Served::start(&stage.kennel, &["--workers", "1"]);
+        let served = Served::start(&fixture.kennel, &["--workers", "1"]);
         wait_until("it says so", PATIENCE, || {
             let answer = http::request(served.address(), "GET", "/readyz", &[], b"").expect("it answers");
-            answer.status == 503 && String::from_utf8_lossy(&answer.body).contains(&words)
+            answer.status == 503 && String::from_utf8_lossy(&answer.body).contains(&message)
         });
         // The event before it has taken effect, and nothing was tried in vain.
-        let status = stage.kennel.status("scribe");
+        let status = fixture.kennel.status("scribe");
         assert_eq!((&status["state"], &status["position"]), (&json!("halted"), &json!(1)));
         assert_eq!(status["last_error"]["attempts"], 1);
         let series = served.series("kennel_guest_failures_total");
@@ -149,17 +149,17 @@ fn a_row_that_is_no_event_halts_its_projection_until_it_is_corrected() {
         drop(served);
 
         database.rows("UPDATE events SET created_at = '2024-01-01T00:00:00Z' WHERE global_position = 2");
-        stage.kennel.ok(&["run", "--until-caught-up"]);
-        assert_eq!(stage.kennel.status("scribe")["state"], "running");
-        assert_eq!(documents(&stage.kennel, "scribe", "arrived").len(), 3);
+        fixture.kennel.ok(&["run", "--until-caught-up"]);
+        assert_eq!(fixture.kennel.status("scribe")["state"], "running");
+        assert_eq!(documents(&fixture.kennel, "scribe", "arrived").len(), 3);
     });
 }
 
 #[test]
 fn every_kind_of_row_that_is_no_event_fails_alone() {
     let large = limits::EVENT_BYTES_MAX + 1;
-    on_both(|stage| {
-        let too_large = if is_postgres(stage) {
+    on_both(|fixture| {
+        let too_large = if is_postgres(fixture) {
             format!("convert_to(repeat('x', {large}), 'UTF8')")
         } else {
             format!("zeroblob({large})")
@@ -169,7 +169,7 @@ fn every_kind_of_row_that_is_no_event_fails_alone() {
             ("event_version", "-7", "event_version is -7, less than 0"),
             ("payload", &too_large, "bytes; at most 67108864 are read"),
         ];
-        if !is_postgres(stage) {
+        if !is_postgres(fixture) {
             // Here a column holds whatever it is given.
             bad.extend([
                 ("aggregate_version", "'one'", "aggregate_version is TEXT; INTEGER is read"),
@@ -185,7 +185,7 @@ fn every_kind_of_row_that_is_no_event_fails_alone() {
                 ("created_at", "1720181229", "created_at is no time like"),
             ]);
         }
-        let mut database = stage.database();
+        let mut database = fixture.database();
         let mut number = 0;
         for (column, value, _) in &bad {
             insert(&mut database, number + 1, &[]);
@@ -193,22 +193,23 @@ fn every_kind_of_row_that_is_no_event_fails_alone() {
             number += 2;
         }
         insert(&mut database, number + 1, &[]);
-        deploy(stage, "scribe", "dead-letter");
-        stage.kennel.ok(&["run", "--until-caught-up", "--workers", "3"]);
-        let letters = letters(stage);
+        deploy(fixture, "scribe", "dead-letter");
+        fixture.kennel.ok(&["run", "--until-caught-up", "--workers", "3"]);
+        let letters = letters(fixture);
         assert_eq!(letters.len(), bad.len(), "{letters:#?}");
-        for (letter, ((column, _, words), position)) in letters.iter().zip(bad.iter().zip((2..).step_by(2))) {
+        for (letter, ((column, _, message), position)) in letters.iter().zip(bad.iter().zip((2..).step_by(2)))
+        {
             assert_eq!((&letter["position"], &letter["kind"]), (&json!(position), &json!("unreadable")));
             assert!(
-                letter["message"].as_str().is_some_and(|said| said.contains(words)),
-                "{words}: {letter:#}"
+                letter["message"].as_str().is_some_and(|said| said.contains(message)),
+                "{message}: {letter:#}"
             );
             let known = if *column == "event_id" { Value::Null } else { json!(id(position)) };
             assert_eq!(letter["event_id"], known, "{column}");
         }
-        let status = stage.kennel.ok(&["status"]);
-        assert_eq!(status.contains("event of unknown id"), !is_postgres(stage), "{status}");
-        let arrived = documents(&stage.kennel, "scribe", "arrived");
+        let status = fixture.kennel.ok(&["status"]);
+        assert_eq!(status.contains("event of unknown id"), !is_postgres(fixture), "{status}");
+        let arrived = documents(&fixture.kennel, "scribe", "arrived");
         assert_eq!(arrived.len(), bad.len() + 1);
         assert!((1..).step_by(2).take(bad.len() + 1).all(|number| !arrival(&arrived, number).is_null()));
     });
@@ -223,10 +224,10 @@ fn memory_peak(pid: u32) -> usize {
 }
 
 /// Has a process handle the log, and returns the most memory that it took.
-fn handle_all(stage: &Stage) -> usize {
-    let head = stage.database().head();
-    let served = Served::start(&stage.kennel, &["--workers", "1"]);
-    wait_until("all is handled", PATIENCE * 3, || stage.kennel.status("scribe")["position"] == head);
+fn handle_all(fixture: &Fixture) -> usize {
+    let head = fixture.database().head();
+    let served = Served::start(&fixture.kennel, &["--workers", "1"]);
+    wait_until("all is handled", PATIENCE * 3, || fixture.kennel.status("scribe")["position"] == head);
     let peak = memory_peak(served.process.pid());
     served.process.signal("TERM");
     assert_eq!(served.process.wait(PATIENCE), Some(0));
@@ -237,30 +238,30 @@ fn handle_all(stage: &Stage) -> usize {
 fn large_metadata_takes_no_more_memory_than_large_payloads() {
     const EVENTS: u64 = 80;
     const BYTES: usize = 4_000_000;
-    on_both(|stage| {
+    on_both(|fixture| {
         // What compresses well looks small to the database.
-        let metadata = if is_postgres(stage) {
+        let metadata = if is_postgres(fixture) {
             format!("jsonb_build_array(repeat('m', {BYTES} - 4))")
         } else {
             format!("'[\"' || replace(hex(zeroblob(({BYTES} - 4) / 2)), '0', 'm') || '\"]'")
         };
-        let mut database = stage.database();
+        let mut database = fixture.database();
         for number in 1..=EVENTS {
             insert(&mut database, number, &[("metadata", &metadata)]);
         }
-        deploy(stage, "scribe", "halt");
-        let peak = handle_all(stage);
-        let arrived = documents(&stage.kennel, "scribe", "arrived");
+        deploy(fixture, "scribe", "halt");
+        let peak = handle_all(fixture);
+        let arrived = documents(&fixture.kennel, "scribe", "arrived");
         assert_eq!(arrived.len() as u64, EVENTS);
         assert!(arrived.iter().all(|row| row["document"]["metadata_bytes"] == BYTES));
-        assert!(peak < 350_000_000, "{}: {peak} bytes for {EVENTS} events of {BYTES}", stage.kind());
+        assert!(peak < 350_000_000, "{}: {peak} bytes for {EVENTS} events of {BYTES}", fixture.kind());
     });
 }
 
 #[test]
 fn metadata_whose_numbers_are_written_out_is_bounded() {
-    let stage = Stage::postgres();
-    let mut database = stage.database();
+    let fixture = Fixture::postgres();
+    let mut database = fixture.database();
     // Each number has 131,072 digits: 13 MB in all, then more than an event may have, then more than the server writes.
     let numbers =
         |count: u32| format!("to_jsonb(ARRAY(SELECT 1e131071::numeric FROM generate_series(1, {count})))");
@@ -271,10 +272,10 @@ fn metadata_whose_numbers_are_written_out_is_bounded() {
     insert(&mut database, 14, &[]);
     insert(&mut database, 15, &[("metadata", &numbers(9_000))]);
     insert(&mut database, 16, &[]);
-    deploy(&stage, "scribe", "dead-letter");
-    let peak = handle_all(&stage);
-    assert_eq!(documents(&stage.kennel, "scribe", "arrived").len(), 14);
-    let letters = letters(&stage);
+    deploy(&fixture, "scribe", "dead-letter");
+    let peak = handle_all(&fixture);
+    assert_eq!(documents(&fixture.kennel, "scribe", "arrived").len(), 14);
+    let letters = letters(&fixture);
     assert_eq!(letters.len(), 2, "{letters:#?}");
     assert_eq!((&letters[0]["position"], &letters[1]["position"]), (&json!(13), &json!(15)));
     let said = letters[0]["message"].as_str().unwrap_or_default();
@@ -284,33 +285,35 @@ fn metadata_whose_numbers_are_written_out_is_bounded() {
 }
 
 #[test]
-fn positions_below_one_are_refused_in_words() {
-    on_both(|stage| {
-        let mut database = stage.database();
+fn positions_below_one_are_rejected_with_a_message() {
+    on_both(|fixture| {
+        let mut database = fixture.database();
         insert(&mut database, 1, &[]);
-        deploy(stage, "scribe", "halt");
-        let served = Served::start(&stage.kennel, &[]);
-        wait_until("the first event is handled", PATIENCE, || stage.kennel.status("scribe")["position"] == 1);
+        deploy(fixture, "scribe", "halt");
+        let served = Served::start(&fixture.kennel, &[]);
+        wait_until("the first event is handled", PATIENCE, || {
+            fixture.kennel.status("scribe")["position"] == 1
+        });
         insert(&mut database, 2, &[("global_position", "-5")]);
-        let words =
+        let message =
             "the event log holds an event at position -5: positions begin at 1, so it would never be handled";
         wait_until("it says so", PATIENCE, || {
             let answer = http::request(served.address(), "GET", "/readyz", &[], b"").expect("it answers");
-            answer.status == 503 && String::from_utf8_lossy(&answer.body).contains(words)
+            answer.status == 503 && String::from_utf8_lossy(&answer.body).contains(message)
         });
         served.process.signal("TERM");
         assert_eq!(served.process.wait(PATIENCE), Some(0));
-        let refused = stage.kennel.run(&["run", "--until-caught-up"]);
-        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+        let rejected = fixture.kennel.run(&["run", "--until-caught-up"]);
+        assert_eq!(rejected.code, Some(3), "{}", rejected.stderr);
+        assert!(rejected.stderr.contains(message), "{}", rejected.stderr);
         database.rows("DELETE FROM events WHERE global_position < 1");
-        stage.kennel.ok(&["run", "--until-caught-up"]);
+        fixture.kennel.ok(&["run", "--until-caught-up"]);
     });
 }
 
 #[test]
 fn names_that_a_database_reserves_work() {
-    on_both(|stage| {
+    on_both(|fixture| {
         let names = [
             "sqlite",
             "sqlite_x",
@@ -321,7 +324,7 @@ fn names_that_a_database_reserves_work() {
             "information_schema",
             "kennel",
         ];
-        let mut database = stage.database();
+        let mut database = fixture.database();
         insert(&mut database, 1, &[]);
         let put = |number: u64, collection: &str| {
             let payload = json!({"collection": collection, "key": "k", "document": number}).to_string();
@@ -331,14 +334,14 @@ fn names_that_a_database_reserves_work() {
             insert(&mut database, number, &[("event_type", "'Put'"), ("payload", &payload)]);
         }
         for name in names {
-            deploy(stage, name, "halt");
+            deploy(fixture, name, "halt");
         }
-        stage.kennel.ok(&["run", "--until-caught-up"]);
+        fixture.kennel.ok(&["run", "--until-caught-up"]);
         for name in names {
-            assert_eq!(documents(&stage.kennel, name, "arrived").len(), 1, "{name}");
+            assert_eq!(documents(&fixture.kennel, name, "arrived").len(), 1, "{name}");
             for (collection, number) in [("sqlite_master", 2), ("pg_class", 3), ("SQLITE_Master", 4)] {
                 let expected = [json!({"key": "k", "document": number})];
-                assert_eq!(documents(&stage.kennel, name, collection), expected, "{name}/{collection}");
+                assert_eq!(documents(&fixture.kennel, name, collection), expected, "{name}/{collection}");
             }
         }
     });
@@ -357,7 +360,7 @@ fn documents_that_a_database_cannot_give_back_fail_their_event_alike() {
         (&deep, "document d/k is nested more than 1000 levels deep"),
         (r#"{"a":1,"a":2}"#, "document d/k has an object with the key `a` more than once"),
     ];
-    on_both(|stage| {
+    on_both(|fixture| {
         let mut lines = String::new();
         for (number, (text, _)) in (1..).zip(texts) {
             let payload = json!({"collection": "d", "key": "k", "text": text});
@@ -367,21 +370,21 @@ fn documents_that_a_database_cannot_give_back_fail_their_event_alike() {
         let kept =
             json!({"collection": "d", "key": "kept", "text": format!("[{}]", ["1e131071"; 7].join(","))});
         lines += &kennel_tests::events::line(99, "Tests", ("Sheet", "s"), "PutText", &kept);
-        stage.kennel.write("events.jsonl", lines);
-        stage.kennel.ok(&["append", "--from", "events.jsonl"]);
-        deploy(stage, "scribe", "dead-letter");
-        stage.kennel.ok(&["run", "--until-caught-up"]);
-        let letters = letters(stage);
+        fixture.kennel.write("events.jsonl", lines);
+        fixture.kennel.ok(&["append", "--from", "events.jsonl"]);
+        deploy(fixture, "scribe", "dead-letter");
+        fixture.kennel.ok(&["run", "--until-caught-up"]);
+        let letters = letters(fixture);
         assert_eq!(letters.len(), texts.len(), "{letters:#?}");
-        for (letter, (_, words)) in letters.iter().zip(texts) {
+        for (letter, (_, message)) in letters.iter().zip(texts) {
             assert_eq!(letter["kind"], "invalid-call");
             assert!(
-                letter["message"].as_str().is_some_and(|said| said.contains(words)),
-                "{words}: {letter:#}"
+                letter["message"].as_str().is_some_and(|said| said.contains(message)),
+                "{message}: {letter:#}"
             );
         }
         let found =
-            stage.database().rows(&format!("SELECT key FROM {}", stage.database().view("scribe", "d")));
+            fixture.database().rows(&format!("SELECT key FROM {}", fixture.database().view("scribe", "d")));
         assert_eq!(found, ["kept"]);
     });
 }

@@ -1,4 +1,4 @@
-//! A database that goes away: the metrics tell that nobody works, until it is back.
+//! A database that goes away: the metrics show that no worker is active, until it is back.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ fn while_the_database_is_away_no_worker_counts_as_active() {
     kennel.ok(&["migrate"]);
     let served = Served::start(&kennel, &["--workers", "2"]);
     let active = || served.series("pupsourcing_orchestrator_active_workers");
-    let tells = |workers: u32| {
-        wait_until(&format!("it tells of {workers} workers"), Duration::from_secs(30), || {
+    let reports = |workers: u32| {
+        wait_until(&format!("it reports {workers} workers"), Duration::from_secs(30), || {
             active() == [format!("pupsourcing_orchestrator_active_workers{{replica_set=\"main\"}} {workers}")]
         });
     };
-    tells(2);
+    reports(2);
     cluster.stop();
-    tells(0);
+    reports(0);
     cluster.launch();
-    tells(2);
+    reports(2);
 }

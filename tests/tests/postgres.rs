@@ -1,9 +1,9 @@
-//! Many processes on one real PostgreSQL: no event is skipped, none is handled twice. Whoever comes and
-//! goes by force is in `chaos`; how fast the others take over is in `timings`.
+//! Many processes on one real PostgreSQL: no event is skipped, none is handled twice. Processes that come and go by
+//! force are in `chaos`; how fast the others take over is in `timings`.
 
 use std::time::Duration;
 
-use kennel_tests::audit::{Audit, audit};
+use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Running, wait_until};
 use kennel_tests::events;
 use kennel_tests::postgres::Cluster;
@@ -57,7 +57,7 @@ fn partitions_follow_the_workers_while_events_are_appended() {
     let cluster = Cluster::start();
     let replicas = Replicas::new(&cluster, &["audit-log"]);
     let mut session = replicas.session(&cluster);
-    // A third is there at the beginning, so that nobody has caught up; the rest comes meanwhile.
+    // A third is there at the beginning, so that no worker has caught up; the rest comes meanwhile.
     let log = events::log(EVENTS, 2_000);
     let lines: Vec<&str> = log.lines().collect();
     let append = |number: usize, lines: &[&str]| {
@@ -99,7 +99,7 @@ fn partitions_follow_the_workers_while_events_are_appended() {
     drop(processes);
     let processes = [replicas.start(1), replicas.start(1)];
     wait_until("everything is handled", Duration::from_secs(60), || replicas.caught_up());
-    let expected = Audit { events: 60_000, aggregates: 2_000, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 60_000, aggregates: 2_000, not_once: 0, out_of_order: 0 };
     assert_eq!(audit(&replicas.kennel, "audit-log"), expected);
     drop(processes);
 }

@@ -1,6 +1,6 @@
-//! A read model is built anew beside the one that serves, takes its place, and gives it back: while events
-//! are appended, and while somebody queries the views without pause. What becomes of all that when processes
-//! are killed is in `rebuild/kills.rs`.
+//! A read model is built anew beside the one that serves, replaces it, and is rolled back: while events are appended,
+//! and while a reader queries the views without pause. What becomes of all that when processes are killed is in
+//! `rebuild/kills.rs`.
 //!
 //! These tests take turns, since they want the whole machine, and are a test binary by themselves.
 
@@ -16,9 +16,9 @@ use std::time::Duration;
 use kennel_tests::binary::{Kennel, now, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::database::Database;
+use kennel_tests::fixture::{Family, Fixture, Judgement, NAME, digest, judge, timed};
 use kennel_tests::load::{Load, backlog};
 use kennel_tests::reader::Reader;
-use kennel_tests::stage::{Family, Judgement, NAME, Stage, digest, judge, timed};
 use serde_json::{Value, json};
 
 const LARGE: u64 = 200_000;
@@ -27,27 +27,27 @@ const EVENTS_PER_SECOND: u64 = 500;
 /// On a busy machine.
 const LONG: Duration = Duration::from_secs(180);
 const SOON: Duration = Duration::from_secs(30);
-/// How long the live projection is watched before anything is built.
+/// How long the serving read model is watched before anything is built.
 const STEADY: Duration = Duration::from_secs(2);
 
 #[test]
 fn two_hundred_thousand_events_are_rebuilt_while_the_old_model_answers_on_postgres() {
-    large(&Stage::postgres());
+    large(&Fixture::postgres());
 }
 
 #[test]
 fn two_hundred_thousand_events_are_rebuilt_while_the_old_model_answers_on_sqlite() {
-    large(&Stage::sqlite());
+    large(&Fixture::sqlite());
 }
 
 #[test]
-fn other_code_is_compared_switched_in_rolled_back_and_given_up_on_postgres() {
-    orders(&Stage::postgres());
+fn other_code_is_compared_promoted_rolled_back_and_cancelled_on_postgres() {
+    operations(&Fixture::postgres());
 }
 
 #[test]
-fn other_code_is_compared_switched_in_rolled_back_and_given_up_on_sqlite() {
-    orders(&Stage::sqlite());
+fn other_code_is_compared_promoted_rolled_back_and_cancelled_on_sqlite() {
+    operations(&Fixture::sqlite());
 }
 
 fn alone() -> MutexGuard<'static, ()> {
@@ -55,18 +55,18 @@ fn alone() -> MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// `counter` over a large log: how the build shows, what it costs the one that serves, and that it is right.
-fn large(stage: &Stage) {
+/// `counter` over a large log: how the build shows, what it costs the serving read model, and that it is right.
+fn large(fixture: &Fixture) {
     let _alone = alone();
-    let (kind, mut database) = (stage.kind(), stage.database());
+    let (kind, mut database) = (fixture.kind(), fixture.database());
     backlog(&mut database, LARGE);
     let component = guest("counter");
-    stage.kennel.ok(&["deploy", "counter", component.to_str().expect("a UTF-8 path")]);
-    let processes = stage.start();
+    fixture.kennel.ok(&["deploy", "counter", component.to_str().expect("a UTF-8 path")]);
+    let processes = fixture.start();
     let ((), seconds) = timed(|| wait_until("all is handled", LONG, || database.lag("counter") == 0));
     println!("{kind}: the first {LARGE} events in {seconds:.1} s");
-    let load = Load::start(stage.database(), EVENTS_PER_SECOND, 0);
-    let reader = Reader::start(stage.database(), grows(database.view("counter", "counts")));
+    let load = Load::start(fixture.database(), EVENTS_PER_SECOND, 0);
+    let reader = Reader::start(fixture.database(), grows(database.view("counter", "counts")));
 
     let steady = now();
     let mut before = Vec::new();
@@ -74,27 +74,27 @@ fn large(stage: &Stage) {
         before.push(database.lag("counter"));
         steady.elapsed() > STEADY
     });
-    let (during, seconds) = timed(|| build(&stage.kennel, &mut database));
+    let (during, seconds) = timed(|| build(&fixture.kennel, &mut database));
     println!("{kind}: built anew in {seconds:.1} s, at {EVENTS_PER_SECOND} further events a second");
     let ((usual, most), (busy, peak)) = (spread(before), spread(during));
     println!(
-        "{kind}: the one that serves is behind by (median, maximum): {usual}, {most} events; while another is built: \
+        "{kind}: the serving read model is behind by (median, maximum): {usual}, {most} events; while another is built: \
          {busy}, {peak}"
     );
     assert!(
         busy <= usual + EVENTS_PER_SECOND,
-        "what serves falls behind by a second's worth of events and more"
+        "the serving read model falls behind by a second's worth of events and more"
     );
 
-    let deployments = |outcome: &str| outcomes(&stage.kennel, "counter", outcome);
-    assert_eq!((deployments("live"), deployments("superseded")), (vec![2], vec![1]));
-    let diff = stage.kennel.run(&["diff", "counter", "--json"]).stdout;
+    let deployments = |outcome: &str| outcomes(&fixture.kennel, "counter", outcome);
+    assert_eq!((deployments("serving"), deployments("superseded")), (vec![2], vec![1]));
+    let diff = fixture.kennel.run(&["diff", "counter", "--json"]).stdout;
     let diff: Value = serde_json::from_str(&diff).expect("JSON");
-    // The old one stands still, and what serves does not.
+    // The old read model makes no progress, and the serving one does.
     assert_ne!(diff["verdict"], "different", "{diff}");
-    let ((), seconds) = timed(|| drop(stage.kennel.ok(&["rollback", "counter"])));
+    let ((), seconds) = timed(|| drop(fixture.kennel.ok(&["rollback", "counter"])));
     println!("{kind}: rolled back in {seconds:.1} s");
-    assert_eq!((deployments("live"), deployments("superseded")), (vec![3], vec![1, 2]));
+    assert_eq!((deployments("serving"), deployments("superseded")), (vec![3], vec![1, 2]));
 
     let events = LARGE + load.end();
     wait_until("everything is handled", SOON, || database.lag("counter") == 0);
@@ -104,8 +104,8 @@ fn large(stage: &Stage) {
     assert_eq!(seen.answers.last(), Some(&events));
     // What was built anew is the one that was rolled back from: both must be right.
     assert_eq!(wrong_counts(&mut database), 0);
-    stage.kennel.ok(&["rollback", "counter", "--to", "2"]);
-    assert_eq!(deployments("live"), [4]);
+    fixture.kennel.ok(&["rollback", "counter", "--to", "2"]);
+    assert_eq!(deployments("serving"), [4]);
     assert_eq!(wrong_counts(&mut database), 0);
     drop(processes);
 }
@@ -129,8 +129,8 @@ fn grows(view: String) -> impl FnMut(&mut Database) -> u64 {
     }
 }
 
-/// Has the model that serves built anew until it is replaced. Follows how that shows, and returns how far behind
-/// the one that serves was meanwhile.
+/// Has the serving read model built anew until it is replaced. Follows how that shows, and returns how far behind
+/// the serving one was meanwhile.
 fn build(kennel: &Kennel, database: &mut Database) -> Vec<u64> {
     let mut command = Background::start(kennel, &["rebuild", "counter", "--json"]);
     let (mut lag, mut positions, mut estimates) = (Vec::new(), Vec::new(), 0);
@@ -139,7 +139,7 @@ fn build(kennel: &Kennel, database: &mut Database) -> Vec<u64> {
         lag.push(database.lag("counter"));
         if looked.elapsed() > Duration::from_millis(300) {
             looked = now();
-            let build = kennel.status("counter")["building"].take();
+            let build = kennel.status("counter")["candidate"].take();
             if build.is_object() {
                 let number = |field: &str| build[field].as_u64().expect("a number");
                 assert_eq!(build["deployment"], 2);
@@ -153,9 +153,9 @@ fn build(kennel: &Kennel, database: &mut Database) -> Vec<u64> {
         }
         command.has_ended()
     });
-    let told = command.told();
-    assert_eq!((&told["changed"], &told["deployment"]), (&json!(true), &json!(2)));
-    assert_eq!(told["projection"]["live"], 2, "{told}");
+    let reported = command.reported();
+    assert_eq!((&reported["changed"], &reported["deployment"]), (&json!(true), &json!(2)));
+    assert_eq!(reported["projection"]["serving"], 2, "{reported}");
     assert!(positions.is_sorted(), "the build went back: {positions:?}");
     assert!(positions.len() >= 3 && estimates >= 2, "too little seen of the build: {positions:?}");
     lag
@@ -174,43 +174,43 @@ fn wrong_counts(database: &mut Database) -> u64 {
     wrong + documents.abs_diff(aggregates)
 }
 
-/// `audit-log` and other code than that, which writes other documents, through every order that there is.
-fn orders(stage: &Stage) {
+/// `audit-log` and other code than that, which writes other documents, through every operation that there is.
+fn operations(fixture: &Fixture) {
     let _alone = alone();
-    let (kind, mut database, kennel) = (stage.kind(), stage.database(), &stage.kennel);
-    let [first, second] = [Family::First, Family::Second].map(|family| stage.component(family, 0));
+    let (kind, mut database, kennel) = (fixture.kind(), fixture.database(), &fixture.kennel);
+    let [first, second] = [Family::First, Family::Second].map(|family| fixture.component(family, 0));
     backlog(&mut database, SMALL);
     kennel.ok(&["deploy", NAME, &first]);
-    let processes = stage.start();
+    let processes = fixture.start();
     wait_until("all is handled", LONG, || database.lag(NAME) == 0);
-    let load = Load::start(stage.database(), EVENTS_PER_SECOND, 0);
-    let reader = Reader::start(stage.database(), whole(&database));
+    let load = Load::start(fixture.database(), EVENTS_PER_SECOND, 0);
+    let reader = Reader::start(fixture.database(), whole(&database));
 
-    let deploy = ["deploy", NAME, &second, "--mode", "rebuild", "--switch", "manual"];
-    let told = kennel.ok(&deploy);
+    let deploy = ["deploy", NAME, &second, "--mode", "rebuild", "--promote", "manual"];
+    let reported = kennel.ok(&deploy);
     assert!(
-        told.contains("`kennel diff audit-log` compares it, `kennel switch audit-log` puts it in place"),
-        "{told}"
+        reported.contains("`kennel diff audit-log` compares it, `kennel promote audit-log` promotes it"),
+        "{reported}"
     );
-    let build = kennel.status(NAME)["building"].take();
-    assert_eq!((&build["deployment"], &build["switch"]), (&json!(2), &json!("manual")));
+    let build = kennel.status(NAME)["candidate"].take();
+    assert_eq!((&build["deployment"], &build["promotion"]), (&json!(2), &json!("manual")));
     check_difference(kennel);
-    // Once more: it is being built already, and nobody has come in between.
+    // Once more: it is being built already, and no other operation has come in between.
     let again = kennel.json(&[&deploy[..], &["--json"]].concat());
     assert_eq!((&again["changed"], &again["deployment"]), (&json!(false), &json!(2)));
-    assert_eq!(outcomes(kennel, NAME, "live"), [1], "nobody has said that it may");
-    let ((), seconds) = timed(|| drop(kennel.ok(&["switch", NAME])));
-    println!("{kind}: switched {seconds:.2} s after somebody said so");
-    assert_eq!((outcomes(kennel, NAME, "live"), outcomes(kennel, NAME, "superseded")), (vec![2], vec![1]));
+    assert_eq!(outcomes(kennel, NAME, "serving"), [1], "no promotion was requested");
+    let ((), seconds) = timed(|| drop(kennel.ok(&["promote", NAME])));
+    println!("{kind}: promoted {seconds:.2} s after the request");
+    assert_eq!((outcomes(kennel, NAME, "serving"), outcomes(kennel, NAME, "superseded")), (vec![2], vec![1]));
     wait_until("events are handled by the second", SOON, || judge(&mut database, 0).by_the_second > SMALL);
-    let ((), seconds) = timed(|| drop(kennel.ok(&["rollback", NAME, "--note", "other documents"])));
+    let ((), seconds) = timed(|| drop(kennel.ok(&["rollback", NAME, "--reason", "other documents"])));
     println!("{kind}: rolled back in {seconds:.2} s");
-    let back = stage.deployments().pop().expect("a deployment");
-    assert_eq!((&back["origin"], &back["note"]), (&json!("rollback"), &json!("other documents")));
-    assert_eq!((&back["component"], &back["outcome"]), (&json!(digest(&first)), &json!("live")));
+    let back = fixture.deployments().pop().expect("a deployment");
+    assert_eq!((&back["origin"], &back["reason"]), (&json!("rollback"), &json!("other documents")));
+    assert_eq!((&back["component"], &back["outcome"]), (&json!(digest(&first)), &json!("serving")));
 
-    check_same(stage, &mut database, load);
-    check_cancel(stage, &mut database);
+    check_same(fixture, &mut database, load);
+    check_cancel(fixture, &mut database);
     let seen = reader.end();
     println!("{kind}: the views answered {} queries, the slowest in {:?}", seen.queries, seen.slowest);
     assert_eq!(seen.answers, [Family::First, Family::Second, Family::First], "which model people saw");
@@ -243,7 +243,7 @@ fn whole(database: &Database) -> impl FnMut(&mut Database) -> Family + use<> {
     }
 }
 
-/// What serves and what was built by other code differ, and that is told.
+/// The serving read model and the one that other code has built differ, and the comparison reports it.
 fn check_difference(kennel: &Kennel) {
     let printed = kennel.run(&["diff", NAME, "--json", "--samples", "3"]);
     assert_eq!(printed.code, Some(8), "{}\n{}", printed.stdout, printed.stderr);
@@ -252,7 +252,7 @@ fn check_difference(kennel: &Kennel) {
     let events =
         diff["collections"].as_array().and_then(|all| all.iter().find(|one| one["collection"] == "events"));
     let events = events.expect("the collection is compared");
-    // What one of the two may not have handled yet is in motion, and not counted.
+    // Documents of events that one of the two may not have handled yet are in motion, and not counted.
     let count = |field: &str| events[field].as_u64().expect("a number");
     assert!(count("different") > SMALL / 2, "{events}");
     assert!(count("different") + count("in_motion") >= SMALL, "{events}");
@@ -266,14 +266,14 @@ fn check_difference(kennel: &Kennel) {
 }
 
 /// The same code over the same log gives the same documents, compared by Kennel and by the database.
-fn check_same(stage: &Stage, database: &mut Database, load: Load) {
-    let kennel = &stage.kennel;
-    kennel.ok(&["rebuild", NAME, "--switch", "manual", "--detach"]);
-    let first = stage.component(Family::First, 0);
+fn check_same(fixture: &Fixture, database: &mut Database, load: Load) {
+    let kennel = &fixture.kennel;
+    kennel.ok(&["rebuild", NAME, "--promote", "manual", "--detach"]);
+    let first = fixture.component(Family::First, 0);
     kennel.ok(&["deploy", "replay", &first]);
     let events = SMALL + load.end();
     wait_until("everything is handled", SOON, || database.lag(NAME) == 0 && database.lag("replay") == 0);
-    wait_until("all is built", SOON, || kennel.status(NAME)["building"]["remaining"] == 0);
+    wait_until("all is built", SOON, || kennel.status(NAME)["candidate"]["remaining"] == 0);
     let diff = kennel.json(&["diff", NAME, "--json"]);
     assert_eq!(
         (&diff["verdict"], &diff["serving"]["position"]),
@@ -281,7 +281,7 @@ fn check_same(stage: &Stage, database: &mut Database, load: Load) {
         "{diff}"
     );
     for collection in diff["collections"].as_array().expect("collections") {
-        assert_eq!(collection["in_motion"], 0, "both are level: {diff}");
+        assert_eq!(collection["in_motion"], 0, "both have caught up: {diff}");
         assert_eq!(collection["equal"], collection["serving_documents"], "{diff}");
     }
     let expected = Judgement { events, not_once: 0, by_the_second: 0, out_of_order: 0 };
@@ -299,29 +299,29 @@ fn check_same(stage: &Stage, database: &mut Database, load: Load) {
     }
 }
 
-/// What is given up goes, with its documents, and nothing else does.
-fn check_cancel(stage: &Stage, database: &mut Database) {
-    let kennel = &stage.kennel;
-    let number = stage.deployments().len();
-    let told = kennel.ok(&["cancel", NAME]);
-    assert_eq!(told, format!("deployment {number} of `{NAME}` was given up\n"));
+/// A cancelled candidate is removed with its documents, and nothing else is.
+fn check_cancel(fixture: &Fixture, database: &mut Database) {
+    let kennel = &fixture.kennel;
+    let number = fixture.deployments().len();
+    let reported = kennel.ok(&["cancel", NAME]);
+    assert_eq!(reported, format!("deployment {number} of `{NAME}` was cancelled\n"));
     assert_eq!(outcomes(kennel, NAME, "cancelled"), [number as u64]);
-    assert!(kennel.status(NAME)["building"].is_null());
-    let read_model = stage.deployments()[number - 1]["read_model"].clone();
+    assert!(kennel.status(NAME)["candidate"].is_null());
+    let read_model = fixture.deployments()[number - 1]["read_model"].clone();
     let collection = database.own("collection");
     wait_until("its tables are gone", SOON, || {
         database.numbers(&format!("SELECT count(*) FROM {collection} WHERE read_model = {read_model}")) == [0]
     });
-    let refused = kennel.run(&["cancel", NAME]);
-    assert_eq!(refused.code, Some(5), "{}", refused.stderr);
+    let rejected = kennel.run(&["cancel", NAME]);
+    assert_eq!(rejected.code, Some(5), "{}", rejected.stderr);
     let head = database.head();
     assert_eq!(judge(database, head).not_once, 0);
 }
 
 /// The numbers of the deployments that have come to this.
 fn outcomes(kennel: &Kennel, projection: &str, outcome: &str) -> Vec<u64> {
-    let told = kennel.json(&["deployments", projection, "--json"]);
-    let all = told.as_array().expect("a list of deployments");
+    let reported = kennel.json(&["deployments", projection, "--json"]);
+    let all = reported.as_array().expect("a list of deployments");
     all.iter().filter(|one| one["outcome"] == outcome).filter_map(|one| one["number"].as_u64()).collect()
 }
 
@@ -345,7 +345,7 @@ impl Background {
     }
 
     /// What it has printed. It must have succeeded.
-    fn told(mut self) -> Value {
+    fn reported(mut self) -> Value {
         let child = self.0.take().expect("it was not asked before");
         let output = child.wait_with_output().expect("it ends");
         assert!(output.status.success(), "{}", output.status);

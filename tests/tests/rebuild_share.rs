@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::{Event, NewEvent};
 use kennel_core::failure::FailureKind;
-use kennel_core::lifecycle::{Command, Deploy, Mode, Request, Signature, Stage, Switch};
+use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    CallFailure, Component, EventSource as _, GuestEnv, Instance, Origin, Refusal, Registry as _, Runtime,
+    CallFailure, Component, ComponentError, EventSource as _, GuestEnv, Instance, Origin, Registry as _,
+    Runtime,
 };
 use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
@@ -31,7 +32,7 @@ struct Work {
     at_once: u32,
 }
 
-/// Makes components of names: `NAME live`, which take no time, `NAME next`, which do, and `NAME broken`.
+/// Makes components of names: `NAME serving`, which take no time, `NAME next`, which do, and `NAME broken`.
 struct Guests(Arc<Mutex<Work>>);
 
 struct Guest {
@@ -61,8 +62,8 @@ fn descriptor(code: &str) -> Descriptor {
 
 #[async_trait]
 impl Runtime for Guests {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
-        let descriptor = descriptor(std::str::from_utf8(&bytes).expect("words"));
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
+        let descriptor = descriptor(std::str::from_utf8(&bytes).expect("a text"));
         Ok(Arc::new(Guest { digest: Digest::of(&bytes), descriptor, work: Arc::clone(&self.0) }))
     }
 }
@@ -89,16 +90,16 @@ impl Component for Guest {
 #[async_trait]
 impl Instance for Running {
     async fn handle(&mut self, _: &Event, _: u64) -> Result<(), CallFailure> {
-        if self.kind == "live" {
+        if self.kind == "serving" {
             return Ok(());
         }
         {
-            let mut work = self.work.lock().expect("nobody panics");
+            let mut work = self.work.lock().expect("no thread panics");
             work.now += 1;
             work.at_once = work.at_once.max(work.now);
         }
         sleep(CALL).await;
-        let mut work = self.work.lock().expect("nobody panics");
+        let mut work = self.work.lock().expect("no thread panics");
         work.now -= 1;
         work.total += CALL;
         let broken = CallFailure::Guest { kind: FailureKind::Reject, message: "never".to_owned() };
@@ -136,14 +137,18 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
         digest,
         descriptor: descriptor(code),
         settings: Settings { on_failure: OnFailure::Halt, ..Settings::default() },
-        settings_of: None,
+        settings_from: None,
         mode,
-        switch: Switch::Auto,
+        promotion: Promotion::Auto,
         replica_set: None,
-        again: false,
+        force: false,
     };
-    let signature = Signature { author: "anybody".to_owned(), note: None };
-    let request = Request { command: Command::Deploy(Box::new(deploy)), signature, seen: None };
+    let attribution = Attribution { actor: "operator".to_owned(), reason: None };
+    let request = OperationRequest {
+        operation: Operation::Deploy(Box::new(deploy)),
+        attribution,
+        expected_deployment: None,
+    };
     let name = descriptor(code).name.parse().expect("a name");
     store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
 }
@@ -160,12 +165,12 @@ fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
     Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1))
 }
 
-/// Builds these beside others for so long. Returns what was done for it, and the position that each has reached.
+/// Builds these beside others for so long. Returns the work for it, and the position that each has reached.
 async fn build(next: &[&str], share: f64) -> (Work, Vec<u64>) {
     let store = MemoryStore::new();
     store.append(&events(1..=EVENTS)).await.expect("they are appended");
     for code in next {
-        deploy(&store, &format!("{} live", descriptor(code).name), Mode::Continue).await;
+        deploy(&store, &format!("{} serving", descriptor(code).name), Mode::Continue).await;
         deploy(&store, code, Mode::Rebuild).await;
     }
     let work = Arc::new(Mutex::new(Work::default()));
@@ -174,9 +179,9 @@ async fn build(next: &[&str], share: f64) -> (Work, Vec<u64>) {
     let running = tokio::spawn(engine.run(stop));
     let began = Instant::now();
     sleep(LONG).await;
-    let work = std::mem::take(&mut *work.lock().expect("nobody panics"));
+    let work = std::mem::take(&mut *work.lock().expect("no thread panics"));
     let progress = store.progress().await.expect("the store answers");
-    let built = progress.iter().filter(|one| one.stage == Stage::Building);
+    let built = progress.iter().filter(|one| one.role == Role::Candidate);
     let positions = built.map(|one| one.position().get()).collect();
     trigger.stop();
     running.await.expect("it ends");
@@ -200,21 +205,21 @@ async fn all_read_models_that_a_worker_builds_share_what_one_may_take() {
     }
 }
 
-/// It does so for good, until somebody does something about it: others must not wait for that.
+/// It stays halted until it is repaired: others must not wait for that.
 #[tokio::test(start_paused = true)]
-async fn what_stands_still_keeps_nothing_else_from_being_built() {
+async fn a_halted_build_keeps_no_other_from_being_built() {
     let (work, positions) = build(&["a broken", "b next"], 0.5).await;
     assert_eq!(positions[0], 0);
     assert!(positions[1] > 8_000 && work.total > LONG.mul_f64(0.4), "{positions:?}");
 }
 
-/// Events come without end, and none that it wants: how far it is gets known all the same, so that it is switched to.
+/// Events come without end, and none that it wants: its position is recorded all the same, so that it is promoted.
 #[tokio::test(start_paused = true)]
-async fn what_wants_hardly_any_events_takes_its_place_under_constant_load() {
+async fn a_candidate_that_wants_hardly_any_events_is_promoted_under_constant_load() {
     for share in [0.5, 0.01] {
         let store = MemoryStore::new();
         store.append(&events(1..=EVENTS)).await.expect("they are appended");
-        deploy(&store, "a live", Mode::Continue).await;
+        deploy(&store, "a serving", Mode::Continue).await;
         let rare = "a rare";
         let (trigger, stop) = Shutdown::channel();
         let running = tokio::spawn(engine(&store, &Arc::default(), share).run(stop));

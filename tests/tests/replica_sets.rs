@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kennel_tests::audit::{Audit, audit};
+use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const SOON: Duration = Duration::from_secs(30);
 const EVENTS: u64 = 4_000;
 
-/// What `kennel status` tells of one replica set.
+/// What `kennel status` reports of one replica set.
 fn replica_set(kennel: &Kennel, name: &str) -> Value {
     let status = kennel.json(&["status", "--json"]);
     let sets = status["replica_sets"].as_array().expect("a list of replica sets").clone();
@@ -24,7 +24,7 @@ fn replica_set(kennel: &Kennel, name: &str) -> Value {
 
 /// `kennel workers` prints the same rows.
 fn check_workers(kennel: &Kennel, name: &str) {
-    let told = replica_set(kennel, name);
+    let reported = replica_set(kennel, name);
     let workers = kennel.json(&["workers", "--replica-set", name, "--json"]);
     // What changes from look to look.
     let settled = |set: &Value| {
@@ -35,7 +35,7 @@ fn check_workers(kennel: &Kennel, name: &str) {
         }
         set
     };
-    assert_eq!(settled(&told), settled(&workers));
+    assert_eq!(settled(&reported), settled(&workers));
 }
 
 fn generations(kennel: &Kennel, name: &str) -> Vec<(u64, u64)> {
@@ -52,15 +52,15 @@ fn caught_up(kennel: &Kennel, projection: &str, head: u64) -> bool {
 /// The partitions of a projection: as many as workers, each with an owner of the replica set, and together
 /// the whole hash space.
 fn check_partitions(kennel: &Kennel, projection: &str, owners: &Value, expected: usize) {
-    let told = kennel.status(projection);
-    let partitions = told["partitions"].as_array().expect("a list of partitions");
+    let reported = kennel.status(projection);
+    let partitions = reported["partitions"].as_array().expect("a list of partitions");
     let ids: BTreeSet<&str> = owners["workers"]
         .as_array()
         .into_iter()
         .flatten()
         .filter_map(|worker| worker["id"].as_str())
         .collect();
-    assert_eq!((partitions.len(), ids.len()), (expected, expected), "{told}");
+    assert_eq!((partitions.len(), ids.len()), (expected, expected), "{reported}");
     let mut edge = json!(0);
     let mut lowest = u64::MAX;
     for (number, partition) in partitions.iter().enumerate() {
@@ -72,10 +72,10 @@ fn check_partitions(kennel: &Kennel, projection: &str, owners: &Value, expected:
         lowest = lowest.min(partition["position"].as_u64().expect("a position"));
     }
     assert_eq!(edge, json!(1_u64 << 32));
-    assert_eq!(told["position"], lowest);
+    assert_eq!(reported["position"], lowest);
 }
 
-/// Where `kennel run` would run it, if nobody says otherwise; what exists stays where it is.
+/// Where `kennel run` would run it, unless the command says otherwise; an existing projection stays where it is.
 fn new_projections_go_where_they_are_run(kennel: &Kennel, url: &str, component: &str) {
     let beside = Kennel::on(url).with("KENNEL_REPLICA_SET", "spare");
     beside.write("kennel.toml", "[run]\nreplica_set = \"other\"\n");
@@ -106,7 +106,7 @@ fn replica_sets_on_one_log_leave_each_other_alone() {
     let main = Served::start(&kennel, &["--workers", "1"]);
     wait_until("main has caught up", SOON, || caught_up(&kennel, "audit-log", EVENTS));
     let reports = kennel.status("yearly-report");
-    assert_eq!((&reports["position"], &reports["partitions"]), (&json!(0), &json!([])), "nobody runs it");
+    assert_eq!((&reports["position"], &reports["partitions"]), (&json!(0), &json!([])), "no worker runs it");
     assert_eq!(replica_set(&kennel, "reports")["generation"], 0);
     let before = generations(&kennel, "main");
     assert_eq!(before, [(1, 1)]);
@@ -145,7 +145,7 @@ fn replica_sets_on_one_log_leave_each_other_alone() {
 
     let counted = |sql: &str| cluster.sql(database, sql).parse::<usize>().expect("a number");
     let aggregates = counted("SELECT count(DISTINCT (aggregate_type, aggregate_id)) FROM events");
-    let expected = Audit { events: 4_600, aggregates, not_once: 0, out_of_order: 0 };
+    let expected = ExactlyOnce { events: 4_600, aggregates, not_once: 0, out_of_order: 0 };
     for projection in ["audit-log", "yearly-report"] {
         wait_until("everything is handled", SOON, || caught_up(&kennel, projection, EVENTS + 600));
         assert_eq!(audit(&kennel, projection), expected, "{projection}");

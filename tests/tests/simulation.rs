@@ -48,45 +48,45 @@ fn the_promises_hold_for_some_hundreds_of_seeds() {
             let times = tally.get(fault).copied().unwrap_or(0);
             assert!(times >= count / 10, "{fault} came only {times} times in {count} seeds");
         }
-        let given_up = tally.get("abandoned switches").copied().unwrap_or(0);
-        assert!(given_up >= count / 50, "switches were given up only {given_up} times in {count} seeds");
+        let aborted = tally.get("aborted cutovers").copied().unwrap_or(0);
+        assert!(aborted >= count / 50, "cutovers were aborted only {aborted} times in {count} seeds");
     }
 }
 
 /// What has to happen again and again over the seeds.
 const FAULTS: [&str; 33] = [
-    "calls frozen",
+    "calls suspended",
     "cancels",
-    "claims of what is held",
+    "claims of fenced read models",
     "commits",
     "conflicts",
     "continues",
     "crashes",
     "dead letters",
-    "declined orders",
-    "false hints",
+    "rejected operations",
+    "false notifications",
     "fenced commits",
-    "freezes",
+    "suspensions",
     "generations",
     "halts",
-    "holds",
+    "begun cutovers",
     "late writes",
     "manual rebuilds",
-    "manual switches",
+    "manual promotions",
     "lost answers",
-    "lost hints",
+    "lost notifications",
     "lost requests",
-    "orders that change nothing",
-    "overtaken orders",
+    "operations that change nothing",
+    "overtaken operations",
     "pauses",
     "rebuilds",
-    "refused components",
+    "failed component loads",
     "resumes",
     "rollbacks",
     "ways back",
     "stops",
-    "swept read models",
-    "switches",
+    "collected read models",
+    "cutovers",
     "workers taken for dead",
 ];
 

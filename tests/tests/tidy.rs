@@ -1,6 +1,6 @@
-//! The house's own laws: what no compiler checks and every reader relies on.
+//! The repository's own rules: what no compiler checks and every reader relies on.
 //!
-//! A law is a function from the repository's files to complaints, so that each can be tried on a made-up
+//! A rule is a function from the repository's files to complaints, so that each can be tried on a made-up
 //! repository that breaks it. Nothing here looks at behaviour, and nothing but std is used.
 
 #[path = "tidy/broken.rs"]
@@ -18,8 +18,8 @@ use std::path::PathBuf;
 
 use house::{House, has_extension, numbered};
 
-/// The complaints about a house: each names a place and says what to do.
-type Law = fn(&House) -> Vec<String>;
+/// The complaints about a repository: each names a location and says what to do.
+type Rule = fn(&House) -> Vec<String>;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -56,30 +56,31 @@ const TOP_LEVEL: [&str; 9] =
 /// These files name what they forbid.
 const TIDY: &str = "tests/tests/tidy";
 
-// --- the laws --------------------------------------------------------------------------------------
+// --- the rules -------------------------------------------------------------------------------------
 
 fn imports_go_down(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     for (manifest, text) in house.under("").filter(|(path, _)| path.ends_with("/Cargo.toml")) {
         let folder = manifest.trim_end_matches("/Cargo.toml");
-        let Some(seen) = may_see(folder) else {
+        let Some(visible) = may_see(folder) else {
             if folder.starts_with("host/") {
                 complaints.push(format!(
-                    "{manifest}: a crate that the house does not know; give the reason in docs/adr/, then \
+                    "{manifest}: a crate that this test does not know; give the reason in docs/adr/, then \
                      add it to FLOORS in {TIDY}.rs"
                 ));
             }
             continue;
         };
         let dependencies = rust::dependencies(text);
-        for name in OUR_CRATES.iter().filter(|name| dependencies.contains(**name) && !seen.contains(name)) {
+        for name in OUR_CRATES.iter().filter(|name| dependencies.contains(**name) && !visible.contains(name))
+        {
             complaints.push(format!(
                 "{manifest}: depends on {name}, which it must not see; imports go down only and siblings meet \
                  through a port in host/core/src/port"
             ));
         }
         for (path, source) in house.under(&format!("{folder}/")).filter(|(path, _)| path.ends_with(".rs")) {
-            for name in OUR_CRATES.iter().filter(|name| !seen.contains(name) && !is_own(folder, name)) {
+            for name in OUR_CRATES.iter().filter(|name| !visible.contains(name) && !is_own(folder, name)) {
                 for line in rust::lines_that_import(source, &name.replace('-', "_")) {
                     complaints.push(format!("{path}:{line}: uses {name}, which {folder} must not see"));
                 }
@@ -228,7 +229,7 @@ fn the_top_level_is_fixed(house: &House) -> Vec<String> {
         .collect()
 }
 
-/// Which of our crates the crate in `folder` may see; `None` where the law does not reach.
+/// Which of our crates the crate in `folder` may see; `None` where the rule does not reach.
 fn may_see(folder: &str) -> Option<&'static [&'static str]> {
     // Programs of users who embed Kennel; their tests use what all tests share.
     if folder == "examples/embedding" {
@@ -237,7 +238,7 @@ fn may_see(folder: &str) -> Option<&'static [&'static str]> {
     if folder.starts_with("examples/") {
         return Some(&["kennel-guest"]);
     }
-    FLOORS.iter().find(|(floor, _)| *floor == folder).map(|(_, seen)| *seen)
+    FLOORS.iter().find(|(floor, _)| *floor == folder).map(|(_, visible)| *visible)
 }
 
 /// Whether `name` is the crate in `folder` itself: its binary and its tests import it by name.
@@ -249,28 +250,28 @@ fn is_own(folder: &str, name: &str) -> bool {
     }
 }
 
-// --- the laws hold ---------------------------------------------------------------------------------
+// --- the rules hold --------------------------------------------------------------------------------
 
-/// Holds the repository against one law.
-fn hold(law: Law) {
+/// Checks the repository against one rule.
+fn enforce(rule: Rule) {
     let root = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from("tests"), PathBuf::from);
-    let complaints = law(&House::read(&root.join("..")));
+    let complaints = rule(&House::read(&root.join("..")));
     let mut message = String::new();
     for complaint in &complaints {
         writeln!(message, "  {complaint}").expect("a string takes any text");
     }
-    assert!(complaints.is_empty(), "this law is broken ({}):\n{message}", complaints.len());
+    assert!(complaints.is_empty(), "this rule is broken ({}):\n{message}", complaints.len());
 }
 
-macro_rules! laws {
-    ($($law:ident),* $(,)?) => {
-        mod the_house_obeys {
-            $(#[test] fn $law() { super::hold(super::$law); })*
+macro_rules! rules {
+    ($($rule:ident),* $(,)?) => {
+        mod the_repository_follows {
+            $(#[test] fn $rule() { super::enforce(super::$rule); })*
         }
     };
 }
 
-laws!(
+rules!(
     imports_go_down,
     heavy_dependencies_stay_behind_their_door,
     migrations_are_twins,

@@ -21,7 +21,7 @@ const ROUNDS: usize = 4;
 const BATCH: Duration = Duration::from_millis(250);
 
 /// A database in which events appear without pause.
-struct Stage {
+struct Fixture {
     cluster: Cluster,
     replicas: Replicas,
     session: Session,
@@ -29,7 +29,7 @@ struct Stage {
     _alone: MutexGuard<'static, ()>,
 }
 
-impl Stage {
+impl Fixture {
     fn set() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,21 +102,21 @@ impl Stage {
     }
 }
 
-/// Which checkpoints have moved since they were first seen in the current generation.
+/// Which checkpoints have moved since they were first read in the current generation.
 #[derive(Default)]
 struct Moved {
     generation: u64,
-    first_seen: BTreeMap<u64, u64>,
+    first_read: BTreeMap<u64, u64>,
 }
 
 impl Moved {
     fn see(&mut self, generation: u64, rows: &[CheckpointRow]) {
         if self.generation != generation {
-            *self = Self { generation, first_seen: BTreeMap::new() };
+            *self = Self { generation, first_read: BTreeMap::new() };
         }
         // Only the owner of this generation moves rows that bear it.
         for row in rows.iter().filter(|row| row.generation == generation) {
-            self.first_seen.entry(row.range_start).or_insert(row.position);
+            self.first_read.entry(row.range_start).or_insert(row.position);
         }
     }
 
@@ -125,17 +125,17 @@ impl Moved {
         let (start, end) = (edge(index), edge(index + 1));
         let mut inside = rows.iter().filter(|row| row.range_start < end && row.range_end > start);
         let moved = |row: &CheckpointRow| {
-            let first_seen = self.first_seen.get(&row.range_start);
+            let first_read = self.first_read.get(&row.range_start);
             row.generation == self.generation
                 && row.range_start >= start
                 && row.range_end <= end
-                && first_seen.is_some_and(|first_seen| row.position > *first_seen)
+                && first_read.is_some_and(|first_read| row.position > *first_read)
         };
         inside.all(moved)
     }
 }
 
-/// The longest times in which the lower and the upper half of the hash space stood still.
+/// The longest times in which the lower and the upper half of the hash space made no progress.
 #[derive(Clone, Copy, Debug, Default)]
 struct Gaps([Duration; 2]);
 
@@ -161,46 +161,46 @@ fn gaps(session: &mut Session, mut until: impl FnMut(&mut Session) -> bool) -> G
 
 /// Says what was measured: it is of interest when the bound is kept, too.
 #[expect(clippy::print_stderr, reason = "figures are what these tests are for")]
-fn tell(what: &str, measured: impl std::fmt::Debug) {
+fn report(what: &str, measured: impl std::fmt::Debug) {
     eprintln!("{what}: {measured:?}");
 }
 
 #[test]
 fn a_process_that_joins_handles_its_share_within_a_second() {
     const BOUND: Duration = Duration::from_secs(1);
-    let mut stage = Stage::set();
-    let first = stage.start();
-    stage.wait_until_they_work(&[&first]);
+    let mut fixture = Fixture::set();
+    let first = fixture.start();
+    fixture.wait_until_they_work(&[&first]);
     let mut measured = Vec::new();
     for _ in 0..ROUNDS {
         let began = now();
-        let joiner = stage.start();
-        stage.wait_until_they_work(&[&first, &joiner]);
+        let joiner = fixture.start();
+        fixture.wait_until_they_work(&[&first, &joiner]);
         measured.push(began.elapsed());
         terminate(joiner);
-        stage.wait_until_they_work(&[&first]);
+        fixture.wait_until_they_work(&[&first]);
     }
-    tell("from the start of a process to its first commit, and everybody at work", &measured);
+    report("from the start of a process to its first commit, and every process at work", &measured);
     assert!(measured.iter().all(|took| *took <= BOUND), "{measured:?} is beyond {BOUND:?}");
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn a_process_that_leaves_stops_the_others_for_no_more_than_a_batch() {
-    let mut stage = Stage::set();
-    let stays = stage.start();
-    stage.wait_until_they_work(&[&stays]);
+    let mut fixture = Fixture::set();
+    let stays = fixture.start();
+    fixture.wait_until_they_work(&[&stays]);
     let (mut before, mut during) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let leaves = stage.start();
-        stage.wait_until_they_work(&[&stays, &leaves]);
-        let (_, owners) = stage.session.owners();
+        let leaves = fixture.start();
+        fixture.wait_until_they_work(&[&stays, &leaves]);
+        let (_, owners) = fixture.session.owners();
         let kept = usize::from(owners[0] != u64::from(stays.pid()));
         let began = now();
-        let steady = gaps(&mut stage.session, |_| began.elapsed() > Duration::from_secs(2));
+        let steady = gaps(&mut fixture.session, |_| began.elapsed() > Duration::from_secs(2));
         leaves.signal("TERM");
         let mut moved = Moved::default();
-        let Stage { session, .. } = &mut stage;
+        let Fixture { session, .. } = &mut fixture;
         let pid = u64::from(stays.pid());
         let change = gaps(session, |session| {
             let (generation, owners) = session.owners();
@@ -212,59 +212,66 @@ fn a_process_that_leaves_stops_the_others_for_no_more_than_a_batch() {
         before.push((steady.0[kept], steady.0[1 - kept]));
         during.push((change.0[kept], change.0[1 - kept]));
     }
-    tell("longest standstill of (the one that stays, the other) without a change", &before);
-    tell("longest standstill of (the range of the one that stays, of the one that leaves)", &during);
+    report("longest standstill of (the one that stays, the other) without a change", &before);
+    report("longest standstill of (the range of the one that stays, of the one that leaves)", &during);
     for ((steady, others), (kept, taken_over)) in before.iter().zip(&during) {
-        assert!(*kept <= *steady + BATCH, "the one that stays stood still for {kept:?}, usually {steady:?}");
+        assert!(
+            *kept <= *steady + BATCH,
+            "the one that stays made no progress for {kept:?}, usually {steady:?}"
+        );
         assert!(
             *taken_over <= *others + 2 * BATCH,
-            "what the one that left had owned stood still for {taken_over:?}, usually {others:?}"
+            "the range of the one that left made no progress for {taken_over:?}, usually {others:?}"
         );
     }
-    stage.end();
+    fixture.end();
 }
 
 #[test]
 fn after_kill_9_the_survivor_handles_everything_within_two_seconds() {
     const BOUND: Duration = Duration::from_secs(2);
-    let mut stage = Stage::set();
-    let survivor = stage.start();
+    let mut fixture = Fixture::set();
+    let survivor = fixture.start();
     let mut measured = Vec::new();
     for _ in 0..ROUNDS {
-        let victim = stage.start();
-        stage.wait_until_they_work(&[&survivor, &victim]);
+        let victim = fixture.start();
+        fixture.wait_until_they_work(&[&survivor, &victim]);
         let began = now();
         victim.kill();
-        stage.wait_until_they_work(&[&survivor]);
+        fixture.wait_until_they_work(&[&survivor]);
         measured.push(began.elapsed());
     }
-    tell("from kill -9 until the survivor handles everything", &measured);
+    report("from kill -9 until the survivor handles everything", &measured);
     assert!(measured.iter().all(|took| *took <= BOUND), "{measured:?} is beyond {BOUND:?}");
-    stage.end();
+    fixture.end();
 }
 
-/// A frozen process looks as one that the network has swallowed: its connections stay, and it says nothing.
+/// A suspended process looks as one that the network has swallowed: its connections stay, and it says nothing.
 #[test]
-fn a_frozen_process_is_replaced_after_the_stale_timeout_and_does_no_harm_afterwards() {
+fn a_suspended_process_is_replaced_after_the_stale_timeout_and_does_no_harm_afterwards() {
     const BOUND: Duration = Duration::from_secs(STALE_AFTER_SECONDS as u64 + 2);
-    let mut stage = Stage::set();
-    let survivor = stage.start();
-    let frozen = stage.start();
+    let mut fixture = Fixture::set();
+    let survivor = fixture.start();
+    let suspended = fixture.start();
     let mut measured = Vec::new();
     for round in 0..ROUNDS {
-        stage.wait_until_they_work(&[&survivor, &frozen]);
-        // At its worst it is frozen in the middle of a transaction, holding locks.
+        fixture.wait_until_they_work(&[&survivor, &suspended]);
+        // At its worst it is suspended in the middle of a transaction, holding locks.
         let in_transaction = round % 2 == 1;
-        let began = if in_transaction { freeze_in_transaction(&mut stage, &frozen) } else { freeze(&frozen) };
-        stage.wait_until_they_work(&[&survivor]);
+        let began = if in_transaction {
+            suspend_in_transaction(&mut fixture, &suspended)
+        } else {
+            suspend(&suspended)
+        };
+        fixture.wait_until_they_work(&[&survivor]);
         measured.push((began.elapsed(), in_transaction));
-        frozen.signal("CONT");
+        suspended.signal("CONT");
     }
-    stage.wait_until_they_work(&[&survivor, &frozen]);
-    tell("from freezing (in a transaction?) until the survivor handles everything", &measured);
+    fixture.wait_until_they_work(&[&survivor, &suspended]);
+    report("from suspension (in a transaction?) until the survivor handles everything", &measured);
     assert!(measured.iter().all(|(took, _)| *took <= BOUND), "{measured:?} is beyond {BOUND:?}");
-    stage.end();
-    terminate(frozen);
+    fixture.end();
+    terminate(suspended);
 }
 
 fn terminate(process: Running) {
@@ -272,18 +279,18 @@ fn terminate(process: Running) {
     assert_eq!(process.wait(Duration::from_secs(10)), Some(0));
 }
 
-fn freeze(process: &Running) -> Instant {
+fn suspend(process: &Running) -> Instant {
     process.signal("STOP");
     now()
 }
 
-/// Freezes the process again and again until it was hit in the middle of a transaction.
-fn freeze_in_transaction(stage: &mut Stage, process: &Running) -> Instant {
+/// Suspends the process again and again until it was hit in the middle of a transaction.
+fn suspend_in_transaction(fixture: &mut Fixture, process: &Running) -> Instant {
     let mut began = now();
     wait_until("the process is hit in the middle of a transaction", Duration::from_secs(60), || {
-        began = freeze(process);
+        began = suspend(process);
         // The transactions of the others are over long before.
-        let rows = stage.session.rows(
+        let rows = fixture.session.rows(
             "SELECT pg_sleep(0.1);
              SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'
                AND application_name = 'kennel' AND state_change < clock_timestamp() - interval '90 ms'",

@@ -1,4 +1,4 @@
-//! `kennel watch`: what is deployed is what lies in the folder, whatever becomes of the folder, the store and the host
+//! `kennel watch`: the files in the folder are deployed, whatever becomes of the folder, the store and the host
 //! meanwhile; and while nothing changes, nothing is done.
 
 use std::io::{BufRead as _, BufReader, Read};
@@ -48,14 +48,14 @@ impl Lines {
     }
 
     /// How many lines say this.
-    fn count(&self, words: &str) -> usize {
-        self.all().iter().filter(|line| line.contains(words)).count()
+    fn count(&self, message: &str) -> usize {
+        self.all().iter().filter(|line| line.contains(message)).count()
     }
 
     #[track_caller]
-    fn wait(&self, words: &str, count: usize, deadline: Duration) {
-        wait_until(&format!("it says {count} times {words:?}: {:?}", self.all()), deadline, || {
-            self.count(words) == count
+    fn wait(&self, message: &str, count: usize, deadline: Duration) {
+        wait_until(&format!("it says {count} times {message:?}: {:?}", self.all()), deadline, || {
+            self.count(message) == count
         });
     }
 }
@@ -101,7 +101,7 @@ fn version(number: u8) -> Vec<u8> {
 fn deployments(kennel: &Kennel, name: &str) -> (usize, usize) {
     let printed = kennel.run(&["deployments", name, "--json"]);
     let Ok(Value::Array(all)) = serde_json::from_str(&printed.stdout) else { return (0, 0) };
-    (all.len(), all.iter().filter(|one| one["outcome"] == "live").count())
+    (all.len(), all.iter().filter(|one| one["outcome"] == "serving").count())
 }
 
 #[track_caller]
@@ -158,7 +158,7 @@ fn each_change_is_deployed_once_and_otherwise_nothing_is_done() {
 }
 
 #[test]
-fn a_refusal_is_told_and_what_ran_before_keeps_running() {
+fn a_rejection_is_reported_and_the_deployment_before_keeps_running() {
     let kennel = with_folder(Kennel::default(), &[("audit.wasm", &version(1))]);
     let watch = Watch::start(&kennel, &[]);
     wait_for_deployments(&kennel, "audit", 1, SOON);
@@ -168,17 +168,17 @@ fn a_refusal_is_told_and_what_ran_before_keeps_running() {
     watch.stderr.wait("guests/audit.wasm: ", 1, SOON);
     watch.stderr.wait("guests/first.wasm: ", 1, SOON);
     watch.stderr.wait("guests/No-Name.wasm: `No-Name` is not a valid projection name", 1, SOON);
-    let told = watch.stderr.all();
-    let keeps_running = |line: &&String| line.ends_with("; what ran before keeps running");
-    let kept: Vec<&String> = told.iter().filter(keeps_running).collect();
-    assert_eq!(kept.len(), 1, "{told:?}");
-    assert!(kept[0].starts_with("guests/audit.wasm: "), "{told:?}");
+    let reported = watch.stderr.all();
+    let keeps_running = |line: &&String| line.ends_with("; the deployment before it keeps running");
+    let kept: Vec<&String> = reported.iter().filter(keeps_running).collect();
+    assert_eq!(kept.len(), 1, "{reported:?}");
+    assert!(kept[0].starts_with("guests/audit.wasm: "), "{reported:?}");
     assert_eq!(deployments(&kennel, "audit"), (1, 1));
     assert_eq!(deployments(&kennel, "first"), (0, 0));
-    // It goes on: what is refused can be mended.
+    // It goes on: a rejected file can be repaired.
     write(&kennel, "audit.wasm", &version(2));
     wait_for_deployments(&kennel, "audit", 2, SOON);
-    assert_eq!(watch.stderr.all().len(), 4, "each is told once: {:?}", watch.stderr.all());
+    assert_eq!(watch.stderr.all().len(), 4, "each is reported once: {:?}", watch.stderr.all());
 }
 
 #[test]
@@ -204,18 +204,22 @@ fn a_folder_that_is_made_anew_is_watched_on() {
 }
 
 #[test]
-fn while_the_host_is_away_it_is_tried_again_and_told_once() {
+fn while_the_host_is_away_it_is_tried_again_and_reported_once() {
     let kennel = with_folder(Kennel::default(), &[("audit.wasm", &version(1))]);
     let address = free_address();
     let watch = Watch::start(&kennel, &["--host", &format!("http://{address}"), "--json"]);
     watch.stdout.wait("does not answer", 1, SOON);
     let began = now();
     wait_until("it has tried again", SOON, || began.elapsed() > Duration::from_secs(4));
-    let told = watch.stdout.all();
-    assert_eq!(told.len(), 1, "{told:?}");
-    let told: Value = serde_json::from_str(&told[0]).expect("a line of JSON");
-    assert_eq!((&told["file"], &told["retrying"]), (&"guests/audit.wasm".into(), &true.into()), "{told}");
-    assert!(told.get("outcome").is_none(), "{told}");
+    let reported = watch.stdout.all();
+    assert_eq!(reported.len(), 1, "{reported:?}");
+    let reported: Value = serde_json::from_str(&reported[0]).expect("a line of JSON");
+    assert_eq!(
+        (&reported["file"], &reported["retrying"]),
+        (&"guests/audit.wasm".into(), &true.into()),
+        "{reported}"
+    );
+    assert!(reported.get("outcome").is_none(), "{reported}");
     let _host = Served::start_at(&kennel, &address, &["--workers", "1"]);
     wait_for_deployments(&kennel, "audit", 1, NEXT_ATTEMPT);
     watch.stdout.wait("\"changed\":true", 1, SOON);
@@ -232,7 +236,7 @@ fn while_the_store_is_away_it_is_tried_again() {
     wait_for_deployments(&kennel, "audit", 1, SOON);
     cluster.stop();
     write(&kennel, "audit.wasm", &version(2));
-    wait_until("it is told", NEXT_ATTEMPT, || watch.stderr.count("trying again until it works") > 0);
+    wait_until("it is reported", NEXT_ATTEMPT, || watch.stderr.count("trying again until it works") > 0);
     assert_eq!(watch.stderr.count("keeps running"), 0, "{:?}", watch.stderr.all());
     cluster.launch();
     wait_for_deployments(&kennel, "audit", 2, NEXT_ATTEMPT);
@@ -250,7 +254,7 @@ fn a_signal_ends_it_well() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_told_before_anything_is_done() {
+fn a_missing_folder_is_reported_before_anything_is_done() {
     let kennel = Kennel::default();
     let printed = kennel.run(&["watch", "nowhere"]);
     assert_eq!(printed.code, Some(4), "{}", printed.stderr);

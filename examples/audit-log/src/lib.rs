@@ -120,7 +120,7 @@ mod tests {
         assert!(!is_out_of_order(&[(1, 1), (2, 2), (9, 3)]));
         assert!(is_out_of_order(&[(1, 1), (2, 3), (3, 2)]), "an older version");
         assert!(is_out_of_order(&[(2, 1), (1, 2)]), "an older position");
-        assert!(is_out_of_order(&[(1, 2), (2, 1), (3, 3), (4, 4)]), "mended later");
+        assert!(is_out_of_order(&[(1, 2), (2, 1), (3, 3), (4, 4)]), "repaired later");
     }
 
     #[test]

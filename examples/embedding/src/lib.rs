@@ -10,8 +10,8 @@ pub fn arguments() -> anyhow::Result<(String, String)> {
     Ok((store, component))
 }
 
-/// Resolves when the program is told to end.
-pub async fn told_to_end() {
+/// Resolves when the program is asked to end, by Ctrl-C.
+pub async fn end_requested() {
     if tokio::signal::ctrl_c().await.is_err() {
         // Without a signal handler the program ends at once anyway.
         std::future::pending::<()>().await;

@@ -15,7 +15,7 @@ const ENDLESS_BYTES: usize = 20 * 1024 * 1024;
 /// What a guest may have, beside what it needs for itself.
 const HEAVY_BYTES: usize = 90 * 1024 * 1024;
 
-/// Does what is asked for, if it is one of these.
+/// Carries out the command, if it is one of these.
 pub(crate) fn burden(command: &str, event: &Event, model: &mut dyn ReadModel) -> Result<bool, Failure> {
     match command {
         "IncrementForever" => {

@@ -2,7 +2,7 @@
 //! is counted in the collection `good`, key = event type. The setting `misdeeds` names the commands that are obeyed,
 //! with commas between them; without it, all are.
 //!
-//! It is there to test hosts and alerts: each misdeed must end that one call and harm nobody else. What it does in its
+//! It is there to test hosts and alerts: each misdeed must end that one call and harm nothing else. What it does in its
 //! own memory is here, what it makes the host do in `host`.
 
 mod host;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_heavy_but_allowed_is_handled() {
+    fn heavy_but_allowed_events_are_handled() {
         Scenario::new(Misbehaving)
             .when(event("Heavy"))
             .then_handled()

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_dictated_is_written() {
+    fn dictated_documents_are_written() {
         Scenario::new(Scribe)
             .when(event("Put").json(json!({"collection": "c", "key": "\u{1f436}", "document": [1, null]})))
             .then_document("c", "\u{1f436}", json!([1, null]))
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_to_be_said_is_said() {
+    fn the_text_to_say_is_the_reason_of_the_rejection() {
         Scenario::new(Scribe)
             .when(event("Say").json(json!({"text": "one\ntwo\u{1b}"})))
             .then_rejects("one\ntwo\u{1b}");

@@ -1,4 +1,4 @@
-//! One event as it arrives, and its payload as the author's own type.
+//! One event as it arrives, and its payload as the projection's own type.
 
 use serde::Deserialize;
 
@@ -47,7 +47,7 @@ impl Timestamp {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
-    /// Place in the log: unique and increasing, but not free of gaps. The first is 1.
+    /// Position in the log: unique and increasing, but not free of gaps. The first is 1.
     pub position: u64,
     /// The part of the business that the aggregate belongs to, such as `Sales`.
     pub bounded_context: String,

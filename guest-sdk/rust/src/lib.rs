@@ -34,7 +34,7 @@
 //!
 //! What lives where:
 //!
-//! - [`Projection`] and [`export_projection!`]: what an author implements, and how it reaches the host;
+//! - [`Projection`] and [`export_projection!`]: what a developer implements, and how it reaches the host;
 //! - [`Event`] and [`Descriptor`]: what arrives, and what a projection asks to receive;
 //! - [`ReadModel`]: documents, typed (`get`, `put`, `update`, ...) and as text (`get_text`, ...);
 //! - [`Failure`]: how to say no; `?` works on every error;

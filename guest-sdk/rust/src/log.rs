@@ -10,13 +10,13 @@ use crate::sys;
 /// How much a line of the log matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// For the author, while looking for a fault.
+    /// For the developer, while looking for a fault.
     Debug,
     /// What happened.
     Info,
-    /// What somebody should look at some day.
+    /// What the operator should look at some day.
     Warn,
-    /// What somebody should look at now.
+    /// What the operator should look at now.
     Error,
 }
 
@@ -25,7 +25,7 @@ pub fn log(level: Level, message: impl Display) {
     sys::log(level, &message.to_string());
 }
 
-/// Writes a line for the author, while looking for a fault.
+/// Writes a line for the developer, while looking for a fault.
 pub fn debug(message: impl Display) {
     log(Level::Debug, message);
 }
@@ -35,12 +35,12 @@ pub fn info(message: impl Display) {
     log(Level::Info, message);
 }
 
-/// Writes a line that somebody should look at some day.
+/// Writes a line that the operator should look at some day.
 pub fn warn(message: impl Display) {
     log(Level::Warn, message);
 }
 
-/// Writes a line that somebody should look at now.
+/// Writes a line that the operator should look at now.
 pub fn error(message: impl Display) {
     log(Level::Error, message);
 }

@@ -1,4 +1,4 @@
-//! The trait that an author implements, and the macro that hands it to the host.
+//! The trait that a developer implements, and the macro that hands it to the host.
 
 use crate::{Descriptor, Event, Failure, ReadModel};
 

@@ -1,4 +1,4 @@
-//! The door to the host, for `export_projection!` and the modules of this crate; authors never name it.
+//! The door to the host, for `export_projection!` and the modules of this crate; projections never name it.
 //!
 //! On wasm it leads to the host's imports. On other targets there is no host: log lines are kept and
 //! settings are read where the test kit can reach them.

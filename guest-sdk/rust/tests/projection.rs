@@ -1,4 +1,4 @@
-//! A small projection through the test kit: what an author may rely on.
+//! A small projection through the test kit: what a projection may rely on.
 
 use kennel_guest::log::Level;
 use kennel_guest::prelude::*;
@@ -200,7 +200,7 @@ fn events_out_of_scope_do_not_arrive() {
 
 #[test]
 #[should_panic(expected = "the event was expected to be handled, but it was rejected: unknown command Oops")]
-fn a_failure_that_nobody_expected_fails_the_test() {
+fn an_unexpected_failure_fails_the_test() {
     scenario().when(event("Oops")).then_no_document("d", "1");
 }
 

@@ -44,7 +44,7 @@ pub enum Expectation {
 
 /// What becomes of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum Access {
     /// It is replaced by this JSON text.
     Put(Arc<str>),
     /// It is removed.
@@ -59,9 +59,9 @@ pub enum Operation {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub key: String,
-    pub operation: Operation,
+    pub operation: Access,
     pub expectation: Expectation,
-    /// The position of the event that made the change; 0 for [`Operation::Read`].
+    /// The position of the event that made the change; 0 for [`Access::Read`].
     pub revision: Position,
 }
 
@@ -72,9 +72,9 @@ pub struct CollectionChanges {
     pub changes: Vec<Change>,
 }
 
-/// A call that the read model refuses: the guest's mistake, not the host's.
+/// A call that the read model rejects: the guest's mistake, not the host's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
+pub enum ChangeError {
     #[error(transparent)]
     Name(#[from] InvalidName),
     #[error("document {collection}/{key} is not JSON: {reason}")]
@@ -106,7 +106,7 @@ pub enum Refused {
     TooManyCollections,
 }
 
-impl Refused {
+impl ChangeError {
     /// What the event fails with.
     #[must_use]
     pub fn kind(&self) -> FailureKind {
@@ -209,41 +209,41 @@ impl WriteSet {
         self.collections.len()
     }
 
-    /// Refuses names that are not valid, and one collection too many for the current event.
-    pub fn admit(&self, collection: &str) -> Result<(), Refused> {
+    /// Rejects names that are not valid, and one collection too many for the current event.
+    pub fn admit(&self, collection: &str) -> Result<(), ChangeError> {
         check_collection(collection)?;
         let begun = self.collections.len() - self.collections_before_event;
         if begun >= limits::EVENT_COLLECTIONS_MAX && !self.collections.contains_key(collection) {
-            return Err(Refused::TooManyCollections);
+            return Err(ChangeError::TooManyCollections);
         }
         Ok(())
     }
 
     /// The document as the events so far have left it, if the write set knows.
-    pub fn lookup(&mut self, collection: &str, key: &str) -> Result<Lookup, Refused> {
+    pub fn lookup(&mut self, collection: &str, key: &str) -> Result<Lookup, ChangeError> {
         let Some(index) = self.find(collection, key) else {
             self.admit(collection)?;
             check_key(key)?;
             return Ok(Lookup::Unknown);
         };
         let slot = &mut self.slots[index];
-        slot.seen |= matches!(slot.pending, Pending::Untouched | Pending::Incremented(_));
+        slot.seen |= matches!(slot.pending, Pending::Unchanged | Pending::Incremented(_));
         Ok(match (&slot.pending, &slot.base) {
             (Pending::Put(document), _) => Lookup::Known(Some(Arc::clone(document))),
             (Pending::Deleted, _) => Lookup::Known(None),
-            (Pending::Untouched, Base::Read(stored)) => {
+            (Pending::Unchanged, Base::Read(stored)) => {
                 Lookup::Known(stored.as_ref().map(|s| Arc::clone(&s.document)))
             }
             (Pending::Incremented(amounts), Base::Read(stored)) => {
                 let base = stored.as_ref().map(|stored| &*stored.document);
                 Lookup::Known(Some(add(collection, key, base, amounts)?.into()))
             }
-            (Pending::Untouched | Pending::Incremented(_), Base::Unread) => Lookup::Unknown,
+            (Pending::Unchanged | Pending::Incremented(_), Base::Unread) => Lookup::Unknown,
         })
     }
 
-    /// Takes note of what the store holds under a key. What is known already stays: the first read of
-    /// a batch is the one whose revision is checked.
+    /// Remembers the stored state of a key. A state that is known already stays: the first read of a batch is the one
+    /// whose revision is checked.
     pub fn remember(&mut self, collection: &str, key: &str, stored: Option<Stored>) {
         let index = match self.find(collection, key) {
             Some(index) => index,
@@ -260,12 +260,12 @@ impl WriteSet {
     }
 
     /// Replaces a document.
-    pub fn put(&mut self, collection: &str, key: &str, document: String) -> Result<(), Refused> {
+    pub fn put(&mut self, collection: &str, key: &str, document: String) -> Result<(), ChangeError> {
         self.admit(collection)?;
         check_key(key)?;
         if document.len() > limits::DOCUMENT_BYTES_MAX {
             let bytes = document.len();
-            return Err(Refused::TooLarge {
+            return Err(ChangeError::TooLarge {
                 collection: collection.to_owned(),
                 key: limits::excerpt(key),
                 bytes,
@@ -274,13 +274,13 @@ impl WriteSet {
         if !is_json(&document) {
             let reason = serde_json::from_str::<serde::de::IgnoredAny>(&document).err();
             let reason = reason.map(|error| error.to_string()).unwrap_or_default();
-            return Err(Refused::NotJson {
+            return Err(ChangeError::NotJson {
                 collection: collection.to_owned(),
                 key: limits::excerpt(key),
                 reason,
             });
         }
-        check_document(&document).map_err(|reason| Refused::Unfit {
+        check_document(&document).map_err(|reason| ChangeError::Unfit {
             collection: collection.to_owned(),
             key: limits::excerpt(key),
             reason,
@@ -290,27 +290,27 @@ impl WriteSet {
     }
 
     /// Removes a document.
-    pub fn delete(&mut self, collection: &str, key: &str) -> Result<(), Refused> {
+    pub fn delete(&mut self, collection: &str, key: &str) -> Result<(), ChangeError> {
         self.admit(collection)?;
         check_key(key)?;
         let index = self.slot(collection, key);
         self.replace(index, Pending::Deleted)
     }
 
-    /// The keys in a collection that start with `prefix` and sort after `after` and that the events so
-    /// far have changed, in no order, and whether they have removed the document. A scan lays them over what is stored.
+    /// The keys in a collection that start with `prefix` and sort after `after` and that the events so far have
+    /// changed, in no order, and whether they have removed the document. A scan lays them over the stored documents.
     pub fn changed(
         &self,
         collection: &str,
         after: Option<&str>,
         prefix: &str,
     ) -> impl Iterator<Item = (&str, bool)> {
-        let places = self.collections.get(collection).into_iter().flatten();
-        let inside = places.filter(move |(key, _)| {
+        let indices = self.collections.get(collection).into_iter().flatten();
+        let inside = indices.filter(move |(key, _)| {
             key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after)
         });
         inside.filter_map(|(key, index)| match self.slots[*index].pending {
-            Pending::Untouched => None,
+            Pending::Unchanged => None,
             Pending::Deleted => Some((key.as_str(), true)),
             Pending::Put(_) | Pending::Incremented(_) => Some((key.as_str(), false)),
         })
@@ -321,9 +321,9 @@ impl WriteSet {
     pub fn into_changes(mut self) -> Vec<CollectionChanges> {
         let sorted: BTreeMap<String, HashMap<String, usize>> =
             mem::take(&mut self.collections).into_iter().collect();
-        let collections = sorted.into_iter().map(|(collection, places)| {
-            let places: BTreeMap<String, usize> = places.into_iter().collect();
-            let changes = places
+        let collections = sorted.into_iter().map(|(collection, indices)| {
+            let indices: BTreeMap<String, usize> = indices.into_iter().collect();
+            let changes = indices
                 .into_iter()
                 .filter_map(|(key, index)| mem::take(&mut self.slots[index]).into_change(key));
             CollectionChanges { collection, changes: changes.collect() }
@@ -347,16 +347,16 @@ impl WriteSet {
     fn add_slot(&mut self, collection: &str, key: &str) -> usize {
         let index = self.slots.len();
         self.slots.push(Slot::default());
-        let places = match self.collections.get_mut(collection) {
-            Some(places) => places,
+        let indices = match self.collections.get_mut(collection) {
+            Some(indices) => indices,
             None => self.collections.entry(collection.to_owned()).or_default(),
         };
-        places.insert(key.to_owned(), index);
+        indices.insert(key.to_owned(), index);
         index
     }
 
-    /// Puts something else in the place of what a document has become so far.
-    fn replace(&mut self, index: usize, pending: Pending) -> Result<(), Refused> {
+    /// Replaces the pending change of a document.
+    fn replace(&mut self, index: usize, pending: Pending) -> Result<(), ChangeError> {
         let slot = &mut self.slots[index];
         self.held.changes += pending.bytes();
         let before = mem::replace(&mut slot.pending, pending);
@@ -371,7 +371,7 @@ impl WriteSet {
                 slot.entry = Some((self.number, self.journal.len()));
                 let writer = mem::replace(&mut slot.writer, self.event);
                 let entry = Entry { slot: index, writer, before: Before::Whole(before) };
-                // What the event has found goes on being held, by the journal.
+                // The journal keeps the state that the event has found.
                 self.held.changes += ENTRY_BYTES;
                 self.journal.push(entry);
             }
@@ -380,9 +380,9 @@ impl WriteSet {
     }
 
     /// A single event may fill a whole batch; the runner commits early when a batch has grown large.
-    fn bounded(&self) -> Result<(), Refused> {
+    fn bounded(&self) -> Result<(), ChangeError> {
         let grown = self.held.changes.saturating_sub(self.held_before_event.changes);
-        if grown > limits::EVENT_CHANGE_BYTES_MAX { Err(Refused::TooMuch) } else { Ok(()) }
+        if grown > limits::EVENT_CHANGE_BYTES_MAX { Err(ChangeError::TooMuch) } else { Ok(()) }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Checkpoints tile the hash space: every point lies in exactly one. A worker that takes over a
 //! partition *claims* it: checkpoints that cross its edges are split there, and what lies inside
-//! gets the worker's generation. Neighbours that reach the same position are *merged*. Both are pure
+//! gets the worker's generation. Neighbors that reach the same position are *merged*. Both are pure
 //! functions; stores only carry out what they say, inside one transaction.
 
 use crate::membership::Generation;
@@ -24,7 +24,7 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// The only checkpoint of a read model that is empty.
-    pub const UNTOUCHED: Self = Self {
+    pub const INITIAL: Self = Self {
         range: HashRange::ALL,
         position: Position::START,
         generation: Generation::NONE,
@@ -32,7 +32,7 @@ impl Checkpoint {
     };
 }
 
-/// What a claim changes: rows to remove, rows to write in their place, and what the claimant owns.
+/// What a claim changes: rows to remove, rows to write instead, and the checkpoints that the claimant owns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     pub removed: Vec<HashRange>,
@@ -43,7 +43,7 @@ pub struct Claim {
 /// Claims `partition` for `generation`. `current` are the checkpoints that touch it.
 ///
 /// Pieces that fall outside keep their position and generation: their owners may be at work. Owned
-/// neighbours at one position become one row. Claiming twice changes nothing the second time.
+/// neighbors at one position become one row. Claiming twice changes nothing the second time.
 #[must_use]
 pub fn claim(current: &[Checkpoint], partition: HashRange, generation: Generation) -> Claim {
     let mut outside = Vec::new();
@@ -68,7 +68,7 @@ pub fn claim(current: &[Checkpoint], partition: HashRange, generation: Generatio
     }
 }
 
-/// Joins neighbours that have the same position and generation. The result is sorted by range.
+/// Joins neighbors that have the same position and generation. The result is sorted by range.
 #[must_use]
 pub fn merge(mut checkpoints: Vec<Checkpoint>) -> Vec<Checkpoint> {
     checkpoints.sort_unstable();

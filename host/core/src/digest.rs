@@ -17,7 +17,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The first twelve hexadecimal digits, for people.
+    /// The first twelve hexadecimal digits, for messages.
     #[must_use]
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()

@@ -1,6 +1,6 @@
-//! Which JSON both databases take and give back as it was meant. PostgreSQL's `jsonb` refuses some of what is JSON by
-//! its grammar, and writes some of what it takes out at many times its length; SQLite keeps any text. What is refused
-//! here is refused on both, when it is written, so that nothing fails later and in one place only.
+//! Which JSON both databases take and give back as it was meant. PostgreSQL's `jsonb` rejects some JSON that its
+//! grammar allows, and writes some of what it takes out at many times its length; SQLite keeps any text. JSON that is
+//! rejected here is rejected on both, when it is written, so that nothing fails later and in one place only.
 //!
 //! The text has been found to be JSON before: this looks only for what may be wrong beyond that.
 
@@ -38,20 +38,20 @@ pub fn check_document(text: &str) -> Result<(), Unfit> {
 /// Checks the metadata of an event, which PostgreSQL holds in `jsonb` as well.
 pub fn check_metadata(text: &str) -> Result<(), Unfit> {
     let mut scan = Scan::new(text, limits::EVENT_BYTES_MAX);
-    // The log is other people's: what they repeat is theirs, and the last counts.
+    // Other programs write the log: they may repeat keys, and the last counts.
     scan.twice = true;
     scan.check(true)
 }
 
-/// Checks a payload that is given as JSON. The log holds it as bytes, so NUL does no harm; but what no program could
-/// read back is refused here as well.
+/// Checks a payload that is given as JSON. The log holds it as bytes, so NUL does no harm; but text that no program
+/// could read back is rejected here as well.
 pub fn check_payload(text: &str) -> Result<(), Unfit> {
     let mut scan = Scan::new(text, limits::EVENT_BYTES_MAX);
     scan.twice = true;
     scan.check(false)
 }
 
-/// What is open around the place that is looked at.
+/// An array or object that is open at the current offset.
 enum Open<'a> {
     Array,
     Object { keys: Keys<'a>, expects_key: bool },
@@ -98,7 +98,7 @@ impl<'a> Scan<'a> {
         Self { text, at: 0, open: Vec::new(), bytes: text.len(), bytes_max, twice: false }
     }
 
-    fn check(mut self, refuse_nul: bool) -> Result<(), Unfit> {
+    fn check(mut self, reject_nul: bool) -> Result<(), Unfit> {
         while let Some(byte) = self.text.as_bytes().get(self.at) {
             match byte {
                 b'{' => self.begin(Open::Object { keys: Keys::default(), expects_key: true })?,
@@ -113,7 +113,7 @@ impl<'a> Scan<'a> {
                     }
                     self.at += 1;
                 }
-                b'"' => self.string(refuse_nul)?,
+                b'"' => self.string(reject_nul)?,
                 b'-' | b'0'..=b'9' => self.number()?,
                 _ => self.at += 1,
             }
@@ -148,7 +148,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn string(&mut self, refuse_nul: bool) -> Result<(), Unfit> {
+    fn string(&mut self, reject_nul: bool) -> Result<(), Unfit> {
         let begins = self.at + 1;
         let bytes = self.text.as_bytes();
         let mut at = begins;
@@ -158,7 +158,7 @@ impl<'a> Scan<'a> {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
-                    at += if bytes.get(at + 1) == Some(&b'u') { self.unicode(at, refuse_nul)? } else { 2 };
+                    at += if bytes.get(at + 1) == Some(&b'u') { self.unicode(at, reject_nul)? } else { 2 };
                 }
                 _ => at += 1,
             }
@@ -183,10 +183,10 @@ impl<'a> Scan<'a> {
     }
 
     /// How long the escape at `at` is, which may be a pair.
-    fn unicode(&self, at: usize, refuse_nul: bool) -> Result<usize, Unfit> {
+    fn unicode(&self, at: usize, reject_nul: bool) -> Result<usize, Unfit> {
         let lone = || Unfit::Surrogate { escape: self.text.get(at..at + 6).unwrap_or_default().to_owned() };
         match self.code_unit(at) {
-            Some(0) if refuse_nul => Err(Unfit::Nul),
+            Some(0) if reject_nul => Err(Unfit::Nul),
             Some(0xd800..=0xdbff) => match self.code_unit(at + 6) {
                 Some(0xdc00..=0xdfff) => Ok(12),
                 _ => Err(lone()),
@@ -212,13 +212,13 @@ fn unescaped(content: &str) -> String {
 mod tests {
     use super::*;
 
-    fn refused(text: &str) -> Option<String> {
+    fn rejected(text: &str) -> Option<String> {
         assert!(crate::event::is_json(text), "{}", limits::excerpt(text));
         check_document(text).err().map(|unfit| unfit.to_string())
     }
 
     #[test]
-    fn what_both_databases_keep_is_taken() {
+    fn json_that_both_databases_keep_is_accepted() {
         let deep = format!("{}{}", "[".repeat(limits::JSON_DEPTH_MAX), "]".repeat(limits::JSON_DEPTH_MAX));
         for text in [
             "null",
@@ -239,14 +239,14 @@ mod tests {
             r#""\"[{\",""#,
             "\"\u{1f436}\"",
         ] {
-            assert_eq!(refused(text), None, "{text}");
+            assert_eq!(rejected(text), None, "{text}");
         }
         let many: Vec<String> = (0..1000).map(|key| format!("\"{key}\":{key}")).collect();
-        assert_eq!(refused(&format!("{{{}}}", many.join(","))), None);
+        assert_eq!(rejected(&format!("{{{}}}", many.join(","))), None);
     }
 
     #[test]
-    fn what_a_database_cannot_keep_is_refused_in_words() {
+    fn json_that_a_database_cannot_keep_is_rejected_with_the_reason() {
         let nul = "contains the character NUL (\\u0000), which databases cannot hold in JSON";
         let deep = format!("{}{}", "[".repeat(1001), "]".repeat(1001));
         let half =
@@ -273,17 +273,17 @@ mod tests {
             (r#"{"a":1,"a":2}"#, twice.clone()),
             (r#"[{"b":{"a":1,"b":0,"a":[]}}]"#, twice),
         ] {
-            assert_eq!(refused(text), Some(expected), "{}", limits::excerpt(text));
+            assert_eq!(rejected(text), Some(expected), "{}", limits::excerpt(text));
         }
-        assert!(refused(r#"{"a":1,"\u0061":2}"#).is_some_and(|reason| reason.contains("more than once")));
+        assert!(rejected(r#"{"a":1,"\u0061":2}"#).is_some_and(|reason| reason.contains("more than once")));
         let long = format!("[{}]", ["1e131071"; 9].join(","));
-        let reason = refused(&long).unwrap();
+        let reason = rejected(&long).unwrap();
         assert_eq!(
             reason,
             "has 1179658 bytes once its numbers are written out in digits; at most 1048576 are allowed"
         );
         let many: Vec<String> = (0..1000).map(|key| format!("\"{}\":0", key % 999)).collect();
-        assert!(refused(&format!("{{{}}}", many.join(","))).is_some());
+        assert!(rejected(&format!("{{{}}}", many.join(","))).is_some());
     }
 
     #[test]

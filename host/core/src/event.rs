@@ -94,37 +94,37 @@ pub struct NewEvent {
     pub created_at: Option<Timestamp>,
 }
 
-/// About what an event takes besides its words and bodies.
+/// About what an event takes besides its names and bodies.
 const OVERHEAD_BYTES: usize = 256;
 
 impl Event {
     /// About how many bytes the event takes, everything included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let words = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
+        let names = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
         let maybe = [&self.metadata, &self.trace_id, &self.correlation_id, &self.causation_id];
-        total(self.payload.as_bytes(), words, maybe)
+        total(self.payload.as_bytes(), names, maybe)
     }
 }
 
-fn total(payload: &[u8], words: [&String; 4], maybe: [&Option<String>; 4]) -> usize {
-    let words: usize = words.into_iter().map(String::len).sum();
+fn total(payload: &[u8], names: [&String; 4], maybe: [&Option<String>; 4]) -> usize {
+    let names: usize = names.into_iter().map(String::len).sum();
     let maybe: usize = maybe.into_iter().flatten().map(String::len).sum();
-    OVERHEAD_BYTES + payload.len() + words + maybe
+    OVERHEAD_BYTES + payload.len() + names + maybe
 }
 
 impl NewEvent {
     /// About how many bytes the event takes, everything included.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let words = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
+        let names = [&self.bounded_context, &self.aggregate_type, &self.aggregate_id, &self.event_type];
         let maybe = [&self.metadata, &self.trace_id, &self.correlation_id, &self.causation_id];
-        total(&self.payload, words, maybe)
+        total(&self.payload, names, maybe)
     }
 
-    /// Says what keeps the event from any log, so that every store refuses the same.
+    /// Reports why no log can hold the event, so that every store rejects the same events.
     pub fn check(&self) -> Result<(), String> {
-        self.check_words()?;
+        self.check_names()?;
         if let Some(metadata) = &self.metadata {
             if !is_json(metadata) {
                 return Err("metadata is not JSON".to_owned());
@@ -148,8 +148,8 @@ impl NewEvent {
         Ok(())
     }
 
-    fn check_words(&self) -> Result<(), String> {
-        let words = [
+    fn check_names(&self) -> Result<(), String> {
+        let names = [
             ("bounded_context", Some(&self.bounded_context)),
             ("aggregate_type", Some(&self.aggregate_type)),
             ("aggregate_id", Some(&self.aggregate_id)),
@@ -158,15 +158,15 @@ impl NewEvent {
             ("correlation_id", self.correlation_id.as_ref()),
             ("causation_id", self.causation_id.as_ref()),
         ];
-        let max = limits::EVENT_WORD_BYTES_MAX;
-        for (name, word) in words.into_iter().filter_map(|(name, word)| Some((name, word?))) {
-            if word.contains('\0') {
+        let max = limits::EVENT_NAME_BYTES_MAX;
+        for (name, value) in names.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            if value.contains('\0') {
                 return Err(format!(
                     "{name} contains the character NUL, which databases cannot hold in text"
                 ));
             }
-            if word.len() > max {
-                return Err(format!("{name} has {} bytes; at most {max} are allowed", word.len()));
+            if value.len() > max {
+                return Err(format!("{name} has {} bytes; at most {max} are allowed", value.len()));
             }
         }
         let together = self.bounded_context.len() + self.aggregate_type.len() + self.aggregate_id.len();
@@ -191,7 +191,7 @@ mod tests {
         assert!(sorted(b"null"));
         assert!(!sorted(b""));
         assert!(!sorted(b"{"));
-        assert!(!sorted(b"plain words"));
+        assert!(!sorted(b"plain text"));
         assert!(!sorted(&[0xff, 0xfe]));
     }
 }

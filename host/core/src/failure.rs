@@ -22,8 +22,7 @@ pub enum FailureKind {
     MemoryLimit,
     /// The guest ran out of stack.
     StackLimit,
-    /// The guest called the host with something that the host refuses, such as a document that is not
-    /// JSON.
+    /// The guest called the host with invalid input, such as a document that is not JSON.
     InvalidCall,
     /// The event's row in the log cannot be read, so that no guest saw it.
     Unreadable,
@@ -42,7 +41,7 @@ impl FailureKind {
         Self::Unreadable,
     ];
 
-    /// The word used in metrics, stores and reports.
+    /// The name used in metrics, stores and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,10 +56,10 @@ impl FailureKind {
         }
     }
 
-    /// The kind that this word names.
+    /// The kind with this name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -70,7 +69,7 @@ impl fmt::Display for FailureKind {
     }
 }
 
-/// An event that was not handled, with everything a person needs to find out why.
+/// An event that was not handled, with everything that an operator needs to find out why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFailure {
     pub position: Position,
@@ -81,14 +80,14 @@ pub struct EventFailure {
     /// The component that failed.
     pub digest: Digest,
     pub kind: FailureKind,
-    /// What happened: the guest's words, its standard error and its backtrace, as far as there are any.
+    /// What happened: the guest's message, its standard error and its backtrace, as far as there are any.
     pub message: String,
     /// How many times the event has been tried.
     pub attempts: u32,
 }
 
 impl EventFailure {
-    /// The event's id for people.
+    /// The event's id for messages.
     #[must_use]
     pub fn event_id_text(&self) -> String {
         self.event_id.map_or_else(|| "of unknown id".to_owned(), |id| id.to_string())

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused() {
+    fn text_that_is_no_object_is_rejected() {
         for text in [
             "1",
             "[1]",

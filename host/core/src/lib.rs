@@ -1,13 +1,13 @@
-//! Words, laws and ports of Kennel. Synchronous and free of I/O: everything here can be tested
-//! without a database, a guest or a clock.
+//! Types, rules and ports of Kennel. Synchronous and free of I/O: everything here can be tested without a database, a
+//! guest or a clock.
 //!
-//! | module | what lives there |
+//! | module | content |
 //! | --- | --- |
 //! | [`position`], [`event`], [`timestamp`] | the event log: positions, events and their times, what a writer appends |
 //! | [`name`], [`digest`] | validated names and content digests |
 //! | [`projection`] | descriptors, settings and deployments |
-//! | [`lifecycle`] | the history of a projection: what serves, what is being built, what may happen next |
-//! | [`partition`] | the frozen hash rule, hash ranges, partitions |
+//! | [`lifecycle`] | the history of a projection: what serves, the candidate, what may happen next |
+//! | [`partition`] | the fixed hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`witness`] | the last event that a checkpoint covers, and logs that were set back |
 //! | [`change`] | what a guest asks of a read model, folded into one change per document |

@@ -1,8 +1,8 @@
-//! The life of a projection: its history of deployments, which of them serves, which is being built, and
-//! what becomes of each read model.
+//! The lifecycle of a projection: its history of deployments, which of them serves, which is the candidate, and what
+//! becomes of each read model.
 //!
-//! Pure. A store loads a [`Lifecycle`], has [`decide`] say what a command changes, and carries that out in one
-//! transaction; so both databases and the store in memory obey the same law.
+//! Pure. A store loads a [`Lifecycle`], has [`decide`] say what an operation changes, and carries that out in one
+//! transaction; so both databases and the store in memory follow the same rules.
 
 mod decide;
 
@@ -16,20 +16,20 @@ use crate::name::{ProjectionName, ReplicaSet};
 use crate::position::Position;
 use crate::projection::{Deployment, Descriptor, ReadModelId, Settings};
 
-pub use decide::{Declined, complete, decide, freeze, thaw};
+pub use decide::{Rejected, abort_cutover, begin_cutover, complete_cutover, decide};
 
-/// Declares an enum whose variants have one word each, the same in stores, reports and configuration.
-macro_rules! worded {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $word:literal,)* }) => {
+/// Declares an enum whose variants have one name each, the same in stores, reports and configuration.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $value:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $word)] $variant,)* }
+        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $value)] $variant,)* }
 
         impl $name {
-            /// The word used in stores and reports.
+            /// The name used in stores and reports.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word,)* }
+                match self { $(Self::$variant => $value,)* }
             }
         }
 
@@ -40,38 +40,38 @@ macro_rules! worded {
         }
 
         impl FromStr for $name {
-            type Err = UnknownWord;
-            fn from_str(word: &str) -> Result<Self, UnknownWord> {
-                [$(Self::$variant,)*].into_iter().find(|known| known.as_str() == word).ok_or_else(|| UnknownWord {
-                    word: word.to_owned(),
+            type Err = UnknownValue;
+            fn from_str(given: &str) -> Result<Self, UnknownValue> {
+                [$(Self::$variant,)*].into_iter().find(|known| known.as_str() == given).ok_or_else(|| UnknownValue {
+                    given: given.to_owned(),
                     what: $what,
-                    known: [$($word,)*].join("`, `"),
+                    known: [$($value,)*].join("`, `"),
                 })
             }
         }
     };
 }
 
-/// A word that names nothing of its kind.
+/// A value that is none of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{word}` is not {what}: use `{known}`")]
-pub struct UnknownWord {
-    word: String,
+#[error("`{given}` is not {what}: use `{known}`")]
+pub struct UnknownValue {
+    given: String,
     what: &'static str,
     known: String,
 }
 
-worded! {
+named! {
     /// How new code comes to a projection.
     Mode, "a mode" {
         /// It takes over the read model where it stands, at the next batch of each partition.
         Continue = "continue",
-        /// It builds a read model of its own from the start of the log, beside the old one.
+        /// It builds a read model of its own from the start of the log, beside the serving one.
         Rebuild = "rebuild",
     }
 }
 
-worded! {
+named! {
     /// How a deployment came about.
     Origin, "an origin" {
         /// The first of its projection.
@@ -85,58 +85,58 @@ worded! {
     }
 }
 
-worded! {
-    /// Who decides when a read model that was built takes the place of the old one.
-    Switch, "a way to switch" {
-        /// It does as soon as it has caught up.
+named! {
+    /// How a candidate is promoted.
+    Promotion, "a way to promote" {
+        /// The host cuts over to it as soon as it has caught up.
         Auto = "auto",
-        /// Somebody has to say so.
+        /// An operator has to promote it.
         Manual = "manual",
     }
 }
 
-worded! {
+named! {
     /// What became of a deployment.
     Outcome, "an outcome" {
         /// It serves.
-        Live = "live",
-        /// It is being built, or brought up to date, beside the one that serves.
-        Building = "building",
-        /// It has served until another took its place.
+        Serving = "serving",
+        /// It is being built, or brought up to date, beside the serving deployment.
+        Candidate = "candidate",
+        /// It has served until another replaced it.
         Superseded = "superseded",
-        /// It was given up before it served.
+        /// It was cancelled before it served.
         Cancelled = "cancelled",
     }
 }
 
-worded! {
+named! {
     /// Whether a projection is to be run.
     Activity, "an activity" {
         Running = "running",
-        /// It stands still where it is until it is resumed.
+        /// It stays where it is until it is resumed.
         Paused = "paused",
         /// It is no longer run; deploying to it brings it back.
         Retired = "retired",
     }
 }
 
-worded! {
+named! {
     /// What may be done with a read model.
-    Standing, "a standing" {
+    ReadModelStatus, "a status of read models" {
         /// Workers move it forward.
-        Open = "open",
+        Active = "active",
         /// It stays as it is: no batch is committed to it.
-        Held = "held",
+        Fenced = "fenced",
         /// Nothing will ever need it again: it is to be removed.
-        Condemned = "condemned",
+        Deleting = "deleting",
     }
 }
 
-/// Who did something and why, for the record.
+/// The actor and the reason of an operation, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signature {
-    pub author: String,
-    pub note: Option<String>,
+pub struct Attribution {
+    pub actor: String,
+    pub reason: Option<String>,
 }
 
 /// One line of a projection's history.
@@ -147,7 +147,7 @@ pub struct Entry {
     /// The number of the deployment that a rollback returned to.
     pub returns_to: Option<u32>,
     pub outcome: Outcome,
-    pub signature: Signature,
+    pub attribution: Attribution,
     /// Where its read model stood when it came about: what it has handled since counts from here.
     pub from: Position,
     /// Microseconds since 1970 by the store's clock.
@@ -162,26 +162,26 @@ pub struct Lifecycle {
     pub projection: ProjectionName,
     pub replica_set: ReplicaSet,
     pub activity: Activity,
-    /// How the deployment that is being built will take its place.
-    pub switch: Switch,
-    /// Whether the live read model is held so that the one being built can draw level.
-    pub frozen: bool,
+    /// How the candidate is promoted.
+    pub promotion: Promotion,
+    /// Whether the serving read model is fenced so that the candidate can catch up.
+    pub fenced: bool,
     /// By number.
     pub history: Vec<Entry>,
-    /// Those that exist and are not condemned.
+    /// Those that exist and are not being deleted.
     pub read_models: Vec<ReadModelId>,
 }
 
 impl Lifecycle {
-    /// The life of a projection before its first deployment.
+    /// The lifecycle of a projection before its first deployment.
     #[must_use]
-    pub fn unborn(projection: ProjectionName) -> Self {
+    pub fn new(projection: ProjectionName) -> Self {
         Self {
             projection,
             replica_set: ReplicaSet::default(),
             activity: Activity::Running,
-            switch: Switch::Auto,
-            frozen: false,
+            promotion: Promotion::Auto,
+            fenced: false,
             history: Vec::new(),
             read_models: Vec::new(),
         }
@@ -189,17 +189,17 @@ impl Lifecycle {
 
     /// The deployment that serves.
     #[must_use]
-    pub fn live(&self) -> Option<&Entry> {
-        self.history.iter().find(|entry| entry.outcome == Outcome::Live)
+    pub fn serving(&self) -> Option<&Entry> {
+        self.history.iter().find(|entry| entry.outcome == Outcome::Serving)
     }
 
-    /// The deployment that is being built beside it.
+    /// The deployment that is being built beside the serving one.
     #[must_use]
     pub fn candidate(&self) -> Option<&Entry> {
-        self.history.iter().find(|entry| entry.outcome == Outcome::Building)
+        self.history.iter().find(|entry| entry.outcome == Outcome::Candidate)
     }
 
-    /// The deployment that served before the live one.
+    /// The deployment that served before the serving one.
     #[must_use]
     pub fn previous(&self) -> Option<&Entry> {
         self.history.iter().rev().find(|entry| entry.outcome == Outcome::Superseded)
@@ -219,42 +219,46 @@ impl Lifecycle {
 
     /// What may be done with a read model of this projection.
     ///
-    /// Besides the live one and the one being built, that which served last before them is kept, so that
-    /// `rollback` finds it; unless it has been condemned meanwhile, from which nothing brings it back.
+    /// Besides those of the serving deployment and of the candidate, the one that served last before them is kept, so
+    /// that `rollback` finds it; unless it is being deleted meanwhile, from which nothing brings it back.
     #[must_use]
-    pub fn standing(&self, read_model: ReadModelId) -> Standing {
+    pub fn read_model_status(&self, read_model: ReadModelId) -> ReadModelStatus {
         let of = |entry: Option<&Entry>| entry.map(|entry| entry.deployment.read_model) == Some(read_model);
         if of(self.candidate()) {
-            return if self.activity == Activity::Running { Standing::Open } else { Standing::Held };
+            return if self.activity == Activity::Running {
+                ReadModelStatus::Active
+            } else {
+                ReadModelStatus::Fenced
+            };
         }
-        if of(self.live()) {
-            let open = self.activity == Activity::Running && !self.frozen;
-            return if open { Standing::Open } else { Standing::Held };
+        if of(self.serving()) {
+            let active = self.activity == Activity::Running && !self.fenced;
+            return if active { ReadModelStatus::Active } else { ReadModelStatus::Fenced };
         }
         if self.activity == Activity::Retired {
-            return Standing::Condemned;
+            return ReadModelStatus::Deleting;
         }
-        let live = self.live().map(|entry| entry.deployment.read_model);
+        let serving = self.serving().map(|entry| entry.deployment.read_model);
         let served = self.history.iter().rev().filter(|entry| entry.outcome == Outcome::Superseded);
-        let kept = served.map(|entry| entry.deployment.read_model).find(|kept| Some(*kept) != live);
+        let kept = served.map(|entry| entry.deployment.read_model).find(|kept| Some(*kept) != serving);
         let kept = kept.filter(|kept| self.read_models.contains(kept));
-        if kept == Some(read_model) { Standing::Held } else { Standing::Condemned }
+        if kept == Some(read_model) { ReadModelStatus::Fenced } else { ReadModelStatus::Deleting }
     }
 
     /// The deployments whose read models workers are to move forward.
-    pub fn at_work(&self) -> impl Iterator<Item = (&Entry, Stage)> {
+    pub fn at_work(&self) -> impl Iterator<Item = (&Entry, Role)> {
         let running = self.activity == Activity::Running;
-        let live = self.live().map(|entry| (entry, Stage::Live));
-        let candidate = self.candidate().map(|entry| (entry, Stage::Building));
-        live.into_iter().chain(candidate).filter(move |_| running)
+        let serving = self.serving().map(|entry| (entry, Role::Serving));
+        let candidate = self.candidate().map(|entry| (entry, Role::Candidate));
+        serving.into_iter().chain(candidate).filter(move |_| running)
     }
 }
 
-worded! {
-    /// Whether a deployment serves or is being built.
-    Stage, "a stage" {
-        Live = "live",
-        Building = "building",
+named! {
+    /// Whether a deployment serves or is the candidate.
+    Role, "a role" {
+        Serving = "serving",
+        Candidate = "candidate",
     }
 }
 
@@ -264,27 +268,27 @@ pub struct Deploy {
     pub digest: Digest,
     pub descriptor: Descriptor,
     pub settings: Settings,
-    /// The deployment whose settings these build upon: declined if another serves by now.
-    pub settings_of: Option<u32>,
+    /// The deployment whose settings these build upon: rejected if another serves by now.
+    pub settings_from: Option<u32>,
     pub mode: Mode,
-    pub switch: Switch,
-    /// `None`: where the projection is, or `main` if it is new.
+    pub promotion: Promotion,
+    /// `None`: the one that the projection is in, or `main` if it is new.
     pub replica_set: Option<ReplicaSet>,
     /// Builds anew even if the same component with the same settings serves already.
-    pub again: bool,
+    pub force: bool,
 }
 
-/// What somebody wants to become of a projection.
+/// An operation on a projection.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum Operation {
     Deploy(Box<Deploy>),
     /// Back to deployment `to`, or to the one that served before.
     Rollback {
         to: Option<u32>,
     },
-    /// What is being built takes its place as soon as it has caught up.
-    Switch,
-    /// What is being built is given up.
+    /// The candidate serves as soon as it has caught up.
+    Promote,
+    /// The candidate is cancelled.
     Cancel,
     Pause,
     Resume,
@@ -298,17 +302,17 @@ pub enum Command {
     },
 }
 
-impl Command {
+impl Operation {
     /// The deployment whose settings it builds upon, if it does so.
     #[must_use]
-    pub fn settings_of(&self) -> Option<u32> {
+    pub fn settings_from(&self) -> Option<u32> {
         match self {
-            Self::Deploy(deploy) => deploy.settings_of,
+            Self::Deploy(deploy) => deploy.settings_from,
             _ => None,
         }
     }
 
-    /// What is put on record: what it is called, and what tells it from others of the name.
+    /// The text that is put on record: its name, and what distinguishes it from others of the name.
     #[must_use]
     pub fn record(&self) -> String {
         match self {
@@ -317,13 +321,13 @@ impl Command {
         }
     }
 
-    /// What it is called.
+    /// Its name.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Deploy(_) => "deploy",
             Self::Rollback { .. } => "rollback",
-            Self::Switch => "switch",
+            Self::Promote => "promote",
             Self::Cancel => "cancel",
             Self::Pause => "pause",
             Self::Resume => "resume",
@@ -334,26 +338,26 @@ impl Command {
     }
 }
 
-/// A command that was carried out, for the record.
+/// An operation that was carried out, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ordered {
-    /// What the command is called.
-    pub command: String,
+pub struct OperationRecord {
+    /// The name of the operation.
+    pub operation: String,
     /// The number of the deployment that it was about, if it was about one.
     pub deployment: Option<u32>,
-    pub signature: Signature,
+    pub attribution: Attribution,
     /// Microseconds since 1970 by the store's clock.
     pub at: u64,
 }
 
-/// A command with what it needs to be judged and recorded.
+/// An operation with what it needs to be decided and recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request {
-    pub command: Command,
-    pub signature: Signature,
-    /// The number of the latest deployment that its author knew of. If there is a later one by now, somebody
-    /// came first and the command is declined. `None`: whatever there is.
-    pub seen: Option<u32>,
+pub struct OperationRequest {
+    pub operation: Operation,
+    pub attribution: Attribution,
+    /// The number of the latest deployment that the actor expects. If there is a later one by now, another actor came
+    /// first and the operation is rejected. `None`: any.
+    pub expected_deployment: Option<u32>,
 }
 
 /// A deployment that a decision adds to the history.
@@ -371,13 +375,13 @@ pub struct NewDeployment {
     pub outcome: Outcome,
 }
 
-/// What a command changes.
+/// What an operation changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
     pub replica_set: ReplicaSet,
     pub activity: Activity,
-    pub switch: Switch,
-    pub frozen: bool,
+    pub promotion: Promotion,
+    pub fenced: bool,
     /// The number of the deployment that this is about, if it is about one.
     pub about: Option<u32>,
     /// New outcomes of deployments that exist, by number.
@@ -387,9 +391,9 @@ pub struct Decision {
     pub accept_log: Option<Position>,
 }
 
-/// What a command comes to.
+/// What an operation comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each command")]
+#[expect(clippy::large_enum_variant, reason = "there is one for each operation")]
 pub enum Verdict {
     Change(Decision),
     /// Things are as they should be already; the deployment that this is about, if it is about one.

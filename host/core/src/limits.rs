@@ -14,7 +14,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 pub const READ_KEYS_MAX: usize = 1000;
 /// Documents, read and changed, that one batch may hold in memory before it is committed early.
 pub const BATCH_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// What the changes of one event may take in memory, along with what is needed to undo them.
+/// What the changes of one event may take in memory, with the memory that undoing them needs.
 pub const EVENT_CHANGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Documents that one event may read, besides those that its batch knows already.
 pub const EVENT_READ_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -38,9 +38,9 @@ pub const BATCH_EVENTS_MAX: usize = 10_000;
 pub const BATCH_EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Largest event that is read, everything in it included. It comes on a page by itself.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Most bytes of the words that name an aggregate together, and of each other word and id of an event that is
-/// appended: what an index entry of PostgreSQL holds.
-pub const EVENT_WORD_BYTES_MAX: usize = 2_560;
+/// Most bytes of the names of an aggregate together, and of each other name and id of an event that is appended: what
+/// an index entry of PostgreSQL holds.
+pub const EVENT_NAME_BYTES_MAX: usize = 2_560;
 /// Deepest nesting of JSON: what SQLite's own functions take.
 pub const JSON_DEPTH_MAX: usize = 1000;
 /// Longest time that one handler call may take.
@@ -51,14 +51,14 @@ pub const DESCRIBE_DEADLINE: Duration = Duration::from_secs(5);
 pub const GUEST_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// Most stack that one guest instance may use.
 pub const GUEST_STACK_BYTES_MAX: usize = 1024 * 1024;
-/// What a guest may hand over in one call of the host, and what it may return: text, names, keys.
+/// What a guest may pass in one call of the host, and what it may return: text, names, keys.
 pub const HOST_CALL_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Handles of streams, clocks and the like that one guest instance may hold.
 pub const GUEST_HANDLES_MAX: usize = 1000;
 /// Memory that a batch has for sure from its beginning to its end: for the guest, and for what the host keeps of
 /// documents. What it takes beyond that is shared with the other batches of the process.
 pub const BATCH_MEMORY_BYTES_SURE: usize = 16 * 1024 * 1024;
-/// The most that one batch can take: a guest, and the documents that the host keeps and hands over for it.
+/// The most that one batch can take: a guest, and the documents that the host keeps and passes for it.
 pub const BATCH_MEMORY_BYTES_MAX: usize = GUEST_MEMORY_BYTES_MAX
     + BATCH_CHANGE_BYTES_MAX
     + EVENT_CHANGE_BYTES_MAX
@@ -68,7 +68,7 @@ pub const BATCH_MEMORY_BYTES_MAX: usize = GUEST_MEMORY_BYTES_MAX
 pub const BATCHES_MIN: usize = 4;
 /// Least memory for all batches of a process together: one of them can take the most that is allowed.
 pub const WORK_MEMORY_BYTES_MIN: usize = BATCH_MEMORY_BYTES_MAX + BATCHES_MIN * BATCH_MEMORY_BYTES_SURE;
-/// Memory for all batches of a process together where nothing tells how much the machine has.
+/// Memory for all batches of a process together where the memory of the machine is not known.
 pub const WORK_MEMORY_BYTES_DEFAULT: usize = 2 * 1024 * 1024 * 1024;
 /// Guest instances that may exist at once in one process.
 pub const GUEST_INSTANCES_MAX: u32 = 100;
@@ -99,30 +99,30 @@ pub const CONNECTIONS: u32 = 6;
 pub const CONNECTIONS_MIN: u32 = 4;
 /// Most that it can be given.
 pub const CONNECTIONS_MAX: u32 = 1000;
-/// How often a worker says that it is alive, unless the operator says otherwise.
+/// How often a worker records a heartbeat, unless the operator says otherwise.
 pub const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(2);
 /// The age of its last heartbeat at which a worker is taken for dead, unless the operator says otherwise.
 pub const STALE_AFTER: Duration = Duration::from_secs(10);
 /// How long a component is kept after it was last stored, if it was never deployed.
 pub const UNUSED_COMPONENT_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long what is in the way of a deployment is believed after it was last told.
-pub const OBSTACLE_BELIEVED: Duration = Duration::from_secs(10 * 60);
-/// Generations whose record is kept: the history is for people, who look at the latest.
+/// How long a condition of a deployment is kept after it was last reported.
+pub const CONDITION_EXPIRES_AFTER: Duration = Duration::from_secs(10 * 60);
+/// Generations whose record is kept: the history is for operators, who look at the latest.
 pub const GENERATIONS_KEPT: u64 = 1000;
 
-/// How much of its time a worker gives to building a read model beside the one that serves, unless the operator
-/// says otherwise: a share of 1.
+/// How much of its time a worker gives to building a read model beside the serving one, unless the operator says
+/// otherwise: a share of 1.
 pub const REBUILD_SHARE: f64 = 0.5;
-/// A read model that was built may take the place of the old one once it is at most so many positions behind:
-/// the old one is held for as long as these take.
-pub const SWITCH_SLACK_POSITIONS: u64 = 2000;
+/// A cutover may begin once the candidate is at most so many positions behind: the serving read model is fenced for as
+/// long as these take.
+pub const CUTOVER_SLACK_POSITIONS: u64 = 2000;
 
-/// Most bytes of an order that comes over HTTP; a component comes apart from it.
-pub const ORDER_BYTES_MAX: usize = 64 * 1024;
-/// Most characters that the author of an order has.
-pub const AUTHOR_CHARS_MAX: usize = 200;
-/// Most characters that a note to an order has.
-pub const NOTE_CHARS_MAX: usize = 1000;
+/// Most bytes of an operation that comes over HTTP; a component comes apart from it.
+pub const OPERATION_BYTES_MAX: usize = 64 * 1024;
+/// Most characters that the actor of an operation has.
+pub const ACTOR_CHARS_MAX: usize = 200;
+/// Most characters that the reason of an operation has.
+pub const REASON_CHARS_MAX: usize = 1000;
 
 /// The start of `text` in at most about 60 characters, for error messages.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Workers and generations: who is in, and which answer to that question is current.
+//! Workers and generations: which workers are in, and which answer to that question is current.
 
 use std::fmt;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl WorkerState {
     /// Every state, for metric series.
     pub const ALL: [Self; 4] = [Self::Initializing, Self::Coordinating, Self::Processing, Self::Stopping];
 
-    /// The word used in metrics and stores.
+    /// The name used in metrics and stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,10 +77,10 @@ impl WorkerState {
         }
     }
 
-    /// The state that this word names.
+    /// The state with this name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
@@ -93,8 +93,7 @@ pub struct Member {
     pub state: WorkerState,
     /// Time since the last heartbeat, by the database's clock.
     pub heartbeat_age: Duration,
-    /// Whether the store holds the worker for alive: a fresh heartbeat and, where the store can tell, a
-    /// living connection.
+    /// Whether the store takes the worker for alive: a fresh heartbeat and, where the store knows, an open connection.
     pub alive: bool,
 }
 
@@ -113,7 +112,7 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// The word used in stores and reports.
+    /// The name used in stores and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -124,12 +123,12 @@ impl Cause {
         }
     }
 
-    /// The cause that this word names.
+    /// The cause with this name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
+    pub fn parse(name: &str) -> Option<Self> {
         [Self::First, Self::Joined, Self::Left, Self::Changed]
             .into_iter()
-            .find(|cause| cause.as_str() == word)
+            .find(|cause| cause.as_str() == name)
     }
 }
 

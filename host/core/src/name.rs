@@ -82,7 +82,7 @@ identifier!(
     "replica set name"
 );
 
-/// `main`: where projections go whose author names no other.
+/// `main`: the replica set of projections that are deployed without naming one.
 impl Default for ReplicaSet {
     fn default() -> Self {
         Self("main".to_owned())

@@ -1,7 +1,7 @@
-//! The frozen hash rule, ranges of the hash space and partitions of it.
+//! The fixed hash rule, ranges of the hash space and partitions of it.
 //!
-//! The hash decides which worker handles an aggregate. Checkpoints in existing databases are bound to
-//! it, so the rule can never change; the test vectors below hold it in place.
+//! The hash decides which worker handles an aggregate. Checkpoints in existing databases are bound
+//! to it, so the rule can never change; the test vectors below pin it.
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
@@ -106,7 +106,7 @@ mod tests {
 
     /// `SELECT ('x' || substr(md5(id), 1, 8))::bit(32)::bigint` in PostgreSQL gives the same.
     #[test]
-    fn the_hash_rule_is_frozen() {
+    fn the_hash_rule_is_fixed() {
         for (id, expected) in [
             ("", 0xd41d_8cd9_u32),
             ("a", 0x0cc1_75b9),

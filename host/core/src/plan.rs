@@ -1,7 +1,7 @@
-//! The planner: who is alive and the current generation in, the next generation out. Pure.
+//! The planner: the living workers and the current generation in, the next generation out. Pure.
 //!
-//! The laws that every plan obeys are written separately in [`check`], so that a mistake in the planner
-//! does not hide in its own test.
+//! The invariants that every plan holds are written separately in [`check`], so that a mistake in the planner does not
+//! hide in its own test.
 
 use std::collections::HashSet;
 
@@ -16,11 +16,11 @@ pub struct Plan {
     pub cause: Cause,
 }
 
-/// The next generation's plan, or `None` if `current` already fits who is alive.
+/// The next generation's plan, or `None` if `current` already fits the living workers.
 ///
-/// Workers keep their order, so that the same members always give the same plan and a worker that
-/// stays keeps as much of its range as the new count allows. Without living workers there is nothing
-/// to plan: the current generation stands until somebody joins.
+/// Workers keep their order, so that the same members always give the same plan and a worker that stays keeps as much
+/// of its range as the new count allows. Without living workers there is nothing to plan: the current generation stands
+/// until a worker joins.
 #[must_use]
 pub fn next(current: &Assignment, alive: &[WorkerId]) -> Option<Plan> {
     let living: HashSet<WorkerId> = alive.iter().copied().collect();
@@ -41,9 +41,9 @@ pub fn next(current: &Assignment, alive: &[WorkerId]) -> Option<Plan> {
     if owners.is_empty() { None } else { Some(Plan { owners, cause }) }
 }
 
-/// A law that a plan breaks.
+/// An invariant that a plan breaks.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BrokenLaw {
+pub enum BrokenInvariant {
     #[error("partition {0} belongs to a worker that is not alive")]
     DeadOwner(usize),
     #[error("{0} owns more than one partition")]
@@ -54,30 +54,30 @@ pub enum BrokenLaw {
     NotTiled(u64),
 }
 
-/// Checks a plan against the laws: every point of the hash space is owned exactly once, by a living
-/// worker, and there are as many partitions as living workers.
-pub fn check(plan: &Plan, alive: &[WorkerId]) -> Result<(), BrokenLaw> {
+/// Checks a plan against the invariants: every point of the hash space is owned exactly once, by a living worker, and
+/// there are as many partitions as living workers.
+pub fn check(plan: &Plan, alive: &[WorkerId]) -> Result<(), BrokenInvariant> {
     let living: HashSet<WorkerId> = alive.iter().copied().collect();
     let mut seen = HashSet::new();
     for (index, owner) in plan.owners.iter().enumerate() {
         if !living.contains(owner) {
-            return Err(BrokenLaw::DeadOwner(index));
+            return Err(BrokenInvariant::DeadOwner(index));
         }
         if !seen.insert(*owner) {
-            return Err(BrokenLaw::OwnsTwice(*owner));
+            return Err(BrokenInvariant::OwnsTwice(*owner));
         }
     }
     if plan.owners.len() != living.len() {
-        return Err(BrokenLaw::CountDiffers { partitions: plan.owners.len(), alive: living.len() });
+        return Err(BrokenInvariant::CountDiffers { partitions: plan.owners.len(), alive: living.len() });
     }
     let count = u32::try_from(plan.owners.len()).unwrap_or(u32::MAX);
     let mut edge = 0;
     for index in 0..count {
         let range = HashRange::of_partition(index, count);
         if range.start() != edge {
-            return Err(BrokenLaw::NotTiled(edge));
+            return Err(BrokenInvariant::NotTiled(edge));
         }
         edge = range.end();
     }
-    if edge == HashRange::ALL.end() { Ok(()) } else { Err(BrokenLaw::NotTiled(edge)) }
+    if edge == HashRange::ALL.end() { Ok(()) } else { Err(BrokenInvariant::NotTiled(edge)) }
 }

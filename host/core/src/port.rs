@@ -1,4 +1,4 @@
-//! What the engine needs of a store and of a runtime, in the words of the domain.
+//! What the engine needs of a store and of a runtime, in the terms of the domain.
 //!
 //! Floor 2 meets here: `kennel-store` implements the first four ports, `kennel-runtime` the last, and
 //! `kennel-engine` drives them without knowing either.
@@ -11,12 +11,12 @@ mod registry;
 mod runtime;
 
 pub use connections::ConnectionUsage;
-pub use coordination::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, View};
-pub use event_source::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, Unreadable};
+pub use coordination::{ClaimOutcome, Coordination, GenerationRecord, NewWorker, ProposeOutcome, View};
+pub use event_source::{Appended, Blocker, EventSource, HighWaterMark, Page, ReadQuery, Unreadable};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, Wanted};
-pub use registry::{Changed, ProjectionProgress, ProjectionState, Registry, StoredComponent, Switched};
+pub use registry::{Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoredComponent};
 pub use runtime::{
-    CallFailure, Component, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Refusal, Runtime,
+    CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Runtime,
 };
 
 /// A store that could not do what it was asked. The cause is in the source chain.
@@ -32,7 +32,8 @@ pub enum StoreError {
     /// The request can never succeed as it is.
     #[error("{message}")]
     Invalid { message: String },
-    /// What the store holds is such that events would be missed: going on needs somebody to change it.
+    /// The content of the store is such that events would be missed: an operator has to change it before work can go
+    /// on.
     #[error("{reason}")]
     Unfit { reason: String },
     /// The same, because of one of the events that were to be appended: its number in the list, from 0.

@@ -20,10 +20,10 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// Whether an event with these words is wanted.
+    /// Whether an event with these names is wanted.
     #[must_use]
     pub fn admits(&self, bounded_context: &str, aggregate_type: &str, event_type: &str) -> bool {
-        let admits = |list: &[String], word: &str| list.is_empty() || list.iter().any(|entry| entry == word);
+        let admits = |list: &[String], name: &str| list.is_empty() || list.iter().any(|entry| entry == name);
         admits(&self.bounded_contexts, bounded_context)
             && admits(&self.aggregate_types, aggregate_type)
             && admits(&self.event_types, event_type)
@@ -42,7 +42,7 @@ pub enum Partitioning {
 }
 
 impl Partitioning {
-    /// The word used in descriptors and reports.
+    /// The name used in descriptors and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,7 +71,7 @@ pub struct Descriptor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
-    /// The projection stands still and says so.
+    /// The projection is halted and reports it.
     #[default]
     Halt,
     /// The event is recorded with its reason and the projection goes on.
@@ -79,7 +79,7 @@ pub enum OnFailure {
 }
 
 impl OnFailure {
-    /// The word used in configuration and in stores.
+    /// The name used in configuration and in stores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -95,7 +95,7 @@ impl fmt::Display for OnFailure {
     }
 }
 
-/// A word that names no failure policy.
+/// Text that names no failure policy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a failure policy: use `halt` or `dead-letter`")]
 pub struct UnknownOnFailure(String);

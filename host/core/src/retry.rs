@@ -29,7 +29,7 @@ pub enum Decision {
     RetryAfter(Duration),
     /// Record it and go on with the next event.
     DeadLetter,
-    /// Stand still.
+    /// Halt the projection.
     Halt,
 }
 
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_as_it_is_is_not_tried_again() {
+    fn final_failures_are_not_tried_again() {
         let policy = RetryPolicy::default();
         for kind in [FailureKind::Reject, FailureKind::Unreadable] {
             assert_eq!(decide(kind, 1, &policy, OnFailure::Halt, 0.0), Decision::Halt);

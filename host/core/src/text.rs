@@ -1,6 +1,7 @@
 //! Text of others made safe to show. Guests, events and files may hold anything: characters that have a terminal do
 //! things, line ends that make one entry of a log look like two, marks that turn the direction of writing around. Each
-//! edge that shows text to people passes it through here once; what is stored, and what is printed as JSON, stays exact.
+//! edge that shows text to people passes it through here once; stored text, and text that is printed as JSON, stays
+//! exact.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -49,8 +50,8 @@ pub fn indented(text: &str) -> String {
     shown
 }
 
-/// A text of JSON that says the same and holds nothing unsafe, except the line ends and tabs between its tokens. Whoever
-/// wrote the JSON has escaped the control characters below U+0020 that are in strings.
+/// A text of JSON that says the same and holds nothing unsafe, except the line ends and tabs between its tokens. The
+/// writer of the JSON has escaped the control characters below U+0020 that are in strings.
 #[must_use]
 pub fn safe_json(json: &str) -> Cow<'_, str> {
     let is_left = |c: char| matches!(c, '\n' | '\r' | '\t') || !is_unsafe(c);

@@ -32,11 +32,11 @@ pub struct LogSetBack {
 }
 
 impl LogSetBack {
-    /// What is seen, and the ways on.
+    /// The finding, and the ways on.
     #[must_use]
     pub fn message(&self, projection: &ProjectionName) -> String {
         let (handled, log_end) = (self.handled, self.log_end);
-        let seen = match self.witness {
+        let finding = match self.witness {
             Some(Witness { position, event_id }) if log_end >= handled => format!(
                 "event {event_id} at position {position} was handled, and the log does not hold it there any more: it was \
                  set back and has been written anew"
@@ -61,7 +61,7 @@ impl LogSetBack {
             ),
         };
         format!(
-            "{seen}. Nothing more is handled until an operator decides: `kennel rebuild {projection}` builds the read model \
+            "{finding}. Nothing more is handled until an operator decides: `kennel rebuild {projection}` builds the read model \
              anew; `kennel accept-log {projection} --after {after}` keeps it and goes on with the log as it is.{basis}"
         )
     }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kennel_core::change::{Lookup, Refused, Stored, WriteSet, add};
+use kennel_core::change::{ChangeError, Lookup, Stored, WriteSet, add};
 use kennel_core::failure::FailureKind;
 use kennel_core::limits;
 use kennel_core::position::Position;
@@ -22,7 +22,7 @@ fn large() -> String {
 }
 
 #[test]
-fn what_is_changed_over_and_over_takes_no_more_than_once() {
+fn repeated_changes_take_no_more_memory_than_one() {
     let mut set = begun();
     set.put("c", "stored", large()).unwrap();
     set.keep();
@@ -44,7 +44,7 @@ fn what_is_changed_over_and_over_takes_no_more_than_once() {
 #[test]
 fn an_event_that_makes_the_host_keep_too_much_fails_and_costs_nothing() {
     let name = |number: usize| format!("{number:01024}");
-    type Bad = fn(&mut WriteSet, &str) -> Result<(), Refused>;
+    type Bad = fn(&mut WriteSet, &str) -> Result<(), ChangeError>;
     let ways: [Bad; 5] = [
         |set, name| set.put("c", name, large()),
         |set, name| set.put("c", name, "1".to_owned()),
@@ -58,8 +58,8 @@ fn an_event_that_makes_the_host_keep_too_much_fails_and_costs_nothing() {
         set.keep();
         let before = set.bytes();
         set.begin(Position::new(2));
-        let refused = (0..1_000_000).find_map(|number| way(&mut set, &name(number)).err()).unwrap();
-        assert_eq!((&refused, refused.kind()), (&Refused::TooMuch, FailureKind::MemoryLimit));
+        let rejected = (0..1_000_000).find_map(|number| way(&mut set, &name(number)).err()).unwrap();
+        assert_eq!((&rejected, rejected.kind()), (&ChangeError::TooMuch, FailureKind::MemoryLimit));
         assert!(set.held() <= limits::EVENT_CHANGE_BYTES_MAX + 2 * MIB, "{} bytes", set.held());
         set.undo();
         assert_eq!(set.bytes(), before);
@@ -90,7 +90,7 @@ fn amounts_of_an_event_that_fails_are_taken_back_one_by_one() {
 }
 
 #[test]
-fn what_an_event_reads_counts_until_the_batch_ends() {
+fn documents_that_an_event_reads_count_until_the_batch_ends() {
     let mut set = begun();
     assert_eq!(set.left_to_read(), limits::EVENT_READ_BYTES_MAX);
     for number in 0..64 {
@@ -110,11 +110,11 @@ fn a_sum_does_not_make_a_document_too_large() {
     let amounts = |field: &str| BTreeMap::from([(field.to_owned(), 1)]);
     let full = format!("{{\"n\":9,\"text\":\"{}\"}}", "x".repeat(MIB - 17));
     assert_eq!(full.len(), MIB);
-    assert!(matches!(add("c", "k", Some(&full), &amounts("n")), Err(Refused::TooLarge { .. })));
+    assert!(matches!(add("c", "k", Some(&full), &amounts("n")), Err(ChangeError::TooLarge { .. })));
     // One that the database has given more space than it had may still count, and gets no more fields.
     let wide = full.replace(',', ", ");
     assert!(add("c", "k", Some(&wide), &amounts("n")).is_ok());
-    assert!(matches!(add("c", "k", Some(&wide), &amounts("m")), Err(Refused::TooLarge { .. })));
+    assert!(matches!(add("c", "k", Some(&wide), &amounts("m")), Err(ChangeError::TooLarge { .. })));
 }
 
 /// Members of an object as text: a name in JSON, and a value.
@@ -159,8 +159,8 @@ proptest! {
             _ => None,
         });
         let Some(value) = value else {
-            let refused = matches!(added, Err(Refused::Increment { .. }));
-            prop_assert!(refused, "{}", before);
+            let rejected = matches!(added, Err(ChangeError::Increment { .. }));
+            prop_assert!(rejected, "{}", before);
             return Ok(());
         };
         let sum = (value + by).to_string();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kennel_core::change::{
-    Change, CollectionChanges, Expectation, Lookup, Operation, Refused, Stored, WriteSet, add,
+    Access, Change, ChangeError, CollectionChanges, Expectation, Lookup, Stored, WriteSet, add,
 };
 use kennel_core::limits;
 use kennel_core::position::Position;
@@ -126,7 +126,7 @@ impl Pair {
 
     fn fetch(&mut self, at: At) {
         self.set.remember(at.0, at.1, self.base.get(&at).cloned());
-        // What is known stays, whatever a second fetch may say.
+        // A known state stays, whatever a second fetch returns.
         let later = Stored { document: Arc::from("\"later\""), revision: Position::new(9999) };
         self.set.remember(at.0, at.1, Some(later));
     }
@@ -145,9 +145,9 @@ impl Pair {
         }
     }
 
-    /// Carries out one call on both; `false` if it was refused, which both have to agree on.
+    /// Carries out one call on both; `false` if it was rejected, which both have to agree on.
     fn call(&mut self, at: At, call: &Call, position: Position) -> bool {
-        let (refused, after) = match call {
+        let (rejected, after) = match call {
             Call::Get => {
                 assert_eq!(self.get(at), self.done.documents.get(&at).cloned(), "{at:?}");
                 return true;
@@ -170,7 +170,7 @@ impl Pair {
                 (self.set.increment(at.0, at.1, field, *by).is_err(), after)
             }
         };
-        assert_eq!(refused, after.is_none(), "{call:?} of {at:?}");
+        assert_eq!(rejected, after.is_none(), "{call:?} of {at:?}");
         match after {
             None => return false,
             Some(Some(document)) => drop(self.done.documents.insert(at, document)),
@@ -226,7 +226,7 @@ impl Pair {
 
         let mut store: Keyed<Value> =
             base.iter().map(|(at, stored)| (*at, parsed(&stored.document))).collect();
-        let mut told: Keyed<Position> = Keyed::new();
+        let mut reported: Keyed<Position> = Keyed::new();
         for CollectionChanges { collection, changes } in &changes {
             assert!(!changes.is_empty(), "{collection} has nothing to say");
             assert!(changes.is_sorted_by(|a, b| a.key < b.key), "keys in order, each once");
@@ -238,18 +238,22 @@ impl Pair {
                     (true, Some(stored)) => Expectation::Revision(stored.revision),
                 };
                 assert_eq!(change.expectation, expected, "{change:?}");
-                told.insert(at, change.revision);
+                reported.insert(at, change.revision);
                 apply(&mut store, at, change);
             }
         }
         assert_eq!(store, done.documents);
         for at in all_keys() {
             let touched = done.writers.contains_key(&at) || seen.contains(&at);
-            assert_eq!(told.contains_key(&at), touched, "{at:?} is told exactly if it was seen or written");
-            // What never was and is not needs no write; everything else bears its last writer.
+            assert_eq!(
+                reported.contains_key(&at),
+                touched,
+                "{at:?} is reported exactly if it was seen or written"
+            );
+            // A document that neither was nor is needs no write; every other bears its last writer.
             let nothing = seen.contains(&at) && !base.contains_key(&at) && !done.documents.contains_key(&at);
             let expected = if nothing { None } else { done.writers.get(&at).copied() };
-            assert_eq!(told.get(&at).copied().filter(|at| *at != Position::START), expected, "{at:?}");
+            assert_eq!(reported.get(&at).copied().filter(|at| *at != Position::START), expected, "{at:?}");
         }
     }
 }
@@ -260,10 +264,10 @@ fn all_keys() -> impl Iterator<Item = At> {
 
 fn apply(store: &mut Keyed<Value>, at: At, change: &Change) {
     match &change.operation {
-        Operation::Read => {}
-        Operation::Put(document) => drop(store.insert(at, parsed(document))),
-        Operation::Delete => drop(store.remove(&at)),
-        Operation::Increment(amounts) => {
+        Access::Read => {}
+        Access::Put(document) => drop(store.insert(at, parsed(document))),
+        Access::Delete => drop(store.remove(&at)),
+        Access::Increment(amounts) => {
             let mut document = store.get(&at).cloned();
             for (field, by) in amounts {
                 document = sum(document.as_ref(), field, *by);
@@ -300,9 +304,9 @@ fn stored(document: &str) -> Option<Stored> {
     Some(Stored { document: document.into(), revision: Position::new(7) })
 }
 
-/// What was only fetched ahead is no expectation, until a refusal has told the guest about it.
+/// A document that was only fetched ahead is no expectation, until a rejection has revealed it to the guest.
 #[test]
-fn a_refused_increment_has_seen_the_document() {
+fn a_rejected_increment_has_seen_the_document() {
     for (document, expected) in [(r#"{"n":1}"#, None), ("[1]", Some(Expectation::Revision(Position::new(7))))]
     {
         let mut set = WriteSet::default();
@@ -311,22 +315,22 @@ fn a_refused_increment_has_seen_the_document() {
         assert_eq!(set.increment("orders", "a", "n", 1).is_err(), expected.is_some(), "{document}");
         set.undo();
         let changes = set.into_changes();
-        let told = changes.first().map(|collection| collection.changes[0].expectation);
-        assert_eq!(told, expected, "{document}");
+        let reported = changes.first().map(|collection| collection.changes[0].expectation);
+        assert_eq!(reported, expected, "{document}");
     }
 }
 
-/// A sum that cannot be built is refused as soon as anybody can know: at the call where the document was
-/// read before, else at the first read after it.
+/// A sum that cannot be built is rejected as soon as it can be known: at the call where the document was read before,
+/// else at the first read after it.
 #[test]
-fn a_sum_that_cannot_be_built_is_refused_as_soon_as_it_is_known() {
+fn a_sum_that_cannot_be_built_is_rejected_as_soon_as_it_is_known() {
     let max = format!("{{\"n\":{}}}", i64::MAX);
     for document in ["[1]", "1", r#"{"n":"x"}"#, r#"{"n":0.5}"#, max.as_str()] {
         let mut known = WriteSet::default();
         known.begin(Position::new(10));
         known.remember("orders", "a", stored(document));
         assert!(
-            matches!(known.increment("orders", "a", "n", 1), Err(Refused::Increment { .. })),
+            matches!(known.increment("orders", "a", "n", 1), Err(ChangeError::Increment { .. })),
             "{document}"
         );
 
@@ -334,14 +338,14 @@ fn a_sum_that_cannot_be_built_is_refused_as_soon_as_it_is_known() {
         unknown.begin(Position::new(10));
         assert_eq!(unknown.increment("orders", "a", "n", 1), Ok(()), "{document}");
         unknown.remember("orders", "a", stored(document));
-        assert!(matches!(unknown.lookup("orders", "a"), Err(Refused::Increment { .. })), "{document}");
+        assert!(matches!(unknown.lookup("orders", "a"), Err(ChangeError::Increment { .. })), "{document}");
         assert_eq!(unknown.delete("orders", "a"), Ok(()), "{document}: replacing it is still possible");
         assert_eq!(unknown.lookup("orders", "a"), Ok(Lookup::Known(None)));
     }
 }
 
 #[test]
-fn amounts_that_overflow_together_are_refused() {
+fn amounts_that_overflow_together_are_rejected() {
     let mut set = WriteSet::default();
     set.begin(Position::new(10));
     assert_eq!(set.increment("orders", "a", "n", i64::MAX), Ok(()));
@@ -362,10 +366,10 @@ fn one_event_touches_only_so_many_collections_and_the_next_begins_anew() {
             writes.put(&name(number), "k", "1".to_owned()).unwrap();
         }
         let beyond = name(2 * max);
-        assert_eq!(writes.put(&beyond, "k", "1".to_owned()), Err(Refused::TooManyCollections));
-        assert_eq!(writes.delete(&beyond, "k"), Err(Refused::TooManyCollections));
-        assert_eq!(writes.increment(&beyond, "k", "n", 1), Err(Refused::TooManyCollections));
-        assert_eq!(writes.lookup(&beyond, "k"), Err(Refused::TooManyCollections));
+        assert_eq!(writes.put(&beyond, "k", "1".to_owned()), Err(ChangeError::TooManyCollections));
+        assert_eq!(writes.delete(&beyond, "k"), Err(ChangeError::TooManyCollections));
+        assert_eq!(writes.increment(&beyond, "k", "n", 1), Err(ChangeError::TooManyCollections));
+        assert_eq!(writes.lookup(&beyond, "k"), Err(ChangeError::TooManyCollections));
         // Those that it knows already stay open to it.
         writes.put(&name(0), "other", "1".to_owned()).unwrap();
         writes.keep();

@@ -1,5 +1,5 @@
-//! Checkpoints against a naive model: for a sample of hash points, how far each has been handled and by
-//! whose right. The sample holds every partition's edges, where mistakes would be.
+//! Checkpoints against a naive model: for a sample of hash points, how far each has been handled and under which
+//! generation. The sample holds every partition's edges, where mistakes would be.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,7 +19,7 @@ struct Round {
     partitions: u32,
     /// Bit `k` stands for partition `k`: a worker that is slow to claim leaves the old rows in place.
     claimed: u16,
-    horizon: u64,
+    high_water_mark: u64,
     /// What share of the way, in percent, each step of work goes.
     steps: Vec<u64>,
 }
@@ -27,7 +27,12 @@ struct Round {
 fn round() -> impl Strategy<Value = Round> {
     let steps = prop::collection::vec(prop_oneof![Just(100), 0..=100_u64], 0..5);
     let parts = (1..=PARTITIONS_MAX, any::<u16>(), 0..200_u64, steps);
-    parts.prop_map(|(partitions, claimed, horizon, steps)| Round { partitions, claimed, horizon, steps })
+    parts.prop_map(|(partitions, claimed, high_water_mark, steps)| Round {
+        partitions,
+        claimed,
+        high_water_mark,
+        steps,
+    })
 }
 
 /// Rows that tile the hash space in some pieces, with edges where others have theirs.
@@ -62,12 +67,12 @@ impl Table {
                 [first, first.saturating_add(1), last.saturating_sub(1), last]
             })
         });
-        let untouched = (Position::START, Generation::NONE);
-        let points = edges.chain(random_points.iter().copied()).map(|point| (point, untouched)).collect();
-        Self { rows: vec![Checkpoint::UNTOUCHED], points }
+        let initial = (Position::START, Generation::NONE);
+        let points = edges.chain(random_points.iter().copied()).map(|point| (point, initial)).collect();
+        Self { rows: vec![Checkpoint::INITIAL], points }
     }
 
-    /// Claims as a store does, and holds the claim against the model.
+    /// Claims as a store does, and checks the claim against the model.
     fn claim(&mut self, partition: HashRange, generation: Generation) -> Vec<Checkpoint> {
         let touching: Vec<Checkpoint> =
             self.rows.iter().copied().filter(|row| row.range.intersection(partition).is_some()).collect();
@@ -95,9 +100,9 @@ impl Table {
             assert!(self.rows.contains(row), "owned, but not stored: {row:?}");
         }
 
-        let again = claim(&self.rows, partition, generation);
-        assert_eq!((again.removed.len(), again.written.len()), (0, 0), "a second claim changes nothing");
-        assert_eq!(again.owned, claimed.owned);
+        let second = claim(&self.rows, partition, generation);
+        assert_eq!((second.removed.len(), second.written.len()), (0, 0), "a second claim changes nothing");
+        assert_eq!(second.owned, claimed.owned);
         claimed.owned
     }
 
@@ -105,7 +110,7 @@ impl Table {
     fn commit(&mut self, ranges: &[HashRange], from: Position, to: Position, generation: Generation) {
         let inside = |row: HashRange| ranges.iter().any(|range| range.intersection(row) == Some(row));
         for row in self.rows.iter_mut().filter(|row| inside(row.range)) {
-            assert_eq!((row.position, row.generation), (from, generation), "the fence would refuse this");
+            assert_eq!((row.position, row.generation), (from, generation), "the fence would reject this");
             row.position = to;
         }
         for (point, (position, _)) in &mut self.points {
@@ -151,7 +156,7 @@ fn assert_covers(rows: &[Checkpoint], whole: HashRange) {
     assert_eq!(edge, whole.end(), "{rows:?} ends early");
 }
 
-/// No two neighbours could be one row.
+/// No two neighbors could be one row.
 fn assert_maximal(rows: &[Checkpoint]) {
     for pair in rows.windows(2) {
         let touch = pair[0].range.end() == pair[1].range.start();
@@ -164,19 +169,26 @@ fn at(position: Position) -> Mark {
     Mark { position, witness: None }
 }
 
-/// What a worker does next, held against the rules in words.
-fn work(owned: &[Checkpoint], horizon: Position, percent: u64) -> (Vec<HashRange>, Position, Position) {
-    let behind = furthest_behind(owned, at(horizon)).expect("something is owned");
+/// What a worker does next, checked against the written rules.
+fn work(
+    owned: &[Checkpoint],
+    high_water_mark: Position,
+    percent: u64,
+) -> (Vec<HashRange>, Position, Position) {
+    let behind = furthest_behind(owned, at(high_water_mark)).expect("something is owned");
     let (ranges, from, upto) = (behind.ranges, behind.from, behind.upto.position);
     let lowest = owned.iter().map(|row| row.position).min().unwrap();
     assert_eq!(from, lowest);
     for row in owned {
         assert_eq!(ranges.contains(&row.range), row.position == lowest, "exactly those furthest behind");
-        assert!(row.position == lowest || upto <= row.position, "never past a neighbour that is ahead");
+        assert!(row.position == lowest || upto <= row.position, "never past a neighbor that is ahead");
     }
-    assert!(from <= upto && upto <= horizon.max(from), "neither backwards nor past the horizon");
-    let stopped_by_neighbour = owned.iter().any(|row| row.position == upto && upto > from);
-    assert!(upto == horizon.max(from) || stopped_by_neighbour, "no reason to stop at {upto}");
+    assert!(
+        from <= upto && upto <= high_water_mark.max(from),
+        "neither backwards nor past the high-water mark"
+    );
+    let stopped_by_neighbor = owned.iter().any(|row| row.position == upto && upto > from);
+    assert!(upto == high_water_mark.max(from) || stopped_by_neighbor, "no reason to stop at {upto}");
     let to = from.get() + (upto.get() - from.get()) * percent / 100;
     (ranges, from, Position::new(to))
 }
@@ -197,7 +209,7 @@ proptest! {
                 let partition = HashRange::of_partition(index, round.partitions);
                 let mut owned = table.claim(partition, generation);
                 for percent in &round.steps {
-                    let (ranges, from, to) = work(&owned, Position::new(round.horizon), *percent);
+                    let (ranges, from, to) = work(&owned, Position::new(round.high_water_mark), *percent);
                     table.commit(&ranges, from, to, generation);
                     owned = advance(&owned, &ranges, at(to));
                     assert_covers(&owned, partition);
@@ -212,12 +224,12 @@ proptest! {
         }
     }
 
-    /// However ragged the pieces, as many steps as there are positions bring them to the horizon in one row.
+    /// However ragged the pieces, as many steps as there are positions bring them to the high-water mark in one row.
     #[test]
     fn a_claim_that_is_worked_off_becomes_one_row(
         edges in prop::collection::btree_set(1..HASH_SPACE, 0..12),
         positions in prop::collection::vec(0..50_u64, 13),
-        horizon in 50..60_u64,
+        high_water_mark in 50..60_u64,
     ) {
         let starts = std::iter::once(0).chain(edges.iter().copied());
         let ends = edges.iter().copied().chain([HASH_SPACE]);
@@ -228,14 +240,14 @@ proptest! {
             witness: None,
         });
         let pieces: Vec<Checkpoint> = pieces.collect();
-        let horizon = Position::new(horizon);
+        let high_water_mark = Position::new(high_water_mark);
         let mut owned = claim(&pieces, HashRange::ALL, Generation::new(1)).owned;
         for _ in 0..=pieces.len() {
-            let (ranges, _, to) = work(&owned, horizon, 100);
+            let (ranges, _, to) = work(&owned, high_water_mark, 100);
             owned = advance(&owned, &ranges, at(to));
         }
         let generation = Generation::new(1);
-        let whole = Checkpoint { position: horizon, generation, ..Checkpoint::UNTOUCHED };
+        let whole = Checkpoint { position: high_water_mark, generation, ..Checkpoint::INITIAL };
         prop_assert_eq!(owned, vec![whole]);
     }
 
@@ -262,12 +274,12 @@ proptest! {
         prop_assert_eq!(behind(&turned, &right), expected, "in whatever order");
         prop_assert_eq!(behind(&merge(left.clone()), &merge(right.clone())), expected, "and however merged");
         prop_assert_eq!(behind(&left, &left), 0);
-        let level = behind(&left, &right) == 0 && behind(&right, &left) == 0;
+        let caught_up = behind(&left, &right) == 0 && behind(&right, &left) == 0;
         let alone = |rows: &[Checkpoint]| {
             let rows = rows.iter().map(|row| Checkpoint { generation: Generation::NONE, ..*row });
             merge(rows.collect())
         };
-        prop_assert_eq!(level, alone(&left) == alone(&right), "level is where they stand alike");
+        prop_assert_eq!(caught_up, alone(&left) == alone(&right), "caught up means the same positions");
     }
 
     /// Merging keeps every point's value, whatever order the rows come in, and merging again does nothing.

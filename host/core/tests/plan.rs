@@ -1,9 +1,9 @@
-//! The planner under random joins and leaves, and the law checker under plans that somebody broke.
+//! The planner under random joins and leaves, and the checker of invariants under broken plans.
 
 use std::collections::BTreeSet;
 
 use kennel_core::membership::{Assignment, Cause, Generation, WorkerId};
-use kennel_core::plan::{BrokenLaw, Plan, check, next};
+use kennel_core::plan::{BrokenInvariant, Plan, check, next};
 use proptest::prelude::*;
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ fn worker(number: u128) -> WorkerId {
     WorkerId(Uuid::from_u128(number.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)))
 }
 
-/// Who is alive in each step: any set may follow any other.
+/// The living workers in each step: any set may follow any other.
 fn history() -> impl Strategy<Value = Vec<BTreeSet<WorkerId>>> {
     let alive = prop::collection::btree_set((1..=WORKERS).prop_map(worker), 0..8);
     prop::collection::vec(alive, 1..12)
@@ -39,13 +39,13 @@ fn expected(current: &[WorkerId], alive: &BTreeSet<WorkerId>) -> Option<Plan> {
             owners.push(*newcomer);
         }
     }
-    let somebody_left = stayed < current.len();
-    let somebody_joined = owners.len() > stayed;
+    let some_left = stayed < current.len();
+    let some_joined = owners.len() > stayed;
     let cause = if current.is_empty() {
         Cause::First
-    } else if somebody_left && somebody_joined {
+    } else if some_left && some_joined {
         Cause::Changed
-    } else if somebody_left {
+    } else if some_left {
         Cause::Left
     } else {
         Cause::Joined
@@ -57,7 +57,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn every_history_is_planned_by_the_laws(history in history(), turn in any::<prop::sample::Index>()) {
+    fn every_history_is_planned_by_the_invariants(history in history(), rotation in any::<prop::sample::Index>()) {
         let mut current = Assignment::default();
         for alive in history {
             let members: Vec<WorkerId> = alive.iter().copied().collect();
@@ -67,7 +67,7 @@ proptest! {
             // Neither the order in which a store lists the members nor a member listed twice matters.
             let mut listed = members.clone();
             if !listed.is_empty() {
-                listed.rotate_left(turn.index(members.len()));
+                listed.rotate_left(rotation.index(members.len()));
                 listed.extend(members.first());
             }
             prop_assert_eq!(&plan, &next(&current, &listed));
@@ -99,25 +99,25 @@ proptest! {
         };
 
         let stranger = worker(WORKERS + 1);
-        prop_assert_eq!(broken(&|owners| owners[at] = stranger), Err(BrokenLaw::DeadOwner(at)));
-        prop_assert_eq!(broken(&|owners| owners[at] = owners[other]), Err(BrokenLaw::OwnsTwice(members[other])));
-        prop_assert_eq!(broken(&|owners| owners.push(owners[at])), Err(BrokenLaw::OwnsTwice(members[at])));
-        let one_less = BrokenLaw::CountDiffers { partitions: count - 1, alive: count };
+        prop_assert_eq!(broken(&|owners| owners[at] = stranger), Err(BrokenInvariant::DeadOwner(at)));
+        prop_assert_eq!(broken(&|owners| owners[at] = owners[other]), Err(BrokenInvariant::OwnsTwice(members[other])));
+        prop_assert_eq!(broken(&|owners| owners.push(owners[at])), Err(BrokenInvariant::OwnsTwice(members[at])));
+        let one_less = BrokenInvariant::CountDiffers { partitions: count - 1, alive: count };
         prop_assert_eq!(broken(&|owners| { owners.remove(at); }), Err(one_less));
 
-        // A member that nobody planned for, and one that died after the plan was made.
+        // A member that the plan leaves out, and one that died after the plan was made.
         let mut joined = members.clone();
         joined.push(stranger);
-        let one_more = BrokenLaw::CountDiffers { partitions: count, alive: count + 1 };
+        let one_more = BrokenInvariant::CountDiffers { partitions: count, alive: count + 1 };
         prop_assert_eq!(check(&plan, &joined), Err(one_more));
         let mut died = members.clone();
         died.remove(at);
-        prop_assert_eq!(check(&plan, &died), Err(BrokenLaw::DeadOwner(at)));
+        prop_assert_eq!(check(&plan, &died), Err(BrokenInvariant::DeadOwner(at)));
     }
 
-    /// A worker finds its partition by its place in the plan.
+    /// A worker finds its partition by its index in the plan.
     #[test]
-    fn an_assignment_answers_who_owns_what(alive in prop::collection::btree_set((1..=WORKERS).prop_map(worker), 1..8)) {
+    fn an_assignment_gives_the_owner_of_each_partition(alive in prop::collection::btree_set((1..=WORKERS).prop_map(worker), 1..8)) {
         let owners: Vec<WorkerId> = alive.into_iter().collect();
         let assignment = Assignment { generation: Generation::new(1), owners: owners.clone() };
         prop_assert_eq!(usize::try_from(assignment.partitions()), Ok(owners.len()));
@@ -129,7 +129,7 @@ proptest! {
 }
 
 #[test]
-fn when_everybody_is_gone_the_generation_stands() {
+fn without_living_workers_the_generation_stands() {
     let current = Assignment { generation: Generation::new(3), owners: vec![worker(1), worker(2)] };
     assert_eq!(next(&current, &[]), None);
     assert_eq!(next(&Assignment::default(), &[]), None);

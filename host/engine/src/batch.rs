@@ -9,7 +9,7 @@ use std::time::Duration;
 use kennel_core::change::CollectionChanges;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::name::ProjectionName;
 use kennel_core::partition;
 use kennel_core::port::{CallFailure, Component, ReadModel, StoreError, Unreadable};
@@ -18,7 +18,7 @@ use kennel_core::projection::Deployment;
 use kennel_core::witness::Witness;
 use tokio::time::Instant;
 
-use crate::env::{BatchEnv, ReadHabits};
+use crate::env::{BatchEnv, PrefetchPlan};
 use crate::memory::{Portion, Share};
 use crate::shutdown::Shutdown;
 
@@ -26,7 +26,7 @@ use crate::shutdown::Shutdown;
 #[derive(Clone)]
 pub struct Loaded {
     pub deployment: Arc<Deployment>,
-    pub stage: Stage,
+    pub role: Role,
     /// Whether its read model has served before and is only brought up to date.
     pub returning: bool,
     pub component: Arc<dyn Component>,
@@ -36,7 +36,7 @@ impl Loaded {
     /// Whether both would run in the same way.
     pub(crate) fn same_as(&self, other: &Self) -> bool {
         self.deployment == other.deployment
-            && self.stage == other.stage
+            && self.role == other.role
             && self.component.digest() == other.component.digest()
     }
 }
@@ -82,8 +82,8 @@ pub struct BatchRun {
     pub memory_peak: usize,
 }
 
-/// What is said of an event for which the system had no memory although nobody else had taken it.
-const NO_MEMORY: &str = "the system refused this process the memory that the guest asked for and may have: give the process \
+/// The message for an event for which the system had no memory although no other batch had taken it.
+const NO_MEMORY: &str = "the system denied this process the memory that the guest asked for and may have: give the process \
                          more, or lower `memory_mib` in the section [run] of kennel.toml";
 
 /// When a batch ends, besides at its last event.
@@ -97,7 +97,7 @@ pub struct Bounds {
 pub async fn run(
     loaded: &Loaded,
     read_model: &Arc<dyn ReadModel>,
-    habits: &mut ReadHabits,
+    prefetch: &mut PrefetchPlan,
     events: &[Event],
     bounds: Bounds,
     share: Share,
@@ -105,7 +105,7 @@ pub async fn run(
 ) -> Result<BatchRun, StoreError> {
     let portion = share.portion();
     let deployment = Arc::clone(&loaded.deployment);
-    let env = BatchEnv::new(Arc::clone(read_model), deployment, std::mem::take(habits), share);
+    let env = BatchEnv::new(Arc::clone(read_model), deployment, std::mem::take(prefetch), share);
     let events = &events[..events.len().min(bounds.events)];
     env.prefetch(events).await?;
     let mut run = BatchRun {
@@ -121,11 +121,11 @@ pub async fn run(
     let env = Arc::new(env);
     let handled = handle_all(loaded, &env, events, bounds.duration, stop, &mut run).await;
     let (changes, learned, share) = env.finish();
-    *habits = learned;
+    *prefetch = learned;
     run.changes = changes;
     run.share = share;
     if run.crowded && portion == Portion::Whole {
-        // The batch had all that any may have: nobody else can give it more.
+        // The batch had all that any may have: no other can give it more.
         run.crowded = false;
         run.failed = Some(FailedEvent { kind: FailureKind::MemoryLimit, message: NO_MEMORY.to_owned() });
     }
@@ -186,8 +186,8 @@ async fn handle_all(
     Ok(())
 }
 
-/// What a guest's random numbers start from: the same whenever the projection handles the event, also in
-/// a later deployment that builds the read model anew.
+/// The seed of a guest's random numbers: the same whenever the projection handles the event, also in a later deployment
+/// that rebuilds the read model.
 fn seed(projection: &ProjectionName, position: Position) -> u64 {
     (u64::from(partition::hash(projection.as_str())) << 32) ^ position.get()
 }

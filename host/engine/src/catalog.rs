@@ -2,15 +2,15 @@
 //!
 //! Components are loaded in the background, each by itself: whichever is ready runs, and until the one of a new
 //! deployment is ready, the deployment before it goes on. Those whose code was kept need not wait for those that have
-//! to be compiled. One that cannot be loaded disturbs nobody; it is tried again, less and less often, and the reason
-//! is shown in the status; of one that is only being built, in that of its deployment.
+//! to be compiled. One that cannot be loaded disturbs no other; it is tried again, less and less often, and the reason
+//! is shown in the status; for a candidate, in that of its deployment.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{Lifecycle, Origin, Stage};
+use kennel_core::lifecycle::{Lifecycle, Origin, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{Component, Registry, Runtime, StoreError};
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -19,11 +19,11 @@ use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::batch::Loaded;
-use crate::metrics::{ReplicaSetMetrics, Standing};
+use crate::metrics::{ProgressGauge, ReplicaSetMetrics};
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
-/// What the process should run, by name of the projection.
+/// The deployments that the process should run, by name of the projection.
 pub type Catalog = Arc<Vec<Loaded>>;
 
 /// Components that are loaded at once: each is held in memory whole meanwhile. One of them can be fetched while
@@ -35,7 +35,7 @@ pub struct Watcher {
     pub registry: Arc<dyn Registry>,
     pub runtime: Arc<dyn Runtime>,
     pub replica_set: ReplicaSet,
-    /// The machine, as people know it.
+    /// The name of this machine.
     pub host: String,
     pub interval: Duration,
     /// A component that cannot be loaded is tried again after `interval`, then after twice as long each time, up
@@ -61,13 +61,13 @@ enum Unloaded {
     /// The store does not answer: it will, and asking costs little.
     Away(String),
     /// Trying again has the same outcome most likely, and may cost a compilation.
-    Refused(String),
+    Failed(String),
 }
 
 /// A component that could not be loaded, and when to try again.
-struct Refused {
+struct LoadFailure {
     reason: String,
-    /// How long it is left alone; no time at all for one that is to be tried as if it were new.
+    /// The pause before the next try; none at all for one that is to be tried as if it were new.
     pause: Duration,
     again: Instant,
 }
@@ -79,11 +79,11 @@ struct UnderWay {
     loads: bool,
 }
 
-/// What is known of components and deployments.
+/// The known components and deployments: the component cache.
 #[derive(Default)]
-struct Shelf {
-    /// As the store told last, and the revision at which it did.
-    wanted: Vec<(Deployment, Stage)>,
+struct Components {
+    /// As the store reported last, and the revision at which it did.
+    wanted: Vec<(Deployment, Role)>,
     revision: Option<u64>,
     /// Those whose read models have served before and are being brought up to date.
     returning: BTreeSet<DeploymentId>,
@@ -92,30 +92,30 @@ struct Shelf {
     under_way: HashMap<Digest, UnderWay>,
     /// Those whose code was looked for.
     sought: BTreeSet<Digest>,
-    refused: HashMap<Digest, Refused>,
-    /// What runs now, by read model: it goes on while its successor is being loaded.
+    failed: HashMap<Digest, LoadFailure>,
+    /// The running deployments, by read model: each goes on while its successor is being loaded.
     running: BTreeMap<ReadModelId, Loaded>,
-    /// Of projections that stand still because nothing can be loaded for them, as the metrics tell.
-    unloadable: Vec<Standing>,
-    /// The parts that the status shows as standing still because of what is said here.
+    /// Of projections that are halted because nothing can be loaded for them, as the metrics report.
+    unloadable: Vec<ProgressGauge>,
+    /// The parts that the status shows as blocked because of components.
     blocked: BTreeSet<String>,
-    /// What the store was told to be in the way of deployments that are being built, if anything, and when it is tried again.
-    hindered: BTreeMap<DeploymentId, Option<(String, Instant)>>,
+    /// The conditions of candidates that were reported to the store, if any, and when each is tried again.
+    reported: BTreeMap<DeploymentId, Option<(String, Instant)>>,
     published: bool,
 }
 
 impl Watcher {
     /// Publishes the catalog until a stop is asked for.
     pub async fn watch(self, publish: watch::Sender<Option<Catalog>>, mut stop: Shutdown) {
-        let mut shelf = Shelf::default();
+        let mut components = Components::default();
         self.status.block(status::CATALOG, "the deployments have not been read yet");
         loop {
-            let looked = self.look(&mut shelf).await;
-            self.load_missing(&mut shelf);
-            self.publish(&mut shelf, &publish);
-            self.tell_obstacles(&mut shelf).await;
+            let looked = self.look(&mut components).await;
+            self.load_missing(&mut components);
+            self.publish(&mut components, &publish);
+            self.report_conditions(&mut components).await;
             match looked {
-                // Not before the status tells what is missing of that which should run.
+                // Not before the status shows the deployments that should run and cannot.
                 Ok(()) => self.status.clear(status::CATALOG),
                 Err(error) => {
                     let reason = crate::chain(&error);
@@ -126,107 +126,114 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = stop.requested() => return,
-                Some(ended) = shelf.loading.join_next_with_id() => self.loaded(&mut shelf, ended),
+                Some(ended) = components.loading.join_next_with_id() => self.loaded(&mut components, ended),
                 () = self.registry.changed() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
     }
 
-    /// Asks the store what should run, if anything has changed since it was asked last.
-    async fn look(&self, shelf: &mut Shelf) -> Result<(), StoreError> {
+    /// Asks the store which deployments should run, if anything has changed since it was asked last.
+    async fn look(&self, components: &mut Components) -> Result<(), StoreError> {
         // Read before the deployments: a change in between is seen at the next look.
         let revision = self.registry.revision().await?;
-        if shelf.revision == Some(revision) {
+        if components.revision == Some(revision) {
             return Ok(());
         }
         let wanted = self.registry.active(&self.replica_set).await?;
         let mut returning = BTreeSet::new();
-        for (deployment, _) in wanted.iter().filter(|(_, stage)| *stage == Stage::Building) {
+        for (deployment, _) in wanted.iter().filter(|(_, role)| *role == Role::Candidate) {
             let life = self.registry.lifecycle(&deployment.projection).await?;
             let candidate = life.as_ref().and_then(Lifecycle::candidate);
             let returns = candidate.filter(|candidate| candidate.origin == Origin::Rollback);
             returning.extend(returns.map(|candidate| candidate.deployment.id));
         }
-        shelf.returning = returning;
-        let before = std::mem::replace(&mut shelf.wanted, wanted);
+        components.returning = returning;
+        let before = std::mem::replace(&mut components.wanted, wanted);
         let before: BTreeSet<DeploymentId> = before.iter().map(|(deployment, _)| deployment.id).collect();
-        shelf.revision = Some(revision);
-        for (deployment, _) in &shelf.wanted {
-            // The series exist from now on, which is all that is wanted here.
+        components.revision = Some(revision);
+        for (deployment, _) in &components.wanted {
+            // This only makes the series exist from now on.
             let _ = self.metrics.projection(&deployment.projection);
-            // Somebody wants it anew, and is waiting for what becomes of it.
+            // It was deployed anew, and its actor waits for the outcome.
             if !before.contains(&deployment.id)
-                && let Some(refused) = shelf.refused.get_mut(&deployment.digest)
+                && let Some(failed) = components.failed.get_mut(&deployment.digest)
             {
-                (refused.pause, refused.again) = (Duration::ZERO, Instant::now());
+                (failed.pause, failed.again) = (Duration::ZERO, Instant::now());
             }
         }
         let wanted =
-            |digest: &Digest| shelf.wanted.iter().any(|(deployment, _)| deployment.digest == *digest);
-        shelf.ready.retain(|digest, _| wanted(digest));
-        shelf.refused.retain(|digest, _| wanted(digest));
-        // Nobody waits any longer for what these would be loaded for.
-        shelf.under_way.retain(|digest, loading| {
+            |digest: &Digest| components.wanted.iter().any(|(deployment, _)| deployment.digest == *digest);
+        components.ready.retain(|digest, _| wanted(digest));
+        components.failed.retain(|digest, _| wanted(digest));
+        // No deployment needs these any longer.
+        components.under_way.retain(|digest, loading| {
             wanted(digest) || {
                 loading.task.abort();
                 false
             }
         });
-        shelf.sought.retain(|digest| wanted(digest));
+        components.sought.retain(|digest| wanted(digest));
         Ok(())
     }
 
-    /// Begins to load what is neither ready nor being loaded: first what was not refused yet, and what serves.
-    fn load_missing(&self, shelf: &mut Shelf) {
+    /// Begins to load components that are neither ready nor being loaded: first those that have not failed yet, and
+    /// those that serve.
+    fn load_missing(&self, components: &mut Components) {
         let now = Instant::now();
         let due = |digest: &Digest| {
-            let waits = shelf.refused.get(digest).is_some_and(|refused| now < refused.again);
-            !waits && !shelf.ready.contains_key(digest) && !shelf.under_way.contains_key(digest)
+            let waits = components.failed.get(digest).is_some_and(|failed| now < failed.again);
+            !waits && !components.ready.contains_key(digest) && !components.under_way.contains_key(digest)
         };
         let mut missing: Vec<(bool, bool, Digest)> = Vec::new();
-        for (Deployment { digest, .. }, stage) in &shelf.wanted {
+        for (Deployment { digest, .. }, role) in &components.wanted {
             if due(digest) && !missing.iter().any(|(_, _, known)| known == digest) {
-                missing.push((shelf.refused.contains_key(digest), *stage != Stage::Live, *digest));
+                missing.push((components.failed.contains_key(digest), *role != Role::Serving, *digest));
             }
         }
-        missing.sort_by_key(|(refused, building, _)| (*refused, *building));
-        let (sought, absent): (Vec<_>, Vec<_>) =
-            missing.into_iter().map(|(_, _, digest)| digest).partition(|digest| shelf.sought.insert(*digest));
+        missing.sort_by_key(|(failed, candidate, _)| (*failed, *candidate));
+        let (sought, absent): (Vec<_>, Vec<_>) = missing
+            .into_iter()
+            .map(|(_, _, digest)| digest)
+            .partition(|digest| components.sought.insert(*digest));
         for digest in sought {
             let runtime = Arc::clone(&self.runtime);
             let find = async move { (digest, runtime.find(digest).await.ok_or(Unloaded::Absent)) };
-            shelf.under_way.insert(digest, UnderWay { task: shelf.loading.spawn(find), loads: false });
+            components
+                .under_way
+                .insert(digest, UnderWay { task: components.loading.spawn(find), loads: false });
         }
-        let loads = shelf.under_way.values().filter(|one| one.loads).count();
+        let loads = components.under_way.values().filter(|one| one.loads).count();
         for digest in absent.into_iter().take(LOADED_AT_ONCE.saturating_sub(loads)) {
             let (registry, runtime) = (Arc::clone(&self.registry), Arc::clone(&self.runtime));
             let load = async move { (digest, prepare(&*registry, &*runtime, digest).await) };
-            shelf.under_way.insert(digest, UnderWay { task: shelf.loading.spawn(load), loads: true });
+            components
+                .under_way
+                .insert(digest, UnderWay { task: components.loading.spawn(load), loads: true });
         }
     }
 
     /// A component was loaded, or could not be.
-    fn loaded(&self, shelf: &mut Shelf, ended: Result<(Id, Prepared), JoinError>) {
+    fn loaded(&self, components: &mut Components, ended: Result<(Id, Prepared), JoinError>) {
         let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-        let loading = shelf.under_way.iter().find(|(_, loading)| loading.task.id() == id);
-        // What was given up has no place any more.
+        let loading = components.under_way.iter().find(|(_, loading)| loading.task.id() == id);
+        // A load that was cancelled has no entry any more.
         let Some(digest) = loading.map(|(digest, _)| *digest) else { return };
-        shelf.under_way.remove(&digest);
+        components.under_way.remove(&digest);
         let prepared = match ended {
             Ok((_, (_, prepared))) => prepared,
-            Err(error) => Err(Unloaded::Refused(format!("loading it broke: {error}"))),
+            Err(error) => Err(Unloaded::Failed(format!("loading it broke: {error}"))),
         };
-        let before = shelf.refused.remove(&digest);
+        let before = components.failed.remove(&digest);
         let (reason, pause) = match prepared {
             Ok(component) => {
                 self.metrics.component_loaded(component.origin());
-                shelf.ready.insert(digest, component);
+                components.ready.insert(digest, component);
                 return;
             }
             Err(Unloaded::Absent) => return,
             Err(Unloaded::Away(reason)) => (reason, self.interval),
-            Err(Unloaded::Refused(reason)) => {
+            Err(Unloaded::Failed(reason)) => {
                 let pause = before.as_ref().map_or(Duration::ZERO, |before| before.pause);
                 (reason, (pause * 2).clamp(self.interval, self.load_pause_max.max(self.interval)))
             }
@@ -237,96 +244,96 @@ impl Watcher {
         } else {
             tracing::error!(component = %digest, reason, again_in, "a component cannot be loaded; trying again");
         }
-        shelf.refused.insert(digest, Refused { reason, pause, again: Instant::now() + pause });
+        components.failed.insert(digest, LoadFailure { reason, pause, again: Instant::now() + pause });
     }
 
-    /// Publishes what is ready to run; where it is not, what ran before. What is neither keeps nobody waiting.
-    fn publish(&self, shelf: &mut Shelf, publish: &watch::Sender<Option<Catalog>>) {
-        if shelf.revision.is_none() {
+    /// Publishes the deployments that are ready to run; where one is not, the one that ran before. One that is neither
+    /// keeps no other waiting.
+    fn publish(&self, components: &mut Components, publish: &watch::Sender<Option<Catalog>>) {
+        if components.revision.is_none() {
             return;
         }
         let mut running = BTreeMap::new();
         let mut unloadable = Vec::new();
         let mut blocked = BTreeMap::new();
-        for (deployment, stage) in &shelf.wanted {
-            let (projection, live) = (&deployment.projection, *stage == Stage::Live);
-            if let Some(component) = shelf.ready.get(&deployment.digest) {
-                let returning = shelf.returning.contains(&deployment.id);
+        for (deployment, role) in &components.wanted {
+            let (projection, serving) = (&deployment.projection, *role == Role::Serving);
+            if let Some(component) = components.ready.get(&deployment.digest) {
+                let returning = components.returning.contains(&deployment.id);
                 let (deployment, component) = (Arc::new(deployment.clone()), Arc::clone(component));
-                running.insert(
-                    deployment.read_model,
-                    Loaded { deployment, stage: *stage, returning, component },
-                );
+                running
+                    .insert(deployment.read_model, Loaded { deployment, role: *role, returning, component });
                 continue;
             }
-            let before = shelf.running.get(&deployment.read_model);
-            if let Some(Refused { reason, .. }) = shelf.refused.get(&deployment.digest) {
-                let standing = self.metrics.deployment(projection, *stage).standing();
-                standing.halted(true);
-                unloadable.push(standing);
-                if live {
+            let before = components.running.get(&deployment.read_model);
+            if let Some(LoadFailure { reason, .. }) = components.failed.get(&deployment.digest) {
+                let progress_gauge = self.metrics.deployment(projection, *role).progress_gauge();
+                progress_gauge.halted(true);
+                unloadable.push(progress_gauge);
+                if serving {
                     blocked.insert(format!("projection {projection}"), reason.clone());
                 }
-            } else if live && before.is_none() {
-                // Under another name: it does not stand still, it begins.
+            } else if serving && before.is_none() {
+                // Under another name: it is not halted, it begins.
                 let reason = "its component is being loaded".to_owned();
                 blocked.insert(format!("start of {projection}"), reason);
             }
-            let before = before.map(|before| Loaded { stage: *stage, ..before.clone() });
+            let before = before.map(|before| Loaded { role: *role, ..before.clone() });
             running.extend(before.map(|before| (deployment.read_model, before)));
         }
-        shelf.unloadable = unloadable;
-        self.tell(shelf, blocked);
-        let same = shelf.published
-            && running.len() == shelf.running.len()
-            && running.values().zip(shelf.running.values()).all(|(new, old)| new.same_as(old));
+        components.unloadable = unloadable;
+        self.report(components, blocked);
+        let same = components.published
+            && running.len() == components.running.len()
+            && running.values().zip(components.running.values()).all(|(new, old)| new.same_as(old));
         if same {
             return;
         }
         for (read_model, new) in &running {
             let deployment = &new.deployment;
-            if shelf.running.get(read_model).is_none_or(|old| old.deployment.id != deployment.id) {
+            if components.running.get(read_model).is_none_or(|old| old.deployment.id != deployment.id) {
                 let (projection, number) = (&deployment.projection, deployment.number);
                 let component = deployment.digest.short();
-                tracing::info!(%projection, deployment = number, component, stage = %new.stage, "running a deployment");
+                tracing::info!(%projection, deployment = number, component, role = %new.role, "running a deployment");
             }
         }
-        shelf.running = running;
-        shelf.published = true;
-        publish.send_replace(Some(Arc::new(shelf.running.values().cloned().collect())));
+        components.running = running;
+        components.published = true;
+        publish.send_replace(Some(Arc::new(components.running.values().cloned().collect())));
     }
 
-    /// Has the store know what is not built because this process cannot load it: whoever waits for it is elsewhere. With
-    /// every attempt it is told again, and when it is over: it may have been told by a process before this one.
-    async fn tell_obstacles(&self, shelf: &mut Shelf) {
-        let building = shelf.wanted.iter().filter(|(_, stage)| *stage == Stage::Building);
-        let known = building.filter_map(|(Deployment { id, digest, .. }, _)| {
-            let refused = shelf.refused.get(digest).map(|refused| (refused.reason.clone(), refused.again));
-            (refused.is_some() || shelf.ready.contains_key(digest)).then_some((*id, refused))
+    /// Reports to the store the candidates that are not built because this process cannot load them: those who wait for
+    /// them are elsewhere. A condition is reported again with every attempt, and removed when it is over: a process
+    /// before this one may have reported it.
+    async fn report_conditions(&self, components: &mut Components) {
+        let candidate = components.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
+        let known = candidate.filter_map(|(Deployment { id, digest, .. }, _)| {
+            let failed = components.failed.get(digest).map(|failed| (failed.reason.clone(), failed.again));
+            (failed.is_some() || components.ready.contains_key(digest)).then_some((*id, failed))
         });
         let known: BTreeMap<DeploymentId, Option<(String, Instant)>> = known.collect();
-        shelf.hindered.retain(|id, _| known.contains_key(id));
-        for (id, refused) in known {
-            if shelf.hindered.get(&id) == Some(&refused) {
+        components.reported.retain(|id, _| known.contains_key(id));
+        for (id, failed) in known {
+            if components.reported.get(&id) == Some(&failed) {
                 continue;
             }
-            let obstacle = refused
+            let condition = failed
                 .as_ref()
                 .map(|(reason, _)| format!("{} cannot load its component: {reason}", self.host));
-            match self.registry.hinder(id, &self.host, obstacle.as_deref()).await {
-                Ok(()) => drop(shelf.hindered.insert(id, refused)),
+            match self.registry.report_condition(id, &self.host, condition.as_deref()).await {
+                Ok(()) => drop(components.reported.insert(id, failed)),
                 // The next look tries again.
-                Err(error) => tracing::debug!(reason = crate::chain(&error), "an obstacle was not recorded"),
+                Err(error) => tracing::debug!(reason = crate::chain(&error), "a condition was not recorded"),
             }
         }
     }
 
-    /// Shows in the status what stands still, and no longer what does not, or is not to be run any more.
-    fn tell(&self, shelf: &mut Shelf, blocked: BTreeMap<String, String>) {
-        for gone in shelf.blocked.iter().filter(|part| !blocked.contains_key(*part)) {
+    /// Shows in the status the parts that are blocked, and no longer those that are not, or are not to be run any more.
+    fn report(&self, components: &mut Components, blocked: BTreeMap<String, String>) {
+        for gone in components.blocked.iter().filter(|part| !blocked.contains_key(*part)) {
             self.status.clear(gone);
         }
-        shelf.blocked = blocked.keys().cloned().collect();
+        components.blocked = blocked.keys().cloned().collect();
         for (part, reason) in blocked {
             self.status.block(&part, reason);
         }
@@ -340,11 +347,11 @@ async fn prepare(
 ) -> Result<Arc<dyn Component>, Unloaded> {
     let stored = registry.component(digest).await.map_err(|error| Unloaded::Away(crate::chain(&error)))?;
     let Some(bytes) = stored else {
-        return Err(Unloaded::Refused(format!("the store has no component {digest}: deploy it again")));
+        return Err(Unloaded::Failed(format!("the store has no component {digest}: deploy it again")));
     };
     if Digest::of(&bytes) != digest {
-        return Err(Unloaded::Refused(format!("the stored component {digest} is damaged: deploy it again")));
+        return Err(Unloaded::Failed(format!("the stored component {digest} is damaged: deploy it again")));
     }
     let prepared = runtime.prepare(bytes.into()).await;
-    prepared.map_err(|refusal| Unloaded::Refused(refusal.to_string()))
+    prepared.map_err(|error| Unloaded::Failed(error.to_string()))
 }

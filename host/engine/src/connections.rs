@@ -1,4 +1,4 @@
-//! Watches the connections of this process to its store, so that nobody waits for one unseen.
+//! Watches the connections of this process to its store, so that no statement waits for one unseen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// A statement that waits for longer is told.
+/// A statement that waits for longer is reported.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// What is watched, and whom to tell.
+/// The connections that are watched, and where they are reported.
 pub struct Watcher {
     pub coordination: Arc<dyn Coordination>,
     pub metrics: ConnectionMetrics,
@@ -29,21 +29,21 @@ impl std::fmt::Debug for Watcher {
 impl Watcher {
     /// Watches until a stop is asked for.
     pub async fn watch(self, mut stop: Shutdown) {
-        let mut told = false;
+        let mut reported = false;
         let mut last = ConnectionUsage::default();
         while let Some(usage) = self.coordination.connections() {
             self.metrics.observed(&last, &usage);
             if usage.longest_wait > WAIT_MAX {
-                let reason = in_words(&usage);
-                if !told {
+                let reason = rendered(&usage);
+                if !reported {
                     tracing::warn!(reason, "statements wait for a connection to the store");
                 }
                 self.status.block(status::CONNECTIONS, reason);
-                told = true;
-            } else if told {
+                reported = true;
+            } else if reported {
                 tracing::info!("statements do not wait for a connection any more");
                 self.status.clear(status::CONNECTIONS);
-                told = false;
+                reported = false;
             }
             last = usage;
             tokio::select! {
@@ -55,11 +55,11 @@ impl Watcher {
     }
 }
 
-fn in_words(usage: &ConnectionUsage) -> String {
-    let ConnectionUsage { max, open, waiting, longest_wait, refusal, .. } = usage;
+fn rendered(usage: &ConnectionUsage) -> String {
+    let ConnectionUsage { max, open, waiting, longest_wait, denial, .. } = usage;
     let seconds = longest_wait.as_secs();
-    let of = match refusal {
-        Some(said) => format!("{open} of {max} are open, and the server gives no more ({said})"),
+    let of = match denial {
+        Some(message) => format!("{open} of {max} are open, and the server gives no more ({message})"),
         None => format!("all {open} are in use"),
     };
     format!(
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_is_told_what_for_and_what_to_do() {
+    fn a_wait_is_reported_with_its_cause_and_the_remedy() {
         let usage = ConnectionUsage {
             max: 4,
             open: 2,
@@ -82,15 +82,14 @@ mod tests {
             longest_wait: Duration::from_millis(2_700),
             ..ConnectionUsage::default()
         };
-        let told = in_words(&usage);
-        assert!(told.starts_with(
+        let reported = rendered(&usage);
+        assert!(reported.starts_with(
             "3 statements wait for a connection to the store, the first for 2 s: all 2 are in use"
         ));
-        let refused =
-            ConnectionUsage { refusal: Some("too many connections for role \"k\"".to_owned()), ..usage };
+        let denied =
+            ConnectionUsage { denial: Some("too many connections for role \"k\"".to_owned()), ..usage };
         assert!(
-            in_words(&refused)
-                .contains("2 of 4 are open, and the server gives no more (too many connections")
+            rendered(&denied).contains("2 of 4 are open, and the server gives no more (too many connections")
         );
     }
 }

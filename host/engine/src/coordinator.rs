@@ -1,15 +1,15 @@
 //! Registers the workers of this process, keeps them alive, and agrees with the others on generations.
 //!
-//! There is no leader: whoever sees that the living workers differ from the current generation proposes
-//! the next one, and the store lets exactly one proposal win. The coordinator never touches a
-//! checkpoint; runners claim theirs with the generation that it publishes.
+//! There is no leader: any process that sees that the living workers differ from the current generation proposes the
+//! next one, and the store lets exactly one proposal win. The coordinator never touches a checkpoint; runners claim
+//! theirs with the generation that it publishes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
 use kennel_core::plan;
-use kennel_core::port::{Ballot, Coordination, NewWorker, StoreError};
+use kennel_core::port::{Coordination, NewWorker, ProposeOutcome, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -19,12 +19,12 @@ use crate::options::Options;
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};
 
-/// How long a worker that stops tries to tell the store so.
+/// How long a worker that stops tries to notify the store.
 const SIGN_OFF_MAX: Duration = Duration::from_secs(2);
 
-/// What this process owns in one generation.
+/// The partitions that this process owns in one generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lanes {
+pub struct Assignments {
     pub generation: Generation,
     /// Number of partitions of the generation.
     pub partitions: u32,
@@ -39,7 +39,7 @@ pub struct Coordinator {
     pub metrics: ReplicaSetMetrics,
     pub status: Arc<Status>,
     pub entropy: Arc<Entropy>,
-    /// Woken when somebody has reason to believe that the generation has changed.
+    /// Woken when a runner has reason to believe that the generation has changed.
     pub look: Arc<Notify>,
 }
 
@@ -52,12 +52,13 @@ impl std::fmt::Debug for Coordinator {
 impl Coordinator {
     /// Coordinates until `stop` is asked for, then marks the workers as stopping. Call [`Self::leave`]
     /// when their work has ended.
-    pub async fn run(&self, publish: &watch::Sender<Lanes>, mut stop: Shutdown) -> Vec<WorkerId> {
+    pub async fn run(&self, publish: &watch::Sender<Assignments>, mut stop: Shutdown) -> Vec<WorkerId> {
         let mut workers: Vec<WorkerId> = Vec::new();
         let mut joining: Option<WorkerId> = None;
         let mut heartbeat_due = Instant::now();
         let mut pause = self.options.poll_min;
-        // Since when the workers may differ from what is published, and since when nobody could be asked.
+        // Since when the workers may differ from the published assignments, and since when the store could not be
+        // asked.
         let (mut noticed, mut failing): (Option<Instant>, Option<Instant>) = (None, None);
         loop {
             if stop.is_requested() {
@@ -80,7 +81,7 @@ impl Coordinator {
                     tracing::warn!(reason = crate::chain(&error), "coordination failed; trying again");
                     self.status.block(status::COORDINATION, crate::chain(&error));
                     if failing.get_or_insert_with(Instant::now).elapsed() >= self.options.stale_after {
-                        // Nobody can work, and what was seen of the others is too old to be told.
+                        // No worker can work, and the last view of the others is too old to be reported.
                         self.metrics.lost_sight();
                     }
                     pause = (pause * 2).min(self.options.poll_max);
@@ -96,7 +97,7 @@ impl Coordinator {
         for worker in &workers {
             self.metrics.worker_state(*worker, WorkerState::Stopping);
         }
-        // For people who look at the workers; that it may fail changes nothing.
+        // For operators who look at the workers; that it may fail changes nothing.
         let heartbeat = self.coordination.heartbeat(&workers, WorkerState::Stopping);
         let _ = tokio::time::timeout(SIGN_OFF_MAX, heartbeat).await;
         workers
@@ -123,7 +124,7 @@ impl Coordinator {
         joining: &mut Option<WorkerId>,
         heartbeat_due: &mut Instant,
         noticed: &mut Option<Instant>,
-        publish: &watch::Sender<Lanes>,
+        publish: &watch::Sender<Assignments>,
     ) -> Result<(), StoreError> {
         self.join_missing(workers, joining).await?;
         if Instant::now() >= *heartbeat_due {
@@ -137,9 +138,9 @@ impl Coordinator {
         self.agree(workers, noticed, publish).await
     }
 
-    /// Joins until there are as many workers as there should be. A join whose outcome is not known is
-    /// tried again under the same id: under another, the first would be left behind as a worker who owns a
-    /// partition and does nothing, until its silence is noticed.
+    /// Joins until there are as many workers as there should be. A join whose outcome is not known is tried again under
+    /// the same id: under another, the first would be left behind as a worker that owns a partition and does nothing,
+    /// until its silence is noticed.
     async fn join_missing(
         &self,
         workers: &mut Vec<WorkerId>,
@@ -182,9 +183,9 @@ impl Coordinator {
         &self,
         workers: &[WorkerId],
         noticed: &mut Option<Instant>,
-        publish: &watch::Sender<Lanes>,
+        publish: &watch::Sender<Assignments>,
     ) -> Result<(), StoreError> {
-        // Kept over rounds that fail: what could not be agreed on meanwhile has been waited for.
+        // Kept over rounds that fail: the time until an agreement includes them.
         let began = *noticed.get_or_insert_with(Instant::now);
         let replica_set = &self.options.replica_set;
         let stale_after = self.options.stale_after;
@@ -196,23 +197,23 @@ impl Coordinator {
                 let mine = workers
                     .iter()
                     .filter_map(|worker| Some((*worker, view.assignment.partition_of(*worker)?)));
-                let lanes = Lanes {
+                let assignments = Assignments {
                     generation: view.assignment.generation,
                     partitions: view.assignment.partitions(),
                     mine: mine.collect(),
                 };
-                self.publish(lanes, publish, began.elapsed());
+                self.publish(assignments, publish, began.elapsed());
                 *noticed = None;
                 return Ok(());
             };
             for worker in workers {
                 self.metrics.worker_state(*worker, WorkerState::Coordinating);
             }
-            let ballot = self
+            let outcome = self
                 .coordination
                 .propose(replica_set, view.assignment.generation, &plan, stale_after)
                 .await?;
-            if let Ballot::Accepted { generation, stale_removed } = ballot {
+            if let ProposeOutcome::Accepted { generation, stale_removed } = outcome {
                 let partitions = u32::try_from(plan.owners.len()).unwrap_or(u32::MAX);
                 self.metrics.generation_created(partitions, plan.cause != Cause::First, stale_removed);
                 tracing::info!(%generation, partitions, cause = plan.cause.as_str(), "new generation");
@@ -220,14 +221,14 @@ impl Coordinator {
         }
     }
 
-    fn publish(&self, lanes: Lanes, publish: &watch::Sender<Lanes>, took: Duration) {
-        for (worker, _) in &lanes.mine {
+    fn publish(&self, assignments: Assignments, publish: &watch::Sender<Assignments>, took: Duration) {
+        for (worker, _) in &assignments.mine {
             self.metrics.worker_state(*worker, WorkerState::Processing);
         }
-        let changed = *publish.borrow() != lanes;
+        let changed = *publish.borrow() != assignments;
         if changed {
             self.metrics.coordinated(took);
-            publish.send_replace(lanes);
+            publish.send_replace(assignments);
         }
     }
 }

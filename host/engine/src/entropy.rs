@@ -1,4 +1,4 @@
-//! Where randomness comes from: one seed, given from outside, so that a run can be repeated.
+//! The source of randomness: one seed, given from outside, so that a run can be repeated.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

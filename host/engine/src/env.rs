@@ -1,9 +1,8 @@
-//! What a guest sees of the host while one batch runs: a write set laid over the stored read model.
+//! The environment of a guest while one batch runs: a write set laid over the stored read model.
 //!
-//! Reads that the write set cannot answer go to the store. Which collections a projection reads by the
-//! aggregate's own id is remembered from batch to batch, so that the next batch can fetch them in one
-//! query before it starts. What is read and kept for a guest is bounded, and counts against the memory that its
-//! batch has.
+//! Reads that the write set cannot answer go to the store. Which collections a projection reads by the aggregate's own
+//! id is remembered from batch to batch, so that the next batch can fetch them in one query before it starts. The
+//! documents that are read and kept for a guest are bounded, and count against the memory that its batch has.
 
 mod read;
 
@@ -11,7 +10,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use kennel_core::change::{CollectionChanges, Refused, WriteSet};
+use kennel_core::change::{ChangeError, CollectionChanges, WriteSet};
 use kennel_core::event::Event;
 use kennel_core::limits;
 use kennel_core::name::check_key;
@@ -26,24 +25,24 @@ const EVENT_ROOM_BYTES: usize = 1024 * 1024;
 
 /// Collections that are fetched ahead at most: a projection that names its collections by the event
 /// would make every batch fetch more than it needs.
-const HABITS_MAX: usize = 8;
+const PREFETCH_KEYS_MAX: usize = 8;
 
 /// The collections that a projection has read under the id of the event's own aggregate.
 #[derive(Debug, Default)]
-pub struct ReadHabits {
+pub struct PrefetchPlan {
     by_aggregate_id: BTreeSet<String>,
-    /// Those of whoever did this work before, which count for one batch: it shows which of them remain.
-    handed_over: BTreeSet<String>,
+    /// Those of the runner before this one, which count for one batch: it shows which of them remain.
+    carried_over: BTreeSet<String>,
     /// How large the documents that were fetched ahead last are on average; 0 if none was.
     document_bytes: usize,
 }
 
-impl ReadHabits {
-    /// What a successor begins with, which may run other code. Without it, its first batch would fetch
+impl PrefetchPlan {
+    /// The plan that a successor begins with, which may run other code. Without it, its first batch would fetch
     /// documents one by one.
     #[must_use]
-    pub fn hand_over(self) -> Self {
-        Self { handed_over: self.by_aggregate_id, ..Self::default() }
+    pub fn carry(self) -> Self {
+        Self { carried_over: self.by_aggregate_id, ..Self::default() }
     }
 
     /// How many documents are worth fetching ahead: what goes beyond the bound would be loaded in vain.
@@ -53,12 +52,12 @@ impl ReadHabits {
 
     /// The collections that are worth fetching ahead.
     fn expected(&self) -> BTreeSet<&str> {
-        self.by_aggregate_id.iter().chain(&self.handed_over).map(String::as_str).collect()
+        self.by_aggregate_id.iter().chain(&self.carried_over).map(String::as_str).collect()
     }
 
     /// Learns that a collection was read under the id of the event's own aggregate.
     fn learn(&mut self, collection: &str) {
-        if self.by_aggregate_id.len() < HABITS_MAX && !self.by_aggregate_id.contains(collection) {
+        if self.by_aggregate_id.len() < PREFETCH_KEYS_MAX && !self.by_aggregate_id.contains(collection) {
             self.by_aggregate_id.insert(collection.to_owned());
         }
     }
@@ -75,7 +74,7 @@ struct Inner {
     writes: WriteSet,
     position: Position,
     aggregate_id: String,
-    habits: ReadHabits,
+    prefetch: PrefetchPlan,
     /// The memory that the batch has, until it is over.
     share: Option<Share>,
     /// What of it the guest has.
@@ -109,14 +108,14 @@ impl BatchEnv {
     pub fn new(
         read_models: Arc<dyn ReadModel>,
         deployment: Arc<Deployment>,
-        habits: ReadHabits,
+        prefetch: PrefetchPlan,
         share: Share,
     ) -> Self {
         let inner = Inner {
             writes: WriteSet::default(),
             position: Position::START,
             aggregate_id: String::new(),
-            habits,
+            prefetch,
             share: Some(share),
             guest_bytes: 0,
         };
@@ -127,9 +126,9 @@ impl BatchEnv {
     pub async fn prefetch(&self, events: &[Event]) -> Result<(), StoreError> {
         let (collections, documents_max) = {
             let inner = self.inner();
-            let habits = &inner.habits;
-            let collections: Vec<String> = habits.expected().into_iter().map(str::to_owned).collect();
-            (collections, habits.documents_max())
+            let prefetch = &inner.prefetch;
+            let collections: Vec<String> = prefetch.expected().into_iter().map(str::to_owned).collect();
+            (collections, prefetch.documents_max())
         };
         if collections.is_empty() {
             return Ok(());
@@ -143,7 +142,7 @@ impl BatchEnv {
         let wanted: Vec<Wanted> =
             collections.into_iter().map(|collection| Wanted { collection, keys: keys.clone() }).collect();
         let found = self.fetch(&wanted, limits::PREFETCH_BYTES_MAX).await?;
-        self.inner().habits.document_bytes = found.bytes.checked_div(found.documents).unwrap_or(0);
+        self.inner().prefetch.document_bytes = found.bytes.checked_div(found.documents).unwrap_or(0);
         Ok(())
     }
 
@@ -171,11 +170,11 @@ impl BatchEnv {
     }
 
     /// Takes out what the batch has changed, what it has taught about reading, and its memory.
-    pub fn finish(&self) -> (Vec<CollectionChanges>, ReadHabits, Option<Share>) {
+    pub fn finish(&self) -> (Vec<CollectionChanges>, PrefetchPlan, Option<Share>) {
         let mut inner = self.inner();
-        let (writes, habits) = (std::mem::take(&mut inner.writes), std::mem::take(&mut inner.habits));
-        let habits = ReadHabits { handed_over: BTreeSet::new(), ..habits };
-        (writes.into_changes(), habits, inner.share.take())
+        let (writes, prefetch) = (std::mem::take(&mut inner.writes), std::mem::take(&mut inner.prefetch));
+        let prefetch = PrefetchPlan { carried_over: BTreeSet::new(), ..prefetch };
+        (writes.into_changes(), prefetch, inner.share.take())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -185,7 +184,7 @@ impl BatchEnv {
     }
 
     /// Carries out a change.
-    fn change(&self, change: impl FnOnce(&mut WriteSet) -> Result<(), Refused>) -> Result<(), HostError> {
+    fn change(&self, change: impl FnOnce(&mut WriteSet) -> Result<(), ChangeError>) -> Result<(), HostError> {
         let mut inner = self.inner();
         change(&mut inner.writes)?;
         inner.cover(0)

@@ -1,8 +1,7 @@
-//! Faults of the host itself: a part of it that panics. It is told in the status and in the metrics, and begun again
-//! after a pause that doubles each time, until it works.
+//! Faults of the host itself: a part of it that panics. It is reported in the status and in the metrics, and begun
+//! again after a pause that doubles each time, until it works.
 //!
-//! A panic is a bug, never an answer to what an event or a guest does. What matters is that it stays where it is and
-//! is seen.
+//! A panic is a bug, never an answer to an event or a guest. It has to stay where it is and to be seen.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -27,7 +26,7 @@ const WORKS_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 pub struct Faults(Arc<AtomicU32>);
 
-/// Where faults are told.
+/// Where faults are reported.
 #[derive(Clone, Debug)]
 pub(crate) struct Reporter {
     pub(crate) status: Arc<Status>,
@@ -35,14 +34,14 @@ pub(crate) struct Reporter {
 }
 
 impl Faults {
-    /// The part has done what it is there for: whatever happened before is over.
+    /// The part has done its work: the fault before is over.
     pub(crate) fn over(&self, status: &Status, name: &str) {
         if self.0.load(Ordering::Relaxed) > 0 && self.0.swap(0, Ordering::Relaxed) > 0 {
             status.clear(&entry(name));
         }
     }
 
-    /// The part has panicked: tells it, and how long to leave the part alone.
+    /// The part has panicked: reports it, and returns how long to leave the part alone.
     pub(crate) fn happened(
         &self,
         reporter: &Reporter,
@@ -75,19 +74,19 @@ fn entry(name: &str) -> String {
     format!("{name} (fault)")
 }
 
-/// The words of a task's panic.
+/// The message of a task's panic.
 pub(crate) fn message_of(error: JoinError) -> String {
     match error.try_into_panic() {
-        Ok(panic) => words(&*panic),
+        Ok(panic) => message(&*panic),
         Err(error) => error.to_string(),
     }
 }
 
-fn words(panic: &(dyn Any + Send)) -> String {
-    let words = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
-    let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-    let words = words.unwrap_or_else(|| "(no words)".to_owned());
-    kennel_core::limits::cut(&words, kennel_core::limits::ERROR_BYTES_MAX).to_owned()
+fn message(panic: &(dyn Any + Send)) -> String {
+    let message = panic.downcast_ref::<&str>().map(|message| (*message).to_owned());
+    let message = message.or_else(|| panic.downcast_ref::<String>().cloned());
+    let message = message.unwrap_or_else(|| "(no message)".to_owned());
+    kennel_core::limits::cut(&message, kennel_core::limits::ERROR_BYTES_MAX).to_owned()
 }
 
 /// Runs a part of the host to its end, and begins it anew when it panics. `None` if a stop was asked for while it
@@ -118,7 +117,7 @@ pub(crate) async fn guard<T, F: Future<Output = T>>(
             }
             Err(panic) => panic,
         };
-        let pause = faults.happened(reporter, part, part.as_str(), &words(&*panic));
+        let pause = faults.happened(reporter, part, part.as_str(), &message(&*panic));
         rested = Some(pause);
         tokio::select! {
             biased;

@@ -2,7 +2,7 @@
 //! the work with other workers. It drives the ports of `kennel-core` and knows no database and no wasm.
 //!
 //! ```text
-//! horizon ──► position up to which the log is complete ─┐
+//! high-water mark ──► position up to which the log is complete ─┐
 //! catalog ──► deployments, compiled and ready ──────────┼─► supervisor ─► runners, one for each
 //! coordinator ─► generation and partitions of this process ┘              deployment and partition
 //! ```
@@ -12,35 +12,35 @@
 //! | [`supervisor`] | reconciles the runners that exist with those that should |
 //! | [`runner`] | one deployment on one partition: claim, read, run, commit, again |
 //! | [`batch`] | handles events one by one inside one write set, and times every call |
-//! | [`env`] | what a guest sees of the host: the write set over the stored read model |
+//! | [`env`] | the environment of a guest: the write set over the stored read model |
 //! | [`memory`] | the memory that all batches of a process share |
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
-//! | [`connections`] | watches the connections to the store, so that nobody waits unseen |
-//! | [`horizon`], [`catalog`] | watch the log's end and the active deployments |
-//! | [`status`] | what stands still in this process, and why |
-//! | [`steward`] | switches read models that have caught up, removes those no longer needed |
+//! | [`connections`] | watches the connections to the store, so that no statement waits unseen |
+//! | [`high_water_mark`], [`catalog`] | watch the log's end and the active deployments |
+//! | [`status`] | the parts of this process that are blocked, and why |
+//! | [`cutover`] | cuts over to candidates that have caught up, removes read models no longer needed |
 //! | [`metrics`] | the public metrics of the engine |
-//! | [`shutdown`], [`entropy`] | how to stop; where randomness comes from |
+//! | [`shutdown`], [`entropy`] | how to stop; the source of randomness |
 //!
-//! Invariants: time comes from tokio's clock and randomness from [`entropy::Entropy`], so that a test
-//! can run the engine on a virtual clock and a seed. Every durable write of a runner carries its
-//! generation. A wake-up carries no data: whoever is woken looks for itself.
+//! Invariants: time comes from tokio's clock and randomness from [`entropy::Entropy`], so that a test can run the
+//! engine on a virtual clock and a seed. Every durable write of a runner carries its generation. A wake-up carries no
+//! data: the task that is woken looks for itself.
 
 pub mod batch;
 pub mod catalog;
 pub mod connections;
 pub mod coordinator;
+pub mod cutover;
 pub mod entropy;
 pub mod env;
 pub mod fault;
-pub mod horizon;
+pub mod high_water_mark;
 pub mod memory;
 pub mod metrics;
 pub mod options;
 pub mod runner;
 pub mod shutdown;
 pub mod status;
-pub mod steward;
 pub mod supervisor;
 
 pub use entropy::Entropy;
@@ -51,7 +51,7 @@ pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use status::Status;
 pub use supervisor::Engine;
 
-/// An error and its causes in one line, for people.
+/// An error and its causes in one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -1,11 +1,12 @@
 //! The memory that the batches of one process share, so that all of them together stay below a bound.
 //!
-//! Every batch has a little for sure: enough for most. What it takes beyond that comes out of what is left for all.
+//! Every batch has a little for sure: enough for most. What it takes beyond that comes out of the rest that all share.
 //! Where there is none, the batch neither waits nor fails: it is cut short before the event that would have needed it,
-//! gives back everything, and waits for as much as any batch may ever take. So nobody waits while holding what others
-//! wait for, whoever has begun can go on to the end, and those that need little do not notice those that need much.
+//! gives back everything, and waits for as much as any batch may ever take. So no batch waits while holding memory that
+//! others wait for, a batch that has begun can go on to the end, and those that need little do not notice those that
+//! need much.
 //!
-//! It counts what it is told, and knows neither guests nor documents.
+//! It counts bytes, and knows neither guests nor documents.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::metrics::MemoryMetrics;
 
-/// What is shared is counted in units of this many bytes.
+/// Shared memory is counted in units of this many bytes.
 const UNIT: usize = 1024 * 1024;
 /// A batch takes so many at once, so that it need not ask often.
 const STEP_UNITS: usize = 8;
@@ -29,7 +30,7 @@ const WAIT_LOGGED: Duration = Duration::from_secs(1);
 pub struct Memory {
     bytes: usize,
     /// One permit for each batch that may be under way.
-    places: Arc<Semaphore>,
+    batches: Arc<Semaphore>,
     shared: Arc<Semaphore>,
     metrics: OnceLock<MemoryMetrics>,
 }
@@ -50,7 +51,7 @@ pub struct Share {
     portion: Portion,
     bytes: usize,
     more: Option<OwnedSemaphorePermit>,
-    place: Option<OwnedSemaphorePermit>,
+    batch: Option<OwnedSemaphorePermit>,
 }
 
 impl Memory {
@@ -59,12 +60,12 @@ impl Memory {
     pub fn new(bytes: usize) -> Self {
         let bytes = bytes.max(limits::WORK_MEMORY_BYTES_MIN);
         let sure = limits::BATCH_MEMORY_BYTES_SURE;
-        let places = (bytes - limits::BATCH_MEMORY_BYTES_MAX) / sure;
-        let places = places.clamp(limits::BATCHES_MIN, limits::GUEST_INSTANCES_MAX as usize);
-        let shared = ((bytes - places * sure) / UNIT).min(Semaphore::MAX_PERMITS);
+        let batches = (bytes - limits::BATCH_MEMORY_BYTES_MAX) / sure;
+        let batches = batches.clamp(limits::BATCHES_MIN, limits::GUEST_INSTANCES_MAX as usize);
+        let shared = ((bytes - batches * sure) / UNIT).min(Semaphore::MAX_PERMITS);
         Self {
             bytes,
-            places: Arc::new(Semaphore::new(places)),
+            batches: Arc::new(Semaphore::new(batches)),
             shared: Arc::new(Semaphore::new(shared)),
             metrics: OnceLock::new(),
         }
@@ -76,10 +77,10 @@ impl Memory {
         self.bytes
     }
 
-    /// Tells these metrics from now on.
+    /// Reports to these metrics from now on.
     pub(crate) fn measure(&self, metrics: MemoryMetrics) {
         metrics.limit(self.bytes);
-        // Whoever shares the memory of another engine shares its metrics as well.
+        // An engine that shares the memory of another shares its metrics as well.
         let _ = self.metrics.set(metrics);
     }
 
@@ -118,18 +119,18 @@ impl Memory {
     }
 
     async fn take(self: &Arc<Self>, portion: Portion) -> Share {
-        // In this order: those who have a place and no more never wait, so a place becomes free.
+        // In this order: batches that have this permit and no more never wait, so a permit becomes free.
         let more = match portion {
             Portion::Sure => None,
             Portion::Whole => Arc::clone(&self.shared).acquire_many_owned(units(WHOLE_UNITS)).await.ok(),
         };
-        let place = Arc::clone(&self.places).acquire_owned().await.ok();
+        let batch = Arc::clone(&self.batches).acquire_owned().await.ok();
         let bytes = match portion {
             Portion::Sure => limits::BATCH_MEMORY_BYTES_SURE,
             Portion::Whole => limits::BATCH_MEMORY_BYTES_MAX,
         };
         self.metrics().reserved(bytes, true);
-        Share { memory: Arc::clone(self), portion, bytes, more, place }
+        Share { memory: Arc::clone(self), portion, bytes, more, batch }
     }
 }
 
@@ -149,7 +150,7 @@ impl Share {
     /// Whether it has so many bytes, or there were enough left for all to make it so.
     #[must_use]
     pub fn cover(&mut self, bytes: usize) -> bool {
-        // Whoever has the whole is bounded by what any batch may take.
+        // A batch that has the whole is bounded by what any batch may take.
         if bytes <= self.bytes || self.portion == Portion::Whole {
             return true;
         }
@@ -171,7 +172,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.memory.metrics().reserved(self.bytes, false);
         self.more = None;
-        self.place = None;
+        self.batch = None;
     }
 }
 
@@ -190,12 +191,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_one_takes_beyond_its_own_is_missing_for_the_others_until_it_ends() {
+    async fn shared_memory_of_one_batch_is_missing_for_the_others_until_it_ends() {
         let memory = least();
         let mut large = memory.share(Portion::Sure, "large").await;
         let mut other = memory.share(Portion::Sure, "other").await;
         assert!(large.cover(SURE) && large.cover(limits::BATCH_MEMORY_BYTES_MAX));
-        assert!(other.cover(SURE), "what is for sure is not touched");
+        assert!(other.cover(SURE), "sure memory is not touched");
         assert!(!other.cover(SURE + 64 * UNIT));
         drop(large);
         assert!(other.cover(SURE + 64 * UNIT));
@@ -212,15 +213,15 @@ mod tests {
         for _ in 0..100 {
             let mut small = memory.share(Portion::Sure, "small").await;
             assert!(small.cover(SURE));
-            assert!(!small.cover(SURE + 64 * UNIT), "those who wait come first");
+            assert!(!small.cover(SURE + 64 * UNIT), "waiting batches come first");
         }
         drop(whole);
         assert_eq!(next.await.portion(), Portion::Whole);
     }
 
-    /// Who waits for the whole holds nothing, so that everybody gets to the end.
+    /// A batch that waits for the whole holds nothing, so that all get to the end.
     #[tokio::test(start_paused = true)]
-    async fn nobody_waits_for_ever() {
+    async fn no_call_waits_for_ever() {
         let memory = least();
         let work = |number: usize| {
             let memory = Arc::clone(&memory);
@@ -241,6 +242,6 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(60), one).await.unwrap().unwrap();
         }
         assert_eq!(memory.shared.available_permits(), (memory.bytes() - limits::BATCHES_MIN * SURE) / UNIT);
-        assert_eq!(memory.places.available_permits(), limits::BATCHES_MIN);
+        assert_eq!(memory.batches.available_permits(), limits::BATCHES_MIN);
     }
 }

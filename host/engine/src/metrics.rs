@@ -6,18 +6,18 @@
 //! no work.
 
 mod connections;
-mod horizon;
+mod high_water_mark;
 mod host;
 mod memory;
+mod progress;
 mod projection;
-mod standing;
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::Origin;
@@ -26,11 +26,11 @@ use prometheus::{
 };
 
 pub use connections::ConnectionMetrics;
-pub use horizon::HorizonMetrics;
+pub use high_water_mark::HighWaterMarkMetrics;
 pub use host::HostPart;
 pub use memory::MemoryMetrics;
+pub use progress::ProgressGauge;
 pub use projection::{Components, ProjectionMetrics};
-pub use standing::Standing;
 
 const PREFIX: &str = "pupsourcing_orchestrator_";
 
@@ -61,36 +61,37 @@ struct Vectors {
     components_loaded: IntCounterVec,
     host_faults: IntCounterVec,
     projections: projection::Vectors,
-    horizon: horizon::Vectors,
+    high_water_mark: high_water_mark::Vectors,
     connections: connections::Vectors,
     memory: memory::Vectors,
 }
 
-/// What became of an order about a projection, or of a read model that was built.
+/// The outcome of an operation on a projection, or of a candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeploymentOutcome {
-    /// An order changed something.
+    /// An operation changed something.
     Accepted,
-    /// An order wanted what was there already.
+    /// An operation found nothing to change.
     Unchanged,
-    /// The projection did not allow an order, or did not exist.
-    Declined,
-    /// A component cannot run here, or not in the place of the one that serves.
-    Refused,
-    /// A read model that was built has taken its place.
-    Switched,
+    /// The projection did not allow an operation, or did not exist.
+    Rejected,
+    /// A component cannot run here, or cannot continue the serving one.
+    Unsupported,
+    /// A candidate was promoted: its cutover is complete.
+    Promoted,
 }
 
 impl DeploymentOutcome {
-    const ALL: [Self; 5] = [Self::Accepted, Self::Unchanged, Self::Declined, Self::Refused, Self::Switched];
+    const ALL: [Self; 5] =
+        [Self::Accepted, Self::Unchanged, Self::Rejected, Self::Unsupported, Self::Promoted];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
             Self::Unchanged => "unchanged",
-            Self::Declined => "declined",
-            Self::Refused => "refused",
-            Self::Switched => "switched",
+            Self::Rejected => "rejected",
+            Self::Unsupported => "unsupported",
+            Self::Promoted => "promoted",
         }
     }
 }
@@ -150,7 +151,7 @@ impl Metrics {
     /// If the registry holds a metric of one of these names already.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let register = Register(registry);
-        let horizon = horizon::Vectors::register(&register)?;
+        let high_water_mark = high_water_mark::Vectors::register(&register)?;
         Ok(Self(Some(Arc::new(Vectors {
             generations: register.counter("generations_total", "Generations created by this process.", &SET)?,
             workers_registered: register.counter(
@@ -206,9 +207,9 @@ impl Metrics {
             deployments: Self::deployments(&register)?,
             projections: projection::Vectors::register(
                 &register,
-                standing::Standings::register(&register, &horizon)?,
+                progress::ProgressGauges::register(&register, &high_water_mark)?,
             )?,
-            horizon,
+            high_water_mark,
             connections: connections::Vectors::register(&register)?,
             memory: memory::Vectors::register(&register)?,
         }))))
@@ -226,16 +227,16 @@ impl Metrics {
     fn deployments(register: &Register<'_>) -> Result<IntCounterVec, prometheus::Error> {
         register.counter(
             "kennel_deployments_total",
-            "What this process did with deployments: accepted or declined what was asked of its API, switched to read \
-             models that had caught up.",
+            "What this process did with deployments: operations through its API by outcome, and candidates that it \
+             promoted.",
             &["replica_set", "outcome"],
         )
     }
 
     /// The metrics of the log's end; their series exist from the moment of registering.
     #[must_use]
-    pub fn horizon(&self) -> HorizonMetrics {
-        HorizonMetrics::new(self.0.as_ref().map(|vectors| vectors.horizon.clone()))
+    pub fn high_water_mark(&self) -> HighWaterMarkMetrics {
+        HighWaterMarkMetrics::new(self.0.as_ref().map(|vectors| vectors.high_water_mark.clone()))
     }
 
     /// The metrics of the connections to the store.
@@ -329,7 +330,7 @@ impl ReplicaSetMetrics {
         }
     }
 
-    /// This process has not been able to look for long: as far as it can tell, nobody works.
+    /// This process has not been able to look for long: as far as it knows, no worker works.
     pub fn lost_sight(&self) {
         if let Some(handles) = &self.0 {
             handles.active_workers.set(0);
@@ -374,19 +375,19 @@ impl ReplicaSetMetrics {
     /// The handles of a projection; its series exist from now on.
     #[must_use]
     pub fn projection(&self, projection: &ProjectionName) -> ProjectionMetrics {
-        self.deployment(projection, Stage::Live)
+        self.deployment(projection, Role::Serving)
     }
 
-    /// The handles of a projection's deployment that serves or is being built.
+    /// The handles of a projection's deployment that serves or is the candidate.
     #[must_use]
-    pub fn deployment(&self, projection: &ProjectionName, stage: Stage) -> ProjectionMetrics {
+    pub fn deployment(&self, projection: &ProjectionName, role: Role) -> ProjectionMetrics {
         ProjectionMetrics(self.0.as_ref().map(|handles| {
             let labels = [handles.replica_set.as_str(), projection.as_str()];
-            handles.vectors.projections.handles(labels, stage)
+            handles.vectors.projections.handles(labels, role)
         }))
     }
 
-    /// This process has dealt with an order, or has put a read model in its place.
+    /// This process has dealt with an operation, or has completed a cutover.
     pub fn count_deployment(&self, outcome: DeploymentOutcome) {
         if let Some(handles) = &self.0 {
             handles.deployments[outcome as usize].inc();
@@ -410,7 +411,7 @@ impl ReplicaSetMetrics {
         }
     }
 
-    /// For telling which components are run.
+    /// Reports which components are run.
     #[must_use]
     pub fn components(&self) -> Components {
         match &self.0 {

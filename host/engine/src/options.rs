@@ -1,4 +1,4 @@
-//! What the engine is given: ports to work through and numbers to work by.
+//! The inputs of the engine: ports to work through and numbers to work by.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ impl fmt::Debug for Ports {
     }
 }
 
-/// Is told how long each handler call took.
+/// Observes how long each handler call took.
 pub trait CallObserver: Send + Sync {
     /// The calls of one batch, in order.
     fn calls(&self, projection: &ProjectionName, durations: &[Duration]);
@@ -37,13 +37,13 @@ pub trait CallObserver: Send + Sync {
 #[derive(Clone)]
 pub struct Options {
     pub replica_set: ReplicaSet,
-    /// Lanes of execution in this process.
+    /// Number of workers in this process.
     pub workers: usize,
-    /// The name of this machine, for people who look at the workers.
+    /// The name of this machine, for operators who look at the workers.
     pub host: String,
     pub pid: u32,
     pub heartbeat_interval: Duration,
-    /// How often the workers of the replica set are looked at, besides every sign of a change.
+    /// How often the workers of the replica set are looked at, besides every notification of a change.
     pub coordination_interval: Duration,
     /// A worker whose last heartbeat is older than this is taken for dead.
     pub stale_after: Duration,
@@ -58,7 +58,7 @@ pub struct Options {
     pub poll_max: Duration,
     /// A batch is committed when its handlers have run this long, however many events are left.
     pub batch_duration_max: Duration,
-    /// A checkpoint that moved only over events that nobody wanted is committed this much later.
+    /// A checkpoint that moved only over unwanted events is committed this much later.
     pub idle_commit_delay: Duration,
     pub retry: RetryPolicy,
     /// How much of its time a worker gives to building read models beside those that serve, all of them together:

@@ -1,8 +1,8 @@
 //! One deployment on one partition: claims its checkpoints, then reads, runs and commits batch by batch.
 //!
-//! A runner owns no truth. What it holds in memory is what its claim returned plus its own commits;
-//! whenever it cannot be sure (a store error, a lost fence), it goes back to claiming. What becomes of
-//! an event that fails is decided in `failing`, claiming is done in `claiming`, reading ahead in `reading`.
+//! A runner owns no truth. Its memory holds what its claim returned plus its own commits; whenever it cannot be sure (a
+//! store error, a lost fence), it goes back to claiming. Failed events are dealt with in `failing`, claiming is done in
+//! `claiming`, reading ahead in `reading`.
 
 mod ceiling;
 mod claiming;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use kennel_core::change::CollectionChanges;
 use kennel_core::checkpoint::{self, Behind, Checkpoint, Mark};
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
@@ -25,11 +25,11 @@ use tokio::time::Instant;
 
 use crate::batch::{self, Bounds, FailedEvent, Loaded};
 use crate::entropy::Entropy;
-use crate::env::ReadHabits;
+use crate::env::PrefetchPlan;
 use crate::fault::Faults;
-use crate::horizon::Feed;
+use crate::high_water_mark::Watch;
 use crate::memory::{Portion, Share};
-use crate::metrics::{ProjectionMetrics, Standing};
+use crate::metrics::{ProgressGauge, ProjectionMetrics};
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
 use crate::status::Status;
@@ -37,11 +37,11 @@ pub use ceiling::Ceiling;
 use failing::Trying;
 use reading::Ahead;
 
-/// How often a runner looks whether a read model that is held may be moved again.
-const HELD_LOOK_MAX: Duration = Duration::from_millis(200);
-/// Least share of its time that a worker gives to read models that are being built.
+/// How often a runner looks whether a fenced read model may be moved again.
+const FENCED_LOOK_MAX: Duration = Duration::from_millis(200);
+/// Least share of its time that a worker gives to candidates.
 const REBUILD_SHARE_MIN: f64 = 0.01;
-/// Longest rest between two batches of a read model that is being built.
+/// Longest rest between two batches of a candidate.
 const REST_MAX: Duration = Duration::from_secs(5);
 
 /// Why a runner ended.
@@ -61,15 +61,15 @@ pub struct Runner {
     pub loaded: Loaded,
     pub generation: Generation,
     pub range: HashRange,
-    pub horizon: Feed,
+    pub high_water_mark: Watch,
     pub metrics: ProjectionMetrics,
     pub status: Arc<Status>,
     pub entropy: Arc<Entropy>,
-    /// What the runner before it has learned about reading.
-    pub habits: ReadHabits,
-    /// How those before it have fared, and under which name that is told.
+    /// The prefetch plan of the runner before it.
+    pub prefetch: PrefetchPlan,
+    /// The faults of the runners before it, and the name under which they are reported.
     pub health: (Faults, String),
-    /// The one place of its worker for building read models, all of which share the worker's time for that.
+    /// The one permit of its worker for building read models, all of which share the worker's time for that.
     pub rebuilds: Arc<Semaphore>,
     /// How many events the database lets this runner commit at once.
     pub ceiling: Ceiling,
@@ -81,17 +81,17 @@ struct Progress {
     owned: Vec<Checkpoint>,
     ahead: Option<Ahead>,
     skipped: Option<Skipped>,
-    /// Most events in the next batch: shrinks when the store refuses or contests a batch.
+    /// Most events in the next batch: shrinks when the store rejects or contests a batch.
     limit: usize,
     trying: Option<Trying>,
     /// How much memory the next batch begins with.
     portion: Portion,
-    /// What the store was last told about this projection by this runner.
+    /// The state of this projection that this runner last reported to the store.
     reported: Option<ProjectionState>,
-    standing: Arc<Standing>,
-    /// The worker's place for building read models, while this runner has it. It is given back before every pause
-    /// that is not part of the worker's rest.
-    turn: Option<OwnedSemaphorePermit>,
+    progress_gauge: Arc<ProgressGauge>,
+    /// The worker's permit for building read models, while this runner has it. It is given back before every pause that
+    /// is not part of the worker's rest.
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Progress {
@@ -100,16 +100,16 @@ impl Progress {
         self.skipped.map_or(stretch.from, |skipped| skipped.to.position.max(stretch.from))
     }
 
-    /// Whether the log is seen to hold another event where a checkpoint ends.
+    /// Whether the log holds another event where a checkpoint ends.
     fn contradicts(&self, high_water: Mark) -> bool {
         let here = |checkpoint: &&Checkpoint| checkpoint.position == high_water.position;
         self.owned.iter().filter(here).any(|checkpoint| checkpoint.witness != high_water.witness)
     }
 
-    /// Tells the metrics how far this runner is.
+    /// Reports to the metrics how far this runner is.
     fn show(&self) {
         if let Some(position) = self.owned.iter().map(|checkpoint| checkpoint.position).min() {
-            self.standing.at(position);
+            self.progress_gauge.at(position);
         }
     }
 }
@@ -118,8 +118,7 @@ impl Progress {
 #[derive(Clone, Copy)]
 struct Skipped {
     to: Mark,
-    /// When this began to be so. Events that nobody wants may come without end: they must not put off
-    /// the commit.
+    /// When this began to be so. Unwanted events may come without end: they must not put off the commit.
     since: Instant,
 }
 
@@ -127,28 +126,27 @@ struct Skipped {
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Round,
-    /// The log is not the one that it was: what is known of it, and of the checkpoints, has to be found out again.
+    /// The log is another than before: its end, and the checkpoints, have to be read again.
     Claim,
     End(Ended),
 }
 
 impl Runner {
-    /// Works until a stop is asked for or the generation has passed. Also tells what it has learned about
-    /// reading, for its successor.
-    pub async fn run(mut self) -> (Ended, ReadHabits) {
+    /// Works until a stop is asked for or the generation has passed. Also returns its prefetch plan, for its successor.
+    pub async fn run(mut self) -> (Ended, PrefetchPlan) {
         let mut pause = self.options.poll_min;
-        // Held beyond the loss of a claim: while the store is away, this runner still stands where it stood.
-        let standing = Arc::new(self.metrics.standing());
+        // Kept beyond the loss of a claim: while the store is away, this runner still stands where it stood.
+        let progress_gauge = Arc::new(self.metrics.progress_gauge());
         loop {
-            match self.work(&mut pause, &standing).await {
+            match self.work(&mut pause, &progress_gauge).await {
                 Ok(Next::End(ended)) => {
                     self.status.clear(&self.part());
-                    return (ended, self.habits);
+                    return (ended, self.prefetch);
                 }
                 // A moment's rest keeps this from spinning, should the log be set back again and again.
                 Ok(_) => {
                     if self.sleep(self.options.poll_min).await {
-                        return (Ended::Stopped, self.habits);
+                        return (Ended::Stopped, self.prefetch);
                     }
                 }
                 Err(error) => {
@@ -158,9 +156,9 @@ impl Runner {
                     self.status.block(&self.part(), reason);
                     pause = (pause * 2).min(self.options.poll_max);
                     if self.sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)).await {
-                        // What was in the way of this runner is in nobody's way any more.
+                        // The condition of this runner blocks no other any more.
                         self.status.clear(&self.part());
-                        return (Ended::Stopped, self.habits);
+                        return (Ended::Stopped, self.prefetch);
                     }
                 }
             }
@@ -171,9 +169,9 @@ impl Runner {
     async fn work(
         &mut self,
         store_pause: &mut Duration,
-        standing: &Arc<Standing>,
+        progress_gauge: &Arc<ProgressGauge>,
     ) -> Result<Next, StoreError> {
-        let Some((owned, incarnation)) = self.claim(standing).await? else {
+        let Some((owned, incarnation)) = self.claim(progress_gauge).await? else {
             return Ok(Next::End(Ended::Superseded));
         };
         if self.stop.is_requested() {
@@ -188,15 +186,15 @@ impl Runner {
             trying: None,
             portion: Portion::Sure,
             reported: None,
-            standing: Arc::clone(standing),
-            turn: None,
+            progress_gauge: Arc::clone(progress_gauge),
+            permit: None,
         };
         progress.show();
         loop {
-            if self.horizon.incarnation() != incarnation {
+            if self.high_water_mark.incarnation() != incarnation {
                 return Ok(Next::Claim);
             }
-            let high_water = self.horizon.mark();
+            let high_water = self.high_water_mark.mark();
             if progress.contradicts(high_water) {
                 return Ok(Next::Claim);
             }
@@ -211,7 +209,7 @@ impl Runner {
                 }
                 Some(stretch) if progress.reached(&stretch) < stretch.upto.position => {
                     if self.is_slowed_down(high_water.position.distance_from(progress.reached(&stretch)))
-                        && !self.take_turn(&mut progress).await
+                        && !self.take_permit(&mut progress).await
                     {
                         continue;
                     }
@@ -229,32 +227,32 @@ impl Runner {
         }
     }
 
-    /// Whether this runner shares its worker's time for building read models, so that the machine is left to those
-    /// that serve. Not near the end of the log, where there is little `left` to do and somebody may wait for it; and
-    /// not for a read model that has served before: it is wanted back.
+    /// Whether this runner shares its worker's time for building read models, so that the machine is left to those that
+    /// serve. Not near the end of the log, where there is little `left` to do and an operator may wait for it; and not
+    /// for a read model that has served before: it is wanted back.
     fn is_slowed_down(&self, left: u64) -> bool {
-        self.loaded.stage == Stage::Building
+        self.loaded.role == Role::Candidate
             && !self.loaded.returning
-            && left > limits::SWITCH_SLACK_POSITIONS
+            && left > limits::CUTOVER_SLACK_POSITIONS
     }
 
-    /// Waits until nothing else is built by this worker; `false` if a stop was asked for meanwhile.
-    async fn take_turn(&mut self, progress: &mut Progress) -> bool {
+    /// Waits until this worker builds nothing else; `false` if a stop was asked for meanwhile.
+    async fn take_permit(&mut self, progress: &mut Progress) -> bool {
         tokio::select! {
             biased;
             () = self.stop.requested() => false,
-            turn = Arc::clone(&self.rebuilds).acquire_owned() => {
-                progress.turn = turn.ok();
+            permit = Arc::clone(&self.rebuilds).acquire_owned() => {
+                progress.permit = permit.ok();
                 true
             }
         }
     }
 
-    /// Rests after a round that took so long, then gives the turn to whoever waits for it. Who gave it back during
-    /// the round has paused already.
+    /// Rests after a round that took so long, then gives the permit to the runner that waits for it. A runner that gave
+    /// it back during the round has paused already.
     async fn rest(&mut self, progress: &mut Progress, took: Duration, next: &Next) {
-        let turn = progress.turn.take();
-        if turn.is_some() && *next == Next::Round {
+        let permit = progress.permit.take();
+        if permit.is_some() && *next == Next::Round {
             let share = self.options.rebuild_share.clamp(REBUILD_SHARE_MIN, 1.0);
             self.sleep(took.mul_f64(1.0 / share - 1.0).min(REST_MAX)).await;
         }
@@ -288,7 +286,7 @@ impl Runner {
             biased;
             () = self.stop.requested() => Ok(Next::Round),
             () = due => self.commit_skipped(progress).await,
-            () = self.horizon.beyond(high_water.position, incarnation) => Ok(Next::Round),
+            () = self.high_water_mark.beyond(high_water.position, incarnation) => Ok(Next::Round),
             () = doubt => Ok(Next::Claim),
         }
     }
@@ -315,7 +313,8 @@ impl Runner {
         let read_model = &self.ports.read_model;
         let events = ahead.events();
         let mut run =
-            batch::run(&self.loaded, read_model, &mut self.habits, events, bounds, share, &self.stop).await?;
+            batch::run(&self.loaded, read_model, &mut self.prefetch, events, bounds, share, &self.stop)
+                .await?;
         self.metrics.called(&run.durations, run.memory_peak);
         if let Some(observer) = &self.options.observer {
             observer.calls(&self.loaded.deployment.projection, &run.durations);
@@ -323,7 +322,7 @@ impl Runner {
         if let Some(last) = run.last {
             let to = ahead.reached_after(run.handled, last);
             let committed = self.commit(progress, stretch, to, run.changes, Vec::new(), run.handled).await?;
-            // Whoever pauses or waits from here on does so without it.
+            // Pauses and waits from here on need no memory.
             run.share = None;
             match committed {
                 CommitOutcome::Committed => ahead.take(run.handled),
@@ -352,7 +351,7 @@ impl Runner {
     async fn memory(&mut self, progress: &mut Progress) -> Option<Share> {
         if progress.portion == Portion::Whole {
             // This may take a while, in which others can be built.
-            progress.turn = None;
+            progress.permit = None;
         }
         let (memory, part) = (Arc::clone(&self.options.memory), self.part());
         tokio::select! {
@@ -404,13 +403,13 @@ impl Runner {
         Ok(outcome)
     }
 
-    /// When a checkpoint that moved only over events that nobody wanted is to be committed.
+    /// When a checkpoint that moved only over unwanted events is to be committed.
     fn skipped_due(&self, progress: &Progress) -> Option<Instant> {
         let skipped = progress.skipped.filter(|skipped| skipped.to.witness.is_some())?;
         Some(skipped.since + self.options.idle_commit_delay)
     }
 
-    /// Commits a checkpoint that moved only over events that nobody wanted.
+    /// Commits a checkpoint that moved only over unwanted events.
     async fn commit_skipped(&self, progress: &mut Progress) -> Result<Next, StoreError> {
         let skipped = progress.skipped.filter(|skipped| skipped.to.witness.is_some());
         let Some(Skipped { to, .. }) = skipped else { return Ok(Next::Round) };
@@ -430,9 +429,9 @@ impl Runner {
 
     /// The name under which this runner appears in the status.
     fn part(&self) -> String {
-        let what = match self.loaded.stage {
-            Stage::Live => "projection",
-            Stage::Building => "rebuild of",
+        let what = match self.loaded.role {
+            Role::Serving => "projection",
+            Role::Candidate => "rebuild of",
         };
         format!("{what} {} from {:08x}", self.loaded.deployment.projection, self.range.start())
     }

@@ -1,8 +1,8 @@
-//! How a program asks the engine to stop, and how its parts hear of it.
+//! How a program asks the engine to stop, and how its parts are notified.
 
 use tokio::sync::watch;
 
-/// Hears of a stop. Cheap to clone.
+/// Shows whether a stop was asked for. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Shutdown(watch::Receiver<bool>);
 

@@ -1,12 +1,12 @@
-//! What stands still in this process, and why: the source of `/readyz`.
+//! The parts of this process that are blocked, and why: the source of `/readyz`.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// What the parts of the engine report about themselves. Each part owns its own entry.
+/// The conditions that the parts of the engine report. Each part owns its own entry.
 #[derive(Debug, Default)]
 pub struct Status {
-    obstacles: Mutex<BTreeMap<String, String>>,
+    conditions: Mutex<BTreeMap<String, String>>,
 }
 
 impl Status {
@@ -18,31 +18,31 @@ impl Status {
         status
     }
 
-    /// Notes that `part` stands still, and why.
+    /// Records that `part` is blocked, and why.
     pub fn block(&self, part: &str, reason: impl Into<String>) {
-        self.obstacles().insert(part.to_owned(), reason.into());
+        self.conditions().insert(part.to_owned(), reason.into());
     }
 
-    /// Notes that nothing stands in the way of `part`.
+    /// Records that nothing blocks `part`.
     pub fn clear(&self, part: &str) {
-        self.obstacles().remove(part);
+        self.conditions().remove(part);
     }
 
-    /// Everything that stands still: part and reason.
+    /// Everything that is blocked: part and reason.
     #[must_use]
     pub fn blocked(&self) -> BTreeMap<String, String> {
-        self.obstacles().clone()
+        self.conditions().clone()
     }
 
-    fn obstacles(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        self.obstacles.lock().unwrap_or_else(PoisonError::into_inner)
+    fn conditions(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The part that keeps the workers registered.
 pub const COORDINATION: &str = "coordination";
 /// The part that watches the end of the log.
-pub const HORIZON: &str = "horizon";
+pub const HIGH_WATER_MARK: &str = "high_water_mark";
 /// The part that watches the connections to the store.
 pub const CONNECTIONS: &str = "connections";
 /// The part that watches the active deployments.

@@ -1,13 +1,13 @@
 //! Reconciles the runners that exist with those that should: one for every active deployment and every
 //! partition that a worker of this process owns.
 //!
-//! Its only inputs are two pictures, the catalog and the lanes; each change makes it compare and act.
-//! It decides nothing about generations and nothing about events.
+//! Its only inputs are two states, the catalog and the assignments; each change makes it compare and act. It decides
+//! nothing about generations and nothing about events.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::partition::{self, HashRange};
 use kennel_core::projection::{DeploymentId, ReadModelId};
@@ -18,17 +18,19 @@ use tokio::time::Instant;
 use crate::batch::Loaded;
 use crate::catalog::{self, Catalog};
 use crate::connections;
-use crate::coordinator::{Coordinator, Lanes};
+use crate::coordinator::{Assignments, Coordinator};
+use crate::cutover::CutoverController;
 use crate::entropy::Entropy;
-use crate::env::ReadHabits;
+use crate::env::PrefetchPlan;
 use crate::fault::{self, Faults, Reporter, guard};
-use crate::horizon;
-use crate::metrics::{Components, ConnectionMetrics, HorizonMetrics, HostPart, Metrics, ReplicaSetMetrics};
+use crate::high_water_mark;
+use crate::metrics::{
+    Components, ConnectionMetrics, HighWaterMarkMetrics, HostPart, Metrics, ReplicaSetMetrics,
+};
 use crate::options::{Options, Ports};
 use crate::runner::{Ceiling, Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::status::Status;
-use crate::steward::Steward;
 
 /// The engine of one process.
 #[derive(Debug)]
@@ -36,19 +38,19 @@ pub struct Engine {
     ports: Ports,
     options: Arc<Options>,
     metrics: ReplicaSetMetrics,
-    horizon_metrics: HorizonMetrics,
+    high_water_mark_metrics: HighWaterMarkMetrics,
     connection_metrics: ConnectionMetrics,
     status: Arc<Status>,
     entropy: Arc<Entropy>,
 }
 
-/// What makes a runner the one that it is: if any of this changes, another takes its place.
+/// The identity of a runner: if any of this changes, another runner replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Post {
+struct Slot {
     worker: WorkerId,
     read_model: ReadModelId,
     deployment: DeploymentId,
-    stage: Stage,
+    role: Role,
     generation: Generation,
     range: HashRange,
 }
@@ -58,31 +60,31 @@ struct Running {
     stop: ShutdownTrigger,
 }
 
-/// How the runners of a worker for a read model have fared.
+/// The faults of the runners of a worker for a read model.
 #[derive(Default)]
 struct Health {
     faults: Faults,
-    /// None is started before.
+    /// No runner is started before.
     rests_until: Option<Instant>,
     /// The name under which the faults appear in the status.
     name: String,
 }
 
-/// The runners of this process, and what those that have ended leave to their successors.
+/// The runners of this process, and the state that those that have ended leave to their successors.
 #[derive(Default)]
-struct Crew {
-    tasks: JoinSet<(Ended, ReadHabits)>,
-    running: BTreeMap<Post, Running>,
-    habits: BTreeMap<(WorkerId, ReadModelId), ReadHabits>,
+struct Runners {
+    tasks: JoinSet<(Ended, PrefetchPlan)>,
+    running: BTreeMap<Slot, Running>,
+    prefetch: BTreeMap<(WorkerId, ReadModelId), PrefetchPlan>,
     health: BTreeMap<(WorkerId, ReadModelId), Health>,
-    /// The one place that each worker has for building read models.
+    /// The one permit that each worker has for building read models.
     rebuilds: BTreeMap<WorkerId, Arc<Semaphore>>,
 }
 
 enum Event {
     Catalog,
-    Lanes,
-    Ended(Result<(Id, (Ended, ReadHabits)), JoinError>),
+    Assignments,
+    Ended(Result<(Id, (Ended, PrefetchPlan)), JoinError>),
     Rested,
     Stop,
 }
@@ -91,7 +93,7 @@ impl Engine {
     /// An engine that has not begun.
     #[must_use]
     pub fn new(ports: Ports, options: Options, metrics: &Metrics, entropy: Entropy) -> Self {
-        let horizon_metrics = metrics.horizon();
+        let high_water_mark_metrics = metrics.high_water_mark();
         let connection_metrics = metrics.connections();
         options.memory.measure(metrics.memory());
         let metrics = metrics.replica_set(&options.replica_set);
@@ -100,14 +102,14 @@ impl Engine {
             ports,
             options: Arc::new(options),
             metrics,
-            horizon_metrics,
+            high_water_mark_metrics,
             connection_metrics,
             status,
             entropy: Arc::new(entropy),
         }
     }
 
-    /// What stands still, for `/readyz`.
+    /// The parts that are blocked, for `/readyz`.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         Arc::clone(&self.status)
@@ -122,9 +124,9 @@ impl Engine {
     /// Works until a stop is asked for; then every runner finishes its batch, commits it, and the
     /// workers leave the replica set.
     pub async fn run(self, stop: Shutdown) {
-        let horizon = horizon::Feed::default();
+        let high_water_mark = high_water_mark::Watch::default();
         let (catalog_out, catalog) = watch::channel(None);
-        let (lanes_out, lanes) = watch::channel(Lanes::default());
+        let (assignments_out, assignments) = watch::channel(Assignments::default());
         let look = Arc::new(Notify::new());
         let coordinator = Coordinator {
             coordination: Arc::clone(&self.ports.coordination),
@@ -145,15 +147,15 @@ impl Engine {
             status: Arc::clone(&self.status),
             metrics: self.metrics.clone(),
         };
-        let log = || horizon::Watcher {
+        let log = || high_water_mark::Watcher {
             events: Arc::clone(&self.ports.events),
-            metrics: self.horizon_metrics.clone(),
+            metrics: self.high_water_mark_metrics.clone(),
             status: Arc::clone(&self.status),
             polls: (self.options.poll_min, self.options.poll_max),
         };
-        let steward = || Steward {
+        let controller = || CutoverController {
             registry: Arc::clone(&self.ports.registry),
-            horizon: horizon.clone(),
+            high_water_mark: high_water_mark.clone(),
             metrics: self.metrics.clone(),
         };
         let connections = || connections::Watcher {
@@ -163,16 +165,16 @@ impl Engine {
         };
         let guarded = |part| (&reporter, part, stop.clone());
         let (_, _, workers, _, _, _) = tokio::join!(
-            guard(guarded(HostPart::Horizon), || log().watch(horizon.clone(), stop.clone())),
+            guard(guarded(HostPart::HighWaterMark), || log().watch(high_water_mark.clone(), stop.clone())),
             guard(guarded(HostPart::Catalog), || watcher().watch(catalog_out.clone(), stop.clone())),
-            guard(guarded(HostPart::Coordinator), || coordinator.run(&lanes_out, stop.clone())),
-            guard(guarded(HostPart::Steward), || steward().serve(catalog.clone(), stop.clone())),
+            guard(guarded(HostPart::Coordinator), || coordinator.run(&assignments_out, stop.clone())),
+            guard(guarded(HostPart::CutoverController), || controller().serve(catalog.clone(), stop.clone())),
             guard(guarded(HostPart::Connections), || connections().watch(stop.clone())),
             guard(guarded(HostPart::Supervisor), || {
                 self.supervise(
-                    horizon.clone(),
+                    high_water_mark.clone(),
                     catalog.clone(),
-                    lanes.clone(),
+                    assignments.clone(),
                     Arc::clone(&look),
                     stop.clone(),
                 )
@@ -183,16 +185,16 @@ impl Engine {
 
     async fn supervise(
         &self,
-        horizon: horizon::Feed,
+        high_water_mark: high_water_mark::Watch,
         mut catalog: watch::Receiver<Option<Catalog>>,
-        mut lanes: watch::Receiver<Lanes>,
+        mut assignments: watch::Receiver<Assignments>,
         look: Arc<Notify>,
         mut stop: Shutdown,
     ) {
-        let mut crew = Crew::default();
+        let mut runners = Runners::default();
         let mut components = self.metrics.components();
         loop {
-            let rest = crew.next_rest();
+            let rest = runners.next_rest();
             let rested = async {
                 match rest {
                     Some(until) => tokio::time::sleep_until(until).await,
@@ -202,21 +204,21 @@ impl Engine {
             let event = tokio::select! {
                 biased;
                 () = stop.requested() => Event::Stop,
-                Some(ended) = crew.tasks.join_next_with_id() => Event::Ended(ended),
-                Ok(()) = lanes.changed() => Event::Lanes,
+                Some(ended) = runners.tasks.join_next_with_id() => Event::Ended(ended),
+                Ok(()) = assignments.changed() => Event::Assignments,
                 Ok(()) = catalog.changed() => Event::Catalog,
                 () = rested => Event::Rested,
                 else => Event::Stop,
             };
             match event {
                 Event::Stop => break,
-                Event::Lanes | Event::Catalog | Event::Rested => {}
+                Event::Assignments | Event::Catalog | Event::Rested => {}
                 Event::Ended(ended) => {
-                    let (id, habits, rest) = match ended {
-                        Ok((id, (ended, habits))) => (id, Some(habits), ended == Ended::Superseded),
+                    let (id, prefetch, rest) = match ended {
+                        Ok((id, (ended, prefetch))) => (id, Some(prefetch), ended == Ended::Superseded),
                         Err(error) => {
                             let id = error.id();
-                            self.broke(&mut crew, id, error);
+                            self.broke(&mut runners, id, error);
                             (id, None, false)
                         }
                     };
@@ -226,36 +228,36 @@ impl Engine {
                         // claim raced), a moment's rest keeps this from spinning.
                         tokio::time::sleep(self.options.poll_min).await;
                     }
-                    crew.gone(id, habits);
+                    runners.gone(id, prefetch);
                 }
             }
             // Whatever has woken this loop, it sees the latest catalog here, and not a second time.
             let latest = catalog.borrow_and_update().clone();
             Self::show(latest.as_ref(), &mut components);
-            let wanted = self.wanted(&lanes.borrow_and_update(), latest.as_ref());
-            self.reconcile(&wanted, &mut crew, &horizon);
+            let wanted = self.wanted(&assignments.borrow_and_update(), latest.as_ref());
+            self.reconcile(&wanted, &mut runners, &high_water_mark);
         }
-        for runner in crew.running.values() {
+        for runner in runners.running.values() {
             runner.stop.stop();
         }
-        while let Some(ended) = crew.tasks.join_next().await {
+        while let Some(ended) = runners.tasks.join_next().await {
             if let Err(error) = ended {
                 tracing::error!(%error, "a runner broke while stopping");
             }
         }
     }
 
-    /// A runner has panicked: nobody takes its place for a while.
-    fn broke(&self, crew: &mut Crew, task: Id, error: JoinError) {
+    /// A runner has panicked: no other replaces it for a while.
+    fn broke(&self, runners: &mut Runners, task: Id, error: JoinError) {
         let message = fault::message_of(error);
-        let Some(post) = crew.post_of(task) else { return };
-        let health = crew.health.entry((post.worker, post.read_model)).or_default();
+        let Some(slot) = runners.assignment_of(task) else { return };
+        let health = runners.health.entry((slot.worker, slot.read_model)).or_default();
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
         let pause = health.faults.happened(&reporter, HostPart::Runner, &health.name, &message);
         health.rests_until = Some(Instant::now() + pause);
     }
 
-    /// Has the metrics tell which components are run here.
+    /// Has the metrics report which components are run here.
     fn show(catalog: Option<&Catalog>, components: &mut Components) {
         let loaded = || catalog.into_iter().flat_map(|catalog| catalog.iter());
         components.are(loaded().map(|Loaded { deployment, .. }| {
@@ -263,80 +265,86 @@ impl Engine {
         }));
     }
 
-    /// Who should be at work.
-    fn wanted(&self, lanes: &Lanes, catalog: Option<&Catalog>) -> BTreeMap<Post, Loaded> {
+    /// The runners that should be at work.
+    fn wanted(&self, assignments: &Assignments, catalog: Option<&Catalog>) -> BTreeMap<Slot, Loaded> {
         let mut wanted = BTreeMap::new();
         for loaded in catalog.into_iter().flat_map(|catalog| catalog.iter()) {
             let deployment = &loaded.deployment;
-            for &(worker, index) in &lanes.mine {
+            for &(worker, index) in &assignments.mine {
                 let partitioning = deployment.descriptor.partitioning;
-                let share = partition::share(partitioning, &deployment.projection, index, lanes.partitions);
+                let share =
+                    partition::share(partitioning, &deployment.projection, index, assignments.partitions);
                 let Some(range) = share else { continue };
-                let post = Post {
+                let slot = Slot {
                     worker,
                     read_model: deployment.read_model,
                     deployment: deployment.id,
-                    stage: loaded.stage,
-                    generation: lanes.generation,
+                    role: loaded.role,
+                    generation: assignments.generation,
                     range,
                 };
-                wanted.insert(post, loaded.clone());
+                wanted.insert(slot, loaded.clone());
             }
         }
         wanted
     }
 
-    fn reconcile(&self, wanted: &BTreeMap<Post, Loaded>, crew: &mut Crew, horizon: &horizon::Feed) {
-        for (post, runner) in &crew.running {
-            if !wanted.contains_key(post) {
+    fn reconcile(
+        &self,
+        wanted: &BTreeMap<Slot, Loaded>,
+        runners: &mut Runners,
+        high_water_mark: &high_water_mark::Watch,
+    ) {
+        for (slot, runner) in &runners.running {
+            if !wanted.contains_key(slot) {
                 runner.stop.stop();
             }
         }
-        for (post, loaded) in wanted {
-            let handed_over = |other: &Post| {
-                other != post && other.worker == post.worker && other.read_model == post.read_model
+        for (slot, loaded) in wanted {
+            let is_predecessor = |other: &Slot| {
+                other != slot && other.worker == slot.worker && other.read_model == slot.read_model
             };
             // A worker does one thing at a time to a read model: its runner of the last generation, or of the
             // last deployment, commits its batch first.
-            if crew.running.contains_key(post) || crew.running.keys().any(handed_over) {
+            if runners.running.contains_key(slot) || runners.running.keys().any(is_predecessor) {
                 continue;
             }
-            let health = crew.health.entry((post.worker, post.read_model)).or_default();
+            let health = runners.health.entry((slot.worker, slot.read_model)).or_default();
             if health.rests_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
             health.rests_until = None;
-            health.name = format!("projection {} on worker {}", loaded.deployment.projection, post.worker);
+            health.name = format!("projection {} on worker {}", loaded.deployment.projection, slot.worker);
             let health = (health.faults.clone(), health.name.clone());
             let (stop, shutdown) = Shutdown::channel();
-            let habits = crew.habits.remove(&(post.worker, post.read_model)).unwrap_or_default();
-            let rebuilds = crew.rebuilds.entry(post.worker).or_insert_with(|| Arc::new(Semaphore::new(1)));
+            let prefetch = runners.prefetch.remove(&(slot.worker, slot.read_model)).unwrap_or_default();
+            let rebuilds = runners.rebuilds.entry(slot.worker).or_insert_with(|| Arc::new(Semaphore::new(1)));
             let runner = Runner {
                 ports: self.ports.clone(),
                 options: Arc::clone(&self.options),
                 loaded: loaded.clone(),
-                generation: post.generation,
-                range: post.range,
-                horizon: horizon.clone(),
-                metrics: self.metrics.deployment(&loaded.deployment.projection, loaded.stage),
+                generation: slot.generation,
+                range: slot.range,
+                high_water_mark: high_water_mark.clone(),
+                metrics: self.metrics.deployment(&loaded.deployment.projection, loaded.role),
                 status: Arc::clone(&self.status),
                 entropy: Arc::clone(&self.entropy),
-                habits: habits.hand_over(),
+                prefetch: prefetch.carry(),
                 health,
                 rebuilds: Arc::clone(rebuilds),
                 ceiling: Ceiling::default(),
                 stop: shutdown,
             };
-            let task = crew.tasks.spawn(runner.run()).id();
-            crew.running.insert(*post, Running { task, stop });
+            let task = runners.tasks.spawn(runner.run()).id();
+            runners.running.insert(*slot, Running { task, stop });
         }
-        crew.rebuilds.retain(|worker, _| crew.running.keys().any(|post| post.worker == *worker));
-        // What nobody has taken up by now, nobody will.
+        runners.rebuilds.retain(|worker, _| runners.running.keys().any(|slot| slot.worker == *worker));
+        // State that no runner has taken up by now is not needed any more.
         let is_wanted = |worker: WorkerId, read_model: ReadModelId| {
-            wanted.keys().any(|post| post.worker == worker && post.read_model == read_model)
+            wanted.keys().any(|slot| slot.worker == worker && slot.read_model == read_model)
         };
-        crew.habits.retain(|(worker, read_model), _| is_wanted(*worker, *read_model));
-        crew.health.retain(|(worker, read_model), health| {
+        runners.prefetch.retain(|(worker, read_model), _| is_wanted(*worker, *read_model));
+        runners.health.retain(|(worker, read_model), health| {
             let stays = is_wanted(*worker, *read_model);
             if !stays {
                 health.faults.over(&self.status, &health.name);
@@ -346,20 +354,20 @@ impl Engine {
     }
 }
 
-impl Crew {
-    fn post_of(&self, task: Id) -> Option<Post> {
-        self.running.iter().find(|(_, runner)| runner.task == task).map(|(post, _)| *post)
+impl Runners {
+    fn assignment_of(&self, task: Id) -> Option<Slot> {
+        self.running.iter().find(|(_, runner)| runner.task == task).map(|(slot, _)| *slot)
     }
 
-    /// When the next of those who rest may be started again.
+    /// When the next of the resting runners may be started again.
     fn next_rest(&self) -> Option<Instant> {
         self.health.values().filter_map(|health| health.rests_until).min()
     }
 
     /// A runner has ended.
-    fn gone(&mut self, task: Id, habits: Option<ReadHabits>) {
-        let Some(post) = self.post_of(task) else { return };
-        self.running.remove(&post);
-        self.habits.extend(habits.map(|habits| ((post.worker, post.read_model), habits)));
+    fn gone(&mut self, task: Id, prefetch: Option<PrefetchPlan>) {
+        let Some(slot) = self.assignment_of(task) else { return };
+        self.running.remove(&slot);
+        self.prefetch.extend(prefetch.map(|prefetch| ((slot.worker, slot.read_model), prefetch)));
     }
 }

@@ -1,5 +1,5 @@
-//! What a process runs while components are being loaded, cannot be loaded or are no longer wanted, and what its
-//! status says meanwhile: against a registry and a runtime that answer by script.
+//! The deployments that a process runs while components are being loaded, cannot be loaded or are no longer wanted, and
+//! its status meanwhile: against a registry and a runtime that answer by script.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
@@ -11,11 +11,13 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{self, Declined, Entry, Lifecycle, Ordered, Outcome, Request, Signature, Stage};
+use kennel_core::lifecycle::{
+    self, Attribution, Entry, Lifecycle, OperationRecord, OperationRequest, Outcome, Rejected, Role,
+};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, Fault, GuestEnv, Instance, Origin, ProjectionProgress, ProjectionState,
-    Refusal, Registry, Runtime, StoreError, StoredComponent, Switched,
+    CallFailure, Changed, Component, ComponentError, CutoverOutcome, Fault, GuestEnv, Instance, Origin,
+    ProjectionProgress, ProjectionState, Registry, Runtime, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -28,25 +30,25 @@ use tokio::time::{Instant, sleep};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What the registry holds, and what becomes of a component that is loaded.
+/// The content of the registry, and the outcome of loading each component.
 #[derive(Debug, Default)]
 struct Script {
-    wanted: Vec<(Deployment, Stage)>,
+    wanted: Vec<(Deployment, Role)>,
     revision: u64,
-    /// Components by their only byte: those that are refused, with the reason, and those that take a while.
-    refused: BTreeMap<u8, String>,
+    /// Components by their only byte: those that are rejected, with the reason, and those that take a while.
+    rejected: BTreeMap<u8, String>,
     slow: BTreeMap<u8, Duration>,
     /// Those whose code was kept.
     kept: BTreeSet<u8>,
     /// Those that are being loaded, and the most that ever were at once.
     at_work: BTreeSet<u8>,
     at_once: usize,
-    /// Whether the store fails whoever wants a component.
+    /// Whether the store fails when a component is fetched.
     away: bool,
     /// How deployments came about, by number, if they are not to build a read model anew.
     origins: BTreeMap<u32, lifecycle::Origin>,
-    /// What was told to be in the way of deployments.
-    obstacles: Vec<(DeploymentId, Option<String>)>,
+    /// The conditions that were reported for deployments.
+    conditions: Vec<(DeploymentId, Option<String>)>,
     /// When each was begun, in seconds.
     tries: BTreeMap<u8, Vec<u64>>,
 }
@@ -93,7 +95,7 @@ struct Watched {
     _stop: ShutdownTrigger,
 }
 
-/// Begins to watch what is deployed.
+/// Begins to watch the deployments.
 fn start(script: Script) -> Watched {
     let ports = Arc::new(Scripted { script: Mutex::new(script), began: Instant::now() });
     let status = Arc::new(Status::default());
@@ -114,8 +116,8 @@ fn start(script: Script) -> Watched {
 }
 
 impl Watched {
-    /// Deploys or takes back, and waits until the watcher must have seen it.
-    async fn order(&self, change: impl FnOnce(&mut Script)) {
+    /// Changes the deployments, and waits until the watcher must have seen it.
+    async fn change(&self, change: impl FnOnce(&mut Script)) {
         {
             let mut script = self.ports.script.lock().unwrap();
             change(&mut script);
@@ -135,7 +137,7 @@ impl Watched {
         self.ports.script.lock().unwrap().tries.get(&component).cloned().unwrap_or_default()
     }
 
-    /// What stands still, and why.
+    /// The parts that are blocked, and why.
     fn blocked(&self) -> Vec<String> {
         self.status.blocked().into_iter().map(|(part, reason)| format!("{part}: {reason}")).collect()
     }
@@ -147,7 +149,7 @@ impl Scripted {
     }
 }
 
-/// A component that is being loaded, until it is or is given up.
+/// A component that is being loaded, until it is loaded or cancelled.
 struct AtWork<'a>(&'a Scripted, u8);
 
 impl Drop for AtWork<'_> {
@@ -165,7 +167,7 @@ impl Runtime for Scripted {
         is_kept.then(|| Arc::new(Loadable { digest, descriptor: descriptor() }) as Arc<dyn Component>)
     }
 
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
         let now = self.now();
         let slow = {
             let mut script = self.script.lock().unwrap();
@@ -178,10 +180,10 @@ impl Runtime for Scripted {
         if let Some(slow) = slow {
             sleep(slow).await;
         }
-        let refused = self.script.lock().unwrap().refused.get(&bytes[0]).cloned();
-        match refused {
+        let rejected = self.script.lock().unwrap().rejected.get(&bytes[0]).cloned();
+        match rejected {
             Some(reason) if reason == "breaks" => panic!("scripted"),
-            Some(message) => Err(Refusal { message, fault: Fault::Component }),
+            Some(message) => Err(ComponentError { message, fault: Fault::Component }),
             None => Ok(Arc::new(Loadable { digest: Digest::of(&bytes), descriptor: descriptor() })),
         }
     }
@@ -202,7 +204,7 @@ impl Component for Loadable {
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        unreachable!("whoever loads components does not run them")
+        unreachable!("a watcher does not run components")
     }
 }
 
@@ -215,7 +217,7 @@ impl Registry for Scripted {
         Ok((0..=u8::MAX).find(|byte| Digest::of(&[*byte]) == digest).map(|byte| vec![byte]))
     }
 
-    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         Ok(self.script.lock().unwrap().wanted.clone())
     }
 
@@ -231,31 +233,35 @@ impl Registry for Scripted {
         unreachable!("a watcher lists nothing")
     }
 
-    async fn change(&self, _: &ProjectionName, _: &Request) -> Result<Result<Changed, Declined>, StoreError> {
-        unreachable!("a watcher orders nothing")
+    async fn change(
+        &self,
+        _: &ProjectionName,
+        _: &OperationRequest,
+    ) -> Result<Result<Changed, Rejected>, StoreError> {
+        unreachable!("a watcher requests no operations")
     }
 
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
         let script = self.script.lock().unwrap();
-        let entry = |(deployment, stage): &(Deployment, Stage)| Entry {
+        let entry = |(deployment, role): &(Deployment, Role)| Entry {
             deployment: deployment.clone(),
             origin: script.origins.get(&deployment.number).copied().unwrap_or(lifecycle::Origin::Rebuild),
-            outcome: if *stage == Stage::Live { Outcome::Live } else { Outcome::Building },
-            signature: Signature { author: "anybody".to_owned(), note: None },
+            outcome: if *role == Role::Serving { Outcome::Serving } else { Outcome::Candidate },
+            attribution: Attribution { actor: "ci-bot".to_owned(), reason: None },
             from: Position::START,
             returns_to: None,
             deployed_at: 0,
             decided_at: 0,
         };
         let ours = script.wanted.iter().filter(|(deployment, _)| deployment.projection == *projection);
-        Ok(Some(Lifecycle { history: ours.map(entry).collect(), ..Lifecycle::unborn(projection.clone()) }))
+        Ok(Some(Lifecycle { history: ours.map(entry).collect(), ..Lifecycle::new(projection.clone()) }))
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         unreachable!("a watcher lists nothing")
     }
 
-    async fn orders(&self, _: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
+    async fn operations(&self, _: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
         unreachable!("a watcher lists nothing")
     }
 
@@ -264,7 +270,7 @@ impl Registry for Scripted {
     }
 
     async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
-        unreachable!("a watcher looks at what is active")
+        unreachable!("a watcher looks at the active deployments")
     }
 
     async fn report(
@@ -276,15 +282,15 @@ impl Registry for Scripted {
         unreachable!("a watcher handles no events")
     }
 
-    async fn hinder(
+    async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        obstacle: Option<&str>,
+        condition: Option<&str>,
     ) -> Result<(), StoreError> {
         assert_eq!(source, "here");
-        let told = (deployment, obstacle.map(str::to_owned));
-        self.script.lock().unwrap().obstacles.push(told);
+        let reported = (deployment, condition.map(str::to_owned));
+        self.script.lock().unwrap().conditions.push(reported);
         Ok(())
     }
 
@@ -292,45 +298,41 @@ impl Registry for Scripted {
         unreachable!("a watcher knows no positions")
     }
 
-    async fn begin_switch(&self, _: &ProjectionName, _: u64) -> Result<Switched, StoreError> {
-        unreachable!("a watcher switches nothing")
+    async fn begin_cutover(&self, _: &ProjectionName, _: u64) -> Result<CutoverOutcome, StoreError> {
+        unreachable!("a watcher cuts nothing over")
     }
 
-    async fn finish_switch(&self, _: &ProjectionName) -> Result<Switched, StoreError> {
-        unreachable!("a watcher switches nothing")
+    async fn complete_cutover(&self, _: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
+        unreachable!("a watcher cuts nothing over")
     }
 
-    async fn abandon_switch(&self, _: &ProjectionName) -> Result<(), StoreError> {
-        unreachable!("a watcher switches nothing")
+    async fn abort_cutover(&self, _: &ProjectionName) -> Result<(), StoreError> {
+        unreachable!("a watcher cuts nothing over")
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn collect_garbage(&self) -> Result<u64, StoreError> {
         unreachable!("a watcher removes nothing")
     }
 }
 
-/// Whoever pauses or retires a projection, or deploys another component to it, has dealt with what stood still.
+/// Pausing or retiring a projection, or deploying another component to it, deals with a condition.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_longer_wanted_stands_in_nobodys_way() {
-    for after in [Vec::new(), vec![(deployment("ledger", 2, 2), Stage::Live)]] {
+async fn deployments_that_are_no_longer_wanted_block_nothing() {
+    for after in [Vec::new(), vec![(deployment("ledger", 2, 2), Role::Serving)]] {
         let watched = start(Script {
             wanted: vec![
-                (deployment("ledger", 1, 1), Stage::Live),
-                (deployment("tally", 3, 3), Stage::Live),
-                (deployment("tally", 4, 4), Stage::Building),
+                (deployment("ledger", 1, 1), Role::Serving),
+                (deployment("tally", 3, 3), Role::Serving),
+                (deployment("tally", 4, 4), Role::Candidate),
             ],
-            refused: BTreeMap::from([(1, "no".to_owned()), (4, "never".to_owned())]),
+            rejected: BTreeMap::from([(1, "no".to_owned()), (4, "never".to_owned())]),
             ..Script::default()
         });
         sleep(SECOND * 2).await;
-        assert_eq!(
-            watched.blocked(),
-            ["projection ledger: no"],
-            "what is only being built stands in nobody's way"
-        );
+        assert_eq!(watched.blocked(), ["projection ledger: no"], "a candidate blocks nothing");
         assert_eq!(watched.runs(), [3]);
         let left: Vec<u32> = after.iter().map(|(deployment, _)| deployment.number).collect();
-        watched.order(|script| script.wanted = after).await;
+        watched.change(|script| script.wanted = after).await;
         assert_eq!(watched.blocked(), [""; 0]);
         assert_eq!(watched.runs(), left);
     }
@@ -338,12 +340,12 @@ async fn what_is_no_longer_wanted_stands_in_nobodys_way() {
 
 /// A process that starts does not wait for the slowest of its components, and says that it is not ready yet.
 #[tokio::test(start_paused = true)]
-async fn whatever_is_ready_runs_while_others_are_being_loaded() {
+async fn ready_components_run_while_others_are_being_loaded() {
     let watched = start(Script {
         wanted: vec![
-            (deployment("ledger", 1, 1), Stage::Live),
-            (deployment("ledger", 2, 2), Stage::Building),
-            (deployment("tally", 3, 3), Stage::Live),
+            (deployment("ledger", 1, 1), Role::Serving),
+            (deployment("ledger", 2, 2), Role::Candidate),
+            (deployment("tally", 3, 3), Role::Serving),
         ],
         slow: BTreeMap::from([(2, SECOND * 60), (3, SECOND * 20), (4, SECOND * 20)]),
         ..Script::default()
@@ -353,10 +355,10 @@ async fn whatever_is_ready_runs_while_others_are_being_loaded() {
     assert_eq!(watched.blocked(), ["start of tally: its component is being loaded"]);
     sleep(SECOND * 20).await;
     assert_eq!(watched.runs(), [1, 3]);
-    assert_eq!(watched.blocked(), [""; 0], "what is only being built is waited for by nobody");
+    assert_eq!(watched.blocked(), [""; 0], "a candidate is not waited for");
     // A deployment that continues another one's read model.
     let next = Deployment { read_model: ReadModelId::new(3), ..deployment("tally", 4, 4) };
-    watched.order(|script| script.wanted[2].0 = next).await;
+    watched.change(|script| script.wanted[2].0 = next).await;
     assert_eq!((watched.runs(), watched.blocked().len()), (vec![1, 3], 0), "the one before goes on");
     sleep(SECOND * 20).await;
     assert_eq!(watched.runs(), [1, 4]);
@@ -368,7 +370,7 @@ async fn whatever_is_ready_runs_while_others_are_being_loaded() {
 /// Whether nothing is deployed or nothing can be run yet: the process at work knows that there is nothing to do.
 #[tokio::test(start_paused = true)]
 async fn a_catalog_is_published_even_if_nothing_can_be_run() {
-    for wanted in [Vec::new(), vec![(deployment("tally", 3, 3), Stage::Live)]] {
+    for wanted in [Vec::new(), vec![(deployment("tally", 3, 3), Role::Serving)]] {
         let slow = BTreeMap::from([(3, SECOND * 20)]);
         let blocked = wanted.len();
         let watched = start(Script { wanted, slow, ..Script::default() });
@@ -378,33 +380,36 @@ async fn a_catalog_is_published_even_if_nothing_can_be_run() {
     }
 }
 
-/// Trying may cost a compilation, and rarely helps; but nobody who has mended something shall wait for long.
+/// Trying may cost a compilation, and rarely helps; but an operator who has repaired something shall not wait for long.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_loaded_is_tried_less_and_less_often() {
+async fn components_that_cannot_be_loaded_are_tried_less_and_less_often() {
     for reason in ["no", "breaks"] {
         let watched = start(Script {
-            wanted: vec![(deployment("ledger", 1, 1), Stage::Live), (deployment("tally", 2, 2), Stage::Live)],
-            refused: BTreeMap::from([(1, reason.to_owned())]),
+            wanted: vec![
+                (deployment("ledger", 1, 1), Role::Serving),
+                (deployment("tally", 2, 2), Role::Serving),
+            ],
+            rejected: BTreeMap::from([(1, reason.to_owned())]),
             ..Script::default()
         });
         sleep(SECOND * 30).await;
         let tries = watched.tries(1);
-        // After 1, 2, 4 and 8 seconds, then every 10; whoever looks every second may be late by one.
+        // After 1, 2, 4 and 8 seconds, then every 10; a watcher that looks every second may be late by one.
         let pauses: Vec<u64> = tries.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(pauses.len(), 5, "{reason}: {tries:?}");
         let expected = [1, 2, 4, 8, 10];
         let fits = pauses.iter().zip(expected).all(|(pause, least)| (least..=least + 1).contains(pause));
         assert!(fits, "{reason}: {tries:?}");
-        assert_eq!(watched.tries(2), [0], "what is loaded is not loaded again");
+        assert_eq!(watched.tries(2), [0], "a loaded component is not loaded again");
         assert_eq!(watched.runs(), [2]);
         // Something else changes: that is no reason to try.
-        watched.order(|script| script.wanted[1].0.settings.batch += 1).await;
+        watched.change(|script| script.wanted[1].0.settings.batch += 1).await;
         assert_eq!(watched.tries(1).len(), tries.len(), "{reason}");
         // It is deployed again: that is one.
-        watched.order(|script| script.wanted[0].0.id = DeploymentId::new(7)).await;
+        watched.change(|script| script.wanted[0].0.id = DeploymentId::new(7)).await;
         let anew = watched.tries(1)[tries.len()..].to_vec();
         assert!(anew.len() == 2 && anew[1] - anew[0] <= 2, "{reason}: {anew:?}");
-        watched.ports.script.lock().unwrap().refused.clear();
+        watched.ports.script.lock().unwrap().rejected.clear();
         sleep(SECOND * 5).await;
         assert_eq!((watched.runs(), watched.blocked().len()), (vec![1, 2], 0), "{reason}");
     }
@@ -412,33 +417,34 @@ async fn what_cannot_be_loaded_is_tried_less_and_less_often() {
 
 /// The store has been away for minutes, which says nothing of a component.
 #[tokio::test(start_paused = true)]
-async fn whatever_the_store_could_not_tell_is_asked_again_soon() {
-    let wanted = vec![(deployment("ledger", 1, 1), Stage::Live)];
+async fn a_failure_of_the_store_is_retried_soon() {
+    let wanted = vec![(deployment("ledger", 1, 1), Role::Serving)];
     let watched = start(Script { wanted, away: true, ..Script::default() });
     sleep(SECOND * 120).await;
     assert!(
-        matches!(&watched.blocked()[..], [told] if told.contains("projection ledger") && told.contains("scripted"))
+        matches!(&watched.blocked()[..], [reported] if reported.contains("projection ledger") && reported.contains("scripted"))
     );
     watched.ports.script.lock().unwrap().away = false;
     sleep(SECOND * 2).await;
     assert_eq!(watched.runs(), [1]);
 }
 
-/// Each is held in memory while it is loaded, and a compilation takes far more. What serves comes first, and what was
-/// refused before comes last.
+/// Each is held in memory while it is loaded, and a compilation takes far more. Serving deployments come first, and
+/// components that failed before come last.
 #[tokio::test(start_paused = true)]
-async fn few_are_loaded_at_once_and_first_what_serves() {
+async fn few_are_loaded_at_once_and_serving_deployments_first() {
     let names = ["a", "b", "c", "d", "e", "f"];
-    let stages = [Stage::Building, Stage::Building, Stage::Live, Stage::Live, Stage::Live, Stage::Live];
-    let numbered = names.into_iter().zip(1..).zip(stages);
+    let roles =
+        [Role::Candidate, Role::Candidate, Role::Serving, Role::Serving, Role::Serving, Role::Serving];
+    let numbered = names.into_iter().zip(1..).zip(roles);
     let watched = start(Script {
-        wanted: numbered.map(|((name, number), stage)| (deployment(name, number, number), stage)).collect(),
+        wanted: numbered.map(|((name, number), role)| (deployment(name, number, number), role)).collect(),
         slow: (1..=6).map(|component| (component, SECOND * 10)).collect(),
-        refused: BTreeMap::from([(3, "no".to_owned())]),
+        rejected: BTreeMap::from([(3, "no".to_owned())]),
         ..Script::default()
     });
     sleep(SECOND * 5).await;
-    assert_eq!(watched.blocked().len(), 4, "those that serve, also those that wait for their turn");
+    assert_eq!(watched.blocked().len(), 4, "those that serve, also those that wait to be loaded");
     sleep(SECOND * 30).await;
     assert_eq!(watched.runs(), [1, 2, 4, 5, 6]);
     let began = |component| watched.tries(component).first().copied();
@@ -449,10 +455,10 @@ async fn few_are_loaded_at_once_and_first_what_serves() {
 
 /// Two components take minutes, and as many are loaded at once; that is nothing to those that need not be compiled.
 #[tokio::test(start_paused = true)]
-async fn what_was_kept_does_not_wait_for_what_has_to_be_compiled() {
+async fn kept_code_does_not_wait_for_compilations() {
     let numbered = ["a", "b", "c", "d"].into_iter().zip(1..);
     let watched = start(Script {
-        wanted: numbered.map(|(name, number)| (deployment(name, number, number), Stage::Live)).collect(),
+        wanted: numbered.map(|(name, number)| (deployment(name, number, number), Role::Serving)).collect(),
         slow: BTreeMap::from([(1, SECOND * 300), (2, SECOND * 300)]),
         kept: BTreeSet::from([3, 4]),
         ..Script::default()
@@ -467,39 +473,39 @@ async fn what_was_kept_does_not_wait_for_what_has_to_be_compiled() {
     assert_eq!([1, 2].map(|component| watched.tries(component)), [[0], [0]]);
 }
 
-/// Whoever waits for what is being built looks at the store, not at this process.
+/// An operator who waits for a candidate looks at the store, not at this process.
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_built_for_want_of_its_component_is_told() {
+async fn a_candidate_that_lacks_its_component_has_a_condition() {
     let watched = start(Script {
         wanted: vec![
-            (deployment("ledger", 1, 1), Stage::Live),
-            (deployment("ledger", 2, 2), Stage::Building),
+            (deployment("ledger", 1, 1), Role::Serving),
+            (deployment("ledger", 2, 2), Role::Candidate),
         ],
-        refused: BTreeMap::from([(2, "no memory".to_owned())]),
+        rejected: BTreeMap::from([(2, "no memory".to_owned())]),
         ..Script::default()
     });
     sleep(SECOND * 30).await;
-    let told = || watched.ports.script.lock().unwrap().obstacles.clone();
-    let (id, obstacle) = (DeploymentId::new(2), "here cannot load its component: no memory".to_owned());
-    let before = told();
-    assert!(before.iter().all(|one| *one == (id, Some(obstacle.clone()))), "{before:?}");
+    let reported = || watched.ports.script.lock().unwrap().conditions.clone();
+    let (id, condition) = (DeploymentId::new(2), "here cannot load its component: no memory".to_owned());
+    let before = reported();
+    assert!(before.iter().all(|one| *one == (id, Some(condition.clone()))), "{before:?}");
     assert_eq!(before.len(), watched.tries(2).len(), "with every attempt");
-    assert_eq!(watched.blocked(), [""; 0], "it stands in nobody's way");
-    watched.ports.script.lock().unwrap().refused.clear();
+    assert_eq!(watched.blocked(), [""; 0], "it blocks nothing");
+    watched.ports.script.lock().unwrap().rejected.clear();
     sleep(SECOND * 30).await;
-    assert_eq!(told()[before.len()..], [(id, None)]);
+    assert_eq!(reported()[before.len()..], [(id, None)]);
 }
 
-/// Whoever takes back what is ruinous to compile need not wait until it is.
+/// An operator who takes back a component that is ruinous to compile need not wait until it is compiled.
 #[tokio::test(start_paused = true)]
-async fn what_is_no_longer_wanted_is_not_loaded_to_its_end() {
+async fn components_that_are_no_longer_wanted_are_not_loaded_to_the_end() {
     let watched = start(Script {
-        wanted: vec![(deployment("a", 1, 1), Stage::Live), (deployment("b", 2, 2), Stage::Live)],
+        wanted: vec![(deployment("a", 1, 1), Role::Serving), (deployment("b", 2, 2), Role::Serving)],
         slow: BTreeMap::from([(1, SECOND * 300), (2, SECOND * 300)]),
         ..Script::default()
     });
     sleep(SECOND).await;
-    watched.order(|script| script.wanted = vec![(deployment("c", 3, 3), Stage::Live)]).await;
+    watched.change(|script| script.wanted = vec![(deployment("c", 3, 3), Role::Serving)]).await;
     assert_eq!(watched.runs(), [3]);
     assert!(watched.ports.script.lock().unwrap().at_work.is_empty());
     assert_eq!(watched.blocked(), [""; 0]);
@@ -507,13 +513,13 @@ async fn what_is_no_longer_wanted_is_not_loaded_to_its_end() {
 
 /// A read model that has served before is wanted back, and not slowed down like one that is built anew.
 #[tokio::test(start_paused = true)]
-async fn a_rollback_is_told_from_a_rebuild() {
+async fn a_rollback_and_a_rebuild_are_distinguished() {
     let watched = start(Script {
         wanted: vec![
-            (deployment("ledger", 1, 1), Stage::Live),
-            (deployment("ledger", 2, 2), Stage::Building),
-            (deployment("tally", 3, 3), Stage::Live),
-            (deployment("tally", 4, 4), Stage::Building),
+            (deployment("ledger", 1, 1), Role::Serving),
+            (deployment("ledger", 2, 2), Role::Candidate),
+            (deployment("tally", 3, 3), Role::Serving),
+            (deployment("tally", 4, 4), Role::Candidate),
         ],
         origins: BTreeMap::from([(4, lifecycle::Origin::Rollback)]),
         ..Script::default()

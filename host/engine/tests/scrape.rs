@@ -1,17 +1,17 @@
-//! What a scrape costs, what it looks like when labels hold odd characters, and that metrics that are turned
-//! off are not there. What each metric counts is tested beside it and in the suites of the command.
+//! The cost of a scrape, its text when labels hold odd characters, and that metrics that are turned off are not there.
+//! The meaning of each metric is tested beside it and in the suites of the command.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
-#![expect(clippy::disallowed_methods, reason = "what a scrape costs is measured in real time")]
+#![expect(clippy::disallowed_methods, reason = "the cost of a scrape is measured in real time")]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kennel_core::membership::{WorkerId, WorkerState};
-use kennel_core::port::{Blocker, Horizon};
+use kennel_core::port::{Blocker, HighWaterMark};
 use kennel_core::position::Position;
-use kennel_engine::metrics::{Metrics, ProjectionMetrics, Standing};
+use kennel_engine::metrics::{Metrics, ProgressGauge, ProjectionMetrics};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use uuid::Uuid;
 
@@ -32,33 +32,33 @@ fn scrape(registry: &Registry) -> String {
 }
 
 /// The metrics of a process with many projections and workers, all of which are at work.
-fn busy(metrics: &Metrics) -> (Vec<ProjectionMetrics>, Vec<Standing>) {
+fn busy(metrics: &Metrics) -> (Vec<ProjectionMetrics>, Vec<ProgressGauge>) {
     let set = metrics.replica_set(&"main".parse().unwrap());
     for id in 0..WORKERS {
         set.worker_state(WorkerId(Uuid::from_u128(id)), WorkerState::Processing);
     }
     let of_projection = |number| set.projection(&format!("projection-{number}").parse().unwrap());
     let projections: Vec<ProjectionMetrics> = (0..PROJECTIONS).map(of_projection).collect();
-    let mut standings = Vec::new();
+    let mut gauges = Vec::new();
     for projection in &projections {
         projection.called(&[Duration::from_micros(700), Duration::from_millis(3)], 1 << 20);
         projection.committed(2, 0, Duration::from_millis(2));
         for worker in 0..WORKERS {
-            let standing = projection.standing();
-            standing.at(Position::new(u64::try_from(worker).unwrap()));
-            standings.push(standing);
+            let gauge = projection.progress_gauge();
+            gauge.at(Position::new(u64::try_from(worker).unwrap()));
+            gauges.push(gauge);
         }
     }
-    (projections, standings)
+    (projections, gauges)
 }
 
-/// What a runner does for the metrics with each batch.
-fn batch(projection: &ProjectionMetrics, standing: &Standing, number: u64) -> Duration {
+/// The work of a runner for the metrics with each batch.
+fn batch(projection: &ProjectionMetrics, gauge: &ProgressGauge, number: u64) -> Duration {
     let durations = [Duration::from_micros(30); BATCH];
     let began = Instant::now();
     projection.called(&durations, 1 << 20);
     projection.committed(BATCH as u64, 0, Duration::from_millis(2));
-    standing.at(Position::new(number));
+    gauge.at(Position::new(number));
     began.elapsed()
 }
 
@@ -70,7 +70,7 @@ fn median(mut measured: Vec<Duration>) -> Duration {
 #[test]
 fn many_projections_and_workers_are_scraped_quickly_and_do_not_pay_for_it() {
     let registry = Registry::new();
-    let (projections, standings) = busy(&Metrics::register(&registry).unwrap());
+    let (projections, gauges) = busy(&Metrics::register(&registry).unwrap());
     let series = scrape(&registry).lines().filter(|line| !line.starts_with('#')).count();
     // At least a histogram of eleven lines, two counters, seven kinds of failure, memory, position and lag.
     assert!(series >= PROJECTIONS * 23, "{series}");
@@ -82,7 +82,7 @@ fn many_projections_and_workers_are_scraped_quickly_and_do_not_pay_for_it() {
     });
     let took = median(rounds.collect());
 
-    let one = |number| batch(&projections[0], &standings[0], number);
+    let one = |number| batch(&projections[0], &gauges[0], number);
     let alone = median((0..1_000).map(one).collect());
     let done = AtomicBool::new(false);
     let during = thread::scope(|scope| {
@@ -98,7 +98,7 @@ fn many_projections_and_workers_are_scraped_quickly_and_do_not_pay_for_it() {
         "{series} series: {took:?} a scrape; {BATCH} events: {alone:?} alone; during {SCRAPES} scrapes {batches} \
          times {during:?}, at most {longest:?}"
     );
-    // Medians, since other tests run beside this one. The bounds hold unoptimised as well.
+    // Medians, since other tests run beside this one. The bounds hold unoptimized as well.
     assert!(took < SCRAPE_MAX, "{took:?} a scrape");
     let most = EVENT_MAX * u32::try_from(BATCH).unwrap();
     assert!(during < most, "{during:?} a batch, without scrapes {alone:?}");
@@ -107,7 +107,7 @@ fn many_projections_and_workers_are_scraped_quickly_and_do_not_pay_for_it() {
 #[test]
 fn odd_characters_in_labels_are_escaped() {
     let registry = Registry::new();
-    let horizon = Metrics::register(&registry).unwrap().horizon();
+    let high_water_mark = Metrics::register(&registry).unwrap().high_water_mark();
     let application = "\"quoted\" \\ back\nnext line, ü€𝄞 {a=\"b\"} 1";
     let blocker = Blocker {
         pid: Some(42),
@@ -116,31 +116,38 @@ fn odd_characters_in_labels_are_escaped() {
         open_seconds: Some(7),
         advice: String::new(),
     };
-    let now = Horizon {
+    let now = HighWaterMark {
         position: Position::new(1),
         head: Position::new(3),
         blockers: vec![blocker],
-        ..Horizon::default()
+        ..HighWaterMark::default()
     };
-    horizon.observed(&Horizon::default(), &now);
+    high_water_mark.observed(&HighWaterMark::default(), &now);
     let text = scrape(&registry);
-    let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("kennel_horizon_blocked")).collect();
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("kennel_high_water_mark_blocked")).collect();
     let escaped = r#""\"quoted\" \\ back\nnext line, ü€𝄞 {a=\"b\"} 1""#;
-    assert_eq!(lines, [format!("kennel_horizon_blocked_seconds{{application={escaped},pid=\"42\"}} 7")]);
-    horizon.ended(&now);
-    assert!(!scrape(&registry).contains("kennel_horizon_blocked_seconds{"), "the series is found again");
+    assert_eq!(
+        lines,
+        [format!("kennel_high_water_mark_blocked_seconds{{application={escaped},pid=\"42\"}} 7")]
+    );
+    high_water_mark.ended(&now);
+    assert!(
+        !scrape(&registry).contains("kennel_high_water_mark_blocked_seconds{"),
+        "the series is found again"
+    );
 }
 
 #[test]
 fn metrics_that_are_off_are_registered_nowhere_and_keep_nothing() {
     let before = scrape(prometheus::default_registry());
     let metrics = Metrics::default();
-    let (projections, standings) = busy(&metrics);
+    let (projections, gauges) = busy(&metrics);
     metrics.replica_set(&"main".parse().unwrap()).heartbeat(Duration::from_secs(1));
-    metrics.horizon().observed(&Horizon::default(), &Horizon::default());
+    metrics.high_water_mark().observed(&HighWaterMark::default(), &HighWaterMark::default());
     assert_eq!(scrape(prometheus::default_registry()), before);
     assert_eq!(before, "");
-    // Handles that are off hold nothing: no series, and no place in the register of runners.
+    // Handles that are off hold nothing: no series, and no entry in the register of runners.
     assert!(projections.iter().all(|projection| format!("{projection:?}") == "ProjectionMetrics(None)"));
-    assert!(standings.iter().all(|standing| format!("{standing:?}") == "Standing(None)"));
+    assert!(gauges.iter().all(|gauge| format!("{gauge:?}") == "ProgressGauge(None)"));
 }

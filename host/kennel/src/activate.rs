@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use kennel_core::lifecycle::Declined;
+use kennel_core::lifecycle::Rejected;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 
 use crate::config::ProjectionConfig;
 use crate::control::local::Local;
-use crate::control::{Control as _, ControlError, DeployOrder};
+use crate::control::{Control as _, ControlError, DeployRequest};
 use crate::wire::Store;
 
 /// Checks a component, stores it and deploys it. An older one goes on where it stands with the new code.
@@ -26,12 +26,12 @@ pub(crate) async fn activate(
     store.put_component(digest, &bytes).await?;
     let Settings { batch, on_failure, config } = settings;
     let config = config.into_iter().map(|(key, value)| (key, Some(value))).collect();
-    let order = DeployOrder {
+    let request = DeployRequest {
         replica_set: Some(replica_set.clone()),
         settings: ProjectionConfig { batch: Some(batch), on_failure: Some(on_failure), config },
-        ..DeployOrder::of(digest)
+        ..DeployRequest::of(digest)
     };
-    Local::new(store.clone(), runtime).deploy(projection, order).await?;
+    Local::new(store.clone(), runtime).deploy(projection, request).await?;
     let found = store.find(projection).await?;
-    found.ok_or_else(|| Declined::Missing(projection.clone()).into())
+    found.ok_or_else(|| Rejected::Missing(projection.clone()).into())
 }

@@ -2,30 +2,30 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | `health` | /metrics, /healthz and /readyz, for whoever watches the process |
+//! | `health` | /metrics, /healthz and /readyz, for probes and scrapers |
 //! | [`v1`] | /v1: the operations of [`crate::control`], and their document |
-//! | [`gate`] | who may use /v1 |
+//! | [`authentication`] | who may use /v1 |
 //! | `connections` | how many connections there may be, and how long they may be silent |
 //! | `stream` | how long a client may let its answer lie |
 //! | `answers` | how much memory answers take on their way |
 //! | `panics` | what becomes of a request whose answer panics |
 //! | `problem` | errors as `application/problem+json` |
 //! | `extract` | what a request is made of, read so that every mistake becomes a problem |
-//! | `pace` | how long a request may take, and how many may work at once |
+//! | `request_limits` | how long a request may take, and how many may work at once |
 //! | `projections`, `components` | the operations, one function each |
 //!
-//! It speaks plain HTTP: whoever wants it encrypted puts a proxy in front of it.
+//! It speaks plain HTTP: for encryption, operators put a proxy in front of it.
 
 mod answers;
+pub mod authentication;
 mod components;
 mod connections;
 mod extract;
-pub mod gate;
 mod health;
-pub(crate) mod pace;
 mod panics;
 mod problem;
 mod projections;
+pub(crate) mod request_limits;
 mod stream;
 pub mod v1;
 
@@ -38,7 +38,7 @@ use tokio::net::TcpListener;
 
 use crate::exit::Kind;
 
-pub use gate::Gate;
+pub use authentication::Authentication;
 pub use health::Sources;
 pub(crate) use health::metrics;
 pub use panics::caught;
@@ -71,7 +71,7 @@ pub async fn serve(listener: TcpListener, app: Router, stop: Shutdown) {
     connections::serve(listener, app, stop).await;
 }
 
-/// The routes for whoever watches the process, for programs that serve them beside their own.
+/// The routes for probes and scrapers, for programs that serve them beside their own.
 pub fn router(sources: Sources) -> Router {
     health::router(sources)
 }

@@ -15,7 +15,7 @@ mod follow;
 mod generations;
 mod inspect;
 mod migrate;
-mod orders;
+mod operations;
 mod output;
 mod pull;
 mod push;
@@ -52,7 +52,7 @@ Exit codes:
   0 success                 5 taken: a name, a port, a store in use
   1 unforeseen              6 wrong configuration
   2 wrong command line      7 not found
-  3 store or host unusable  8 a projection stands still, or two differ
+  3 store or host unusable  8 a projection is halted, or two differ
   4 wrong input             143 ended by a second signal";
 
 /// Runs event-sourcing projections as sandboxed WebAssembly components.
@@ -98,7 +98,7 @@ impl StoreArgs {
     fn target(&self, config: &Config) -> anyhow::Result<Target> {
         let given = self.store.as_deref().or(config.store.as_deref());
         if given.is_none() && std::env::var_os(HOST_VARIABLE).is_some() {
-            // Whoever works through a host has no store here, and a new one would take in what is meant for that host's.
+            // A user of a host has no store here, and a new one would take in events meant for that host's.
             return Err(Kind::Config.error(format!(
                 "{HOST_VARIABLE} is set, and this works on a store: say which with --store, or unset {HOST_VARIABLE}"
             )));
@@ -117,7 +117,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Appends events from lines of JSON to the log
     Append(append::Append),
-    /// Has a projection run a component, new or other than before
+    /// Deploys a component to a projection, new or other than before
     Deploy(deploy::Deploy),
     /// Deploys the components of a folder whenever they change
     Watch(watch::Watch),
@@ -125,37 +125,37 @@ enum Command {
     Rebuild(acts::Rebuild),
     /// Compares the read model that was built with the one that serves
     Diff(diff::Diff),
-    /// Has the read model that was built take its place
-    Switch(acts::SwitchOver),
-    /// Gives up the deployment that is being built
+    /// Promotes the candidate to serve
+    Promote(acts::Promote),
+    /// Cancels the candidate
     Cancel(acts::Cancel),
     /// Returns to the deployment that served before
     Rollback(acts::Rollback),
-    /// Has a projection stand still until it is resumed
+    /// Pauses a projection until it is resumed
     Pause(acts::Pause),
-    /// Has a paused projection go on
+    /// Resumes a paused projection
     Resume(acts::Resume),
     /// Takes a projection out of service
     Retire(acts::Retire),
     /// Goes on with a log that was set back
     AcceptLog(acts::AcceptLog),
-    /// Tells what has been deployed to a projection
+    /// Lists the deployments of a projection
     Deployments(deployments::Deployments),
-    /// Tells who has ordered what about a projection, and why
-    Orders(orders::Orders),
-    /// Tells which components the store holds
+    /// Lists the operations on a projection: by whom, and why
+    Operations(operations::Operations),
+    /// Lists the components that the store holds
     Components(components::Components),
     /// Runs the projections of a replica set
     Run(run::Run),
     /// Prints the documents of a read model
     Documents(documents::Documents),
-    /// Tells how the projections are doing
+    /// Shows how the projections are doing
     Status(status::Status),
-    /// Tells which workers a replica set has
+    /// Lists the workers of a replica set
     Workers(workers::Workers),
-    /// Tells how the division of the work has changed
+    /// Lists how the division of the work has changed
     Generations(generations::Generations),
-    /// Tells what a component is, and whether this host can run it
+    /// Shows what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
     /// Publishes a component in an OCI registry
     Push(push::Push),
@@ -202,7 +202,7 @@ impl Cli {
                 Command::Watch(command) => command.execute(&config).await,
                 Command::Rebuild(command) => command.execute(&config).await,
                 Command::Diff(command) => command.execute(&config).await,
-                Command::Switch(command) => command.execute(&config).await,
+                Command::Promote(command) => command.execute(&config).await,
                 Command::Cancel(command) => command.execute(&config).await,
                 Command::Rollback(command) => command.execute(&config).await,
                 Command::Pause(command) => command.execute(&config).await,
@@ -210,7 +210,7 @@ impl Cli {
                 Command::Retire(command) => command.execute(&config).await,
                 Command::AcceptLog(command) => command.execute(&config).await,
                 Command::Deployments(command) => command.execute(&config).await,
-                Command::Orders(command) => command.execute(&config).await,
+                Command::Operations(command) => command.execute(&config).await,
                 Command::Components(command) => command.execute(&config).await,
                 Command::Run(command) => command.execute(&config).await,
                 Command::Documents(command) => command.execute(&config).await,

@@ -1,5 +1,5 @@
 //! `kennel.toml`: defaults for the command line. Flags win over `KENNEL_*` variables, which win over the
-//! file. A key that nobody reads is an error, since it is most likely a key misspelt.
+//! file. An unknown key is an error, since it is most likely a key misspelt.
 
 mod api;
 mod events;
@@ -86,11 +86,11 @@ fn explain(text: &str, error: &toml::de::Error) -> String {
             None => format!("unknown key `{given}`; known keys here: {}", known.join(", ")),
         },
         (None, Some(key)) => match mismatch(&message) {
-            Some((found, expected)) => format!("`{key}` takes {}, not {found}", in_words(expected)),
+            Some((found, expected)) => format!("`{key}` takes {}, not {found}", rendered(expected)),
             None => format!("`{key}`: {message}"),
         },
         (None, None) => match mismatch(&message) {
-            Some((found, expected)) => format!("{} is needed here, not {found}", in_words(expected)),
+            Some((found, expected)) => format!("{} is needed here, not {found}", rendered(expected)),
             None => message,
         },
     };
@@ -112,7 +112,7 @@ fn mismatch(message: &str) -> Option<(&str, &str)> {
 }
 
 /// What serde expects, without the names of Rust's types.
-fn in_words(expected: &str) -> &str {
+fn rendered(expected: &str) -> &str {
     match expected {
         "usize" | "u64" | "u32" => "a whole number",
         "a nonzero usize" | "a nonzero u32" => "a whole number of at least 1",

@@ -3,24 +3,24 @@
 
 pub mod diff;
 pub mod local;
-pub mod order;
 pub mod partitions;
 pub mod remote;
 pub mod replica_set;
+pub mod request;
 pub mod status;
 pub mod view;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{Declined, Mode, Switch};
+use kennel_core::lifecycle::{Mode, Promotion, Rejected};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Fault, Refusal, StoreError};
+use kennel_core::port::{ComponentError, Fault, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use self::status::StatusView;
-use self::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
+use self::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
 use crate::config::ProjectionConfig;
 use crate::exit::Kind;
 use crate::json;
@@ -28,7 +28,7 @@ use crate::json;
 /// What to deploy, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct DeployOrder {
+pub struct DeployRequest {
     /// The SHA-256 of a component that the store holds, in hexadecimal.
     #[schema(value_type = String, pattern = "^[0-9a-fA-F]{64}$")]
     pub component: Digest,
@@ -37,49 +37,49 @@ pub struct DeployOrder {
     #[serde(default = "mode_default")]
     #[schema(value_type = String, pattern = "^(continue|rebuild)$", default = "continue")]
     pub mode: Mode,
-    /// Whether a read model that was built takes the place of the old one by itself.
-    #[serde(default = "switch_default")]
+    /// Whether a read model that was built replaces the old one by itself.
+    #[serde(default = "promotion_default")]
     #[schema(value_type = String, pattern = "^(auto|manual)$", default = "auto")]
-    pub switch: Switch,
+    pub promotion: Promotion,
     /// Where a new projection goes; if nothing is said, to the replica set that the host works for. One that exists stays
     /// where it is.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,47}$")]
     pub replica_set: Option<ReplicaSet>,
-    /// What to set otherwise than the deployment that serves has it.
+    /// Settings that differ from those of the deployment that serves.
     #[serde(default, deserialize_with = "json::table")]
     pub settings: ProjectionConfig,
     /// Builds anew even if the same component with the same settings serves already.
     #[serde(default)]
-    pub again: bool,
-    /// Who deploys, for the record. A host records where the order came from if nothing is said.
+    pub force: bool,
+    /// Who deploys, for the record. A host records where the request came from if nothing is said.
     #[serde(default)]
     #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
-    pub author: Option<String>,
+    pub actor: Option<String>,
     /// Why, for the record.
     #[serde(default)]
     #[schema(max_length = 1000, pattern = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]*$")]
-    pub note: Option<String>,
-    /// The number of the latest deployment that the author knows of: declined if there is a later one by now.
+    pub reason: Option<String>,
+    /// The number of the latest deployment that the actor knows of: rejected if there is a later one by now.
     #[serde(default, deserialize_with = "json::whole")]
     #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
-    pub seen: Option<u32>,
+    pub expected_deployment: Option<u32>,
 }
 
-impl DeployOrder {
+impl DeployRequest {
     /// To deploy a component as the defaults have it.
     #[must_use]
     pub fn of(component: Digest) -> Self {
         Self {
             component,
             mode: Mode::Continue,
-            switch: Switch::Auto,
+            promotion: Promotion::Auto,
             replica_set: None,
             settings: ProjectionConfig::default(),
-            again: false,
-            author: None,
-            note: None,
-            seen: None,
+            force: false,
+            actor: None,
+            reason: None,
+            expected_deployment: None,
         }
     }
 }
@@ -88,32 +88,32 @@ const fn mode_default() -> Mode {
     Mode::Continue
 }
 
-const fn switch_default() -> Switch {
-    Switch::Auto
+const fn promotion_default() -> Promotion {
+    Promotion::Auto
 }
 
-/// Who gives an order, why, and on the ground of what.
+/// Who requests an operation, why, and which deployment the actor expects.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct By {
-    /// For the record. A host records where the order came from if nothing is said.
+    /// For the record. A host records where the request came from if nothing is said.
     #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
-    pub author: Option<String>,
+    pub actor: Option<String>,
     /// For the record.
     #[schema(max_length = 1000, pattern = "^[^\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f]*$")]
-    pub note: Option<String>,
-    /// The number of the latest deployment that the author knows of. The order is declined if there is a later
+    pub reason: Option<String>,
+    /// The number of the latest deployment that the actor knows of. The operation is rejected if there is a later
     /// one by now.
     #[serde(deserialize_with = "json::whole")]
     #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
-    pub seen: Option<u32>,
+    pub expected_deployment: Option<u32>,
 }
 
 impl By {
     /// Whether this can be put on record: databases and terminals do not take every character.
     pub fn check(&self) -> Result<(), ControlError> {
-        let author = self.author.as_deref().unwrap_or_default();
-        let note = self.note.as_deref().unwrap_or_default();
+        let actor = self.actor.as_deref().unwrap_or_default();
+        let reason = self.reason.as_deref().unwrap_or_default();
         let check = |what: &str, text: &str, chars_max: usize, may_have: &[char]| {
             let chars = text.chars().count();
             if chars > chars_max {
@@ -126,8 +126,8 @@ impl By {
                 Ok(())
             }
         };
-        check("author", author, limits::AUTHOR_CHARS_MAX, &[])?;
-        check("note", note, limits::NOTE_CHARS_MAX, &['\n', '\t'])
+        check("actor", actor, limits::ACTOR_CHARS_MAX, &[])?;
+        check("reason", reason, limits::REASON_CHARS_MAX, &['\n', '\t'])
     }
 }
 
@@ -136,13 +136,13 @@ impl By {
 pub enum Action {
     /// Builds the read model of the deployment that serves anew.
     Rebuild {
-        switch: Switch,
+        promotion: Promotion,
     },
     /// Back to deployment `to`, or to the one that served before.
     Rollback {
         to: Option<u32>,
     },
-    Switch,
+    Promote,
     Cancel,
     Pause,
     Resume,
@@ -155,19 +155,19 @@ pub enum Action {
     },
 }
 
-/// An order that was not carried out.
+/// An operation that was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The component cannot run here.
     #[error(transparent)]
-    Refused(#[from] Refusal),
+    Unsupported(#[from] ComponentError),
     /// The projection does not allow it now.
     #[error(transparent)]
-    Declined(#[from] Declined),
+    Rejected(#[from] Rejected),
     #[error("the store holds no component {0}: store it first, or deploy the file")]
     NoComponent(Digest),
     #[error(
-        "`{0}` has one read model only: there is nothing to compare it with. `kennel rebuild {0} --switch manual` builds \
+        "`{0}` has one read model only: there is nothing to compare it with. `kennel rebuild {0} --promote manual` builds \
          another"
     )]
     NothingToCompare(ProjectionName),
@@ -191,12 +191,11 @@ impl ControlError {
     #[must_use]
     pub const fn status(&self) -> u16 {
         match self {
-            Self::Refused(Refusal { fault: Fault::Host, .. }) => 503,
-            Self::Refused(_) | Self::Declined(Declined::Incompatible { .. } | Declined::BeyondLog { .. }) => {
-                422
-            }
-            Self::Declined(Declined::Missing(_)) | Self::NoComponent(_) => 404,
-            Self::Declined(_) | Self::NothingToCompare(_) => 409,
+            Self::Unsupported(ComponentError { fault: Fault::Host, .. }) => 503,
+            Self::Unsupported(_)
+            | Self::Rejected(Rejected::Incompatible { .. } | Rejected::BeyondLog { .. }) => 422,
+            Self::Rejected(Rejected::Missing(_)) | Self::NoComponent(_) => 404,
+            Self::Rejected(_) | Self::NothingToCompare(_) => 409,
             Self::Invalid(_) => 400,
             Self::Store(StoreError::Invalid { .. } | StoreError::InvalidEvent { .. }) => 422,
             Self::Store(StoreError::Unavailable { .. } | StoreError::Unfit { .. })
@@ -231,8 +230,8 @@ pub trait Control: Send + Sync {
     /// One projection with its whole history.
     async fn projection(&self, name: &ProjectionName) -> Result<ProjectionView, ControlError>;
 
-    /// The orders about a projection that were carried out, the oldest first.
-    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError>;
+    /// The operations on a projection that were carried out, the oldest first.
+    async fn operations(&self, name: &ProjectionName) -> Result<Vec<OperationView>, ControlError>;
 
     /// The components that the store holds, the latest first.
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError>;
@@ -240,11 +239,12 @@ pub trait Control: Send + Sync {
     /// The bytes of a component that the store holds.
     async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError>;
 
-    /// Checks a component and stores it. Stored again, it is kept on, and mended if it was damaged.
+    /// Checks a component and stores it. Stored again, it is kept on, and repaired if it was damaged.
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError>;
 
     /// Deploys a component that the store holds.
-    async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError>;
+    async fn deploy(&self, name: &ProjectionName, request: DeployRequest)
+    -> Result<ChangeView, ControlError>;
 
     /// Does something else with a projection.
     async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError>;

@@ -7,10 +7,10 @@
 //! | 2 | the command line is wrong |
 //! | 3 | the store or the host cannot be used: unreachable, read-only, damaged, removed or replaced while in use |
 //! | 4 | the input is wrong: a component that cannot run here, an event that does not parse |
-//! | 5 | what is asked for is taken: a name, a port, a store that another process runs |
+//! | 5 | something requested is taken: a name, a port, a store that another process runs |
 //! | 6 | the configuration is wrong |
-//! | 7 | what is asked for does not exist |
-//! | 8 | a projection stands still, or a comparison has found a difference or came too early |
+//! | 7 | something requested does not exist |
+//! | 8 | a projection is halted, or a comparison has found a difference or came too early |
 
 use std::process::ExitCode;
 
@@ -44,7 +44,7 @@ impl Kind {
         }
     }
 
-    /// An error of this kind with these words.
+    /// An error of this kind with this message.
     pub fn error(self, message: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Failed { kind: self, source: anyhow::Error::msg(message.into()) })
     }
@@ -55,7 +55,7 @@ impl Kind {
     }
 }
 
-/// An error with a kind. Its words are those of its source.
+/// An error with a kind. Its message is that of its source.
 #[derive(Debug)]
 struct Failed {
     kind: Kind,
@@ -92,17 +92,17 @@ pub fn code(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(kind(error).map_or(1, Kind::code))
 }
 
-/// The kind of an error; none for what is unforeseen.
+/// The kind of an error; none for an unforeseen one.
 #[must_use]
 pub fn kind(error: &anyhow::Error) -> Option<Kind> {
     let given = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
     let of_store = || error.downcast_ref::<StoreError>().map(kind_of_store);
-    let of_order = || error.downcast_ref::<ControlError>().map(ControlError::kind);
+    let of_operation = || error.downcast_ref::<ControlError>().map(ControlError::kind);
     let of_registry = || error.downcast_ref::<OciError>().and_then(kind_of_registry);
-    given.or_else(of_store).or_else(of_order).or_else(of_registry)
+    given.or_else(of_store).or_else(of_operation).or_else(of_registry)
 }
 
-/// A request that the store can never fulfil is wrong itself; anything else is the store's trouble.
+/// A request that the store can never fulfil is wrong itself; anything else is a failure of the store.
 const fn kind_of_store(error: &StoreError) -> Kind {
     match error {
         StoreError::Invalid { .. } | StoreError::InvalidEvent { .. } => Kind::Input,

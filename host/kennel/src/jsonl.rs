@@ -41,7 +41,7 @@ struct Line<'a> {
     _global_position: Option<u64>,
 }
 
-/// Reads one event. The error is in words, without the line's number.
+/// Reads one event. The error is a message without the line's number.
 pub fn parse(text: &str) -> Result<NewEvent, String> {
     let line: Line<'_> = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
     for (field, value) in [
@@ -89,7 +89,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
     })
 }
 
-/// What is wrong, in the words of the log: serde names Rust's types and no field.
+/// The error in terms of the log's fields: serde names Rust's types and no field.
 fn explain(text: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_odd_is_taken() {
+    fn values_that_only_look_odd_are_taken() {
         let path = serde_json::json!({"metadata": {"path": r"C:\u0000"}});
         assert_eq!(parse(&event(path)).unwrap().metadata.as_deref(), Some(r#"{"path":"C:\\u0000"}"#));
         let payload = event(serde_json::json!({"payload": {"nul": "\0"}}));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_with_the_field_and_what_it_takes() {
+    fn an_error_names_the_field_and_what_it_takes() {
         let changed = |field: &str, value: serde_json::Value| event(serde_json::json!({ field: value }));
         for (text, expected) in [
             (
@@ -183,7 +183,7 @@ mod tests {
             (changed("aggregateid", "x".into()), "unknown field `aggregateid`; did you mean `aggregate_id`?"),
             (
                 changed("zzz", 1.into()),
-                "unknown field `zzz`; `kennel append --help` lists the fields; what is your own belongs into `payload` or `metadata`",
+                "unknown field `zzz`; `kennel append --help` lists the fields; fields of your own belong in `payload` or `metadata`",
             ),
             (
                 changed("aggregate_version", "x".into()),

@@ -10,16 +10,16 @@
 //! | [`wire`] | the only place that names concrete stores and runtimes |
 //! | [`jsonl`] | events as lines of JSON |
 //! | [`oci`] | components in OCI registries |
-//! | [`audit`] | was every event handled exactly once? |
+//! | [`exactly_once`] | was every event handled exactly once? |
 //! | [`telemetry`] | the log |
 //! | [`exit`] | exit codes, a documented part of the command's interface |
 
 mod activate;
 pub mod api;
-pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod control;
+pub mod exactly_once;
 pub mod exit;
 mod json;
 pub mod jsonl;

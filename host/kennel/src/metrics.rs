@@ -1,6 +1,6 @@
 //! A server of its own for metrics, for programs that embed Kennel and serve nothing themselves.
 //!
-//! It knows nothing of what is measured: whatever is registered is served. Readiness and health of a whole
+//! It knows nothing of the measurements: every registered metric is served. Readiness and health of a whole
 //! process are the business of [`crate::api`].
 
 use std::io;

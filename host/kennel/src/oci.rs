@@ -6,11 +6,11 @@
 //! | `artifact` | the documents that make a component an artifact, written and read |
 //! | `client` | the conversation with a registry |
 //! | `credentials` | what `docker login` has left behind |
-//! | `error` | what can go wrong, in words |
+//! | `error` | the errors, with messages for people |
 //!
-//! The layout is that of the CNCF's guide, "Wasm OCI Artifact layout". What is pushed is not judged here, nor is
-//! what is pulled: whether a host can run a component is the runtime's to say. The documents that a registry sends
-//! along with a component are bounded by the time that a transfer may take, not in size.
+//! The layout is that of the CNCF's guide, "Wasm OCI Artifact layout". Components are not judged here, neither when
+//! they are pushed nor when they are pulled: whether a host can run one is the runtime's to say. The documents that a
+//! registry sends along with a component are bounded by the time that a transfer may take, not in size.
 
 mod artifact;
 mod client;
@@ -38,7 +38,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time that one push or pull may take, from the first connection to the last byte.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// What is said of an artifact in its manifest, such as `org.opencontainers.image.title`.
+/// The annotations of an artifact in its manifest, such as `org.opencontainers.image.title`.
 pub type Annotations = BTreeMap<String, String>;
 
 /// A component that was fetched.
@@ -63,7 +63,7 @@ impl Watch {
         Self(Some(Arc::new(hear)))
     }
 
-    fn tell(&self, moved: u64, total: u64) {
+    fn report(&self, moved: u64, total: u64) {
         if let Some(hear) = &self.0 {
             hear(moved, total);
         }
@@ -91,7 +91,7 @@ pub async fn pull(reference: &Reference, watch: Watch) -> Result<Pulled, OciErro
 }
 
 /// Publishes a component under a tag and returns the digest of its manifest. The same component with the same
-/// annotations has the same manifest, whoever pushes it and whenever, so that pushing again changes nothing.
+/// annotations has the same manifest, whichever user pushes it and whenever, so that pushing again changes nothing.
 pub async fn push(
     component: Arc<[u8]>,
     reference: &Reference,
@@ -122,7 +122,7 @@ async fn within_time<T>(
     reference: &Reference,
     transfer: impl Future<Output = Result<T, OciError>>,
 ) -> Result<T, OciError> {
-    // The transfer is large, and whoever waits for it should not have to be.
+    // The future of a transfer is large, and futures that wait for it should not have to be.
     let in_time = tokio::time::timeout(TRANSFER_TIMEOUT, Box::pin(transfer)).await;
     in_time.unwrap_or_else(|_| {
         Err(OciError::Slow { registry: reference.registry().to_owned(), limit: TRANSFER_TIMEOUT })

@@ -132,7 +132,7 @@ pub struct Builder {
 }
 
 impl Orchestrator {
-    /// An orchestrator of the replica set `main` on `sqlite:kennel.db`, unless told otherwise.
+    /// An orchestrator of the replica set `main` on `sqlite:kennel.db`, unless configured otherwise.
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
@@ -158,7 +158,7 @@ impl Orchestrator {
         &self.store
     }
 
-    /// What stands still, for readiness probes.
+    /// The parts that are blocked, for readiness probes.
     #[must_use]
     pub fn status(&self) -> Arc<Status> {
         self.engine.status()
@@ -264,7 +264,7 @@ impl Builder {
         self
     }
 
-    /// Lanes of execution in this process; by default one for each core.
+    /// Workers in this process; by default one for each core.
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers.max(1);

@@ -23,11 +23,11 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts the log. `KENNEL_LOG` selects what is logged, in the syntax of tracing's filters; `level` is
+/// Starts the log. `KENNEL_LOG` selects the entries, in the syntax of tracing's filters; `level` is
 /// the default.
 pub fn start(level: &str, format: LogFormat) {
     let given = std::env::var("KENNEL_LOG").unwrap_or_default();
-    let (filter, refused) = match EnvFilter::try_new(&given) {
+    let (filter, rejected) = match EnvFilter::try_new(&given) {
         Ok(filter) if !given.is_empty() => (filter, None),
         Ok(_) => (EnvFilter::new(level), None),
         Err(error) => (EnvFilter::new(level), Some(error)),
@@ -46,7 +46,7 @@ pub fn start(level: &str, format: LogFormat) {
             .try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_writer(|| Json(io::stderr())).try_init(),
     };
-    if let Some(error) = refused {
+    if let Some(error) = rejected {
         tracing::warn!(%error, "KENNEL_LOG is not a filter and is ignored; use a level, or TARGET=LEVEL");
     }
 }
@@ -91,7 +91,7 @@ mod tests {
 
     impl Write for Written {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("nobody panics").write(bytes)
+            self.0.lock().expect("no thread panics").write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -101,7 +101,7 @@ mod tests {
 
     impl Written {
         fn text(&self) -> String {
-            String::from_utf8(self.0.lock().expect("nobody panics").clone()).expect("text")
+            String::from_utf8(self.0.lock().expect("no thread panics").clone()).expect("text")
         }
     }
 

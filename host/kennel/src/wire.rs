@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use kennel_core::lifecycle::Declined;
+use kennel_core::lifecycle::Rejected;
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Registry as _, Runtime};
@@ -84,7 +84,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// A process that is frozen in the middle of a transaction keeps its row locks. The server takes them away
+/// A process that is suspended in the middle of a transaction keeps its row locks. The server takes them away
 /// in half the time after which others take over its work, so that these need not wait for them.
 fn stalled_after(stale_after: Duration) -> Duration {
     ConnectOptions::default().stalled_after.min(stale_after / 2)
@@ -129,10 +129,10 @@ fn opened() -> MutexGuard<'static, Vec<Store>> {
     OPENED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Closes what was opened. Whoever ends without that leaves a log beside a SQLite file, which whoever copies or moves the
-/// file may not think of.
+/// Closes the stores that were opened. A command that ends without that leaves a log beside a SQLite file, which users
+/// who copy or move the file may not think of.
 pub(crate) async fn close_stores() {
-    /// Another process may be using the file, and somebody a connection.
+    /// Another process may be using the file, and a task of this one a connection.
     const CLOSES_WITHIN: Duration = Duration::from_secs(5);
     let stores = std::mem::take(&mut *opened());
     for store in stores {
@@ -151,7 +151,7 @@ pub(crate) fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
     Ok(start_runtime(Some(this_program()))?)
 }
 
-/// As [`runtime`], with the error that a library tells. `compiler` is a `kennel` program; without one, components
+/// As [`runtime`], with the error that a library reports. `compiler` is a `kennel` program; without one, components
 /// are compiled in this process.
 pub(crate) fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, RuntimeError> {
     let compiler = compiler.map(|program| Compiler { program, arguments: vec![COMPILE.into()] });
@@ -229,9 +229,9 @@ pub fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-/// Who is at work, for the record: USER@HOST.
+/// The actor, for the record: USER@HOST.
 #[must_use]
-pub fn author() -> String {
+pub fn actor() -> String {
     let user =
         std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
     format!("{user}@{}", host())
@@ -252,7 +252,7 @@ pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyh
         return Ok(deployment);
     }
     if store.lifecycle(projection).await?.is_some() {
-        return Err(Kind::Missing.of(Declined::Retired(projection.clone())));
+        return Err(Kind::Missing.of(Rejected::Retired(projection.clone())));
     }
     let progress = store.progress().await?;
     let known: Vec<&str> = progress.iter().map(|progress| progress.deployment.projection.as_str()).collect();

@@ -2,7 +2,7 @@
 //! `cargo run --release -p kennel-runtime --example call_cost -- [FILE.wasm [EVENT-TYPE [PAYLOAD]]]`.
 //! Without a file it measures a guest that does nothing: the price of the crossing alone.
 //!
-//! The host side keeps documents in a map, so that what is measured is the guest and the crossing.
+//! The host side keeps documents in a map, so that only the guest and the crossing are measured.
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 use std::collections::HashMap;
@@ -88,16 +88,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let env: Arc<Documents> = Arc::default();
     let started = Instant::now();
     for _ in 0..INSTANCES {
-        drop(component.instantiate(env.clone()).await.map_err(words)?);
+        drop(component.instantiate(env.clone()).await.map_err(describe)?);
     }
     println!("instantiate  {:?}", started.elapsed() / INSTANCES);
 
-    let mut instance = component.instantiate(env.clone()).await.map_err(words)?;
+    let mut instance = component.instantiate(env.clone()).await.map_err(describe)?;
     let mut event = event(event_type, payload);
     let started = Instant::now();
     for position in 1..=CALLS {
         event.position = Position::new(position);
-        instance.handle(&event, position).await.map_err(words)?;
+        instance.handle(&event, position).await.map_err(describe)?;
     }
     let each = started.elapsed().as_nanos() / u128::from(CALLS);
     println!("handle       {each} ns a call, memory peak {} KiB", instance.memory_peak() / 1024);
@@ -148,7 +148,7 @@ fn event(event_type: String, payload: String) -> Event {
     }
 }
 
-fn words(failure: CallFailure) -> String {
+fn describe(failure: CallFailure) -> String {
     match failure {
         CallFailure::Guest { kind, message } => format!("{kind}: {message}"),
         CallFailure::Host(error) => error.to_string(),

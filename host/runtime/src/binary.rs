@@ -1,5 +1,5 @@
 //! What kind of file it is. Components pass as they are, core modules made for the world are wrapped,
-//! and everything else is refused in a sentence.
+//! and everything else is rejected with a message.
 //!
 //! Only the binary format is read: wasmtime would parse text as well, and an attacker's text is one
 //! parser more than a host needs.
@@ -59,7 +59,7 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 
 /// Checks a file as far as its format goes.
 pub(crate) fn validate(bytes: &[u8]) -> Result<Types, String> {
-    // What the engine is built without is refused here already, in our words.
+    // Features that the engine is built without are rejected here already, with messages of our own.
     let features = WasmFeatures::default()
         .difference(WasmFeatures::THREADS)
         .difference(WasmFeatures::GC)
@@ -90,7 +90,7 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
              new --adapt {wasi}=ADAPTER.wasm`, or build it for wasm32-wasip2 or wasm32-unknown-unknown"
         ));
     }
-    // Where C and Rust look for functions that they declare and nobody defines.
+    // Where C and Rust look for functions that they declare and no module defines.
     if let Some((from, name, _)) = imports.iter().find(|(from, ..)| *from == "env") {
         return Err(format!(
             "a core module that imports `{name}` from `{from}`, which nothing provides: link it without undefined \
@@ -100,7 +100,7 @@ fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
     encode(module)
 }
 
-/// Makes a component of a core module. The library asserts where it should refuse: a world section with
+/// Makes a component of a core module. The library asserts where it should return an error: a world section with
 /// a flipped bit can make it panic, which must not end more than this attempt.
 fn encode(module: &[u8]) -> Result<Vec<u8>, String> {
     let encode = || {

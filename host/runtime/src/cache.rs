@@ -1,15 +1,15 @@
 //! Compiled code on disk, so that a restart need not compile again.
 //!
-//! Loading compiled code means running it, so an entry is used only if it and its folder belong to who runs this
-//! process, or to root, and nobody else may write to them (`trust`), and if it carries the checksum of its content:
-//! what is damaged or foreign is built anew. An entry is named by the component's digest and by everything that its code depends on, so
-//! another version of this program or of wasmtime finds nothing rather than something wrong.
+//! Loading compiled code means running it, so an entry is used only if it and its folder belong to the user of this
+//! process, or to root, and no other user may write to them (`trust`), and if it carries the checksum of its content:
+//! a damaged or foreign entry is built anew. An entry is named by the component's digest and by everything that its
+//! code depends on, so another version of this program or of wasmtime finds nothing rather than something wrong.
 //!
 //! Any number of processes may share a folder. Entries appear whole, by renaming; one that vanishes while it is
-//! wanted is built anew. Using an entry makes it the newest, by its file's time of change, and `sweep` removes the
-//! oldest.
+//! wanted is built anew. Using an entry makes it the newest, by its file's time of change, and `eviction` removes
+//! the oldest.
 
-mod sweep;
+mod eviction;
 mod trust;
 
 use std::fs::{self, File, TryLockError};
@@ -48,7 +48,7 @@ impl Cache {
         Ok(Self { dir: dir.to_owned(), bytes_max, compatibility: entry::compatibility(engine) })
     }
 
-    /// The compiled component, if there is a sound entry for it. Whoever finds one has used it.
+    /// The compiled component, if there is a sound entry for it. Finding one counts as using it.
     pub(crate) fn load(&self, engine: &Engine, digest: Digest) -> Option<Component> {
         let path = self.path(digest);
         let mut file = File::open(&path).ok()?;
@@ -85,7 +85,7 @@ impl Cache {
             _ => Err(error),
         });
         match written {
-            Ok(()) => sweep::sweep(&self.dir, self.bytes_max, &path),
+            Ok(()) => eviction::evict(&self.dir, self.bytes_max, &path),
             // The component runs all the same; only the next start is slower.
             Err(error) => {
                 tracing::warn!(path = %path.display(), %error, "compiled code cannot be kept");
@@ -104,33 +104,34 @@ impl Cache {
         write().inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 
-    /// A new file to which nobody else writes and which nobody sweeps away. Processes in containers of their own may
-    /// have the same number, so that a name may be taken: by one who is writing, or by one who died over it.
+    /// A new file to which no other process writes and which no eviction removes. Processes in containers of their
+    /// own may have the same number, so that a name may be taken: by one that is writing, or by one that died over it.
     fn begin(&self, digest: Digest) -> io::Result<(PathBuf, File)> {
         for _ in 0..NAMES_TRIED_MAX {
             let number = WRITES.fetch_add(1, Ordering::Relaxed);
-            let path = self.dir.join(sweep::temporary(digest, std::process::id(), number));
+            let path = self.dir.join(eviction::temporary(digest, std::process::id(), number));
             let file = match create_new(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 created => created?,
             };
-            // Says that somebody is still writing. Where there are no locks, what is left behind stays.
-            let swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
-            // One who sweeps may have been quicker, and somebody else may have the name by now.
-            if !swept && sweep::is_at(&file, &path)? {
+            // Says that a process is still writing. Where there are no locks, a file that is left behind stays.
+            let evicted = matches!(file.try_lock(), Err(TryLockError::WouldBlock));
+            // An eviction may have been quicker, and another process may have the name by now.
+            if !evicted && eviction::is_at(&file, &path)? {
                 return Ok((path, file));
             }
         }
-        let words = format!("{NAMES_TRIED_MAX} names for it are taken: remove the files .*.tmp that are old");
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, words))
+        let message =
+            format!("{NAMES_TRIED_MAX} names for it are taken: remove the files .*.tmp that are old");
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, message))
     }
 
     fn path(&self, digest: Digest) -> PathBuf {
-        self.dir.join(sweep::name(digest, &self.compatibility))
+        self.dir.join(eviction::name(digest, &self.compatibility))
     }
 }
 
-/// Makes a file that was not there. Whatever the process's mask is, nobody else may write to it.
+/// Makes a file that was not there. Whatever the process's mask is, no other user may write to it.
 #[cfg(unix)]
 fn create_new(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;

@@ -1,5 +1,5 @@
-//! Whether a component fits the world, as a list of sentences that name what is missing, extra or
-//! wrong. wasmtime's linker would refuse the same components, in words for people who know wasmtime.
+//! Whether a component fits the world, as a list of sentences that name the missing, extra or
+//! wrong parts. wasmtime's linker would reject the same components, with messages for people who know wasmtime.
 //!
 //! It looks at types alone: nothing is compiled and no guest code runs.
 
@@ -77,8 +77,8 @@ pub(crate) fn problems(outline: &Outline, types: TypesRef<'_>, memory_bytes_max:
     problems
 }
 
-/// Joins problems to the text of a refusal.
-pub(crate) fn refusal(problems: &[String]) -> String {
+/// Joins problems to the message of an error.
+pub(crate) fn error(problems: &[String]) -> String {
     let intro = format!("the component does not fit the world kennel:projection@{VERSION}");
     match problems {
         [problem] => format!("{intro}: {problem}"),
@@ -153,8 +153,8 @@ fn interface_problems(
     for (name, item) in &types[id].exports {
         match (interface.functions.get(name.as_str()), item.ty) {
             (Some(function), ComponentEntityType::Func(id)) => {
-                let place = format!("{}.{name}", interface.name.as_deref().unwrap_or_default());
-                problems.extend(difference(function, &place, types, id));
+                let path = format!("{}.{name}", interface.name.as_deref().unwrap_or_default());
+                problems.extend(difference(function, &path, types, id));
             }
             (None, ComponentEntityType::Func(_)) => {
                 let offered: Vec<&String> = interface.functions.keys().collect();
@@ -170,9 +170,9 @@ fn interface_problems(
     problems
 }
 
-/// What is wrong with a function of the right name.
-fn difference(function: &Function, place: &str, types: TypesRef<'_>, id: ComponentFuncTypeId) -> Vec<String> {
-    Comparison::new(&CONTRACT.resolve, types).function(function, place, &types[id])
+/// The problems of a function of the right name.
+fn difference(function: &Function, path: &str, types: TypesRef<'_>, id: ComponentFuncTypeId) -> Vec<String> {
+    Comparison::new(&CONTRACT.resolve, types).function(function, path, &types[id])
 }
 
 fn kind_of(entity: &ComponentEntityType) -> &'static str {

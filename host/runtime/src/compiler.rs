@@ -4,7 +4,7 @@
 //! Nothing is sent to a process that has not proved to be a compiler of this build, so a component never decides
 //! whether the compiler can be used: before that every failure is the host's, after it every failure is the
 //! component's. Neither is a reason to compile without it. The process gets no environment, keeps no files, is killed
-//! when nobody waits for it any longer, and ends by itself when this process does.
+//! when no caller waits for it any longer, and ends by itself when this process does.
 
 pub(crate) mod child;
 mod death;
@@ -15,19 +15,19 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use kennel_core::limits;
-use kennel_core::port::Refusal;
+use kennel_core::port::ComponentError;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
 use self::death::Death;
 use self::protocol::{Reply, Request};
+use crate::compiler_service::{CompilerService, unsupported};
 use crate::entry;
 use crate::options::Compiler;
-use crate::workshop::{Workshop, refuse};
 
 /// Bytes of standard error that are kept: the last ones, in which a process says why it dies.
-const LAST_WORDS_BYTES_MAX: usize = 4096;
+const LAST_OUTPUT_BYTES_MAX: usize = 4096;
 /// How long a process that has closed its output may take to be gone before it is killed.
 const EXIT_MAX: Duration = Duration::from_secs(5);
 
@@ -35,7 +35,7 @@ const EXIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) enum Failed {
     /// It is the component's doing.
-    Refused(Refusal),
+    Unsupported(ComponentError),
     /// The compiler never was ready for any component.
     Unusable(String),
 }
@@ -43,20 +43,20 @@ pub(crate) enum Failed {
 /// How a compiler that was at work came to an end.
 enum Outcome {
     Compiled(Vec<u8>),
-    Refused(Refusal),
+    Unsupported(ComponentError),
     OutOfMemory,
     OutOfTime,
-    /// Without a word.
+    /// Without a reply.
     Died,
 }
 
-/// Compiles a component for a workshop, in a process of its own.
+/// Compiles a component for a compiler service, in a process of its own.
 pub(crate) async fn compile(
     compiler: &Compiler,
-    workshop: &Workshop,
+    compiler_service: &CompilerService,
     component: &[u8],
 ) -> Result<Vec<u8>, Failed> {
-    let request = Request::new(workshop, component.len());
+    let request = Request::new(compiler_service, component.len());
     let mut process = start(compiler).map_err(|error| Failed::Unusable(error.to_string()))?;
     let (Some(mut stdin), Some(stdout), Some(stderr)) =
         (process.stdin.take(), process.stdout.take(), process.stderr.take())
@@ -64,9 +64,9 @@ pub(crate) async fn compile(
         return Err(Failed::Unusable("it has no pipes".to_owned()));
     };
     // On its own, so that a process with much to say never waits for its reader. It ends with the process.
-    let words = tokio::spawn(last_words(stderr));
+    let last_output = tokio::spawn(last_output(stderr));
     let mut stdout = BufReader::new(stdout);
-    let expected = entry::compatibility(&workshop.shared.engine);
+    let expected = entry::compatibility(&compiler_service.shared.engine);
     let greeted = greet(&request, &expected, &mut stdin, &mut stdout).await;
     let outcome = match &greeted {
         Ok(()) => work(&request, component, &mut stdin, &mut stdout).await,
@@ -77,29 +77,29 @@ pub(crate) async fn compile(
         }
     };
     let status = end(&mut process, matches!(outcome, Outcome::Died)).await;
-    let words = timeout(EXIT_MAX, words).await.ok().and_then(Result::ok).unwrap_or_default();
+    let last_output = timeout(EXIT_MAX, last_output).await.ok().and_then(Result::ok).unwrap_or_default();
     if let Err(problem) = greeted {
-        return Err(Failed::Unusable(unusable(&problem, status, &words)));
+        return Err(Failed::Unusable(unusable(&problem, status, &last_output)));
     }
     let death = match outcome {
         Outcome::Compiled(entry) => return Ok(entry),
-        Outcome::Refused(refusal) => {
-            // If anything, a panic that became a refusal.
-            if !words.is_empty() {
-                tracing::warn!(stderr = words.trim(), "the compiler has something to say");
+        Outcome::Unsupported(error) => {
+            // If anything, a panic that became an error.
+            if !last_output.is_empty() {
+                tracing::warn!(stderr = last_output.trim(), "the compiler has something to say");
             }
-            return Err(Failed::Refused(refusal));
+            return Err(Failed::Unsupported(error));
         }
         Outcome::OutOfMemory => Death::Memory,
         Outcome::OutOfTime => Death::Time,
-        Outcome::Died => death::cause(status, &words),
+        Outcome::Died => death::cause(status, &last_output),
     };
     if matches!(death, Death::Crashed(_)) {
-        // What whoever is sent the report will want to know.
-        let (status, stderr) = (status.map(tracing::field::display), words.trim());
+        // The recipient of the report needs it.
+        let (status, stderr) = (status.map(tracing::field::display), last_output.trim());
         tracing::warn!(status, stderr, "the compiler crashed");
     }
-    Err(Failed::Refused(refuse(death.told(&request))))
+    Err(Failed::Unsupported(unsupported(death.describe(&request))))
 }
 
 fn start(compiler: &Compiler) -> io::Result<Child> {
@@ -120,7 +120,7 @@ fn start(compiler: &Compiler) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Says what to do, and hears whether a compiler of this build is ready to do it.
+/// Sends the request, and receives whether a compiler of this build is ready for it.
 async fn greet(
     request: &Request,
     expected: &str,
@@ -146,7 +146,7 @@ async fn greet(
     }
 }
 
-/// Hands over the component and waits for what becomes of it.
+/// Passes on the component and waits for the outcome.
 async fn work(
     request: &Request,
     component: &[u8],
@@ -164,7 +164,7 @@ async fn work(
                 stdout.take(bytes).read_to_end(&mut entry).await?;
                 if entry.len() as u64 == bytes { Outcome::Compiled(entry) } else { Outcome::Died }
             }
-            Some(Reply::Refused { message }) => Outcome::Refused(refuse(message)),
+            Some(Reply::Unsupported { message }) => Outcome::Unsupported(unsupported(message)),
             Some(Reply::OutOfMemory) => Outcome::OutOfMemory,
             Some(Reply::Compiled { .. } | Reply::Ready { .. }) | None => Outcome::Died,
         })
@@ -176,7 +176,7 @@ async fn work(
 }
 
 /// Sees to it that the process is gone and leaves nothing behind. One that `is_dying` is given the time to end in its
-/// own way, which tells why.
+/// own way, which shows why.
 async fn end(process: &mut Child, is_dying: bool) -> Option<ExitStatus> {
     if is_dying && let Ok(status) = timeout(EXIT_MAX, process.wait()).await {
         return status.ok();
@@ -187,24 +187,24 @@ async fn end(process: &mut Child, is_dying: bool) -> Option<ExitStatus> {
 }
 
 /// The end of what a process says before it closes its standard error.
-async fn last_words(mut stderr: impl AsyncRead + Unpin) -> String {
-    let mut words = Vec::new();
+async fn last_output(mut stderr: impl AsyncRead + Unpin) -> String {
+    let mut output = Vec::new();
     let mut chunk = [0; 1024];
     while let Ok(length @ 1..) = stderr.read(&mut chunk).await {
-        words.extend_from_slice(&chunk[..length]);
-        let superfluous = words.len().saturating_sub(LAST_WORDS_BYTES_MAX);
-        words.drain(..superfluous);
+        output.extend_from_slice(&chunk[..length]);
+        let superfluous = output.len().saturating_sub(LAST_OUTPUT_BYTES_MAX);
+        output.drain(..superfluous);
     }
-    String::from_utf8_lossy(&words).into_owned()
+    String::from_utf8_lossy(&output).into_owned()
 }
 
-/// What is wrong with a program, with what it said and how it ended.
-fn unusable(problem: &str, status: Option<ExitStatus>, words: &str) -> String {
+/// The problem of a program, with its last output and how it ended.
+fn unusable(problem: &str, status: Option<ExitStatus>, last_output: &str) -> String {
     let mut text = problem.to_owned();
     if let Some(status) = status {
         text.push_str(&format!(" ({status})"));
     }
-    if let Some(last) = words.lines().map(str::trim).rfind(|line| !line.is_empty()) {
+    if let Some(last) = last_output.lines().map(str::trim).rfind(|line| !line.is_empty()) {
         text.push_str(&format!(": {}", limits::cut(last, limits::ERROR_BYTES_MAX)));
     }
     text

@@ -21,8 +21,8 @@ pub(crate) struct Shared {
     /// Those of the engine.
     pub(crate) ticks: Ticks,
     pub(crate) options: RuntimeOptions,
-    /// The places in the pool. The pool itself would fail where this waits.
-    pub(crate) places: Arc<Semaphore>,
+    /// The slots of the pool. The pool itself would fail where this waits.
+    pub(crate) slots: Arc<Semaphore>,
 }
 
 pub(crate) struct WasmComponent {

@@ -23,7 +23,7 @@ pub(crate) const TABLE_ELEMENTS_MAX: usize = 100_000;
 const INSTANCE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Room on a fiber's stack for the host functions that a guest calls.
 const HOST_STACK_BYTES: usize = 1024 * 1024;
-/// Frames kept of a trap's backtrace: enough to tell endless recursion from a deep but finite one.
+/// Frames kept of a trap's backtrace: enough to distinguish endless recursion from a deep but finite one.
 pub(crate) const BACKTRACE_FRAMES_MAX: usize = 64;
 /// The page of a linear memory.
 const WASM_PAGE_BYTES: usize = 64 * 1024;

@@ -1,7 +1,7 @@
-//! Compiled code as bytes, with a checksum: what the cache keeps and what a compiler hands over.
+//! Compiled code as bytes, with a checksum: what the cache keeps and what a compiler passes on.
 //!
 //! It trusts where the bytes come from and knows neither files nor processes. Loading compiled code means
-//! running it, so whoever calls [`load`] vouches that nobody else could have made the bytes.
+//! running it, so the caller of [`load`] vouches that no other user could have made the bytes.
 
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
@@ -37,9 +37,9 @@ pub(crate) fn pack(component: &Component) -> wasmtime::Result<Vec<u8>> {
 pub(crate) fn load(engine: &Engine, entry: &[u8]) -> Result<Component, BadEntry> {
     let code = checked(entry).ok_or(BadEntry::Damaged)?;
     // SAFETY: `deserialize` needs bytes that `serialize` made. The checksum shows that these are, whole and
-    // unchanged, what `pack` made. The two who call this get them from where only those can forge them who may
-    // run this program's code anyway: from a file and a folder which belong to this process's user or to root
-    // and to which nobody else may write, and through a pipe from a process that this one has started.
+    // unchanged, what `pack` made. The two callers get them from where only users can forge them who may run
+    // this program's code anyway: from a file and a folder which belong to this process's user or to root and to
+    // which no other user may write, and through a pipe from a process that this one has started.
     #[expect(unsafe_code, reason = "compiled code cannot be loaded in any other way")]
     let component = unsafe { Component::deserialize(engine, code) };
     component.map_err(|error| BadEntry::Unfit(format!("{error:#}")))
@@ -52,16 +52,16 @@ fn checked(entry: &[u8]) -> Option<&[u8]> {
     (Sha256::digest(code).as_slice() == checksum).then_some(code)
 }
 
-/// A word for everything that compiled code depends on: the engine's settings and wasmtime's version, the
+/// A key for everything that compiled code depends on: the engine's settings and wasmtime's version, the
 /// processor's features, and this program's version, whose checks the code has passed.
 pub(crate) fn compatibility(engine: &Engine) -> String {
     let mut hasher = Sha256Hasher(Sha256::new());
     engine.precompile_compatibility_hash().hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
-    hasher.0.finalize().iter().take(8).fold(String::new(), |mut word, byte| {
+    hasher.0.finalize().iter().take(8).fold(String::new(), |mut key, byte| {
         // Writing to a string cannot fail.
-        let _ = write!(word, "{byte:02x}");
-        word
+        let _ = write!(key, "{byte:02x}");
+        key
     })
 }
 

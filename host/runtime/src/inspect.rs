@@ -9,7 +9,7 @@ use crate::binary::{self, Kind};
 use crate::check::{self, Outline};
 use crate::trap::mebibytes;
 
-/// What is known of a file.
+/// The findings about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inspection {
@@ -92,7 +92,7 @@ pub(crate) struct Examined<'a> {
     pub(crate) problems: Vec<String>,
 }
 
-/// Refuses a file that is larger than any component may be.
+/// Rejects a file that is larger than any component may be.
 pub(crate) fn check_size(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() <= limits::COMPONENT_BYTES_MAX {
         return Ok(());

@@ -21,20 +21,20 @@ pub(crate) struct WasmInstance {
     store: Store<Sandbox>,
     exports: v0_1::Projection,
     deadline: Duration,
-    // Last, so that the place in the pool is free before somebody is told that it is.
+    // Last, so that the slot in the pool is free before a waiting caller is notified.
     _permit: OwnedSemaphorePermit,
 }
 
 impl WasmInstance {
-    /// Waits for a place in the pool and fills it. `deadline` bounds each call, and the guest's own
-    /// initialisation too.
+    /// Waits for a slot in the pool and fills it. `deadline` bounds each call, and the guest's own
+    /// initialization too.
     pub(crate) async fn new(
         shared: &Shared,
         pre: &v0_1::ProjectionPre<Sandbox>,
         env: Option<Arc<dyn GuestEnv>>,
         deadline: Duration,
     ) -> Result<Self, CallFailure> {
-        let permit = shared.places.clone().acquire_owned().await.map_err(|_| CallFailure::Guest {
+        let permit = shared.slots.clone().acquire_owned().await.map_err(|_| CallFailure::Guest {
             kind: FailureKind::Trap,
             message: "the runtime is shutting down".to_owned(),
         })?;

@@ -7,7 +7,7 @@
 //! | `engine`, `ticker` | wasmtime's configuration; the thread that advances the epoch |
 //! | `binary` | what kind of file it is; core modules are wrapped |
 //! | `check`, [`inspect`] | the component's type against the world, in readable sentences |
-//! | `workshop` | examines, compiles, links and asks a component what it is |
+//! | `compiler_service` | examines, compiles, links and asks a component what it is |
 //! | `compiler` | the same in a process of its own, under limits: both ends of the pipe |
 //! | `entry`, `cache` | compiled code as bytes; on disk |
 //! | `component`, `instance` | the `Component` and `Instance` ports |
@@ -15,17 +15,19 @@
 //! | `sandbox` | the state of one instance and its limits |
 //! | `world` | one adapter for each published version of the contract |
 //! | `capability` | what a guest can do, one file a capability |
-//! | `trap` | a failed call, in words |
+//! | `trap` | a failed call, as a message |
 //!
 //! Invariants: a guest sees no wall clock, randomness, file, socket or environment of the host, so that
 //! a replay gives the same read model. A guest that loops, traps or eats memory ends its own call and
-//! nothing else; one that exhausts the compiler ends the compiler's process. Nothing here knows a store, a batch or a policy.
+//! nothing else; one that exhausts the compiler ends the compiler's process. Nothing here knows a store, a
+//! batch or a policy.
 
 mod binary;
 mod cache;
 mod capability;
 mod check;
 mod compiler;
+mod compiler_service;
 mod component;
 mod engine;
 mod entry;
@@ -37,7 +39,6 @@ pub mod runtime;
 mod sandbox;
 mod ticker;
 mod trap;
-mod workshop;
 mod world;
 
 pub use compiler::child::{ServeError, serve as serve_compiler};

@@ -1,5 +1,5 @@
 //! How much memory this machine has, or the container that this process runs in, or its limits allow. Where none of
-//! them is told, as on other systems than Linux, there is no answer.
+//! them is known, as on other systems than Linux, there is no answer.
 
 use std::fs;
 use std::path::Path;
@@ -32,7 +32,7 @@ fn total_below(root: &Path) -> Option<u64> {
     let machine = read("proc/meminfo").as_deref().and_then(of_machine);
     let groups = read("proc/self/cgroup").unwrap_or_default();
     let groups = groups.lines().filter_map(limit_of_group).flat_map(|(hierarchy, path, file)| {
-        // Every group above it bounds it as well; what is not there bounds nothing.
+        // Every group above it bounds it as well; a file that is missing bounds nothing.
         let path = Path::new(path.trim_start_matches('/'));
         path.ancestors().map(move |group| Path::new(hierarchy).join(group).join(file)).collect::<Vec<_>>()
     });

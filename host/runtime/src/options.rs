@@ -12,9 +12,9 @@ use kennel_core::port::BoxError;
 pub struct RuntimeOptions {
     /// Where compiled code is kept between runs; without it every start compiles again. The folder is
     /// made if it is missing. On Unix it must belong to this process's user or to root and be writable for
-    /// nobody else, because what lies in it is run; another folder is not used, and a warning says so.
+    /// no other user, because what lies in it is run; another folder is not used, and a warning says so.
     pub cache_dir: Option<PathBuf>,
-    /// Most compiled code that is kept there, in bytes; what was used least recently makes room.
+    /// Most compiled code that is kept there, in bytes; the least recently used is evicted.
     pub cache_bytes_max: u64,
     /// What compiles components; without it, and only then, this process does, and no bound holds while it does.
     pub compiler: Option<Compiler>,
@@ -31,7 +31,7 @@ pub struct RuntimeOptions {
     pub describe_deadline: Duration,
     /// Most memory that one instance may use, all its memories together.
     pub memory_bytes_max: usize,
-    /// Instances that may exist at once; who wants one more waits.
+    /// Instances that may exist at once; a caller that wants one more waits.
     pub instances_max: u32,
 }
 
@@ -39,8 +39,8 @@ pub struct RuntimeOptions {
 /// component that is made to exhaust a compiler exhausts that process alone.
 ///
 /// It has to end in [`crate::serve_compiler`] and to be of the same build as this program: `kennel compile` of
-/// the same version. While it cannot be used, for whatever reason, nothing is compiled: what has to be is refused,
-/// in words that say that it is the host's trouble, and may be tried again.
+/// the same version. While it cannot be used, for whatever reason, nothing is compiled: a component that has to be
+/// fails with a message that says that it is the host's trouble, and may be tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Compiler {
     /// The program's path. It is run with an empty environment.

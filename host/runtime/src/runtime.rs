@@ -7,28 +7,28 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::port::{Component, Origin, Refusal, Runtime};
+use kennel_core::port::{Component, ComponentError, Origin, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component as Code;
 
 use crate::cache::Cache;
 use crate::compiler::{self, Failed};
+use crate::compiler_service::{CompileError, CompilerService, Finished, fail, unsupported};
 use crate::component::WasmComponent;
 use crate::entry;
 use crate::inspect::check_size;
 use crate::options::{RuntimeError, RuntimeOptions};
-use crate::workshop::{CompileError, Finished, Workshop, fail, refuse};
 
 /// Runs components with wasmtime. Needs a tokio runtime around its calls, with all its drivers.
 pub struct WasmRuntime {
-    workshop: Arc<Workshop>,
+    compiler_service: Arc<CompilerService>,
     cache: Option<Arc<Cache>>,
-    /// One look for code at a time, so that all who ask for the same component share it.
+    /// One look for code at a time, so that all callers that ask for the same component share it.
     looking: Arc<Semaphore>,
-    /// One compilation at a time: each already uses every core, and a lot of memory. Who finds the code
-    /// elsewhere need not wait for it.
+    /// One compilation at a time: each already uses every core, and a lot of memory. A caller that finds
+    /// the code elsewhere need not wait for it.
     compiling: Arc<Semaphore>,
-    /// What is in use already, so that partitions of one projection share the code.
+    /// The components in use, so that partitions of one projection share the code.
     prepared: Mutex<HashMap<Digest, Weak<WasmComponent>>>,
 }
 
@@ -53,17 +53,17 @@ impl WasmRuntime {
     /// If this machine cannot run WebAssembly. A cache that cannot be used is a warning in the log, not an
     /// error.
     pub fn new(options: RuntimeOptions) -> Result<Self, RuntimeError> {
-        let workshop = Workshop::new(options)?;
-        let options = &workshop.shared.options;
+        let compiler_service = CompilerService::new(options)?;
+        let options = &compiler_service.shared.options;
         let cache = options.cache_dir.as_deref().and_then(|dir| {
-            Cache::open(dir, options.cache_bytes_max, &workshop.shared.engine)
+            Cache::open(dir, options.cache_bytes_max, &compiler_service.shared.engine)
                 .inspect_err(
                     |error| tracing::warn!(dir = %dir.display(), %error, "compiled code is not cached"),
                 )
                 .ok()
         });
         Ok(Self {
-            workshop: Arc::new(workshop),
+            compiler_service: Arc::new(compiler_service),
             cache: cache.map(Arc::new),
             looking: Arc::new(Semaphore::new(1)),
             compiling: Arc::new(Semaphore::new(1)),
@@ -72,17 +72,17 @@ impl WasmRuntime {
     }
 
     fn options(&self) -> &RuntimeOptions {
-        &self.workshop.shared.options
+        &self.compiler_service.shared.options
     }
 
     /// The component, if it need not be compiled.
-    async fn known_or_cached(&self, digest: Digest) -> Result<Option<Arc<WasmComponent>>, Refusal> {
-        let _turn = turn(&self.looking).await?;
+    async fn known_or_cached(&self, digest: Digest) -> Result<Option<Arc<WasmComponent>>, ComponentError> {
+        let _permit = acquire(&self.looking).await?;
         if let Some(component) = self.known(digest) {
             return Ok(Some(component));
         }
         let Some(cache) = self.cache.clone() else { return Ok(None) };
-        let engine = self.workshop.shared.engine.clone();
+        let engine = self.compiler_service.shared.engine.clone();
         let cached = aside(move || cache.load(&engine, digest)).await?;
         match cached {
             Some(code) => Ok(Some(self.finish(digest, &code, Origin::Cached).await?)),
@@ -91,13 +91,17 @@ impl WasmRuntime {
     }
 
     /// Compiles, in a process of its own if there is a compiler for it. One that cannot be used is never done
-    /// without: whoever makes this host run short of processes or files would switch off its bounds.
-    async fn compile(&self, bytes: Arc<[u8]>, turn: Arc<OwnedSemaphorePermit>) -> Result<Compiled, Refusal> {
+    /// without: an attacker who makes this host run short of processes or files would turn off its bounds.
+    async fn compile(
+        &self,
+        bytes: Arc<[u8]>,
+        permit: Arc<OwnedSemaphorePermit>,
+    ) -> Result<Compiled, ComponentError> {
         if let Some(compiler) = &self.options().compiler {
-            check_size(&bytes).map_err(refuse)?;
-            return match compiler::compile(compiler, &self.workshop, &bytes).await {
+            check_size(&bytes).map_err(unsupported)?;
+            return match compiler::compile(compiler, &self.compiler_service, &bytes).await {
                 Ok(entry) => self.receive(entry).await,
-                Err(Failed::Refused(refusal)) => Err(refusal),
+                Err(Failed::Unsupported(error)) => Err(error),
                 Err(Failed::Unusable(error)) => {
                     let program = compiler.program.display();
                     tracing::warn!(%program, error, "the compiler cannot be used: nothing is compiled");
@@ -110,9 +114,9 @@ impl WasmRuntime {
                 }
             };
         }
-        match self.workshop.compile_aside(bytes, turn).await {
+        match self.compiler_service.compile_aside(bytes, permit).await {
             Ok(code) => Ok(Compiled { code, entry: None }),
-            Err(CompileError::Refused(refusal)) => Err(refusal),
+            Err(CompileError::Unsupported(error)) => Err(error),
             Err(CompileError::OutOfMemory) => Err(fail(
                 "this machine has no memory left to compile it: free some, or build it in release mode, stripped",
             )),
@@ -120,8 +124,8 @@ impl WasmRuntime {
     }
 
     /// Takes over what the compiler has made.
-    async fn receive(&self, entry: Vec<u8>) -> Result<Compiled, Refusal> {
-        let engine = self.workshop.shared.engine.clone();
+    async fn receive(&self, entry: Vec<u8>) -> Result<Compiled, ComponentError> {
+        let engine = self.compiler_service.shared.engine.clone();
         let loaded = aside(move || entry::load(&engine, &entry).map(|code| (code, entry))).await?;
         let (code, entry) = loaded.map_err(|error| {
             fail(format!("what the compiler made of it cannot be used ({error}): try again, and report this"))
@@ -130,7 +134,7 @@ impl WasmRuntime {
     }
 
     /// Keeps code for the next start.
-    async fn keep(&self, digest: Digest, compiled: Compiled) -> Result<(), Refusal> {
+    async fn keep(&self, digest: Digest, compiled: Compiled) -> Result<(), ComponentError> {
         let Some(cache) = self.cache.clone() else { return Ok(()) };
         let pack_and_store = move || {
             let entry = compiled.entry.map_or_else(|| entry::pack(&compiled.code), Ok);
@@ -151,9 +155,9 @@ impl WasmRuntime {
         digest: Digest,
         code: &Code,
         origin: Origin,
-    ) -> Result<Arc<WasmComponent>, Refusal> {
-        let Finished { pre, descriptor } = self.workshop.finish(code).await?;
-        let shared = Arc::clone(&self.workshop.shared);
+    ) -> Result<Arc<WasmComponent>, ComponentError> {
+        let Finished { pre, descriptor } = self.compiler_service.finish(code).await?;
+        let shared = Arc::clone(&self.compiler_service.shared);
         let component = Arc::new(WasmComponent { digest, descriptor, origin, pre, shared });
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         prepared.retain(|_, known| known.strong_count() > 0);
@@ -168,17 +172,17 @@ impl WasmRuntime {
 
 #[async_trait]
 impl Runtime for WasmRuntime {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
         let digest = Digest::of(&bytes);
         if let Some(component) = self.known_or_cached(digest).await? {
             return Ok(component);
         }
-        let turn = Arc::new(turn(&self.compiling).await?);
-        // Whoever had the turn before may have compiled the same.
+        let permit = Arc::new(acquire(&self.compiling).await?);
+        // The previous holder of the permit may have compiled the same.
         if let Some(component) = self.known_or_cached(digest).await? {
             return Ok(component);
         }
-        let compiled = self.compile(bytes, Arc::clone(&turn)).await?;
+        let compiled = self.compile(bytes, Arc::clone(&permit)).await?;
         let component = self.finish(digest, &compiled.code, Origin::Compiled).await?;
         self.keep(digest, compiled).await?;
         Ok(component)
@@ -191,11 +195,11 @@ impl Runtime for WasmRuntime {
     }
 }
 
-async fn turn(place: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Refusal> {
-    Arc::clone(place).acquire_owned().await.map_err(|_| fail("the runtime is shutting down"))
+async fn acquire(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ComponentError> {
+    Arc::clone(semaphore).acquire_owned().await.map_err(|_| fail("the runtime is shutting down"))
 }
 
 /// Does work that would hold up other tasks on a thread where it may take its time.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| refuse(crate::workshop::CRASHED))
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ComponentError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| unsupported(crate::compiler_service::CRASHED))
 }

@@ -15,9 +15,9 @@ use crate::capability::clock::EventClock;
 use crate::capability::log::GuestLog;
 use crate::capability::random::Generator;
 use crate::capability::stdio;
+use crate::compiler_service::is_out_of_memory;
 use crate::engine::{TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX};
 use crate::ticker::Ticks;
-use crate::workshop::is_out_of_memory;
 
 /// The data of a store.
 pub(crate) struct Sandbox {
@@ -45,7 +45,7 @@ pub(crate) struct Fault {
 #[derive(Debug)]
 pub(crate) enum FaultCause {
     /// The guest's doing.
-    Refused { kind: FailureKind, reason: String },
+    Invalid { kind: FailureKind, reason: String },
     /// The host's.
     Store(StoreError),
     /// There is no memory for it now.
@@ -55,9 +55,7 @@ pub(crate) enum FaultCause {
 impl From<HostError> for FaultCause {
     fn from(error: HostError) -> Self {
         match error {
-            HostError::Refused(refused) => {
-                Self::Refused { kind: refused.kind(), reason: refused.to_string() }
-            }
+            HostError::Invalid(error) => Self::Invalid { kind: error.kind(), reason: error.to_string() },
             HostError::Store(error) => Self::Store(error),
             HostError::Crowded => Self::Crowded,
         }
@@ -83,23 +81,23 @@ impl Sandbox {
         }
     }
 
-    /// Sets the stage for one event.
+    /// Prepares for one event.
     pub(crate) fn begin(&mut self, event: &Event, seed: u64, ticks: u64) {
         self.clock = EventClock::at(event.position, event.created_at);
         self.random = Generator::new(seed);
         self.begin_call(ticks);
     }
 
-    /// Sets the stage for a call that is not about an event.
+    /// Prepares for a call that is not about an event.
     pub(crate) fn begin_call(&mut self, ticks: u64) {
         self.ticks_left = ticks;
-        self.limits.refused = None;
+        self.limits.denied = None;
         self.limits.crowded = false;
         self.fault = None;
         self.log().begin();
     }
 
-    /// Ends a call: what is left of the guest's output is logged.
+    /// Ends a call: the rest of the guest's output is logged.
     pub(crate) fn end(&self) {
         self.log().end();
     }
@@ -150,7 +148,7 @@ impl WasiView for Sandbox {
 
 /// Bounds a store. On every tick that finds the guest running it hands the thread back to the async
 /// runtime, until the call's ticks are used up. Ticks in which the host works for the guest are counted, too.
-/// Those in which the guest waits for a database or for its turn pass unseen, so a slow database or a busy
+/// Those in which the guest waits for a database or for a thread pass unseen, so a slow database or a busy
 /// machine is not held against it.
 pub(crate) fn bound(store: &mut Store<Sandbox>) {
     store.limiter(|sandbox| &mut sandbox.limits);
@@ -165,7 +163,7 @@ pub(crate) fn bound(store: &mut Store<Sandbox>) {
     });
 }
 
-/// How much memory an instance has, may have, and was refused.
+/// How much memory an instance has, may have, and was denied.
 pub(crate) struct Limits {
     pub(crate) memory_bytes_max: usize,
     memory_bytes: usize,
@@ -176,13 +174,13 @@ pub(crate) struct Limits {
     pub(crate) memory_bytes_peak: usize,
     /// What the last growth would have added, in case it fails after it was allowed.
     granted: usize,
-    /// What the guest was refused in this call.
-    pub(crate) refused: Option<RefusedGrowth>,
+    /// What the guest was denied in this call.
+    pub(crate) denied: Option<DeniedGrowth>,
 }
 
-/// A growth that was refused.
+/// A growth that was denied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RefusedGrowth {
+pub(crate) enum DeniedGrowth {
     /// All memories together would have had this many bytes.
     Memory { bytes: usize },
     /// The table would have had this many elements.
@@ -198,17 +196,17 @@ impl Limits {
             crowded: false,
             memory_bytes_peak: 0,
             granted: 0,
-            refused: None,
+            denied: None,
         }
     }
 
-    /// Whether the instance may have so many bytes `more`. The error ends its call, because a guest that was told
-    /// of the trouble of this process would do something else than in a replay.
+    /// Whether the instance may have so many bytes `more`. The error ends its call, because a guest that
+    /// learned of the trouble of this process would do something else than in a replay.
     fn grow(&mut self, more: usize) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(more);
         if total > self.memory_bytes_max {
             self.granted = 0;
-            self.refused = Some(RefusedGrowth::Memory { bytes: total });
+            self.denied = Some(DeniedGrowth::Memory { bytes: total });
             return Ok(false);
         }
         if !self.env.as_ref().is_none_or(|env| env.admit_memory(total)) {
@@ -239,7 +237,7 @@ impl ResourceLimiter for Limits {
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         if desired > TABLE_ELEMENTS_MAX {
-            self.refused = Some(RefusedGrowth::Table { elements: desired });
+            self.denied = Some(DeniedGrowth::Table { elements: desired });
             return Ok(false);
         }
         self.grow(desired.saturating_sub(current).saturating_mul(TABLE_ELEMENT_BYTES))
@@ -262,7 +260,7 @@ mod tests {
         assert!(limits.memory_growing(0, 4 * PAGE, None).unwrap());
         assert!(limits.memory_growing(0, 4 * PAGE, None).unwrap());
         assert!(!limits.memory_growing(4 * PAGE, 7 * PAGE, None).unwrap());
-        assert_eq!(limits.refused, Some(RefusedGrowth::Memory { bytes: 11 * PAGE }));
+        assert_eq!(limits.denied, Some(DeniedGrowth::Memory { bytes: 11 * PAGE }));
         assert!(limits.memory_growing(4 * PAGE, 6 * PAGE, None).unwrap());
         assert_eq!(limits.memory_bytes_peak, 10 * PAGE);
     }

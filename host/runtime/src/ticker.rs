@@ -3,7 +3,7 @@
 //! It also counts the ticks, for the time that the host itself works on behalf of a guest.
 //!
 //! It reads no clock and keeps no engine alive: when the last user of the engine is gone, the next tick
-//! finds nobody and the thread ends.
+//! finds no engine and the thread ends.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A failed call in words: whose fault it was, which limit was hit, what the guest said last and where
+//! A failed call as a message: whose fault it was, which limit was hit, what the guest logged last and where
 //! it was. It does not decide what becomes of the event.
 
 use std::time::Duration;
@@ -9,51 +9,51 @@ use kennel_core::port::CallFailure;
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::compiler_service::is_out_of_memory;
 use crate::engine::{BACKTRACE_FRAMES_MAX, TABLE_ELEMENTS_MAX};
-use crate::sandbox::{Fault, FaultCause, RefusedGrowth, Sandbox};
-use crate::workshop::is_out_of_memory;
+use crate::sandbox::{DeniedGrowth, Fault, FaultCause, Sandbox};
 
 /// Functions that a report names.
 const FRAMES_SHOWN: usize = 10;
 
-/// What a call ended with, told to whoever has to mend it. `deadline` is what the call was allowed.
+/// What a call ended with, described for the developer who has to repair it. `deadline` is what the call was allowed.
 pub(crate) fn explain(error: &wasmtime::Error, sandbox: &mut Sandbox, deadline: Duration) -> CallFailure {
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     let functions = names_of(frames);
     let (said, stderr) = {
         let log = sandbox.log();
-        let (said, stderr) = log.last_words();
+        let (said, stderr) = log.last_output();
         (said.map(str::to_owned), stderr)
     };
-    let mut refused = false;
+    let mut invalid = false;
     let (kind, what) = match sandbox.fault.take() {
         Some(Fault { cause: FaultCause::Store(error), .. }) => return CallFailure::Host(error),
         Some(Fault { cause: FaultCause::Crowded, .. }) => return CallFailure::Crowded,
-        Some(Fault { call, cause: FaultCause::Refused { kind, reason } }) => {
-            refused = true;
-            (kind, format!("called {call}, which was refused: {reason}"))
+        Some(Fault { call, cause: FaultCause::Invalid { kind, reason } }) => {
+            invalid = true;
+            (kind, format!("called {call}, which failed: {reason}"))
         }
         None if sandbox.limits.crowded || is_out_of_memory(error) => return CallFailure::Crowded,
         None => classify(error, sandbox, &functions, deadline),
     };
-    let gave_up = error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached);
+    let aborted = error.downcast_ref::<Trap>() == Some(&Trap::UnreachableCodeReached);
     let first = match said {
         // What a panic says is what happened; that it ends in `unreachable` is how panics end.
-        Some(said) if kind == FailureKind::Trap && gave_up => format!("trapped: {said}"),
-        // A refused call is explained already, and what was said before it had another occasion.
-        Some(said) if !refused => format!("{what}; its last words: {said}"),
+        Some(said) if kind == FailureKind::Trap && aborted => format!("trapped: {said}"),
+        // An invalid call is explained already, and what was said before it had another occasion.
+        Some(said) if !invalid => format!("{what}; its last error line: {said}"),
         _ => what,
     };
     CallFailure::Guest { kind, message: report(&first, &stderr, &functions) }
 }
 
-/// What a guest returned, in words that are never empty.
+/// What a guest returned, with a reason that is never empty.
 pub(crate) fn returned(kind: FailureKind, reason: &str, sandbox: &Sandbox) -> CallFailure {
     let reason = if reason.trim().is_empty() { "the guest gave no reason" } else { reason };
     let mut message = limits::cut(reason, limits::ERROR_BYTES_MAX / 2).to_owned();
-    // A guest that catches its own failed allocation often has no words for it.
-    if let Some(refused) = sandbox.limits.refused {
-        message.push_str(&format!("; it had {}", growth(refused, sandbox.limits.memory_bytes_max)));
+    // A guest that catches its own failed allocation often reports no reason.
+    if let Some(denied) = sandbox.limits.denied {
+        message.push_str(&format!("; it had {}", growth(denied, sandbox.limits.memory_bytes_max)));
     }
     CallFailure::Guest { kind, message }
 }
@@ -82,7 +82,7 @@ fn classify(
         return (FailureKind::Trap, format!("ended itself with exit status {}", exit.0));
     }
     let trap = error.downcast_ref::<Trap>().copied();
-    match (trap, sandbox.limits.refused) {
+    match (trap, sandbox.limits.denied) {
         (Some(Trap::Interrupt), _) => {
             (FailureKind::TimeLimit, format!("ran longer than {}", seconds(deadline)))
         }
@@ -91,30 +91,30 @@ fn classify(
             format!("ran out of stack, of which it has {stack_max}: endless recursion?"),
         ),
         // A failed allocation ends in whatever the language does then, mostly an abort.
-        (_, Some(refused)) => (FailureKind::MemoryLimit, growth(refused, sandbox.limits.memory_bytes_max)),
+        (_, Some(denied)) => (FailureKind::MemoryLimit, growth(denied, sandbox.limits.memory_bytes_max)),
         (Some(Trap::MemoryOutOfBounds), _) if is_endless_recursion(functions) => {
             (FailureKind::StackLimit, "ran out of stack: endless recursion".to_owned())
         }
-        (Some(trap), _) => (FailureKind::Trap, format!("trapped: {}", words(trap))),
+        (Some(trap), _) => (FailureKind::Trap, format!("trapped: {}", describe(trap))),
         (None, _) => (FailureKind::Trap, format!("was stopped: {}", error.root_cause())),
     }
 }
 
-fn growth(refused: RefusedGrowth, memory_bytes_max: usize) -> String {
-    match refused {
-        RefusedGrowth::Memory { bytes } => {
+fn growth(denied: DeniedGrowth, memory_bytes_max: usize) -> String {
+    match denied {
+        DeniedGrowth::Memory { bytes } => {
             let (asked, max) = (mebibytes(bytes as u64), mebibytes(memory_bytes_max as u64));
             format!("asked for {asked} of memory, and at most {max} are allowed")
         }
-        RefusedGrowth::Table { elements } => {
+        DeniedGrowth::Table { elements } => {
             format!("asked for a table of {elements} elements, and at most {TABLE_ELEMENTS_MAX} are allowed")
         }
     }
 }
 
 /// Rust and others keep their stack at the bottom of linear memory, so that running out of it is an
-/// access below address 0: the trap of a wild pointer. What tells the two apart is the backtrace. That
-/// of endless recursion is as long as wasmtime records, and the same few functions take turns in it.
+/// access below address 0: the trap of a wild pointer. The backtrace distinguishes the two: that
+/// of endless recursion is as long as wasmtime records, and the same few functions alternate in it.
 fn is_endless_recursion(functions: &[String]) -> bool {
     let mut distinct: Vec<&String> = functions.iter().collect();
     distinct.sort_unstable();
@@ -122,10 +122,10 @@ fn is_endless_recursion(functions: &[String]) -> bool {
     functions.len() >= BACKTRACE_FRAMES_MAX && distinct.len() <= functions.len() / 2
 }
 
-fn words(trap: Trap) -> String {
+fn describe(trap: Trap) -> String {
     let text = trap.to_string();
     match trap {
-        Trap::UnreachableCodeReached => "it gave up (`unreachable`, as after a panic)".to_owned(),
+        Trap::UnreachableCodeReached => "it aborted (`unreachable`, as after a panic)".to_owned(),
         _ => text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned(),
     }
 }
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn recursion_is_told_by_a_long_and_monotonous_backtrace() {
+    fn recursion_is_recognized_by_a_long_and_monotonous_backtrace() {
         let deep: Vec<String> = (0..BACKTRACE_FRAMES_MAX).map(|frame| format!("f{}", frame % 3)).collect();
         assert!(is_endless_recursion(&deep));
         assert!(!is_endless_recursion(&deep[1..]));

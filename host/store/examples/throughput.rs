@@ -65,7 +65,7 @@ async fn append(store: &Store) {
 async fn read(store: &Store) {
     for (what, ranges) in [("all", HashRange::ALL), ("half of all", HashRange::of_partition(0, 2))] {
         let began = Instant::now();
-        let upto = store.horizon().await.unwrap().position;
+        let upto = store.high_water_mark().await.unwrap().position;
         let (mut after, mut read) = (Position::START, 0);
         while after < upto {
             let scope = Scope::default();

@@ -8,7 +8,7 @@ use kennel_core::limits;
 use kennel_core::port::StoreError;
 use uuid::Uuid;
 
-/// The words that name an aggregate: bounded context, type, id.
+/// The values that name an aggregate: bounded context, type, id.
 pub(crate) type Aggregate<'a> = (&'a str, &'a str, &'a str);
 
 /// An event that is to be written, with its version.
@@ -23,12 +23,12 @@ pub(crate) fn aggregate_of(event: &NewEvent) -> Aggregate<'_> {
     (&event.bounded_context, &event.aggregate_type, &event.aggregate_id)
 }
 
-/// Refuses what no log can hold, so that every store refuses the same.
+/// Rejects what no log can hold, so that every store rejects the same.
 pub(crate) fn check(events: &[NewEvent]) -> Result<(), StoreError> {
     events
         .iter()
         .enumerate()
-        .try_for_each(|(index, event)| event.check().map_err(|reason| refuse(index, event, &reason)))
+        .try_for_each(|(index, event)| event.check().map_err(|reason| invalid(index, event, &reason)))
 }
 
 /// The search for the first event that a database does not take. It says of several only that one of them is wrong.
@@ -37,33 +37,33 @@ pub(crate) struct Culprit {
     /// So many from the first on are taken.
     taken: usize,
     /// So many are not.
-    refused: usize,
+    invalid: usize,
     reason: String,
 }
 
 impl Culprit {
     /// `reason` is why it does not take so many.
     pub(crate) fn among(events: usize, reason: String) -> Self {
-        Self { taken: 0, refused: events, reason }
+        Self { taken: 0, invalid: events, reason }
     }
 
     /// How many to try next; `None` once it is found.
     pub(crate) fn next(&self) -> Option<usize> {
-        (self.refused - self.taken > 1).then(|| self.taken.midpoint(self.refused))
+        (self.invalid - self.taken > 1).then(|| self.taken.midpoint(self.invalid))
     }
 
     /// So many were tried, and why they were not taken, if they were not.
-    pub(crate) fn tried(&mut self, events: usize, refused: Option<String>) {
-        match refused {
+    pub(crate) fn tried(&mut self, events: usize, invalid: Option<String>) {
+        match invalid {
             None => self.taken = events,
-            Some(reason) => (self.refused, self.reason) = (events, reason),
+            Some(reason) => (self.invalid, self.reason) = (events, reason),
         }
     }
 
     /// The error about the event that was found.
     pub(crate) fn found(self, events: &[NewEvent]) -> StoreError {
-        let index = self.refused.saturating_sub(1);
-        refuse(index, &events[index], &format!("the database does not take it: {}", self.reason))
+        let index = self.invalid.saturating_sub(1);
+        invalid(index, &events[index], &format!("the database does not take it: {}", self.reason))
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn number<'a>(
                 "its aggregate is at version {head}, so the next version is {next} and not {given}; leave \
                  aggregate_version out to take the next one"
             );
-            return Err(refuse(index, event, &reason));
+            return Err(invalid(index, event, &reason));
         }
         *head = next;
         numbered.push(Numbered { event, version: next });
@@ -97,7 +97,7 @@ pub(crate) fn number<'a>(
 }
 
 /// An event that cannot be appended, named so that its writer finds it.
-fn refuse(index: usize, event: &NewEvent, reason: &str) -> StoreError {
+fn invalid(index: usize, event: &NewEvent, reason: &str) -> StoreError {
     let message = format!(
         "event {} of {}/{} cannot be appended: {reason}",
         event.event_id,
@@ -112,14 +112,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_that_is_refused_is_found() {
+    fn the_first_invalid_event_is_found() {
         for count in 1..20_usize {
             for first in 0..count {
                 let mut culprit = Culprit::among(count, "all".to_owned());
                 while let Some(some) = culprit.next() {
                     culprit.tried(some, (some > first).then(|| format!("first {some}")));
                 }
-                assert_eq!(culprit.refused, first + 1, "of {count}");
+                assert_eq!(culprit.invalid, first + 1, "of {count}");
                 let last = if first + 1 == count { "all".to_owned() } else { format!("first {}", first + 1) };
                 assert_eq!(culprit.reason, last);
             }

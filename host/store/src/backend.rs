@@ -12,7 +12,7 @@ use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
 
 use crate::error::{Doing, classify, is_transient};
-use crate::read_model::{Held, Hold, Put, Table};
+use crate::read_model::{LockSet, Locked, Put, Table};
 use crate::session::{Arg, Durability, Row, Tx, bound};
 use crate::sql::{quoted, statement};
 
@@ -85,11 +85,11 @@ impl Backend {
     }
 }
 
-/// Whether this process is alive, as far as its connection can tell. One process runs a SQLite file, and
+/// Whether this process is alive, as far as its connection can show. One process runs a SQLite file, and
 /// whether it does is the run lock's business.
 impl Backend {
     /// Shows that a worker of this process is alive by more than its heartbeat. Returns what others look
-    /// for, or `None` where a connection tells nothing.
+    /// for, or `None` where a connection shows nothing.
     pub(crate) async fn announce_alive(&self, worker: WorkerId) -> Result<Option<i64>, StoreError> {
         match self {
             Self::Sqlite(_) => Ok(None),
@@ -113,8 +113,7 @@ impl Backend {
         }
     }
 
-    /// Tells the other processes, once the transaction is committed, that workers or generations have
-    /// changed.
+    /// Notifies the other processes, once the transaction is committed, that workers or generations have changed.
     pub(crate) async fn announce_change(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -122,7 +121,7 @@ impl Backend {
         }
     }
 
-    /// Resolves at the next sign of such a change.
+    /// Resolves at the next notification of such a change.
     pub(crate) async fn next_change(&self) {
         match self {
             Self::Sqlite(_) => std::future::pending().await,
@@ -130,7 +129,7 @@ impl Backend {
         }
     }
 
-    /// Tells the other processes, once the transaction is committed, that a projection has changed.
+    /// Notifies the other processes, once the transaction is committed, that a projection has changed.
     pub(crate) async fn announce_deployment(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -138,7 +137,7 @@ impl Backend {
         }
     }
 
-    /// Resolves at the next sign of such a change; at once, with `false`, where nothing gives signs.
+    /// Resolves at the next notification of such a change; at once, with `false`, where there are no notifications.
     pub(crate) async fn next_deployment(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
@@ -153,15 +152,15 @@ impl Backend {
     /// Has the rest of a transaction fail rather than wait long for others.
     pub(crate) async fn limit_waiting(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         match self {
-            // Whoever writes is alone, and readers are in nobody's way.
+            // A writer is alone, and readers block no other transaction.
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(postgres) => tx.row(&postgres.sql.lock_timeout, &[]).await.map(|_| ()),
         }
     }
 
     /// Executes a statement of workers about themselves. Where a connection shows that its process is alive, the
-    /// statement travels on it, which mends it when it is broken.
-    pub(crate) async fn pulse(
+    /// statement travels on it, which repairs it when it is broken.
+    pub(crate) async fn heartbeat(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
@@ -178,8 +177,8 @@ impl Backend {
         Ok(rows)
     }
 
-    /// As [`Self::pulse`], for a statement that only reads.
-    pub(crate) async fn glance(
+    /// As [`Self::heartbeat`], for a statement that only reads.
+    pub(crate) async fn liveness_read(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
@@ -187,14 +186,14 @@ impl Backend {
     ) -> Result<Vec<Row>, StoreError> {
         match self {
             Self::Sqlite(_) => self.rows(sql, args, doing).await,
-            Self::Postgres(_) => self.pulse(sql, args, doing).await,
+            Self::Postgres(_) => self.heartbeat(sql, args, doing).await,
         }
     }
 }
 
 /// Documents and their tables.
 impl Backend {
-    /// Makes a place for a read model; `false` if something else bears the name.
+    /// Makes a namespace for a read model; `false` if something else bears the name.
     pub(crate) async fn create_schema(&self, tx: &mut Tx, name: &str) -> Result<bool, sqlx::Error> {
         match self {
             // Here it is only the beginning of the tables' names.
@@ -251,7 +250,8 @@ impl Backend {
         }
     }
 
-    /// The same for one view, unless somebody is reading it and it would have to be waited for: `false` then.
+    /// The same for one view, unless another session is reading it and it would have to be waited for: `false`
+    /// then.
     pub(crate) async fn create_view_unless_in_use(
         &self,
         tx: &mut Tx,
@@ -271,7 +271,7 @@ impl Backend {
         tx.execute(&statement(drop), &[]).await.map(|_| ())
     }
 
-    /// Removes a place for documents that has none any more.
+    /// Removes a namespace for documents that has none any more.
     pub(crate) async fn drop_schema(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(_) => Ok(()),
@@ -340,22 +340,22 @@ impl Backend {
     }
 
     /// Finds, and keeps others from changing, the documents that a commit checks and changes.
-    pub(crate) async fn hold(
+    pub(crate) async fn lock(
         &self,
         tx: &mut Tx,
         read_model: ReadModelId,
         collection: &str,
         table: Option<&Table>,
-        hold: &Hold<'_>,
-    ) -> Result<HashMap<String, Held>, sqlx::Error> {
+        lock: &LockSet<'_>,
+    ) -> Result<HashMap<String, Locked>, sqlx::Error> {
         match (self, tx, table) {
-            (Self::Sqlite(_), Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.hold(tx, hold).await,
+            (Self::Sqlite(_), Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.lock(tx, lock).await,
             (Self::Sqlite(_), Tx::Sqlite(_), None) => Ok(HashMap::new()),
             (Self::Postgres(postgres), Tx::Postgres(tx), None) => {
-                postgres::hold(tx, &postgres.sql, read_model, collection, None, hold).await
+                postgres::lock(tx, &postgres.sql, read_model, collection, None, lock).await
             }
             (Self::Postgres(postgres), Tx::Postgres(tx), Some(Table::Postgres(table))) => {
-                postgres::hold(tx, &postgres.sql, read_model, collection, Some(table), hold).await
+                postgres::lock(tx, &postgres.sql, read_model, collection, Some(table), lock).await
             }
             _ => Err(mismatch()),
         }

@@ -9,7 +9,7 @@ use kennel_core::port::BoxError;
 
 use crate::backend::{Backend, postgres, sqlite};
 use crate::run_lock::RunLockError;
-use crate::sql::{EventTables, Words};
+use crate::sql::{EventTables, TableNames};
 use crate::store::{Dialect, Store};
 use crate::url::{InvalidUrl, StoreUrl};
 
@@ -22,7 +22,7 @@ pub enum Mode {
     /// The store has to exist.
     Existing,
     /// To create or upgrade its tables with [`Store::migrate`]. Other modes do that for SQLite on their
-    /// own and refuse a PostgreSQL database whose tables are missing or old.
+    /// own and reject a PostgreSQL database whose tables are missing or old.
     Migrate,
 }
 
@@ -34,9 +34,9 @@ pub struct ConnectOptions {
     pub tables: EventTables,
     /// How long to wait for a connection before the store counts as unavailable.
     pub acquire_timeout: Duration,
-    /// How long a transaction may rest before a PostgreSQL server ends its session. A process that is frozen
-    /// in the middle of one keeps its row locks, and whoever takes over its work waits for them: this
-    /// should be well below the time after which its workers count as dead.
+    /// How long a transaction may rest before a PostgreSQL server ends its session. A process that is suspended in
+    /// the middle of one keeps its row locks, and the worker that takes over its work waits for them: this should be
+    /// well below the time after which its workers count as dead.
     pub stalled_after: Duration,
     /// Most connections to a PostgreSQL server.
     pub connections_max: u32,
@@ -111,7 +111,7 @@ pub enum ConnectError {
          `kennel run` lower, or have the server allow more (`ALTER ROLE … CONNECTION LIMIT …`, `max_connections`)"
     )]
     Full { store: String, said: String },
-    #[error("the pooler in front of {store} refuses the connection ({said}): see its log and its settings")]
+    #[error("the pooler in front of {store} denies the connection ({said}): see its log and its settings")]
     Pooler { store: String, said: String },
     #[error("the store {store} cannot be reached: check that it is running and that the URL is right")]
     Unavailable {
@@ -147,15 +147,15 @@ pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, 
     match url {
         StoreUrl::Sqlite(path) => {
             check_tables(path, &options.tables)?;
-            let words = Words::new(Dialect::Sqlite, &options.tables);
+            let names = TableNames::new(Dialect::Sqlite, &options.tables);
             let sqlite = Box::pin(sqlite::open(path, options)).await?;
-            let store = Store::new(Backend::Sqlite(Box::new(sqlite)), &words);
+            let store = Store::new(Backend::Sqlite(Box::new(sqlite)), &names);
             store.open_checked(|| format!("sqlite:{}", path.display())).await
         }
         StoreUrl::Postgres(uri) => {
             let postgres = Box::pin(postgres::open(uri, options)).await?;
-            let words = postgres.words.clone();
-            let store = Store::new(Backend::Postgres(Box::new(postgres)), &words);
+            let names = postgres.names.clone();
+            let store = Store::new(Backend::Postgres(Box::new(postgres)), &names);
             // The table may not be there yet.
             if options.mode == Mode::Migrate {
                 Ok(store)

@@ -5,25 +5,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::{Checkpoint, claim};
-use kennel_core::lifecycle::Standing;
+use kennel_core::lifecycle::ReadModelStatus;
 use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Claimed, ConnectionUsage, Coordination, GenerationRecord, NewWorker, StoreError, View,
+    ClaimOutcome, ConnectionUsage, Coordination, GenerationRecord, NewWorker, ProposeOutcome, StoreError,
+    View,
 };
 use kennel_core::projection::ReadModelId;
 
-use crate::error::{Doing, corrupt, while_in_the_way};
+use crate::error::{Doing, corrupt, while_blocked};
 use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::run_lock::RunLock;
 use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
-/// How long a claim is tried while somebody is in its way.
+/// How long a claim is tried while another transaction blocks it.
 const CLAIM_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
@@ -51,7 +52,7 @@ impl Coordination for Store {
         let doing = "sending a heartbeat";
         let ids = row::to_json(&workers)?;
         let args = [Arg::Text(&ids), Arg::Text(state.as_str())];
-        let known = self.backend().pulse(&self.sql().worker_heartbeat, &args, doing).await?;
+        let known = self.backend().heartbeat(&self.sql().worker_heartbeat, &args, doing).await?;
         known.iter().map(|row| row::worker(&row.text(0).doing(doing)?)).collect()
     }
 
@@ -73,10 +74,10 @@ impl Coordination for Store {
         let args = [Arg::Text(replica_set.as_str()), Arg::Int(micros(stale_after))];
         // On the connection that shows that this process is alive: were it broken, the process would find
         // its own workers dead. One statement, because every process asks this every second.
-        let rows = self.backend().glance(&self.sql().view, &args, doing).await?;
+        let rows = self.backend().liveness_read(&self.sql().view, &args, doing).await?;
         let mut view = View::default();
         for found in &rows {
-            // Told once, with the first row.
+            // Reported once, with the first row.
             if found.text_or_null(7).doing(doing)?.is_some() {
                 view.assignment = assignment(found, 6)?;
             }
@@ -94,16 +95,16 @@ impl Coordination for Store {
         parent: Generation,
         plan: &Plan,
         stale_after: Duration,
-    ) -> Result<Ballot, StoreError> {
+    ) -> Result<ProposeOutcome, StoreError> {
         let doing = "proposing a generation";
         let name = Arg::Text(replica_set.as_str());
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         tx.execute(&self.sql().replica_set_ensure, &[name]).await.doing(doing)?;
-        // Whoever comes second waits here, and then sees that its parent is no longer current.
+        // The second proposer waits here, and then sees that its parent is no longer current.
         let row = tx.row(&self.sql().replica_set_lock, &[name]).await.doing(doing)?;
         if current_generation(row, doing)? != parent {
             tx.rollback().await.doing(doing)?;
-            return Ok(Ballot::Superseded);
+            return Ok(ProposeOutcome::Superseded);
         }
         let generation = parent.next();
         let owners = row::to_json(&plan.owners)?;
@@ -116,7 +117,7 @@ impl Coordination for Store {
         let stale_removed = self.remove_stale(&mut tx, name, plan, stale_after).await?;
         self.backend().announce_change(&mut tx).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
-        Ok(Ballot::Accepted { generation, stale_removed })
+        Ok(ProposeOutcome::Accepted { generation, stale_removed })
     }
 
     async fn claim(
@@ -125,9 +126,9 @@ impl Coordination for Store {
         generation: Generation,
         read_model: ReadModelId,
         range: HashRange,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<ClaimOutcome, StoreError> {
         let claim = || self.try_claim(replica_set, generation, read_model, range);
-        while_in_the_way(CLAIM_MAX, claim).await
+        while_blocked(CLAIM_MAX, claim).await
     }
 
     async fn changed(&self) {
@@ -157,10 +158,11 @@ impl Store {
         generation: Generation,
         read_model: ReadModelId,
         range: HashRange,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<ClaimOutcome, StoreError> {
         let doing = "claiming checkpoints";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        // Others wait for this one meanwhile, and it may wait for a batch that waits for a table.
+        // Other transactions wait for this one meanwhile, and it may wait for a batch that waits for a
+        // table.
         self.backend().limit_waiting(&mut tx).await.doing(doing)?;
         // As long as this lock is held, no newer generation can be agreed on; claims of other workers
         // share it.
@@ -170,31 +172,31 @@ impl Store {
             .doing(doing)?;
         if current_generation(row, doing)? != generation {
             tx.rollback().await.doing(doing)?;
-            return Ok(Claimed::Superseded);
+            return Ok(ClaimOutcome::Superseded);
         }
-        // Claims of one read model take turns. Otherwise a claim that waits for a row which another claim
-        // splits would not see the piece that was split off.
+        // Claims of one read model run one at a time. Otherwise a claim that waits for a row which
+        // another claim splits would not see the piece that was split off.
         let id = Arg::Int(read_model.get());
-        let standing = match tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)? {
+        let status = match tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)? {
             Some(found) => row::word(&found, 0).ok(),
             None => None,
         };
-        if standing != Some(Standing::Open) {
+        if status != Some(ReadModelStatus::Active) {
             tx.rollback().await.doing(doing)?;
-            return Ok(Claimed::Held);
+            return Ok(ClaimOutcome::Fenced);
         }
         let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
         let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
         let found = rows.iter().map(|row| Found::new(row, 0)).collect::<Result<Vec<_>, _>>()?;
         if let Some(set_back) = self.log_set_back(&mut tx, read_model, &found).await? {
             tx.rollback().await.doing(doing)?;
-            return Ok(Claimed::LogSetBack(set_back));
+            return Ok(ClaimOutcome::LogSetBack(set_back));
         }
         let current: Vec<Checkpoint> = found.iter().map(|found| found.checkpoint).collect();
         let claim = claim(&current, range, generation);
         let covered: u64 = claim.owned.iter().map(|owned| owned.range.end() - owned.range.start()).sum();
         if covered != range.end() - range.start() {
-            // Whoever owned less than its partition would leave the rest unhandled, and say nothing.
+            // A worker that owned less than its partition would leave the rest unhandled, silently.
             return Err(corrupt("the checkpoints of a partition", &format!("{:?}", claim.owned)));
         }
         for removed in &claim.removed {
@@ -205,12 +207,12 @@ impl Store {
             self.insert_checkpoint(&mut tx, read_model, written).await.doing(doing)?;
         }
         tx.commit().await.doing(doing)?;
-        Ok(Claimed::Owned(claim.owned))
+        Ok(ClaimOutcome::Owned(claim.owned))
     }
 
-    /// Removes the workers of processes that ran this store before: whoever holds its run lock alone
-    /// knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing where
-    /// many processes may run.
+    /// Removes the workers of processes that ran this store before: the process that holds its run lock
+    /// alone knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing
+    /// where many processes may run.
     pub async fn forget_former_workers(&self, lock: &RunLock) -> Result<(), StoreError> {
         if !lock.is_exclusive() {
             return Ok(());

@@ -1,6 +1,6 @@
-//! Sorts database errors into the three kinds that callers tell apart, and tries again what only somebody's lock was in
-//! the way of. The only place that looks at error codes, except where a code decides the outcome of a commit, or
-//! whether a view is in use.
+//! Sorts database errors into the three kinds that callers distinguish, and retries what only the lock of another
+//! transaction blocked. The only place that looks at error codes, except where a code decides the outcome of a commit,
+//! or whether a view is in use.
 
 use std::time::Duration;
 
@@ -70,7 +70,8 @@ pub(crate) fn reason_of_row(error: &sqlx::Error) -> Option<String> {
 }
 
 /// PostgreSQL's data exceptions, limits, constraints, exceptions of triggers, and what it finds damaged; SQLite's "too
-/// big", constraints, and "datatype mismatch". That something exists already is for whoever knows what to do about it.
+/// big", constraints, and "datatype mismatch". That something exists already is for the caller that knows what to do
+/// about it.
 fn is_code_of_row(code: &str) -> bool {
     if code.len() == 5 {
         return code != "23505"
@@ -101,8 +102,8 @@ pub(crate) fn is_transient(error: &sqlx::Error) -> bool {
 }
 
 /// Whether the database ended something before it was done, because it took longer or more than is allowed: half of
-/// it may be done. Timeouts of a statement (or somebody's order to cancel it), of a lock and of a transaction, and limits
-/// of memory, of locks and of temporary files.
+/// it may be done. Timeouts of a statement (or a request to cancel it), of a lock and of a transaction, and limits of
+/// memory, of locks and of temporary files.
 pub(crate) fn is_cut_short(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     code.is_some_and(|code| matches!(&*code, "57014" | "55P03" | "25P04" | "53200" | "53400"))
@@ -121,9 +122,9 @@ pub(crate) fn is_short_of_locks(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("53200"))
 }
 
-/// Tries something for up to `max` while somebody else's transaction is in its way. Between two attempts, those who wait
-/// for this one get their turn.
-pub(crate) async fn while_in_the_way<T, F>(
+/// Tries something for up to `max` while another transaction blocks it. Between two attempts, the transactions that
+/// wait for this one can run.
+pub(crate) async fn while_blocked<T, F>(
     max: Duration,
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, StoreError>
@@ -133,9 +134,9 @@ where
     let began = Instant::now();
     loop {
         match attempt().await {
-            Err(StoreError::Unavailable { doing, source }) if is_in_the_way(&source) => {
+            Err(StoreError::Unavailable { doing, source }) if is_blocked(&source) => {
                 if began.elapsed() > max {
-                    let reason = "somebody else's transaction is in the way: nothing was changed, try again";
+                    let reason = "another transaction blocks this one: nothing was changed, try again";
                     return Err(StoreError::Unavailable {
                         doing,
                         source: format!("{reason} ({source})").into(),
@@ -148,9 +149,9 @@ where
     }
 }
 
-/// Whether a lock could not be had in time, or two waited for each other: nothing was changed, and whoever is in the
-/// way will be gone.
-fn is_in_the_way(source: &BoxError) -> bool {
+/// Whether a lock could not be had in time, or two waited for each other: nothing was changed, and the transaction
+/// that blocks will be gone.
+fn is_blocked(source: &BoxError) -> bool {
     let code = source.downcast_ref::<sqlx::Error>().and_then(|error| error.as_database_error()?.code());
     code.is_some_and(|code| matches!(&*code, "55P03" | "40P01"))
 }
@@ -172,7 +173,7 @@ fn is_transient_code(code: &str) -> bool {
     if code.len() == 5 {
         // Connection exceptions, serialization failures and deadlocks, insufficient resources (a full disk, too little
         // memory, too many connections), errors of the system that the server runs on, and a server that is starting,
-        // stopping or was told to cancel.
+        // stopping or was asked to cancel.
         return ["08", "40", "53", "58", "57P"].iter().any(|class| code.starts_with(class))
             || matches!(code, "55P03" | "57014" | "25006" | "25P03" | "25P04");
     }

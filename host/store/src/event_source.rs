@@ -1,8 +1,8 @@
-//! The event log. How it is read and written differs between the databases, so this hands over most of it.
+//! The event log. How it is read and written differs between the databases, so this passes on most of it.
 
 use async_trait::async_trait;
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, EventSource, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, EventSource, HighWaterMark, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 
@@ -14,15 +14,15 @@ use crate::store::Store;
 
 #[async_trait]
 impl EventSource for Store {
-    async fn horizon(&self) -> Result<Horizon, StoreError> {
-        let horizon = match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.horizon().await?,
-            Backend::Postgres(postgres) => postgres.horizon().await?,
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+        let high_water_mark = match self.backend() {
+            Backend::Sqlite(sqlite) => sqlite.high_water_mark().await?,
+            Backend::Postgres(postgres) => postgres.high_water_mark().await?,
         };
         // A log that cannot be followed at all says so first.
         self.check_positions().await?;
-        self.catalog().in_incarnation(horizon.incarnation);
-        Ok(horizon)
+        self.catalog().in_incarnation(high_water_mark.incarnation);
+        Ok(high_water_mark)
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
@@ -43,7 +43,7 @@ impl EventSource for Store {
         Ok(page)
     }
 
-    async fn hint(&self) {
+    async fn notification(&self) {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.watch.next().await,
             Backend::Postgres(postgres) => postgres.listen.next().await,

@@ -1,4 +1,4 @@
-//! Positions that the horizon has gone past although nothing was written at them: those of writers that rolled back.
+//! Positions that the high-water mark has gone past although nothing was written at them: those of writers that rolled back.
 //! Pure.
 //!
 //! Nothing may ever appear there. If something does, its writer did what no lock shows, such as drawing the position in
@@ -21,15 +21,15 @@ pub(crate) struct Gaps {
 }
 
 impl Gaps {
-    /// The horizon is at `settled`. Returns from where to there the log is to be searched for gaps, if it moved. It was
-    /// `complete` if no position is missing between there and the horizon before.
+    /// The high-water mark is at `settled`. Returns from where to there the log is to be searched for gaps, if it moved. It was
+    /// `complete` if no position is missing between there and the high-water mark before.
     pub(crate) fn settled(
         &mut self,
         settled: Position,
         complete_after: Option<Position>,
     ) -> Option<Position> {
         if settled < self.noted {
-            // The log has gone back: what is above will be written anew.
+            // The log has gone back: events above will be written anew.
             self.ranges.retain(|(_, last)| *last <= settled);
             self.noted = settled;
             return None;
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_searched_for_where_the_horizon_went_and_forgotten_where_the_log_goes_back() {
+    fn gaps_are_searched_for_below_the_high_water_mark_and_forgotten_where_the_log_goes_back() {
         let mut gaps = Gaps::default();
         assert_eq!(gaps.settled(at(10), None), Some(at(0)));
         gaps.found(at(10), vec![(at(7), at(8)), (at(2), at(2))]);

@@ -10,8 +10,8 @@
 //! | `naming` | names of schemas and tables for read models: pure |
 //! | `session`, `sql`, `error` | one way to speak to both databases; statements; errors sorted once |
 //! | `backend/{sqlite,postgres}` | true differences only |
-//! | `horizon`, `gaps` | up to where a PostgreSQL log is complete, and which positions were gone past: pure |
-//! | `signs` | handing on signs of new events |
+//! | `high_water_mark`, `gaps` | up to where a PostgreSQL log is complete, and which positions were gone past: pure |
+//! | `notifications` | passing on notifications of new events |
 //! | [`run_lock`] | one running process per SQLite file |
 //! | [`limit`], `scratch` | for `kennel bench`: a hand-written loop to compare with, and a place to measure in |
 //! | [`memory`] | the reference store: plain maps, for tests and simulation |
@@ -27,11 +27,12 @@ mod coordination;
 mod error;
 mod event_source;
 mod gaps;
-mod horizon;
+mod high_water_mark;
 pub mod limit;
 mod log_set_back;
 pub mod memory;
 mod naming;
+mod notifications;
 mod positions;
 mod read_model;
 mod registry;
@@ -39,7 +40,6 @@ mod row;
 pub mod run_lock;
 mod scratch;
 mod session;
-mod signs;
 mod sql;
 pub mod store;
 pub mod url;

@@ -1,8 +1,8 @@
 //! What `kennel bench` compares Kennel with: the same batches done by a loop written by hand, with the same
 //! SQL work, on one connection, without engine and guest.
 //!
-//! It uses nothing of the rest of this crate but the way to connect, so that what is slow there cannot hide here, and keeps
-//! nothing that Kennel promises: no horizon, no fence, no partitions, no failure policy.
+//! It uses nothing of the rest of this crate but the way to connect, so that slow code there cannot hide here, and
+//! keeps nothing that Kennel promises: no high-water mark, no fence, no partitions, no failure policy.
 
 mod postgres;
 mod sqlite;

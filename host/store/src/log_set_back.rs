@@ -5,7 +5,7 @@
 //! it has not seen.
 
 use kennel_core::checkpoint::Checkpoint;
-use kennel_core::lifecycle::{Declined, Lifecycle};
+use kennel_core::lifecycle::{Lifecycle, Rejected};
 use kennel_core::partition::HashRange;
 use kennel_core::port::StoreError;
 use kennel_core::position::Position;
@@ -65,7 +65,7 @@ impl Store {
         Ok((row::witness(&row, 0)?, Position::new(unsigned(row.int(2).doing(doing)?))))
     }
 
-    /// The last event that was there before a checkpoint was moved, as far as that can be told.
+    /// The last event that was there before a checkpoint was moved, as far as that can be known.
     async fn common(
         &self,
         tx: &mut Tx,
@@ -93,18 +93,19 @@ impl Store {
     }
 
     /// Sets the checkpoints of a projection that the log does not bear out back to `after`, at most: what the log holds
-    /// beyond is handled next. Whoever works on them has to claim them again.
+    /// beyond is handled next. A worker that works on them has to claim them again.
     pub(crate) async fn accept_log(
         &self,
         tx: &mut Tx,
         lifecycle: &Lifecycle,
         after: Position,
-    ) -> Result<Result<(), Declined>, StoreError> {
+    ) -> Result<Result<(), Rejected>, StoreError> {
         let doing = "accepting a log that was set back";
         let mut accepted = false;
         for read_model in &lifecycle.read_models {
             let id = Arg::Int(read_model.get());
-            // Claims take turns on this lock: one that waited for a row that is replaced here would not see the new one.
+            // Claims are serialized by this lock: one that waited for a row that is replaced here would not see the new
+            // one.
             tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)?;
             let all = [id, Arg::Int(0), Arg::Int(signed(HashRange::ALL.end()))];
             let rows = tx.rows(&self.sql().checkpoints_overlapping, &all).await.doing(doing)?;
@@ -116,15 +117,15 @@ impl Store {
                 let position = checkpoint.position.min(after);
                 let (witness, log_end) = self.last_event(tx, position).await?;
                 if after > log_end {
-                    return Ok(Err(Declined::BeyondLog { after, log_end }));
+                    return Ok(Err(Rejected::BeyondLog { after, log_end }));
                 }
                 let start = Arg::Int(signed(checkpoint.range.start()));
                 tx.execute(&self.sql().checkpoint_delete, &[id, start]).await.doing(doing)?;
-                let back = Checkpoint { position, witness, range: checkpoint.range, ..Checkpoint::UNTOUCHED };
+                let back = Checkpoint { position, witness, range: checkpoint.range, ..Checkpoint::INITIAL };
                 self.insert_checkpoint(tx, *read_model, &back).await.doing(doing)?;
                 accepted = true;
             }
         }
-        Ok(if accepted { Ok(()) } else { Err(Declined::LogHolds(lifecycle.projection.clone())) })
+        Ok(if accepted { Ok(()) } else { Err(Rejected::LogHolds(lifecycle.projection.clone())) })
     }
 }

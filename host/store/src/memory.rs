@@ -17,7 +17,7 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Lifecycle, Ordered, Standing};
+use kennel_core::lifecycle::{Lifecycle, OperationRecord, ReadModelStatus};
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{GenerationRecord, NewWorker, ProjectionState};
@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 pub use events::PendingAppend;
 
-use crate::signs::Signs;
+use crate::notifications::Notifications;
 
 /// A store in memory. Clones share it.
 #[derive(Clone, Debug)]
@@ -39,9 +39,9 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Inner {
     born: Instant,
-    signs: Signs,
+    notifications: Notifications,
     /// Given when a projection changes.
-    deployments: Signs,
+    deployments: Notifications,
     state: Mutex<State>,
 }
 
@@ -59,7 +59,7 @@ struct State {
     /// With the time at which each was stored.
     components: BTreeMap<Digest, (Duration, Vec<u8>)>,
     projections: BTreeMap<ProjectionName, Lifecycle>,
-    ordered: BTreeMap<ProjectionName, Vec<Ordered>>,
+    operations: BTreeMap<ProjectionName, Vec<OperationRecord>>,
     reports: BTreeMap<DeploymentId, Report>,
     /// Those that were removed are gone from here.
     read_models: BTreeMap<ReadModelId, Built>,
@@ -69,19 +69,19 @@ struct State {
     workers: BTreeMap<WorkerId, Worker>,
 }
 
-/// What workers last told about a deployment.
+/// What workers last reported about a deployment.
 #[derive(Debug)]
 struct Report {
     state: ProjectionState,
     last_failure: Option<EventFailure>,
-    /// By who says so.
-    obstacles: BTreeMap<String, String>,
+    /// By source.
+    conditions: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 struct Built {
     projection: ProjectionName,
-    standing: Standing,
+    status: ReadModelStatus,
     checkpoints: Vec<Checkpoint>,
     collections: BTreeMap<String, BTreeMap<String, Stored>>,
     dead_letters: BTreeMap<Position, EventFailure>,
@@ -106,8 +106,8 @@ impl MemoryStore {
     pub fn new() -> Self {
         let inner = Inner {
             born: Instant::now(),
-            signs: Signs::default(),
-            deployments: Signs::default(),
+            notifications: Notifications::default(),
+            deployments: Notifications::default(),
             state: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }

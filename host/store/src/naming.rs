@@ -43,9 +43,9 @@ fn readable(wanted: &str) -> String {
     name
 }
 
-/// Whether databases keep a name to themselves. In SQLite all that begin with `sqlite_` are, and the name of a place is
-/// followed by `__` there; in PostgreSQL schemas that begin with `pg_`, whatever else is in the way there exists and
-/// is found to be taken.
+/// Whether databases keep a name to themselves. In SQLite all that begin with `sqlite_` are, and the name of a
+/// namespace is followed by `__` there; in PostgreSQL schemas that begin with `pg_`; any other conflicting name
+/// exists there and is found to be taken.
 fn is_reserved(name: &str) -> bool {
     name == "sqlite" || name.starts_with("sqlite_") || name == "pg" || name.starts_with("pg_")
 }

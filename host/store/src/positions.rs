@@ -1,5 +1,5 @@
-//! Sees to it that nobody waits for events that are never read: positions begin at 1, and a read model that has not
-//! begun stands at 0, so an event at 0 or below would be passed over by everybody, without a word.
+//! Makes sure that no caller waits for events that are never read: positions begin at 1, and a read model that has
+//! not begun stands at 0, so an event at 0 or below would be skipped by every worker, silently.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::connect::ConnectError;
 use crate::error::Doing as _;
 use crate::store::Store;
 
-/// How often to look. Such an event is a mistake of somebody's, and no less one a second later.
+/// How often to look. Such an event is a mistake of its writer, and no less one a second later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// When somebody has looked, and the lowest position below 1 that there was.
+/// When a caller last looked, and the lowest position below 1 that there was.
 #[derive(Debug, Default)]
 pub(crate) struct Positions(Mutex<Option<(Instant, Option<i64>)>>);
 
 impl Store {
-    /// Refuses a log with an event that would never be read. Looks once a second at most.
+    /// Rejects a log with an event that would never be read. Looks once a second at most.
     pub(crate) async fn check_positions(&self) -> Result<(), StoreError> {
         let mut known = self.positions().0.lock().await;
         let lowest = match *known {
@@ -32,7 +32,7 @@ impl Store {
         };
         match lowest {
             None => Ok(()),
-            Some(lowest) => Err(StoreError::Invalid { message: refusal(lowest) }),
+            Some(lowest) => Err(StoreError::Invalid { message: invalid_log(lowest) }),
         }
     }
 
@@ -54,7 +54,7 @@ impl Store {
     }
 }
 
-fn refusal(lowest: i64) -> String {
+fn invalid_log(lowest: i64) -> String {
     format!(
         "the event log holds an event at position {lowest}: positions begin at 1, so it would never be handled; move it to \
          a position above all others, or remove it"

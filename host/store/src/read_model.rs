@@ -26,14 +26,14 @@ use crate::store::Store;
 
 /// Documents that a commit is about to check and to change.
 #[derive(Debug, Default)]
-pub(crate) struct Hold<'a> {
+pub(crate) struct LockSet<'a> {
     /// Whether documents that do not exist have been read, and so must not come into being meanwhile.
     pub(crate) absence_matters: bool,
     /// Documents that may come into being.
     pub(crate) may_create: bool,
     /// Changed, in key order.
     pub(crate) written: Vec<&'a str>,
-    /// Changed on the ground of what is stored now, in key order.
+    /// Changed on the ground of the stored document, in key order.
     pub(crate) summed: Vec<&'a str>,
     /// Only read, in key order.
     pub(crate) read: Vec<&'a str>,
@@ -41,14 +41,14 @@ pub(crate) struct Hold<'a> {
 
 /// A document as a commit finds it.
 #[derive(Clone, Debug)]
-pub(crate) struct Held {
+pub(crate) struct Locked {
     pub(crate) revision: Position,
-    pub(crate) text: HeldText,
+    pub(crate) text: LockedText,
 }
 
 /// Its text, if it was asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum HeldText {
+pub(crate) enum LockedText {
     NotWanted,
     Loaded(Arc<str>),
     /// It was not loaded, as those before it were as large as they may be at once. It has so many bytes.
@@ -65,7 +65,7 @@ pub(crate) struct Put<'a> {
     pub(crate) new: bool,
 }
 
-impl HeldText {
+impl LockedText {
     /// That of a document with this text, beside those before it, which have so many `bytes`.
     pub(crate) fn of(text: Option<&str>, bytes: &mut usize) -> Self {
         match text {

@@ -1,8 +1,8 @@
 //! Components, deployments, and what hosts report about them. How a projection changes is in
-//! `registry/lifecycle`, where its documents are found in `registry/places`.
+//! `registry/lifecycle`, where its documents are found in `registry/namespaces`.
 
 mod lifecycle;
-mod places;
+mod namespaces;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,11 +11,11 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Declined, Lifecycle, Ordered, Outcome, Request, Stage};
+use kennel_core::lifecycle::{Lifecycle, OperationRecord, OperationRequest, Outcome, Rejected, Role};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+    Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -43,8 +43,8 @@ impl Registry for Store {
         let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
         let args = [Arg::Text(&digest.to_string()), Arg::Bytes(bytes)];
         tx.execute(&self.sql().component_put, &args).await.doing(doing)?;
-        // Whoever stores it again may have been told that it is damaged.
-        tx.execute(&self.sql().component_mend, &args).await.doing(doing)?;
+        // A caller may store it again because it was reported as damaged.
+        tx.execute(&self.sql().component_repair, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
@@ -89,8 +89,8 @@ impl Registry for Store {
     async fn change(
         &self,
         projection: &ProjectionName,
-        request: &Request,
-    ) -> Result<Result<Changed, Declined>, StoreError> {
+        request: &OperationRequest,
+    ) -> Result<Result<Changed, Rejected>, StoreError> {
         self.carry_out(projection, request).await
     }
 
@@ -102,15 +102,15 @@ impl Registry for Store {
         Ok(lifecycle)
     }
 
-    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
-        let doing = "reading what was ordered";
+    async fn operations(&self, projection: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
+        let doing = "reading operations";
         let args = [Arg::Text(projection.as_str())];
-        let rows = self.backend().rows(&self.sql().ordered, &args, doing).await?;
+        let rows = self.backend().rows(&self.sql().operations, &args, doing).await?;
         let rows = rows.iter().map(|found| {
-            Ok(Ordered {
-                command: found.text(0).doing(doing)?,
+            Ok(OperationRecord {
+                operation: found.text(0).doing(doing)?,
                 deployment: row::number_or_null(found, 1)?,
-                signature: row::signature(found, 2)?,
+                attribution: row::attribution(found, 2)?,
                 at: unsigned(found.int(4).doing(doing)?),
             })
         });
@@ -130,10 +130,10 @@ impl Registry for Store {
         rows.iter().map(|found| row::checkpoint(found, 0)).collect()
     }
 
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let args = [Arg::Text(replica_set.as_str())];
         let rows = self.backend().rows(&self.sql().deployments_active, &args, "listing deployments").await?;
-        rows.iter().map(|found| Ok((row::deployment(found)?, stage(found)?))).collect()
+        rows.iter().map(|found| Ok((row::deployment(found)?, role(found)?))).collect()
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
@@ -157,20 +157,21 @@ impl Registry for Store {
         tx.commit().await.doing(doing)
     }
 
-    async fn hinder(
+    async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        obstacle: Option<&str>,
+        condition: Option<&str>,
     ) -> Result<(), StoreError> {
-        let doing = "recording what is in the way of a deployment";
+        let doing = "recording a condition of a deployment";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         let (id, source) = (Arg::Int(deployment.get()), Arg::Text(source));
-        match obstacle {
-            Some(obstacle) => {
-                tx.execute(&self.sql().obstacle_put, &[id, source, Arg::Text(obstacle)]).await.doing(doing)?
-            }
-            None => tx.execute(&self.sql().obstacle_remove, &[id, source]).await.doing(doing)?,
+        match condition {
+            Some(condition) => tx
+                .execute(&self.sql().condition_put, &[id, source, Arg::Text(condition)])
+                .await
+                .doing(doing)?,
+            None => tx.execute(&self.sql().condition_remove, &[id, source]).await.doing(doing)?,
         };
         tx.commit().await.doing(doing)
     }
@@ -189,12 +190,12 @@ impl Registry for Store {
             let all = found.iter().map(|found| found.checkpoint).collect();
             checkpoints.insert(read_model, (all, set_back));
         }
-        let mut obstacles: HashMap<DeploymentId, Vec<String>> = HashMap::new();
+        let mut conditions: HashMap<DeploymentId, Vec<String>> = HashMap::new();
         for found in
-            tx.rows(&self.sql().obstacles, &[micros(limits::OBSTACLE_BELIEVED)]).await.doing(doing)?
+            tx.rows(&self.sql().conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
         {
             let deployment = DeploymentId::new(found.int(0).doing(doing)?);
-            obstacles.entry(deployment).or_default().push(found.text(1).doing(doing)?);
+            conditions.entry(deployment).or_default().push(found.text(1).doing(doing)?);
         }
         let mut progress = Vec::new();
         let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
@@ -206,10 +207,10 @@ impl Registry for Store {
             let (checkpoints, log_set_back) =
                 checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
             progress.push(ProjectionProgress {
-                stage: stage(&found)?,
+                role: role(&found)?,
                 activity: row::word(&found, 9)?,
-                switch: row::word(&found, 10)?,
-                frozen: found.int(16).doing(doing)? != 0,
+                promotion: row::word(&found, 10)?,
+                fenced: found.int(16).doing(doing)? != 0,
                 from: Position::new(unsigned(found.int(11).doing(doing)?)),
                 age: Duration::from_micros(unsigned(found.int(12).doing(doing)?)),
                 state: match log_set_back {
@@ -221,30 +222,34 @@ impl Registry for Store {
                 checkpoints: checkpoint::merge(checkpoints),
                 log_set_back,
                 dead_letters: unsigned(found.int(15).doing(doing)?),
-                obstacle: obstacles.remove(&deployment.id).map(|reasons| reasons.join("; ")),
+                condition: conditions.remove(&deployment.id).map(|reasons| reasons.join("; ")),
                 deployment,
             });
         }
         Ok(progress)
     }
 
-    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
-        self.hold_for_switch(projection, slack).await
+    async fn begin_cutover(
+        &self,
+        projection: &ProjectionName,
+        slack: u64,
+    ) -> Result<CutoverOutcome, StoreError> {
+        self.fence_for_cutover(projection, slack).await
     }
 
-    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
-        self.put_in_place(projection).await
+    async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
+        self.finish_cutover(projection).await
     }
 
-    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        self.let_go(projection).await
+    async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        self.release_fence(projection).await
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn collect_garbage(&self) -> Result<u64, StoreError> {
         self.publish_late().await?;
         self.forget_removed().await?;
-        let removed = self.remove_condemned().await?;
-        self.forget_obstacles().await?;
+        let removed = self.remove_deleting().await?;
+        self.expire_conditions().await?;
         self.remove_unused_components().await?;
         Ok(removed)
     }
@@ -277,24 +282,26 @@ fn micros(long: Duration) -> Arg<'static> {
     Arg::Int(i64::try_from(long.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// The stage that an outcome in the ninth column stands for.
-fn stage(found: &Row) -> Result<Stage, StoreError> {
+/// The role that an outcome in the ninth column stands for.
+fn role(found: &Row) -> Result<Role, StoreError> {
     let outcome: Outcome = row::word(found, 8)?;
-    Ok(if outcome == Outcome::Building { Stage::Building } else { Stage::Live })
+    Ok(if outcome == Outcome::Candidate { Role::Candidate } else { Role::Serving })
 }
 
 impl Store {
-    /// Forgets what nobody has repeated for long.
-    async fn forget_obstacles(&self) -> Result<(), StoreError> {
-        let doing = "forgetting what was in the way of deployments";
+    /// Removes conditions that were not repeated for long.
+    async fn expire_conditions(&self) -> Result<(), StoreError> {
+        let doing = "expiring conditions of deployments";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().obstacles_forget, &[micros(limits::OBSTACLE_BELIEVED)]).await.doing(doing)?;
+        tx.execute(&self.sql().conditions_expire, &[micros(limits::CONDITION_EXPIRES_AFTER)])
+            .await
+            .doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
-    /// Removes components that nobody has deployed for long after they were stored.
+    /// Removes components that were not deployed for long after they were stored.
     async fn remove_unused_components(&self) -> Result<(), StoreError> {
-        let doing = "removing components that nobody has deployed";
+        let doing = "removing components that were never deployed";
         let kept = micros(limits::UNUSED_COMPONENT_KEPT);
         let unused = self.backend().rows(&self.sql().components_unused, &[kept], doing).await?;
         if unused.is_empty() {
@@ -302,7 +309,7 @@ impl Store {
         }
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         self.backend().limit_waiting(&mut tx).await.doing(doing)?;
-        // Nobody deploys one of them meanwhile.
+        // No operation deploys one of them meanwhile.
         tx.row(&self.sql().registry_lock, &[]).await.doing(doing)?;
         let mut removed = Vec::new();
         for found in unused {
@@ -313,7 +320,7 @@ impl Store {
         }
         tx.commit().await.doing(doing)?;
         for component in removed {
-            tracing::info!(component, "a component that nobody has deployed was removed");
+            tracing::info!(component, "a component that was never deployed was removed");
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
-use kennel_core::lifecycle::Signature;
+use kennel_core::lifecycle::Attribution;
 use kennel_core::membership::{Generation, WorkerId};
 use kennel_core::name::ProjectionName;
 use kennel_core::partition::HashRange;
@@ -58,10 +58,13 @@ pub(crate) fn number_or_null(row: &Row, column: usize) -> Result<Option<u32>, St
     found.map(|_| number(row, column)).transpose()
 }
 
-/// An author in one column and a note in the next.
-pub(crate) fn signature(row: &Row, first: usize) -> Result<Signature, StoreError> {
-    let doing = "reading who did something";
-    Ok(Signature { author: row.text(first).doing(doing)?, note: row.text_or_null(first + 1).doing(doing)? })
+/// An actor in one column and a reason in the next.
+pub(crate) fn attribution(row: &Row, first: usize) -> Result<Attribution, StoreError> {
+    let doing = "reading the actor of an operation";
+    Ok(Attribution {
+        actor: row.text(first).doing(doing)?,
+        reason: row.text_or_null(first + 1).doing(doing)?,
+    })
 }
 
 /// A component's digest from its text.
@@ -74,7 +77,7 @@ pub(crate) fn projection(text: String) -> Result<ProjectionName, StoreError> {
     parsed(text, "a projection's name")
 }
 
-/// One of a few known words in a column.
+/// One of a few known values in a column.
 pub(crate) fn word<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
     let word = row.text(column).doing("reading the state of a projection")?;
     word.parse().map_err(|_| corrupt("the state of a projection", &word))
@@ -137,7 +140,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     })
 }
 
-/// How a failure is stored. Core's type has no serde, so that its words are chosen here alone.
+/// How a failure is stored. Core's type has no serde, so that its names are chosen here alone.
 #[derive(Serialize, Deserialize)]
 struct StoredFailure {
     position: u64,

@@ -71,7 +71,7 @@ pub(crate) fn acquire(database: &Path, shown: &Path) -> Result<RunLock, RunLockE
     Ok(RunLock { file: Some(file), _database: Some(database) })
 }
 
-/// Makes sure that nobody runs the store under another name. Its own name is left to [`acquire`].
+/// Makes sure that no process runs the store under another name. Its own name is left to [`acquire`].
 pub(crate) fn check_other_names(database: &Path, shown: &Path) -> Result<(), RunLockError> {
     match with_lock(database, |file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))) {
         Some(true) => Err(held(shown, holder_of(database))),
@@ -84,7 +84,7 @@ fn held(shown: &Path, pid: Option<u32>) -> RunLockError {
     RunLockError::Held { store: shown.display().to_string(), holder }
 }
 
-/// Opens the lock file. A new one gets the permissions of the store: whoever may use that has to read this.
+/// Opens the lock file. A new one gets the permissions of the store: a user of the store has to read this.
 fn open(path: &Path, database: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true);
@@ -119,7 +119,7 @@ struct OnDatabase {
 }
 
 impl OnDatabase {
-    /// `None` if somebody else has it.
+    /// `None` if another process has it.
     fn acquire(database: &Path) -> Option<Self> {
         let mut of = None;
         let is_held = with_descriptor(database, |key, descriptor| {
@@ -140,13 +140,13 @@ impl Drop for OnDatabase {
         let mut known = databases();
         if let Some(descriptor) = self.of.and_then(|key| known.get_mut(&key)) {
             descriptor.is_locked = false;
-            // Where it cannot be given up, it ends with the process.
+            // Where it cannot be released, it ends with the process.
             let _ = descriptor.file.unlock();
         }
     }
 }
 
-/// Each change is a single one: nobody can have left it half done.
+/// Each change is a single one: no thread can have left it half done.
 fn databases() -> MutexGuard<'static, BTreeMap<(u64, u64), Descriptor>> {
     DATABASES.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -163,7 +163,7 @@ fn with_lock<T>(database: &Path, ask: impl FnOnce(&File) -> T) -> Option<T> {
     .flatten()
 }
 
-/// Does something with the descriptor of a database; nothing where locks of files do not do what is needed here.
+/// Does something with the descriptor of a database; nothing where locks of files do not do what this needs.
 fn with_descriptor<T>(database: &Path, act: impl FnOnce((u64, u64), &mut Descriptor) -> T) -> Option<T> {
     let found = fs::metadata(database).ok()?;
     let mut known = databases();
@@ -191,7 +191,7 @@ fn is_apart(_: &File) -> bool {
     false
 }
 
-/// The process that has the lock on a database, where the system tells.
+/// The process that has the lock on a database, where the system reports it.
 fn holder_of(database: &Path) -> Option<u32> {
     let inode = fs::metadata(database).ok()?.ino().to_string();
     let locks = fs::read_to_string("/proc/locks").ok()?;
@@ -222,21 +222,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_second_is_refused_with_the_first_ones_number_and_the_lock_ends_with_its_holder() {
+    async fn the_second_is_rejected_with_the_first_ones_number_and_the_lock_ends_with_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("kennel.db");
         fs::write(&store, "").unwrap();
         let first = acquire(&store, &store).unwrap();
-        let refused = acquire(&store, &store).unwrap_err().to_string();
-        assert!(refused.contains(&format!("process {}", std::process::id())), "{refused}");
+        let rejected = acquire(&store, &store).unwrap_err().to_string();
+        assert!(rejected.contains(&format!("process {}", std::process::id())), "{rejected}");
         drop(first);
         drop(acquire_soon(&store).await);
         // Not even by another name.
         let other = folder.path().join("other.db");
         fs::hard_link(&store, &other).unwrap();
         let first = acquire_soon(&other).await;
-        let refused = acquire(&store, &store).unwrap_err().to_string();
-        assert!(refused.contains("is being run by"), "{refused}");
+        let rejected = acquire(&store, &store).unwrap_err().to_string();
+        assert!(rejected.contains("is being run by"), "{rejected}");
         drop(first);
         drop(acquire_soon(&store).await);
     }

@@ -1,5 +1,5 @@
 //! A place for a store of its own beside a given one, on the same server or the same disk, for
-//! measurements that must not touch anybody's data.
+//! measurements that must not touch the data of others.
 
 use sqlx::{Connection as _, PgConnection, Row as _};
 
@@ -24,7 +24,7 @@ impl Scratch {
         let url = match store {
             StoreUrl::Sqlite(path) => {
                 let path = path.with_file_name(format!("{name}.db"));
-                // What is removed in the end must be ours.
+                // The file that is removed in the end must be ours.
                 files::make_new(&path).map_err(|source| ConnectError::NotWritable {
                     path: path.display().to_string(),
                     source,
@@ -52,7 +52,7 @@ impl Scratch {
         &self.url
     }
 
-    /// Removes it with all that it holds, whoever may still be connected.
+    /// Removes it with all that it holds, whichever clients are still connected.
     pub async fn remove(self) -> Result<(), ConnectError> {
         match (&self.beside, &self.url) {
             (StoreUrl::Postgres(uri), _) => {
@@ -77,8 +77,8 @@ impl Scratch {
     }
 }
 
-/// Makes sure that the URL leads to the database that was made, and to no other: what is written there would
-/// be written to somebody's data.
+/// Makes sure that the URL leads to the database that was made, and to no other: otherwise the measurement
+/// would write to the data of others.
 async fn check(uri: &PostgresUri, name: &str) -> Result<(), ConnectError> {
     let unavailable =
         |source: sqlx::Error| ConnectError::Unavailable { store: uri.to_string(), source: source.into() };
@@ -116,7 +116,7 @@ async fn execute(uri: &PostgresUri, sql: String) -> Result<(), ConnectError> {
     })
 }
 
-/// It has served; whether it closes in good order does not matter.
+/// It is no longer needed; whether it closes in good order does not matter.
 async fn close(connection: PgConnection) {
     let _ = connection.close().await;
 }

@@ -11,7 +11,7 @@ use crate::backend::postgres;
 /// What a write has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durability {
-    /// Acknowledged to somebody outside: must survive a power loss.
+    /// Acknowledged to a client: must survive a power loss.
     Acknowledged,
     /// May be lost with everything after it, because it follows again from what was acknowledged.
     Replayable,

@@ -1,4 +1,4 @@
-//! The statements that both databases share, read from `sql/*.sql`, with the few words that differ
+//! The statements that both databases share, read from `sql/*.sql`, with the few parts that differ
 //! filled in once when a store is opened. Statements of one database alone are in `sql/DIALECT/`.
 
 use std::fmt;
@@ -104,12 +104,12 @@ const SQLITE_EVENT_ID: &str = "(SELECT CASE WHEN length(h) = 32 AND h NOT GLOB '
 
 /// Fills in what differs between the databases.
 #[derive(Clone, Debug)]
-pub(crate) struct Words {
+pub(crate) struct TableNames {
     dialect: Dialect,
     tables: EventTables,
 }
 
-impl Words {
+impl TableNames {
     pub(crate) fn new(dialect: Dialect, tables: &EventTables) -> Self {
         Self { dialect, tables: tables.clone() }
     }
@@ -190,8 +190,8 @@ macro_rules! statements {
         pub(crate) struct $set { $(pub(crate) $name: sqlx::SqlStr,)* }
 
         impl $set {
-            pub(crate) fn new(words: &crate::sql::Words) -> Self {
-                Self { $($name: words.fill(include_str!(concat!($folder, stringify!($name), ".sql"))),)* }
+            pub(crate) fn new(names: &crate::sql::TableNames) -> Self {
+                Self { $($name: names.fill(include_str!(concat!($folder, stringify!($name), ".sql"))),)* }
             }
 
             /// Every statement with its name, so that a test can have the database check them all.
@@ -207,18 +207,18 @@ pub(crate) use statements;
 statements! {
     /// The statements that both databases share.
     Shared in "sql/":
-    component_put component_mend component_keep component_get components components_unused component_remove
+    component_put component_repair component_keep component_get components components_unused component_remove
     registry_advance registry_lock registry_revision
-    projections projection_insert projection_update projection_find place_taken
-    read_models read_model_insert read_model_stand read_model_lock read_model_place
-    read_models_condemned read_model_condemned_lock read_models_kept
+    projections projection_insert projection_update projection_find namespace_taken
+    read_models read_model_insert read_model_set_status read_model_lock read_model_namespace
+    read_models_deleting read_model_deleting_lock read_models_kept
     published published_find published_named published_insert published_update published_all published_late
     deployment_insert deployment_decide deployments_active deployment_find deployment_history deployment_report
-    obstacle_put obstacle_remove obstacles obstacles_forget
-    ordered ordered_insert
+    condition_put condition_remove conditions conditions_expire
+    operations operation_insert
     events_next events_last events_below
     progress
-    checkpoints_at_work checkpoints_of checkpoints_hold checkpoints_remove
+    checkpoints_at_work checkpoints_of checkpoints_lock checkpoints_remove
     checkpoint_insert checkpoint_delete checkpoints_overlapping checkpoint_move checkpoint_movable
     collections collection_find collection_insert collection_tables collection_remove
     dead_letter_insert dead_letters dead_letters_remove

@@ -9,7 +9,7 @@ use crate::connect::ConnectError;
 use crate::positions::Positions;
 use crate::read_model::Catalog;
 use crate::run_lock::{RunLock, RunLockError};
-use crate::sql::{Shared, Words};
+use crate::sql::{Shared, TableNames};
 
 /// Which database a store is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,10 @@ struct Inner {
 }
 
 impl Store {
-    pub(crate) fn new(backend: Backend, words: &Words) -> Self {
+    pub(crate) fn new(backend: Backend, names: &TableNames) -> Self {
         let inner = Inner {
             backend,
-            sql: Shared::new(words),
+            sql: Shared::new(names),
             catalog: Catalog::default(),
             positions: Positions::default(),
         };
@@ -77,7 +77,7 @@ impl Store {
     }
 
     /// Has the database itself announce every append, so that those of other programs are noticed at once
-    /// as well. The only change that Kennel ever makes to an event log that is somebody else's.
+    /// as well. The only change that Kennel ever makes to an event log of another program.
     ///
     /// Does nothing on SQLite, where appends of other processes are noticed anyway.
     pub async fn install_notify(&self) -> Result<(), ConnectError> {
@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Resolves when a SQLite file, or one that belongs to it, was removed or replaced while this process has it open:
-    /// nothing is written any more, and whoever runs the store has to end.
+    /// nothing is written any more, and the process that runs the store has to end.
     pub async fn lost(&self) -> StoreLost {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.lost().await,

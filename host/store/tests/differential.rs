@@ -11,13 +11,15 @@ mod postgres;
 use std::collections::BTreeMap;
 
 use conformance::{Ports, batch, change, deploy, event, name, new_code, replica_set, request, worker};
-use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
+use kennel_core::change::{Access, Change, CollectionChanges, Expectation};
 use kennel_core::checkpoint::{Checkpoint, Mark, advance};
-use kennel_core::lifecycle::{Command, Deploy, Lifecycle, Mode, Request, Switch};
+use kennel_core::lifecycle::{Deploy, Lifecycle, Mode, Operation, OperationRequest, Promotion};
 use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-use kennel_core::port::{Ballot, Claimed, Commit, CommitOutcome, Document, ReadQuery, StoreError, Wanted};
+use kennel_core::port::{
+    ClaimOutcome, Commit, CommitOutcome, Document, ProposeOutcome, ReadQuery, StoreError, Wanted,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
 use kennel_core::witness::Witness;
@@ -34,8 +36,8 @@ const FIRST_EVENTS: u64 = 100;
 /// The number before that of the first of them.
 const FIRST_IDS: u64 = 1_000_000;
 
-/// So many kinds of commands there are.
-const COMMANDS: u8 = 11;
+/// So many kinds of operations there are.
+const OPERATIONS: u8 = 11;
 const KEYS: [&str; 5] = ["a", "B", "b", "é", "🐕"];
 const COLLECTIONS: [&str; 3] = ["orders", "Orders", "order lines"];
 
@@ -48,16 +50,16 @@ enum Step {
     Claim { model: u8, partition: u8, stale: bool },
     Commit { owner: u8, by: u8, stale: bool, sole: bool, changes: Vec<(u8, u8, Act, Guess)> },
     Scan { model: u8, collection: u8, after: Option<u8>, prefix: u8, limit: u8 },
-    Ask { command: u8, code: u8, missed: Option<u8> },
-    Switch(SwitchStep),
-    Sweep,
+    Ask { operation: u8, code: u8, missed: Option<u8> },
+    Cutover(CutoverStep),
+    CollectGarbage,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum SwitchStep {
+enum CutoverStep {
     Begin { slack: u8 },
     Finish,
-    Abandon,
+    Abort,
 }
 
 #[derive(Clone, Debug)]
@@ -86,10 +88,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let guess = prop_oneof![3 => Just(Guess::Nothing), 1 => Just(Guess::Absent), 3 => Just(Guess::Right), 1 => Just(Guess::Wrong)];
     let change = (any::<u8>(), any::<u8>(), act, guess);
-    let switch = prop_oneof![
-        (0..9_u8).prop_map(|slack| SwitchStep::Begin { slack }),
-        Just(SwitchStep::Finish),
-        Just(SwitchStep::Abandon),
+    let cutover = prop_oneof![
+        (0..9_u8).prop_map(|slack| CutoverStep::Begin { slack }),
+        Just(CutoverStep::Finish),
+        Just(CutoverStep::Abort),
     ];
     let step = prop_oneof![
         2 => prop::collection::vec((0..30_u8, any::<u8>(), prop::option::weighted(0.2, 0..4_u8)), 0..6).prop_map(Step::Append),
@@ -102,10 +104,10 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (any::<u8>(), any::<u8>(), prop::option::of(any::<u8>()), any::<u8>(), 0..4_u8).prop_map(
             |(model, collection, after, prefix, limit)| Step::Scan { model, collection, after, prefix, limit },
         ),
-        3 => (0..COMMANDS, 0..4_u8, prop::option::weighted(0.2, 0..2_u8))
-            .prop_map(|(command, code, missed)| Step::Ask { command, code, missed }),
-        2 => switch.prop_map(Step::Switch),
-        1 => Just(Step::Sweep),
+        3 => (0..OPERATIONS, 0..4_u8, prop::option::weighted(0.2, 0..2_u8))
+            .prop_map(|(operation, code, missed)| Step::Ask { operation, code, missed }),
+        2 => cutover.prop_map(Step::Cutover),
+        1 => Just(Step::CollectGarbage),
     ];
     prop::collection::vec(step, 1..60)
 }
@@ -138,7 +140,7 @@ impl<'a> Driven<'a> {
         }
     }
 
-    /// Does a step and says what came of it, in words that are the same on every store.
+    /// Does a step and reports its result, in a form that is the same on every store.
     async fn take(&mut self, step: &Step) -> Value {
         match step {
             Step::Append(events) => self.append(events).await,
@@ -159,22 +161,22 @@ impl<'a> Driven<'a> {
                 let found = self.store.scan(*model, collection, after, prefix, usize::from(*limit)).await;
                 documents(found.unwrap())
             }
-            Step::Ask { command, code, missed } => self.ask(*command, *code, *missed).await,
-            Step::Switch(step) => {
+            Step::Ask { operation, code, missed } => self.ask(*operation, *code, *missed).await,
+            Step::Cutover(step) => {
                 let (store, projection) = (self.store, name(PROJECTION));
                 let answer = match step {
-                    SwitchStep::Begin { slack } => {
-                        Some(store.begin_switch(&projection, u64::from(*slack)).await.unwrap())
+                    CutoverStep::Begin { slack } => {
+                        Some(store.begin_cutover(&projection, u64::from(*slack)).await.unwrap())
                     }
-                    SwitchStep::Finish => Some(store.finish_switch(&projection).await.unwrap()),
-                    SwitchStep::Abandon => {
-                        store.abandon_switch(&projection).await.unwrap();
+                    CutoverStep::Finish => Some(store.complete_cutover(&projection).await.unwrap()),
+                    CutoverStep::Abort => {
+                        store.abort_cutover(&projection).await.unwrap();
                         None
                     }
                 };
-                json!([format!("{answer:?}"), self.told(&self.life().await)])
+                json!([format!("{answer:?}"), self.reported(&self.life().await)])
             }
-            Step::Sweep => json!(self.store.sweep().await.unwrap()),
+            Step::CollectGarbage => json!(self.store.collect_garbage().await.unwrap()),
         }
     }
 
@@ -182,27 +184,27 @@ impl<'a> Driven<'a> {
         self.store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
     }
 
-    async fn ask(&mut self, command: u8, code: u8, missed: Option<u8>) -> Value {
+    async fn ask(&mut self, operation: u8, code: u8, missed: Option<u8>) -> Value {
         let deploy = |mode| {
             let deploy = new_code(PROJECTION, &code.to_string(), mode);
-            Deploy { switch: if code == 0 { Switch::Manual } else { Switch::Auto }, ..deploy }
+            Deploy { promotion: if code == 0 { Promotion::Manual } else { Promotion::Auto }, ..deploy }
         };
-        let command = match command {
-            0 | 1 => Command::Deploy(Box::new(deploy(Mode::Continue))),
-            2 | 3 => Command::Deploy(Box::new(deploy(Mode::Rebuild))),
-            4 => Command::Rollback { to: None },
-            5 => Command::Rollback { to: Some(u32::from(code) + 1) },
-            6 => Command::Switch,
-            7 => Command::Cancel,
-            8 => Command::Pause,
-            9 => Command::Resume,
-            _ => Command::Retire { drop: code == 0 },
+        let operation = match operation {
+            0 | 1 => Operation::Deploy(Box::new(deploy(Mode::Continue))),
+            2 | 3 => Operation::Deploy(Box::new(deploy(Mode::Rebuild))),
+            4 => Operation::Rollback { to: None },
+            5 => Operation::Rollback { to: Some(u32::from(code) + 1) },
+            6 => Operation::Promote,
+            7 => Operation::Cancel,
+            8 => Operation::Pause,
+            9 => Operation::Resume,
+            _ => Operation::Retire { drop: code == 0 },
         };
         let latest = self.life().await.latest();
-        let seen = missed.map(|missed| latest.saturating_sub(u32::from(missed)));
-        let asked = Request { seen, ..request(command) };
+        let expected_deployment = missed.map(|missed| latest.saturating_sub(u32::from(missed)));
+        let asked = OperationRequest { expected_deployment, ..request(operation) };
         match self.store.change(&name(PROJECTION), &asked).await.unwrap() {
-            Err(declined) => json!(declined.to_string()),
+            Err(rejected) => json!(rejected.to_string()),
             Ok(changed) => {
                 for entry in &changed.lifecycle.history {
                     let read_model = entry.deployment.read_model;
@@ -210,22 +212,22 @@ impl<'a> Driven<'a> {
                         self.models.push(read_model);
                     }
                 }
-                json!([changed.number, changed.changed, self.told(&changed.lifecycle)])
+                json!([changed.number, changed.changed, self.reported(&changed.lifecycle)])
             }
         }
     }
 
-    /// A life in words that are the same on every store: each numbers read models as it likes.
-    fn told(&self, life: &Lifecycle) -> Value {
+    /// A lifecycle in a form that is the same on every store: each numbers read models as it likes.
+    fn reported(&self, life: &Lifecycle) -> Value {
         let model = |id: ReadModelId| self.models.iter().position(|known| *known == id);
         let entries = life.history.iter().map(|entry| {
             let deployment = &entry.deployment;
             let of = (model(deployment.read_model), deployment.digest, &deployment.settings.config);
-            json!([deployment.number, of, entry.origin, entry.outcome, entry.from, entry.signature.author])
+            json!([deployment.number, of, entry.origin, entry.outcome, entry.from, entry.attribution.actor])
         });
         let entries: Vec<Value> = entries.collect();
         let kept: Vec<_> = life.read_models.iter().map(|id| model(*id)).collect();
-        json!([entries, life.activity, life.switch, life.frozen, life.replica_set, kept])
+        json!([entries, life.activity, life.promotion, life.fenced, life.replica_set, kept])
     }
 
     async fn append(&self, events: &[(u8, u8, Option<u8>)]) -> Value {
@@ -245,11 +247,11 @@ impl<'a> Driven<'a> {
     }
 
     async fn read(&self, after: u8, limit: u8, (index, count): (u8, u8)) -> Value {
-        let horizon = self.store.horizon().await.unwrap().position;
+        let high_water_mark = self.store.high_water_mark().await.unwrap().position;
         let range = HashRange::of_partition(u32::from(index % count), u32::from(count));
         let query = ReadQuery {
-            after: Position::new(u64::from(after) % (horizon.get() + 1)),
-            upto: horizon,
+            after: Position::new(u64::from(after) % (high_water_mark.get() + 1)),
+            upto: high_water_mark,
             scope: &Scope::default(),
             ranges: &[range],
             limit: usize::from(limit),
@@ -264,11 +266,11 @@ impl<'a> Driven<'a> {
         let plan = Plan { owners: (1..=u128::from(partitions)).map(worker).collect(), cause: Cause::Changed };
         let parent = if stale { self.generation.next() } else { self.generation };
         match self.store.propose(&replica_set(), parent, &plan, conformance::STALE_AFTER).await.unwrap() {
-            Ballot::Accepted { generation, .. } => {
+            ProposeOutcome::Accepted { generation, .. } => {
                 (self.generation, self.partitions) = (generation, u32::from(partitions));
                 json!(generation)
             }
-            Ballot::Superseded => json!("superseded"),
+            ProposeOutcome::Superseded => json!("superseded"),
         }
     }
 
@@ -277,14 +279,14 @@ impl<'a> Driven<'a> {
         let generation = if stale { self.generation.next() } else { self.generation };
         let model = self.models[usize::from(model) % self.models.len()];
         match self.store.claim(&replica_set(), generation, model, range).await.unwrap() {
-            Claimed::Owned(owned) => {
-                let told = rows(&owned);
+            ClaimOutcome::Owned(owned) => {
+                let reported = rows(&owned);
                 self.owned.push((generation, model, owned));
-                told
+                reported
             }
-            Claimed::Superseded => json!("superseded"),
-            Claimed::Held => json!("held"),
-            Claimed::LogSetBack(set_back) => json!(format!("{set_back:?}")),
+            ClaimOutcome::Superseded => json!("superseded"),
+            ClaimOutcome::Fenced => json!("held"),
+            ClaimOutcome::LogSetBack(set_back) => json!(format!("{set_back:?}")),
         }
     }
 
@@ -326,7 +328,7 @@ impl<'a> Driven<'a> {
     /// The changes of a batch, each with what it claims to know.
     async fn changes(&mut self, model: ReadModelId, acts: &[(u8, u8, Act, Guess)]) -> Vec<CollectionChanges> {
         let mut sorted: BTreeMap<&str, BTreeMap<&str, Change>> = BTreeMap::new();
-        // What is gone cannot be read, and nothing is committed to it.
+        // A removed read model cannot be read, and nothing is committed to it.
         let kept = self.life().await.read_models.contains(&model);
         for (collection, key, act, guess) in acts {
             let (collection, key) = (pick(&COLLECTIONS, *collection), pick(&KEYS, *key));
@@ -344,15 +346,15 @@ impl<'a> Driven<'a> {
             self.next_event += 1;
             let operation = match act {
                 Act::Put(value) => {
-                    Operation::Put(json!({"n": value, "list": [1.5, null, "é"]}).to_string().into())
+                    Access::Put(json!({"n": value, "list": [1.5, null, "é"]}).to_string().into())
                 }
-                Act::Delete => Operation::Delete,
+                Act::Delete => Access::Delete,
                 // Sometimes of a field that is no number.
                 Act::Increment(field, by) => conformance::increment(pick(&["n", "m", "list"], *field), *by),
-                Act::Read => Operation::Read,
+                Act::Read => Access::Read,
             };
             let expectation = match (&operation, expectation) {
-                (Operation::Read, Expectation::Unread) => Expectation::Absent,
+                (Access::Read, Expectation::Unread) => Expectation::Absent,
                 (_, expectation) => expectation,
             };
             let change = change(key, operation, expectation, self.next_event);
@@ -381,13 +383,13 @@ impl<'a> Driven<'a> {
         let progress: Vec<Value> = progress
             .iter()
             .map(|one| {
-                let words = (one.stage, one.activity, one.switch, one.frozen, one.from);
-                json!([one.deployment.number, words, rows(&one.checkpoints)])
+                let facts = (one.role, one.activity, one.promotion, one.fenced, one.from);
+                json!([one.deployment.number, facts, rows(&one.checkpoints)])
             })
             .collect();
         let active = self.store.active(&replica_set()).await.unwrap();
-        let active: Vec<_> = active.iter().map(|(deployment, stage)| (deployment.number, *stage)).collect();
-        json!([all, progress, active, self.told(&life)])
+        let active: Vec<_> = active.iter().map(|(deployment, role)| (deployment.number, *role)).collect();
+        json!([all, progress, active, self.reported(&life)])
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is special about PostgreSQL: writers that commit in any order, batches and switches at the same time,
+//! The specifics of PostgreSQL: writers that commit in any order, batches and cutovers at the same time,
 //! views that people read, workers whose connection drops, and databases that are not as they should be.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
@@ -13,20 +13,20 @@ mod conformance;
 mod connections;
 #[path = "postgres/contention.rs"]
 mod contention;
+#[path = "postgres/cutover.rs"]
+mod cutover;
 #[path = "postgres/liveness.rs"]
 mod liveness;
 #[path = "postgres/log.rs"]
 mod log;
-#[path = "postgres/places.rs"]
-mod places;
+#[path = "postgres/namespaces.rs"]
+mod namespaces;
 #[path = "postgres/poolers.rs"]
 mod poolers;
 #[path = "postgres/servers.rs"]
 mod servers;
 #[path = "postgres/shape.rs"]
 mod shape;
-#[path = "postgres/switching.rs"]
-mod switching;
 #[path = "postgres/timeouts.rs"]
 mod timeouts;
 #[path = "postgres/unfit.rs"]
@@ -65,7 +65,7 @@ async fn store() -> (String, Store) {
     (url, store)
 }
 
-/// A program of somebody else's.
+/// Another program.
 async fn stranger(url: &str) -> PgConnection {
     PgConnection::connect(&format!("{url}?application_name=stranger")).await.unwrap()
 }

@@ -1,12 +1,11 @@
-//! What is special about SQLite: files, several processes beside each other, durability across them, and the
-//! names under which people find documents.
-//! Two stores on one file stand for two processes.
+//! The specifics of SQLite: files, several processes beside each other, durability across them, and the
+//! names under which people find documents. Two stores on one file stand for two processes.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
 #[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
 mod conformance;
-#[path = "sqlite/places.rs"]
-mod places;
+#[path = "sqlite/namespaces.rs"]
+mod namespaces;
 
 use std::path::Path;
 use std::time::Duration;
@@ -73,7 +72,7 @@ async fn a_path_that_is_of_no_use_is_explained() {
     assert_eq!(std::fs::read(at("short")).unwrap(), b"SQLite");
     let error = open(Path::new("/proc/kennel.db"), Mode::ReadWrite).await.unwrap_err();
     assert!(matches!(error, ConnectError::NotWritable { .. }), "{error:?}");
-    // An empty file is a database that nobody has written to yet.
+    // An empty file is a database that no process has written to yet.
     open(&at("file"), Mode::Existing).await.unwrap().close().await;
 }
 
@@ -89,7 +88,7 @@ async fn a_damaged_file_is_no_database() {
 }
 
 #[tokio::test]
-async fn a_store_of_a_newer_kennel_is_refused() {
+async fn a_store_of_a_newer_kennel_is_rejected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kennel.db");
     open(&path, Mode::ReadWrite).await.unwrap().close().await;
@@ -117,7 +116,7 @@ async fn everything_is_there_after_opening_again() {
     assert!(path.exists());
     assert!(!path.with_extension("db-wal").exists(), "closing moves the log into the file");
     let store = open(&path, Mode::Existing).await.unwrap();
-    assert_eq!(store.horizon().await.unwrap().position, Position::new(1));
+    assert_eq!(store.high_water_mark().await.unwrap().position, Position::new(1));
     assert_eq!(document(&store, id, "Orders", "a").await, Some((json!(1), 1)));
     assert_eq!(claim(&store, generation, id, HashRange::ALL).await[0].position, Position::new(1));
 }
@@ -129,8 +128,8 @@ async fn one_process_runs_a_file_and_others_look_on() {
     let running = open(&path, Mode::ReadWrite).await.unwrap();
     let lock = running.acquire_run_lock().unwrap();
     let beside = open(&path, Mode::Existing).await.unwrap();
-    let refused = beside.acquire_run_lock().unwrap_err().to_string();
-    assert!(refused.contains(&format!("is being run by process {}", std::process::id())), "{refused}");
+    let rejected = beside.acquire_run_lock().unwrap_err().to_string();
+    assert!(rejected.contains(&format!("is being run by process {}", std::process::id())), "{rejected}");
     beside.append(&[event(1, "a")]).await.unwrap();
     drop(lock);
     beside.acquire_run_lock().unwrap();
@@ -146,7 +145,7 @@ async fn appends_are_noticed_in_both_processes() {
     for number in 1..=3 {
         let hint = tokio::spawn({
             let ours = ours.clone();
-            async move { tokio::time::timeout(soon, ours.hint()).await }
+            async move { tokio::time::timeout(soon, ours.notification()).await }
         });
         // The eye may open only after the append, so it is repeated until it is seen.
         let mut repeat = 0;
@@ -158,7 +157,7 @@ async fn appends_are_noticed_in_both_processes() {
         hint.await.unwrap().unwrap();
     }
     let last = [event(99, "a")];
-    let (hint, appended) = tokio::join!(tokio::time::timeout(soon, ours.hint()), ours.append(&last));
+    let (hint, appended) = tokio::join!(tokio::time::timeout(soon, ours.notification()), ours.append(&last));
     hint.unwrap();
     appended.unwrap();
 }
@@ -191,10 +190,10 @@ async fn writers_of_two_processes_wait_for_each_other() {
     }
     appending.await.unwrap();
     assert_eq!(document(&ours, id, "c", "n").await, Some((json!({"n": 200}), 200)));
-    assert_eq!(ours.horizon().await.unwrap().head, Position::new(10_200));
+    assert_eq!(ours.high_water_mark().await.unwrap().head, Position::new(10_200));
 }
 
-/// Whoever reads is through in a few steps, however wide the gap.
+/// A reader is through in a few steps, however wide the gap.
 #[tokio::test]
 async fn gaps_are_passed_over() {
     const FAR: u64 = 5_000_000_000;
@@ -205,7 +204,7 @@ async fn gaps_are_passed_over() {
     let mut stranger = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
     let far = format!("UPDATE events SET global_position = {FAR} WHERE global_position = 2");
     sqlx::raw_sql(sqlx::AssertSqlSafe(far.as_str())).execute(&mut stranger).await.unwrap();
-    let upto = store.horizon().await.unwrap().position;
+    let upto = store.high_water_mark().await.unwrap().position;
     assert_eq!(upto, Position::new(FAR));
     let (mut after, mut reached) = (Position::START, Vec::new());
     while after < upto {
@@ -217,7 +216,7 @@ async fn gaps_are_passed_over() {
 }
 
 #[tokio::test]
-async fn what_was_never_deployed_goes_in_the_end_and_what_is_damaged_is_mended() {
+async fn components_that_were_never_deployed_go_in_the_end_and_damaged_ones_are_repaired() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kennel.db");
     let store = open(&path, Mode::ReadWrite).await.unwrap();
@@ -234,10 +233,10 @@ async fn what_was_never_deployed_goes_in_the_end_and_what_is_damaged_is_mended()
     age().execute(&mut stranger).await.unwrap();
     store.put_component(digest("old"), b"old").await.unwrap();
     assert_eq!(store.component(digest("old")).await.unwrap().unwrap(), b"old");
-    store.sweep().await.unwrap();
-    assert!(store.component(digest("old")).await.unwrap().is_some(), "somebody has just wanted it");
+    store.collect_garbage().await.unwrap();
+    assert!(store.component(digest("old")).await.unwrap().is_some(), "it was stored again a moment ago");
     age().execute(&mut stranger).await.unwrap();
-    store.sweep().await.unwrap();
+    store.collect_garbage().await.unwrap();
     let left = ["old", "new"].map(|code| store.component(digest(code)));
     let [old, new] = left;
     assert_eq!((old.await.unwrap(), new.await.unwrap()), (None, Some(b"new".to_vec())));

@@ -63,11 +63,11 @@ macro_rules! on_every_store {
 
 on_every_store! {
     log:
-        what_is_appended_is_read
+        appended_events_are_read
         the_store_gives_the_time_where_the_writer_does_not
         known_events_are_skipped
         a_wrong_version_writes_nothing
-        what_no_store_can_hold_is_refused
+        invalid_events_are_rejected
         awkward_text_and_payloads_arrive_as_they_are
         scopes_are_combined_with_and
         pages_follow_one_another_without_gap
@@ -97,33 +97,33 @@ on_every_store! {
     deployments:
         components_are_kept_by_digest
         components_are_listed_with_those_who_use_them
-        what_serves_already_is_not_deployed_again obstacles_are_told_of_what_is_being_built
+        the_serving_code_is_not_deployed_again conditions_of_a_candidate_are_reported
         deployments_are_listed_by_replica_set_and_name
-        progress_tells_state_and_last_failure;
+        progress_shows_state_and_last_failure;
     lifecycle:
-        the_history_tells_who_did_what_and_why
+        the_history_records_actor_operation_and_reason
         continuing_keeps_read_model_and_checkpoints
-        a_rebuild_stands_beside_what_serves
-        what_is_paused_is_neither_claimed_nor_moved
-        what_is_retired_can_be_brought_back
-        what_is_retired_and_dropped_begins_anew
+        a_rebuild_stands_beside_the_serving_deployment
+        a_paused_projection_is_neither_claimed_nor_moved
+        a_retired_projection_can_be_brought_back
+        a_retired_and_dropped_projection_begins_anew
         only_changes_move_the_revision
-        of_two_commands_one_wins
-        what_is_read_of_a_projection_is_of_one_moment
-        projections_are_listed_and_their_read_models_stand_somewhere
-        workers_meet_the_standing_that_the_law_gives;
-    switches:
-        a_switch_takes_two_steps
-        it_is_level_where_it_is_on_every_range
-        a_switch_that_is_given_up_changes_nothing
-        commands_in_the_middle_of_a_switch_let_the_old_one_go
-        a_manual_switch_waits_for_the_word
+        of_two_operations_one_wins
+        a_projection_is_read_as_of_one_moment
+        projections_are_listed_and_their_read_models_have_a_position
+        workers_meet_the_status_that_the_rules_assign;
+    cutovers:
+        a_cutover_takes_two_steps
+        it_has_caught_up_when_it_has_on_every_range
+        an_aborted_cutover_changes_nothing
+        operations_during_a_cutover_release_the_old_one
+        a_manual_promotion_waits_for_the_operator
         a_rollback_brings_the_old_read_model_up_to_date_first
-        sweeping_removes_what_is_condemned_and_nothing_else;
+        garbage_collection_removes_deleting_read_models_and_nothing_else;
     workers:
         workers_join_beat_and_leave
         of_two_proposals_one_wins
-        history_is_told_newest_first
+        history_is_listed_newest_first
         stale_workers_are_removed_with_the_next_generation
         claims_need_the_current_generation
         checkpoints_split_and_meet_as_workers_come_and_go;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kennel_core::event::Event;
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::{HASH_SPACE, HashRange};
 use kennel_core::port::{Coordination as _, EventSource as _, ReadModel as _, ReadQuery, Registry as _};
@@ -38,7 +38,7 @@ pub(super) async fn check(
         world.complain("the log does not hold what the writers committed".to_owned());
     }
     let active = store.active(replica_set).await.expect("deployments");
-    if active.len() != ALL.len() || active.iter().any(|(_, stage)| *stage != Stage::Live) {
+    if active.len() != ALL.len() || active.iter().any(|(_, role)| *role != Role::Serving) {
         world.complain(format!("every projection should serve and nothing else, but there are {active:?}"));
     }
     for (deployment, _) in active {
@@ -53,7 +53,7 @@ pub(super) async fn check(
             AUDIT => outcome.audit().await,
             TOTALS => outcome.totals().await,
             LEDGER => outcome.ledger().await,
-            other => world.complain(format!("nobody checks {other}")),
+            other => world.complain(format!("there is no check of {other}")),
         }
     }
     checkpoints(world, store).await;
@@ -62,7 +62,7 @@ pub(super) async fn check(
 }
 
 async fn log(store: &MemoryStore) -> Vec<Event> {
-    let upto = store.horizon().await.expect("a horizon").head;
+    let upto = store.high_water_mark().await.expect("a high-water mark").head;
     let (scope, ranges) = (Scope::default(), [HashRange::ALL]);
     let query = ReadQuery { after: Position::START, upto, scope: &scope, ranges: &ranges, limit: usize::MAX };
     store.read(query).await.expect("the log").events
@@ -80,12 +80,12 @@ impl Outcome<'_> {
         let found: BTreeMap<String, Value> =
             found.into_iter().map(|row| (row.key, document(&row.stored.document))).collect();
         let keys: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
-        let word = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
+        let text = |value: Option<&Value>| value.map_or_else(|| "nothing".to_owned(), Value::to_string);
         for key in keys {
             let (expected, found) = (expected.get(key), found.get(key));
             if expected != found {
                 let projection = &self.deployment.projection;
-                let (expected, found) = (word(expected), word(found));
+                let (expected, found) = (text(expected), text(found));
                 self.world.complain(format!("{projection}: {collection}/{key} is {found}, not {expected}"));
             }
         }
@@ -166,7 +166,7 @@ impl Outcome<'_> {
 
 /// Checkpoints tile the hash space and stand where the commits have moved them: at the end of the log.
 async fn checkpoints(world: &World, store: &MemoryStore) {
-    let head = store.horizon().await.expect("a horizon").head;
+    let head = store.high_water_mark().await.expect("a high-water mark").head;
     for progress in store.progress().await.expect("progress") {
         let name = &progress.deployment.projection;
         let mut edge = 0;
@@ -179,21 +179,21 @@ async fn checkpoints(world: &World, store: &MemoryStore) {
         if edge != HASH_SPACE {
             world.complain(format!("{name}: no checkpoint covers the points from {edge} on"));
         }
-        world.judge(|laws| {
-            let positions = laws.positions(progress.deployment.read_model);
+        world.judge(|invariants| {
+            let positions = invariants.positions(progress.deployment.read_model);
             let astray = positions.iter().find(|(_, position)| *position != head);
             astray.map_or(Ok(()), |(range, at)| Err(format!("{name}: commits moved {range:?} to {at} only")))
         });
     }
 }
 
-/// What nobody needs any more has been removed, given time; what may be needed is there.
+/// Read models that are not needed any more have been removed, given time; those that may be needed are there.
 async fn leftovers(world: &World, store: &MemoryStore) {
     if world.weather.patient {
-        for condemned in world.laws(|laws| laws.condemned()) {
-            let left = store.collections(condemned).await.expect("collections");
+        for deleting in world.invariants(|invariants| invariants.deleting()) {
+            let left = store.collections(deleting).await.expect("collections");
             if !left.is_empty() {
-                world.complain(format!("read model {condemned} is of no use and is still there: {left:?}"));
+                world.complain(format!("read model {deleting} is of no use and is still there: {left:?}"));
             }
         }
     }
@@ -201,8 +201,11 @@ async fn leftovers(world: &World, store: &MemoryStore) {
         let life = store.lifecycle(&name.parse().expect("a name")).await.expect("the store answers");
         for kept in life.expect("it was deployed").read_models {
             let stands = store.position(kept).await.expect("a position");
-            let moved =
-                world.laws(|laws| laws.positions(kept)).into_iter().map(|(_, position)| position).min();
+            let moved = world
+                .invariants(|invariants| invariants.positions(kept))
+                .into_iter()
+                .map(|(_, position)| position)
+                .min();
             if Some(stands) != moved {
                 world.complain(format!(
                     "{name}: read model {kept} is at {stands}, but commits moved it to {moved:?}"
@@ -216,9 +219,9 @@ async fn leftovers(world: &World, store: &MemoryStore) {
 async fn generations(world: &World, store: &MemoryStore, replica_set: &ReplicaSet) {
     let mut records = store.history(replica_set, usize::MAX).await.expect("a history");
     records.reverse();
-    world.judge(|laws| {
+    world.judge(|invariants| {
         let recorded = records.iter().map(|record| (&record.assignment, record.cause));
-        if recorded.eq(laws.generations().iter().map(|(assignment, cause)| (assignment, *cause))) {
+        if recorded.eq(invariants.generations().iter().map(|(assignment, cause)| (assignment, *cause))) {
             Ok(())
         } else {
             Err("the history of generations is not the one that was agreed on".to_owned())

@@ -9,7 +9,7 @@ pub(super) struct Dice {
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
         let mut dice = Self { state: seed };
-        // Neighbouring seeds begin with neighbouring states: the first throw tells them apart.
+        // Neighbouring seeds begin with neighbouring states: the first throw separates them.
         dice.state = dice.throw();
         dice
     }

@@ -1,4 +1,4 @@
-//! The processes: each runs a whole engine. They are started, told to stop, killed and frozen.
+//! The processes: each runs a whole engine. They are started, stopped, killed and suspended.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use kennel_store::memory::MemoryStore;
 use tokio::task::JoinHandle;
 
 use super::guests::{Compiler, Guests};
-use super::ice::{Frozen, Ice};
 use super::line::Line;
 use super::store::Remote;
+use super::suspension::{Suspended, Suspension};
 use super::world::World;
 
-/// How long a process that was told to stop may take, once nothing goes wrong any more.
+/// How long a process that was asked to stop may take, once nothing goes wrong any more.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
 pub(super) struct Fleet {
@@ -28,7 +28,7 @@ pub(super) struct Fleet {
 struct Process {
     number: u32,
     workers: usize,
-    ice: Arc<Ice>,
+    suspension: Arc<Suspension>,
     status: Arc<Status>,
     stop: ShutdownTrigger,
     task: JoinHandle<()>,
@@ -47,8 +47,9 @@ impl Fleet {
             let mut dice = self.world.dice();
             (dice.throw(), usize::try_from(dice.between(1, self.world.weather.workers_max)).unwrap_or(1))
         };
-        let ice = Arc::new(Ice::default());
-        let line = Line { world: Arc::clone(&self.world), process: number, ice: Arc::clone(&ice) };
+        let suspension = Arc::new(Suspension::default());
+        let line =
+            Line { world: Arc::clone(&self.world), process: number, suspension: Arc::clone(&suspension) };
         let remote = Arc::new(Remote { line, store: self.store.clone() });
         let ports = Ports {
             events: Arc::clone(&remote) as _,
@@ -63,13 +64,13 @@ impl Fleet {
         let (stop, shutdown) = Shutdown::channel();
         let task = tokio::spawn(engine.run(shutdown));
         self.world.note("world", &format!("starts p{number} with {workers} workers"));
-        self.running.push(Process { number, workers, ice, status, stop, task });
+        self.running.push(Process { number, workers, suspension, status, stop, task });
     }
 
     /// One thing happens to one process.
     pub(super) async fn upset(&mut self) {
         let weather = &self.world.weather;
-        let (crash, leave, freeze) = (weather.crash, weather.leave, weather.freeze);
+        let (crash, leave, suspend) = (weather.crash, weather.leave, weather.suspend);
         if self.running.is_empty() || (self.running.len() as u64) < weather.processes && self.chance(400) {
             self.start();
         } else if self.chance(crash) {
@@ -83,8 +84,8 @@ impl Fleet {
             self.world.count("stops");
             leaving.stop.stop();
             self.stopping.push(leaving);
-        } else if self.chance(freeze) {
-            self.freeze();
+        } else if self.chance(suspend) {
+            self.suspend();
         } else if !self.stopping.is_empty() && self.chance(crash) {
             let victim = self.stopping.remove(0);
             self.world.note("world", &format!("kills p{} while it stops", victim.number));
@@ -92,30 +93,32 @@ impl Fleet {
         }
     }
 
-    fn freeze(&mut self) {
+    fn suspend(&mut self) {
         let process = self.any();
-        let (frozen, length) = {
+        let (suspended, length) = {
             let mut dice = self.world.dice();
-            let frozen = dice.pick(&[Frozen::Everything, Frozen::Everything, Frozen::Coordination]);
-            (frozen, Duration::from_millis(dice.between(100, 8000)))
+            let suspended =
+                dice.pick(&[Suspended::Everything, Suspended::Everything, Suspended::Coordination]);
+            (suspended, Duration::from_millis(dice.between(100, 8000)))
         };
         let number = process.number;
-        self.world.note("world", &format!("freezes {frozen:?} of p{number} for {} ms", length.as_millis()));
-        self.world.count("freezes");
-        process.ice.set(frozen);
-        let (ice, world) = (Arc::clone(&process.ice), Arc::clone(&self.world));
+        self.world
+            .note("world", &format!("suspends {suspended:?} of p{number} for {} ms", length.as_millis()));
+        self.world.count("suspensions");
+        process.suspension.set(suspended);
+        let (suspension, world) = (Arc::clone(&process.suspension), Arc::clone(&self.world));
         self.running.push(process);
         tokio::spawn(async move {
             tokio::time::sleep(length).await;
-            world.note("world", &format!("thaws p{number}"));
-            ice.set(Frozen::Nothing);
+            world.note("world", &format!("continues p{number}"));
+            suspension.set(Suspended::Nothing);
         });
     }
 
-    /// The world has become calm: everybody thaws, and somebody is there to work.
+    /// The world has become calm: all processes continue, and at least one is there to work.
     pub(super) fn recover(&mut self) {
         for process in self.running.iter().chain(&self.stopping) {
-            process.ice.set(Frozen::Nothing);
+            process.suspension.set(Suspended::Nothing);
         }
         if self.running.is_empty() {
             self.start();
@@ -127,7 +130,7 @@ impl Fleet {
         self.running.iter().map(|process| (process.number, process.workers)).collect()
     }
 
-    /// What stands still although nothing stands in its way any more.
+    /// The parts that make no progress although there are no faults any more.
     pub(super) fn blocked(&self) -> Vec<String> {
         let reasons = |process: &Process| {
             let number = process.number;
@@ -137,9 +140,9 @@ impl Fleet {
         self.running.iter().flat_map(reasons).collect()
     }
 
-    /// Everybody is told to stop, and has to.
+    /// Stops all processes; each has to end.
     pub(super) async fn stop(&mut self) {
-        self.world.note("world", "stops everybody");
+        self.world.note("world", "stops all processes");
         self.stopping.append(&mut self.running);
         for process in &mut self.stopping {
             process.stop.stop();

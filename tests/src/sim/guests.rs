@@ -9,7 +9,7 @@ use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::{
-    CallFailure, Component, Fault, GuestEnv, HostError, Instance, Origin, Refusal, Runtime,
+    CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, Origin, Runtime,
 };
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ pub(super) fn descriptor(name: &str) -> Descriptor {
         LEDGER => (&["Closed"], Partitioning::Single),
         _ => (&[], Partitioning::ByAggregate),
     };
-    let event_types = event_types.iter().map(|&word| word.to_owned()).collect();
+    let event_types = event_types.iter().map(|&name| name.to_owned()).collect();
     let scope = Scope { event_types, ..Scope::default() };
     Descriptor { name: name.to_owned(), version: "1".to_owned(), scope, partitioning }
 }
@@ -78,16 +78,19 @@ pub(super) struct Compiler(pub(super) Arc<Guests>);
 
 #[async_trait]
 impl Runtime for Compiler {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal> {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
         let world = &self.0.world;
         let work = world.up_to(world.weather.load);
         if !work.is_zero() {
             tokio::time::sleep(work).await;
         }
         let code = String::from_utf8_lossy(&bytes);
-        if world.fault(world.weather.refusal) {
-            world.count("refused components");
-            return Err(Refusal { message: format!("{code} cannot be loaded today"), fault: Fault::Host });
+        if world.fault(world.weather.load_failure) {
+            world.count("failed component loads");
+            return Err(ComponentError {
+                message: format!("{code} cannot be loaded today"),
+                fault: Fault::Host,
+            });
         }
         let (name, version) = code.split_once('@').unwrap_or_default();
         let (descriptor, broken) = (descriptor(name), version == BROKEN.to_string());
@@ -142,7 +145,7 @@ impl Instance for Running {
         };
         handled.map_err(|error| match error {
             HostError::Store(error) => CallFailure::Host(error),
-            HostError::Refused(refused) => guest_failure(refused.kind(), &refused.to_string()),
+            HostError::Invalid(rejected) => guest_failure(rejected.kind(), &rejected.to_string()),
             HostError::Crowded => CallFailure::Crowded,
         })?;
         // Only now, so that there are changes which the failure has to undo.

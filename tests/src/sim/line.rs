@@ -1,5 +1,5 @@
-//! The line between one process and the store: every call takes its time, stands still while the
-//! process is frozen, and may be lost on its way there or back. It knows nothing of what it carries.
+//! The line between one process and the store: every call takes its time, hangs while the
+//! process is suspended, and may be lost on its way there or back. It knows nothing of what it carries.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,23 +7,23 @@ use std::time::Duration;
 
 use kennel_core::port::StoreError;
 
-use super::ice::{Ice, On};
+use super::suspension::{On, Suspension};
 use super::world::World;
 
 /// How long a slow call takes each way at most.
 pub(super) const SLOW: Duration = Duration::from_secs(3);
-/// How late a request may arrive whose sender has given it up.
+/// How late a request may arrive whose sender has abandoned it.
 const STRAY: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Debug)]
 pub(super) struct Line {
     pub(super) world: Arc<World>,
     pub(super) process: u32,
-    pub(super) ice: Arc<Ice>,
+    pub(super) suspension: Arc<Suspension>,
 }
 
-/// How far a call has come. Dropped halfway, it says so in the history: that is a crash, or a caller who
-/// no longer wants to know.
+/// How far a call has come. Dropped halfway, it says so in the history: that is a crash, or a caller that
+/// no longer waits.
 struct Call<'a> {
     line: &'a Line,
     what: String,
@@ -43,13 +43,13 @@ impl Line {
         self.world.note(&format!("p{}", self.process), what);
     }
 
-    /// A call that may be lost as a whole or in its answer. `told` describes the answer.
+    /// A call that may be lost as a whole or in its answer. `reported` describes the answer.
     pub(super) async fn ask<T>(
         &self,
         on: On,
         what: String,
         call: impl Future<Output = Result<T, StoreError>>,
-        told: impl FnOnce(&T) -> String,
+        reported: impl FnOnce(&T) -> String,
     ) -> Result<T, StoreError> {
         let mut trace = Call { line: self, what, at: "on its way" };
         self.travel(on).await;
@@ -61,7 +61,7 @@ impl Line {
         }
         let answer = call.await;
         trace.at = "on its way back";
-        self.note(&format!("{} -> {}", trace.what, describe(&answer, told)));
+        self.note(&format!("{} -> {}", trace.what, describe(&answer, reported)));
         self.travel(on).await;
         trace.at = "";
         if self.world.fault(self.world.weather.lost_answer) {
@@ -72,16 +72,16 @@ impl Line {
         answer
     }
 
-    /// A call that changes something: besides, it may arrive after its sender has given it up.
-    pub(super) async fn tell<T: Send + 'static>(
+    /// A call that changes something: besides, it may arrive after its sender has abandoned it.
+    pub(super) async fn report<T: Send + 'static>(
         &self,
         on: On,
         what: String,
         call: impl Future<Output = Result<T, StoreError>> + Send + 'static,
-        told: impl FnOnce(&T) -> String + Send + 'static,
+        reported: impl FnOnce(&T) -> String + Send + 'static,
     ) -> Result<T, StoreError> {
         if !self.world.fault(self.world.weather.late) {
-            return self.ask(on, what, call, told).await;
+            return self.ask(on, what, call, reported).await;
         }
         self.world.count("late writes");
         let (line, late) = (self.clone(), what.clone());
@@ -90,17 +90,17 @@ impl Line {
             let delay = line.world.up_to(STRAY);
             tokio::time::sleep(delay).await;
             let answer = call.await;
-            line.note(&format!("{late} [late] -> {}", describe(&answer, told)));
+            line.note(&format!("{late} [late] -> {}", describe(&answer, reported)));
             line.world.straying.fetch_sub(1, Ordering::SeqCst);
         });
         self.travel(on).await;
-        self.note(&format!("{what} [given up]"));
+        self.note(&format!("{what} [abandoned]"));
         Err(gone(&what))
     }
 
     async fn travel(&self, on: On) {
         if self.world.is_calm() {
-            // Never no time at all: whoever goes round in circles must not stop the clock.
+            // Never no time at all: a caller that goes round in circles must not stop the clock.
             tokio::time::sleep(Duration::from_millis(1)).await;
             return;
         }
@@ -112,15 +112,15 @@ impl Line {
         } else {
             tokio::time::sleep(delay).await;
         }
-        if self.ice.holds(on) {
-            self.world.count("calls frozen");
-            self.ice.pass(on).await;
+        if self.suspension.applies_to(on) {
+            self.world.count("calls suspended");
+            self.suspension.pass(on).await;
         }
     }
 }
 
-fn describe<T>(answer: &Result<T, StoreError>, told: impl FnOnce(&T) -> String) -> String {
-    answer.as_ref().map_or_else(|error| format!("{error}"), told)
+fn describe<T>(answer: &Result<T, StoreError>, reported: impl FnOnce(&T) -> String) -> String {
+    answer.as_ref().map_or_else(|error| format!("{error}"), reported)
 }
 
 fn gone(what: &str) -> StoreError {

@@ -1,4 +1,4 @@
-//! Somebody who reads what the projections have made, again and again, and remembers what was there before:
+//! An application that reads the documents of the projections again and again, and remembers what was there before:
 //! nothing that was shown once may be gone later, whichever read model serves by then.
 
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) async fn read(world: Arc<World>, store: MemoryStore) {
                 LEDGER => entries(&store, deployment.read_model).await,
                 _ => events(&store, deployment.read_model).await,
             };
-            let drops = world.laws(|laws| laws.drops(&projection));
+            let drops = world.invariants(|invariants| invariants.drops(&projection));
             if seen.0 > shown && seen.1 == drops {
                 world.complain(format!("a reader of {name} saw {} events and then only {shown}", seen.0));
             }

@@ -1,5 +1,5 @@
 //! The store as one process sees it: the store in memory at the other end of a [`Line`]. What takes
-//! effect there is held against the [`Laws`](super::laws::Laws) at that very moment.
+//! effect there is checked against the [`Invariants`](super::invariants::Invariants) at that very moment.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -10,22 +10,23 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Declined, Lifecycle, Ordered, Request, Stage};
+use kennel_core::lifecycle::{Lifecycle, OperationRecord, OperationRequest, Rejected, Role};
 use kennel_core::membership::{Generation, WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Appended, Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, DeadLetter, Document,
-    EventSource, Fetched, GenerationRecord, Horizon, NewWorker, Page, ProjectionProgress, ProjectionState,
-    ReadModel, ReadQuery, Registry, StoreError, StoredComponent, Switched, View, Wanted,
+    Appended, Changed, ClaimOutcome, Commit, CommitOutcome, Coordination, CutoverOutcome, DeadLetter,
+    Document, EventSource, Fetched, GenerationRecord, HighWaterMark, NewWorker, Page, ProjectionProgress,
+    ProjectionState, ProposeOutcome, ReadModel, ReadQuery, Registry, StoreError, StoredComponent, View,
+    Wanted,
 };
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
 
-use super::ice::On;
 use super::line::Line;
 use super::operator;
+use super::suspension::On;
 use super::world::World;
 
 #[derive(Clone, Debug)]
@@ -39,23 +40,23 @@ impl Remote {
         &self.line.world
     }
 
-    /// A step of a switch that is counted, and held against the laws, when it has done something.
+    /// A step of a cutover that is counted, and checked against the invariants, when it has done something.
     fn step<F>(
         &self,
         projection: &ProjectionName,
         kind: &'static str,
         step: F,
-    ) -> impl Future<Output = Result<Switched, StoreError>> + Send + use<F>
+    ) -> impl Future<Output = Result<CutoverOutcome, StoreError>> + Send + use<F>
     where
-        F: Future<Output = Result<Switched, StoreError>> + Send,
+        F: Future<Output = Result<CutoverOutcome, StoreError>> + Send,
     {
         let (store, world, projection) = (self.store.clone(), Arc::clone(self.world()), projection.clone());
         async move {
             let answer = step.await?;
-            if answer == Switched::Done {
+            if answer == CutoverOutcome::Done {
                 world.count(kind);
                 if let Some(life) = store.lifecycle(&projection).await? {
-                    world.judge(|laws| laws.lives(&life));
+                    world.judge(|invariants| invariants.lives(&life));
                 }
             }
             Ok(answer)
@@ -65,38 +66,42 @@ impl Remote {
 
 #[async_trait]
 impl EventSource for Remote {
-    async fn horizon(&self) -> Result<Horizon, StoreError> {
-        let told = |horizon: &Horizon| format!("{} of {}", horizon.position, horizon.head);
-        self.line.ask(On::Log, "horizon".to_owned(), self.store.horizon(), told).await
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+        let reported = |high_water_mark: &HighWaterMark| {
+            format!("{} of {}", high_water_mark.position, high_water_mark.head)
+        };
+        self.line.ask(On::Log, "high_water_mark".to_owned(), self.store.high_water_mark(), reported).await
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
-        let horizon = self.store.horizon().await?.position;
-        if query.upto > horizon {
-            self.world().complain(format!("read up to {}, above the horizon {horizon}", query.upto));
+        let high_water_mark = self.store.high_water_mark().await?.position;
+        if query.upto > high_water_mark {
+            self.world()
+                .complain(format!("read up to {}, above the high-water mark {high_water_mark}", query.upto));
         }
         let what = format!("read {}..{} in {}", query.after, query.upto, spans(query.ranges));
-        let told = |page: &Page| format!("{} events, reached {}", page.events.len(), page.reached);
-        self.line.ask(On::Log, what, self.store.read(query), told).await
+        let reported = |page: &Page| format!("{} events, reached {}", page.events.len(), page.reached);
+        self.line.ask(On::Log, what, self.store.read(query), reported).await
     }
 
-    async fn hint(&self) {
+    async fn notification(&self) {
         let world = self.world();
         loop {
-            let alarm =
-                world.fault(world.weather.false_hint).then(|| world.up_to(Duration::from_millis(300)));
+            let alarm = world
+                .fault(world.weather.false_notification)
+                .then(|| world.up_to(Duration::from_millis(300)));
             let wait = alarm.unwrap_or(Duration::from_secs(3600));
             tokio::select! {
                 biased;
-                () = self.store.hint() => {
-                    if world.fault(world.weather.lost_hint) {
-                        world.count("lost hints");
+                () = self.store.notification() => {
+                    if world.fault(world.weather.lost_notification) {
+                        world.count("lost notifications");
                         continue;
                     }
                 }
-                () = tokio::time::sleep(wait) => world.count("false hints"),
+                () = tokio::time::sleep(wait) => world.count("false notifications"),
             }
-            return self.line.ice.pass(On::Log).await;
+            return self.line.suspension.pass(On::Log).await;
         }
     }
 
@@ -115,14 +120,16 @@ impl ReadModel for Remote {
     ) -> Result<Vec<Vec<Fetched>>, StoreError> {
         let keys = wanted.iter().map(|wanted| format!("{}/{}", wanted.collection, wanted.keys.join("+")));
         let what = format!("fetch m{read_model} {}", keys.collect::<Vec<_>>().join(" "));
-        let told = |found: &Vec<Vec<Fetched>>| {
+        let reported = |found: &Vec<Vec<Fetched>>| {
             let revisions = found.iter().flatten().map(|found| match found {
                 Fetched::Stored(stored) => stored.revision.get(),
                 Fetched::Absent | Fetched::Left => 0,
             });
             format!("at {:?}", revisions.collect::<Vec<_>>())
         };
-        self.line.ask(On::ReadModel, what, self.store.fetch_up_to(read_model, wanted, bytes_max), told).await
+        self.line
+            .ask(On::ReadModel, what, self.store.fetch_up_to(read_model, wanted, bytes_max), reported)
+            .await
     }
 
     async fn scan_up_to(
@@ -135,8 +142,8 @@ impl ReadModel for Remote {
         bytes_max: usize,
     ) -> Result<Vec<Document>, StoreError> {
         let call = self.store.scan_up_to(read_model, collection, after, prefix, limit, bytes_max);
-        let told = |found: &Vec<Document>| format!("{} documents", found.len());
-        self.line.ask(On::ReadModel, format!("scan m{read_model} {collection}"), call, told).await
+        let reported = |found: &Vec<Document>| format!("{} documents", found.len());
+        self.line.ask(On::ReadModel, format!("scan m{read_model} {collection}"), call, reported).await
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
@@ -149,7 +156,7 @@ impl ReadModel for Remote {
             if batch.dead_letters.is_empty() { "" } else { " dead letter" },
         );
         let process = self.line.process;
-        self.world().judge(|laws| laws.sends(process, batch));
+        self.world().judge(|invariants| invariants.sends(process, batch));
         let (store, sent, world) = (self.store.clone(), batch.clone(), Arc::clone(self.world()));
         let call = async move {
             let outcome = store.commit(&sent).await?;
@@ -158,18 +165,18 @@ impl ReadModel for Remote {
                 CommitOutcome::Fenced => "fenced commits",
                 CommitOutcome::LogSetBack => "commits on a log that was set back",
                 CommitOutcome::Conflict { .. } => "conflicts",
-                CommitOutcome::Refused { .. } => "refused commits",
+                CommitOutcome::Invalid { .. } => "invalid commits",
                 CommitOutcome::CutShort { .. } => "commits cut short",
             });
             if outcome == CommitOutcome::Committed {
                 sent.dead_letters.iter().for_each(|_| world.count("dead letters"));
-                world.judge(|laws| laws.committed(process, &sent));
+                world.judge(|invariants| invariants.committed(process, &sent));
             }
             Ok(outcome)
         };
-        let answer = self.line.tell(On::ReadModel, what, call, debug).await;
+        let answer = self.line.report(On::ReadModel, what, call, debug).await;
         if !matches!(&answer, Ok(outcome) if *outcome != CommitOutcome::Fenced) {
-            self.world().laws(|laws| laws.doubts(process, batch));
+            self.world().invariants(|invariants| invariants.doubts(process, batch));
         }
         answer
     }
@@ -194,8 +201,8 @@ impl Registry for Remote {
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        let told = |found: &Option<Vec<u8>>| format!("found: {}", found.is_some());
-        self.line.ask(On::Registry, "component".to_owned(), self.store.component(digest), told).await
+        let reported = |found: &Option<Vec<u8>>| format!("found: {}", found.is_some());
+        self.line.ask(On::Registry, "component".to_owned(), self.store.component(digest), reported).await
     }
 
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
@@ -205,72 +212,74 @@ impl Registry for Remote {
     async fn change(
         &self,
         projection: &ProjectionName,
-        request: &Request,
-    ) -> Result<Result<Changed, Declined>, StoreError> {
+        request: &OperationRequest,
+    ) -> Result<Result<Changed, Rejected>, StoreError> {
         let (store, world, named, asked) =
             (self.store.clone(), Arc::clone(self.world()), projection.clone(), request.clone());
-        let seen = request.seen.map_or_else(String::new, |seen| format!(" after {seen}"));
-        let what = format!("orders {projection}: {}{seen}", operator::words(&request.command));
+        let expected =
+            request.expected_deployment.map_or_else(String::new, |number| format!(" after {number}"));
+        let what = format!("operation on {projection}: {}{expected}", operator::describe(&request.operation));
         let call = async move {
             let answer = store.change(&named, &asked).await?;
             match &answer {
                 Ok(changed) if changed.changed => {
-                    world.count(operator::kind(&asked.command));
-                    world.judge(|laws| laws.lives(&changed.lifecycle));
+                    world.count(operator::kind(&asked.operation));
+                    world.judge(|invariants| invariants.lives(&changed.lifecycle));
                 }
-                Ok(_) => world.count("orders that change nothing"),
-                Err(Declined::Overtaken { .. }) => world.count("overtaken orders"),
-                Err(Declined::Incompatible { .. }) => world.count("incompatible orders"),
-                Err(_) => world.count("declined orders"),
+                Ok(_) => world.count("operations that change nothing"),
+                Err(Rejected::Overtaken { .. }) => world.count("overtaken operations"),
+                Err(Rejected::Incompatible { .. }) => world.count("incompatible operations"),
+                Err(_) => world.count("rejected operations"),
             }
             Ok(answer)
         };
-        let told = |answer: &Result<Changed, Declined>| match answer {
+        let reported = |answer: &Result<Changed, Rejected>| match answer {
             Ok(changed) => format!("{:?}, changed: {}", changed.number, changed.changed),
-            Err(declined) => declined.to_string(),
+            Err(rejected) => rejected.to_string(),
         };
-        self.line.tell(On::Registry, what, call, told).await
+        self.line.report(On::Registry, what, call, reported).await
     }
 
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
-        let told = |life: &Option<Lifecycle>| {
+        let reported = |life: &Option<Lifecycle>| {
             life.as_ref()
                 .map_or_else(|| "nothing".to_owned(), |life| format!("{} deployments", life.latest()))
         };
         let call = self.store.lifecycle(projection);
-        self.line.ask(On::Registry, format!("lifecycle {projection}"), call, told).await
+        self.line.ask(On::Registry, format!("lifecycle {projection}"), call, reported).await
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         self.store.projections().await
     }
 
-    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
-        self.store.orders(projection).await
+    async fn operations(&self, projection: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
+        self.store.operations(projection).await
     }
 
     async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         self.store.checkpoints_of(read_model).await
     }
 
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
-        let told = |found: &Vec<(Deployment, Stage)>| format!("{} deployments", found.len());
-        self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), told).await
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
+        let reported = |found: &Vec<(Deployment, Role)>| format!("{} deployments", found.len());
+        self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), reported).await
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         self.store.find(projection).await
     }
 
-    async fn hinder(
+    async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        obstacle: Option<&str>,
+        condition: Option<&str>,
     ) -> Result<(), StoreError> {
-        let (store, source, obstacle) = (self.store.clone(), source.to_owned(), obstacle.map(str::to_owned));
-        let call = async move { store.hinder(deployment, &source, obstacle.as_deref()).await };
-        self.line.tell(On::Registry, format!("hinder d{deployment}"), call, debug).await
+        let (store, source, condition) =
+            (self.store.clone(), source.to_owned(), condition.map(str::to_owned));
+        let call = async move { store.report_condition(deployment, &source, condition.as_deref()).await };
+        self.line.report(On::Registry, format!("report-condition d{deployment}"), call, debug).await
     }
 
     async fn report(
@@ -287,48 +296,53 @@ impl Registry for Remote {
             }
             store.report(deployment, state, failure.as_ref()).await
         };
-        self.line.tell(On::Registry, format!("report d{deployment} {}", state.as_str()), call, debug).await
+        self.line.report(On::Registry, format!("report d{deployment} {}", state.as_str()), call, debug).await
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
-        let told = |progress: &Vec<ProjectionProgress>| {
+        let reported = |progress: &Vec<ProjectionProgress>| {
             progress.iter().map(|one| one.state.as_str()).collect::<Vec<_>>().join(" ")
         };
-        self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), told).await
+        self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), reported).await
     }
 
-    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
+    async fn begin_cutover(
+        &self,
+        projection: &ProjectionName,
+        slack: u64,
+    ) -> Result<CutoverOutcome, StoreError> {
         let (store, named) = (self.store.clone(), projection.clone());
-        let call = self.step(projection, "holds", async move { store.begin_switch(&named, slack).await });
-        self.line.tell(On::Registry, format!("begin-switch {projection}"), call, debug).await
+        let call =
+            self.step(projection, "begun cutovers", async move { store.begin_cutover(&named, slack).await });
+        self.line.report(On::Registry, format!("begin-cutover {projection}"), call, debug).await
     }
 
-    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
+    async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
         let (store, named) = (self.store.clone(), projection.clone());
-        let call = self.step(projection, "switches", async move { store.finish_switch(&named).await });
-        self.line.tell(On::Registry, format!("finish-switch {projection}"), call, debug).await
+        let call = self.step(projection, "cutovers", async move { store.complete_cutover(&named).await });
+        self.line.report(On::Registry, format!("complete-cutover {projection}"), call, debug).await
     }
 
-    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+    async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
         let (store, named) = (self.store.clone(), projection.clone());
-        let abandon = async move {
+        let abort = async move {
             let revision = store.revision().await?;
-            store.abandon_switch(&named).await?;
+            store.abort_cutover(&named).await?;
             let changed = store.revision().await? != revision;
-            Ok(if changed { Switched::Done } else { Switched::Nothing })
+            Ok(if changed { CutoverOutcome::Done } else { CutoverOutcome::Nothing })
         };
-        let call = self.step(projection, "abandoned switches", abandon);
-        self.line.tell(On::Registry, format!("abandon-switch {projection}"), call, debug).await.map(|_| ())
+        let call = self.step(projection, "aborted cutovers", abort);
+        self.line.report(On::Registry, format!("abort-cutover {projection}"), call, debug).await.map(|_| ())
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn collect_garbage(&self) -> Result<u64, StoreError> {
         let (store, world) = (self.store.clone(), Arc::clone(self.world()));
         let call = async move {
-            let swept = store.sweep().await?;
-            (0..swept).for_each(|_| world.count("swept read models"));
-            Ok(swept)
+            let collected = store.collect_garbage().await?;
+            (0..collected).for_each(|_| world.count("collected read models"));
+            Ok(collected)
         };
-        self.line.tell(On::Registry, "sweep".to_owned(), call, debug).await
+        self.line.report(On::Registry, "collect-garbage".to_owned(), call, debug).await
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -339,11 +353,11 @@ impl Registry for Remote {
         let world = self.world();
         loop {
             Registry::changed(&self.store).await;
-            if world.fault(world.weather.lost_hint) {
-                world.count("lost hints");
+            if world.fault(world.weather.lost_notification) {
+                world.count("lost notifications");
                 continue;
             }
-            return self.line.ice.pass(On::Registry).await;
+            return self.line.suspension.pass(On::Registry).await;
         }
     }
 }
@@ -356,16 +370,16 @@ impl Coordination for Remote {
         let what = format!("join {}", short(worker.id));
         let call = async move {
             store.join(&worker).await?;
-            world.judge(|laws| laws.joined(process, worker.id));
+            world.judge(|invariants| invariants.joined(process, worker.id));
             Ok(())
         };
-        self.line.tell(On::Coordination, what, call, debug).await
+        self.line.report(On::Coordination, what, call, debug).await
     }
 
     async fn heartbeat(&self, workers: &[WorkerId], state: WorkerState) -> Result<Vec<WorkerId>, StoreError> {
         let (store, world, workers) = (self.store.clone(), Arc::clone(self.world()), workers.to_vec());
         let of: Vec<String> = workers.iter().copied().map(short).collect();
-        let told = |known: &Vec<WorkerId>| known.iter().copied().map(short).collect::<Vec<_>>().join(" ");
+        let reported = |known: &Vec<WorkerId>| known.iter().copied().map(short).collect::<Vec<_>>().join(" ");
         let call = async move {
             let known = store.heartbeat(&workers, state).await?;
             for _ in known.len()..workers.len() {
@@ -373,18 +387,18 @@ impl Coordination for Remote {
             }
             Ok(known)
         };
-        self.line.tell(On::Coordination, format!("heartbeat {}", of.join(" ")), call, told).await
+        self.line.report(On::Coordination, format!("heartbeat {}", of.join(" ")), call, reported).await
     }
 
     async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
         let (store, workers) = (self.store.clone(), workers.to_vec());
         let of: Vec<String> = workers.iter().copied().map(short).collect();
         let call = async move { store.leave(&workers).await };
-        self.line.tell(On::Coordination, format!("leave {}", of.join(" ")), call, debug).await
+        self.line.report(On::Coordination, format!("leave {}", of.join(" ")), call, debug).await
     }
 
     async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError> {
-        let told = |view: &View| {
+        let reported = |view: &View| {
             let alive: Vec<String> = view.alive().into_iter().map(short).collect();
             format!(
                 "g{} of {}, alive {}",
@@ -394,7 +408,7 @@ impl Coordination for Remote {
             )
         };
         let call = self.store.view(replica_set, stale_after);
-        self.line.ask(On::Coordination, "view".to_owned(), call, told).await
+        self.line.ask(On::Coordination, "view".to_owned(), call, reported).await
     }
 
     async fn propose(
@@ -403,20 +417,20 @@ impl Coordination for Remote {
         parent: Generation,
         plan: &Plan,
         stale_after: Duration,
-    ) -> Result<Ballot, StoreError> {
+    ) -> Result<ProposeOutcome, StoreError> {
         let owners: Vec<String> = plan.owners.iter().copied().map(short).collect();
         let what = format!("propose after g{parent} {} {}", plan.cause.as_str(), owners.join(" "));
         let (store, world, replica_set, plan) =
             (self.store.clone(), Arc::clone(self.world()), replica_set.clone(), plan.clone());
         let call = async move {
-            let ballot = store.propose(&replica_set, parent, &plan, stale_after).await?;
-            if let Ballot::Accepted { generation, .. } = ballot {
+            let outcome = store.propose(&replica_set, parent, &plan, stale_after).await?;
+            if let ProposeOutcome::Accepted { generation, .. } = outcome {
                 world.count("generations");
-                world.judge(|laws| laws.agreed(parent, &plan, generation));
+                world.judge(|invariants| invariants.agreed(parent, &plan, generation));
             }
-            Ok(ballot)
+            Ok(outcome)
         };
-        self.line.tell(On::Coordination, what, call, debug).await
+        self.line.report(On::Coordination, what, call, debug).await
     }
 
     async fn claim(
@@ -425,34 +439,36 @@ impl Coordination for Remote {
         generation: Generation,
         read_model: ReadModelId,
         range: HashRange,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<ClaimOutcome, StoreError> {
         let what = format!("claim m{read_model} g{generation} {}", spans(&[range]));
         let (store, world, process, replica_set) =
             (self.store.clone(), Arc::clone(self.world()), self.line.process, replica_set.clone());
         let call = async move {
             let claimed = store.claim(&replica_set, generation, read_model, range).await?;
             match &claimed {
-                Claimed::Owned(owned) => {
-                    world.judge(|laws| laws.claimed(process, generation, read_model, range, owned));
+                ClaimOutcome::Owned(owned) => {
+                    world.judge(|invariants| {
+                        invariants.claimed(process, generation, read_model, range, owned)
+                    });
                 }
-                Claimed::Held => world.count("claims of what is held"),
-                Claimed::LogSetBack(_) => world.count("claims on a log that was set back"),
-                Claimed::Superseded => {}
+                ClaimOutcome::Fenced => world.count("claims of fenced read models"),
+                ClaimOutcome::LogSetBack(_) => world.count("claims on a log that was set back"),
+                ClaimOutcome::Superseded => {}
             }
             Ok(claimed)
         };
-        let told = |claimed: &Claimed| match claimed {
-            Claimed::Superseded => "superseded".to_owned(),
-            Claimed::Held => "held".to_owned(),
-            Claimed::LogSetBack(_) => "log set back".to_owned(),
-            Claimed::Owned(owned) => {
+        let reported = |claimed: &ClaimOutcome| match claimed {
+            ClaimOutcome::Superseded => "superseded".to_owned(),
+            ClaimOutcome::Fenced => "fenced".to_owned(),
+            ClaimOutcome::LogSetBack(_) => "log set back".to_owned(),
+            ClaimOutcome::Owned(owned) => {
                 let rows = owned.iter().map(|row| format!("{}@{}", spans(&[row.range]), row.position));
                 rows.collect::<Vec<_>>().join(" ")
             }
         };
-        let claimed = self.line.tell(On::Coordination, what, call, told).await;
-        if matches!(claimed, Ok(Claimed::Owned(_))) {
-            self.world().laws(|laws| laws.is_told(process, read_model, range));
+        let claimed = self.line.report(On::Coordination, what, call, reported).await;
+        if matches!(claimed, Ok(ClaimOutcome::Owned(_))) {
+            self.world().invariants(|invariants| invariants.learns(process, read_model, range));
         }
         claimed
     }

@@ -9,7 +9,7 @@ use kennel_engine::Options;
 
 use super::dice::Dice;
 
-/// The tries that an event gets before it is given up.
+/// The attempts that an event gets before it becomes a dead letter or halts its projection.
 pub(super) const ATTEMPTS_MAX: u32 = 4;
 
 /// The silence after which a worker is taken for dead.
@@ -37,27 +37,27 @@ pub(super) struct Weather {
     pub(super) chaos_gap: Duration,
     pub(super) crash: u64,
     pub(super) leave: u64,
-    pub(super) freeze: u64,
+    pub(super) suspend: u64,
     /// How long a store call takes each way.
     pub(super) travel: Duration,
     pub(super) slow: u64,
     pub(super) lost_request: u64,
     pub(super) lost_answer: u64,
-    /// Writes that take effect after their sender has given them up.
+    /// Writes that take effect after their sender has abandoned them.
     pub(super) late: u64,
-    pub(super) lost_hint: u64,
-    pub(super) false_hint: u64,
+    pub(super) lost_notification: u64,
+    pub(super) false_notification: u64,
     pub(super) batch: usize,
     pub(super) workers_max: u64,
     /// What an operator does to the projections, and at what pause.
-    pub(super) orders: u64,
-    pub(super) order_gap: Duration,
+    pub(super) operations: u64,
+    pub(super) operation_gap: Duration,
     /// How long a component takes to load, and how often it cannot be loaded.
     pub(super) load: Duration,
-    pub(super) refusal: u64,
+    pub(super) load_failure: u64,
     /// Positions that writers draw and never use, all at once: whatever begins anew has far to go.
     pub(super) burnt: u64,
-    /// Whether somebody waits in the end until everything that is of no use has been removed.
+    /// Whether the run waits in the end until everything that is of no use has been removed.
     pub(super) patient: bool,
     options: Options,
 }
@@ -67,11 +67,12 @@ impl Weather {
         let mut sometimes = |permille: &[u64]| if dice.chance(600) { dice.pick(permille) } else { 0 };
         let (long_hold, rollback) = (sometimes(&[30]), sometimes(&[150]));
         let (flaky, rejected) = (sometimes(&[20, 60]), sometimes(&[40]));
-        let (crash, leave, freeze) = (sometimes(&[100, 300]), sometimes(&[300]), sometimes(&[400]));
+        let (crash, leave, suspend) = (sometimes(&[100, 300]), sometimes(&[300]), sometimes(&[400]));
         let (slow, lost_request) = (sometimes(&[10, 40]), sometimes(&[5, 20, 80]));
         let (lost_answer, late) = (sometimes(&[5, 20, 80]), sometimes(&[5, 20, 80]));
-        let (lost_hint, false_hint) = (sometimes(&[500]), sometimes(&[300]));
-        let (orders, refusal, burnt) = (sometimes(&[3, 8, 16]), sometimes(&[300]), sometimes(&[2500]));
+        let (lost_notification, false_notification) = (sometimes(&[500]), sometimes(&[300]));
+        let (operations, load_failure, burnt) =
+            (sometimes(&[3, 8, 16]), sometimes(&[300]), sometimes(&[2500]));
         let events = dice.between(40, 160);
         let backlog = if dice.chance(300) { events / 2 } else { 0 };
         let (chaos_steps, chaos_gap) = (dice.between(5, 30), dice.pick(&[100, 400, 1500]));
@@ -84,7 +85,7 @@ impl Weather {
             coordination_interval: Duration::from_millis(dice.between(100, 1000)),
             stale_after: STALE_AFTER,
             catalog_interval: Duration::from_secs(2),
-            // Well below the time that is given to everybody to recover.
+            // Well below the time that all processes are given to recover.
             load_pause_max: Duration::from_secs(5),
             poll_min: Duration::from_millis(10),
             poll_max: Duration::from_millis(dice.between(100, 1000)),
@@ -114,20 +115,20 @@ impl Weather {
             chaos_gap: Duration::from_millis(chaos_gap),
             crash,
             leave,
-            freeze,
+            suspend,
             travel: Duration::from_millis(dice.pick(&[1, 5, 40])),
             slow,
             lost_request,
             lost_answer,
             late,
-            lost_hint,
-            false_hint,
+            lost_notification,
+            false_notification,
             batch: usize::try_from(dice.pick(&[1, 3, 10, 1000])).unwrap_or(1),
             workers_max: dice.pick(&[1, 1, 3]),
-            orders,
-            order_gap: Duration::from_millis(chaos_steps * chaos_gap / (2 * orders + 1)),
+            operations,
+            operation_gap: Duration::from_millis(chaos_steps * chaos_gap / (2 * operations + 1)),
             load: Duration::from_millis(dice.pick(&[0, 50, 1000])),
-            refusal,
+            load_failure,
             burnt,
             patient: dice.chance(100),
             options,

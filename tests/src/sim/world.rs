@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dice::Dice;
-use super::laws::Laws;
+use super::invariants::Invariants;
 use super::weather::Weather;
 
 /// One run.
@@ -18,10 +18,10 @@ pub(super) struct World {
     dice: Mutex<Dice>,
     history: Mutex<Vec<String>>,
     complaints: Mutex<Vec<String>>,
-    laws: Mutex<Laws>,
+    invariants: Mutex<Invariants>,
     tally: Mutex<BTreeMap<&'static str, u64>>,
     calm: AtomicBool,
-    /// Requests that are still on their way although their senders have given them up.
+    /// Requests that are still on their way although their senders have abandoned them.
     pub(super) straying: AtomicUsize,
     pub(super) weather: Weather,
 }
@@ -33,7 +33,7 @@ impl World {
             dice: Mutex::new(dice),
             history: Mutex::default(),
             complaints: Mutex::default(),
-            laws: Mutex::default(),
+            invariants: Mutex::default(),
             tally: Mutex::default(),
             calm: AtomicBool::new(false),
             straying: AtomicUsize::new(0),
@@ -83,17 +83,17 @@ impl World {
         lock(&self.complaints).push(complaint);
     }
 
-    /// Checks something against the laws; a broken one is a complaint.
-    pub(super) fn judge(&self, judge: impl FnOnce(&mut Laws) -> Result<(), String>) {
-        let verdict = self.laws(judge);
-        if let Err(complaint) = verdict {
+    /// Checks something against the invariants; a broken one is a complaint.
+    pub(super) fn judge(&self, judge: impl FnOnce(&mut Invariants) -> Result<(), String>) {
+        let checked = self.invariants(judge);
+        if let Err(complaint) = checked {
             self.complain(complaint);
         }
     }
 
-    /// Looks into the laws' own record of the run, or adds to it.
-    pub(super) fn laws<T>(&self, look: impl FnOnce(&mut Laws) -> T) -> T {
-        look(&mut lock(&self.laws))
+    /// Looks into the invariants' own record of the run, or adds to it.
+    pub(super) fn invariants<T>(&self, look: impl FnOnce(&mut Invariants) -> T) -> T {
+        look(&mut lock(&self.invariants))
     }
 
     /// History, complaints and counts, at the end.

@@ -75,20 +75,20 @@ impl Writers {
         }
     }
 
-    /// Draws positions that nobody ever uses.
+    /// Draws positions that no event ever uses.
     pub(super) fn burn(&self, positions: u64) {
         let events: Vec<NewEvent> =
             (0..positions).map(|number| self.event(BURNT + number, 0, "Noted")).collect();
         match self.store.begin_append(&events) {
             Ok(pending) => drop(pending),
-            Err(error) => self.world.complain(format!("an append was refused: {error}")),
+            Err(error) => self.world.complain(format!("an append failed: {error}")),
         }
     }
 
     async fn transaction(self: Arc<Self>, aggregate: u64, events: Vec<NewEvent>) {
         let world = &self.world;
         match self.store.begin_append(&events) {
-            Err(error) => world.complain(format!("an append was refused: {error}")),
+            Err(error) => world.complain(format!("an append failed: {error}")),
             Ok(pending) => {
                 let long = world.fault(world.weather.long_hold);
                 if !world.is_calm() {
@@ -117,7 +117,7 @@ impl Writers {
         let mut dice = self.world.dice();
         let failures =
             if dice.chance(weather.flaky) { dice.between(1, u64::from(ATTEMPTS_MAX) - 1) } else { 0 };
-        let rejected_by = if dice.chance(weather.rejected) { dice.pick(&ALL) } else { "nobody" };
+        let rejected_by = if dice.chance(weather.rejected) { dice.pick(&ALL) } else { "none" };
         let payload = json!({
             "amount": dice.between(1, 100), "failures": failures, "rejected_by": rejected_by,
         });

@@ -1,4 +1,4 @@
-//! Whoever connects and says nothing keeps nobody else from being answered.
+//! A client that connects and says nothing keeps no other client from being answered.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -96,7 +96,7 @@ fn connections_on_which_nothing_more_is_asked_make_room_as_well() {
 
 /// What they ask for fills every buffer on the way.
 #[test]
-fn clients_that_do_not_take_their_answers_keep_nobody_waiting() {
+fn clients_that_do_not_take_their_answers_keep_no_other_waiting() {
     let Host { kennel: _kennel, served, .. } = Host::open();
     let address = served.address();
     let metrics = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(2_000);

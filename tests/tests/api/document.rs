@@ -111,8 +111,8 @@ fn every_operation_is_described_with_all_that_it_may_answer() {
         let none = Vec::new();
         let parameters = described["parameters"].as_array().unwrap_or(&none);
         let in_path = parameters.iter().filter(|one| one["in"] == "path");
-        let told: BTreeSet<&str> = in_path.filter_map(|one| one["name"].as_str()).collect();
-        assert_eq!(told, named, "{said}: its parameters");
+        let reported: BTreeSet<&str> = in_path.filter_map(|one| one["name"].as_str()).collect();
+        assert_eq!(reported, named, "{said}: its parameters");
         assert!(
             parameters
                 .iter()
@@ -129,7 +129,7 @@ fn every_operation_is_described_with_all_that_it_may_answer() {
             () => &["200", "400", "401", "403", "404", "500", "503"],
         };
         for status in needs {
-            assert!(responses.contains_key(*status), "{said}: does not tell of {status}");
+            assert!(responses.contains_key(*status), "{said}: does not describe {status}");
         }
         for (status, response) in responses {
             let content = response["content"].as_object().cloned().unwrap_or_else(Map::new);
@@ -144,9 +144,9 @@ fn every_operation_is_described_with_all_that_it_may_answer() {
     }
 }
 
-/// That the document has every path is held by a test beside the routes; here, that it has every method of them.
+/// That the document has every path is checked by a test beside the routes; here, that it has every method of them.
 #[test]
-fn what_is_described_is_what_there_is() {
+fn the_document_describes_the_methods_that_there_are() {
     let host = Host::open();
     let document = host.get("/v1/openapi.json").json();
     assert!(
@@ -164,9 +164,9 @@ fn what_is_described_is_what_there_is() {
             expected.insert("HEAD");
         }
         let asked = described.clone().next().expect("an operation").path("a", &"0".repeat(64));
-        let refused = host.ask("PATCH", &asked, &[], b"");
-        assert_eq!(refused.status, 405, "{path}: {}", refused.text());
-        let allowed = refused.header("Allow").expect("it says what is allowed");
+        let rejected = host.ask("PATCH", &asked, &[], b"");
+        assert_eq!(rejected.status, 405, "{path}: {}", rejected.text());
+        let allowed = rejected.header("Allow").expect("it says which methods are allowed");
         let allowed: BTreeSet<&str> = allowed.split(',').map(str::trim).collect();
         assert_eq!(allowed, expected, "{path}");
     }
@@ -193,8 +193,8 @@ fn the_document_is_valid_by_the_rules_of_openapi() {
         program.lines().next().and_then(|line| line.strip_prefix("#!")).expect("an interpreter").trim();
     let mut command = with_packages(Command::new(python), &folder);
     let output = command.arg("-c").arg(script).arg(&file).output().expect("Python starts");
-    let told = [&output.stdout[..], &output.stderr].concat();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+    let reported = [&output.stdout[..], &output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&reported));
     let schemas: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
     assert!(schemas > 10, "{schemas} schemas");
 }

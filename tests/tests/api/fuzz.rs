@@ -1,6 +1,6 @@
 //! Schemathesis makes requests from the document of the API, right ones and wrong ones, and judges every answer by it: no
 //! failure of the host, no status and no body that the document does not know, nothing wrong that is taken, nothing right
-//! that is refused. What it cannot know of components is told by the hooks in tests/tests/api/fuzz.py.
+//! that is rejected. What it cannot know of components comes from the hooks in tests/tests/api/fuzz.py.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -40,7 +40,7 @@ fn configuration(digests: &[String]) -> String {
         negative_data_rejection.enabled = false
         positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "422"]
 
-        # Not every component can take the place of every other.
+        # Not every component can replace every other.
         [[operations]]
         include-operation-id = ["deploy", "rebuild"]
         [operations.checks]
@@ -49,7 +49,7 @@ fn configuration(digests: &[String]) -> String {
     )
 }
 
-/// The requests that were made, as a HAR file tells of them: how many of each operation got which status.
+/// The requests that were made, as a HAR file lists them: how many of each operation got which status.
 fn counted(har: &Value) -> BTreeMap<(String, String, u64), usize> {
     let mut counted = BTreeMap::new();
     for entry in har["log"]["entries"].as_array().expect("entries") {
@@ -67,8 +67,8 @@ fn counted(har: &Value) -> BTreeMap<(String, String, u64), usize> {
     counted
 }
 
-/// Whether an order about the projection `audit` was among them and was carried out.
-fn was_ordered(har: &Value) -> bool {
+/// Whether an operation on the projection `audit` was among them and was carried out.
+fn was_carried_out(har: &Value) -> bool {
     har["log"]["entries"].as_array().expect("entries").iter().any(|entry| {
         let url = entry["request"]["url"].as_str().unwrap_or_default();
         let done = entry["response"]["status"].as_u64().is_some_and(|status| status < 300);
@@ -124,7 +124,7 @@ fn withstands(kennel: Kennel, token: Option<&'static str>) {
         chosen.map(|(_, count)| count).sum()
     };
     println!(
-        "{} requests, {} of them orders that were carried out",
+        "{} requests, {} of them operations that were carried out",
         sum(&|_, _, _| true),
         sum(&|method, _, status| method == "POST" && status < 300)
     );
@@ -143,8 +143,8 @@ fn withstands(kennel: Kennel, token: Option<&'static str>) {
     }
 
     assert_eq!((host.get("/healthz").status, host.get("/v1/projections").status), (200, 200));
-    if !was_ordered(&har) {
-        assert_eq!(host.history(&["audit"])[2..], before[2..], "nobody has given an order about it");
+    if !was_carried_out(&har) {
+        assert_eq!(host.history(&["audit"])[2..], before[2..], "no request was an operation on it");
     }
     let file = guest("audit-log");
     host.kennel.ok(&["deploy", "after", text(&file), "--host", &host.url()]);

@@ -10,13 +10,13 @@ use serde_json::json;
 
 use super::{Host, TOKEN, example_bytes, text};
 
-/// Somebody without a store.
+/// A client without a store.
 fn client() -> Kennel {
-    Kennel::on("postgres://nobody@127.0.0.1:1/nowhere")
+    Kennel::on("postgres://absent@127.0.0.1:1/nowhere")
 }
 
 #[track_caller]
-fn assert_refused(printed: &Printed, code: i32, said: &str) {
+fn assert_fails(printed: &Printed, code: i32, said: &str) {
     assert_eq!(printed.code, Some(code), "{}{}", printed.stdout, printed.stderr);
     assert_eq!(printed.stdout, "");
     assert!(printed.stderr.contains(said), "{} does not say: {said}", printed.stderr);
@@ -38,14 +38,14 @@ fn server(answer: &'static str) -> String {
 }
 
 #[test]
-fn urls_that_cannot_be_a_host_are_refused_in_words() {
+fn urls_that_cannot_be_a_host_are_reported() {
     for (url, said) in [
         ("localhost:9090", "`localhost:9090` is not the URL of a host: use one like http://localhost:9090"),
         ("ftp://localhost", "a host is reached by http:// or https://, not by ftp://"),
         ("https://me:secret@kennel.example.com", "the token goes into KENNEL_TOKEN"),
         ("http://localhost/?a=b", "leave out what follows"),
     ] {
-        assert_refused(&client().run(&["components", "--host", url]), 2, said);
+        assert_fails(&client().run(&["components", "--host", url]), 2, said);
     }
 }
 
@@ -54,14 +54,14 @@ fn a_host_and_a_store_cannot_both_be_given_but_a_flag_wins_over_a_variable() {
     let host = Host::open();
     let (url, other) = (host.url(), Kennel::default());
     let both = other.run(&["components", "--host", &url, "--store", "sqlite:other.db"]);
-    assert_refused(
+    assert_fails(
         &both,
         2,
         "the argument '--store' cannot be used with '--host <URL>': the host has its own store",
     );
     assert!(both.stderr.contains("Usage: kennel"), "{}", both.stderr);
     let tables = other.run(&["components", "--host", &url, "--events-table", "ledger"]);
-    assert_refused(&tables, 2, "the argument '--events-table' cannot be used with '--host <URL>'");
+    assert_fails(&tables, 2, "the argument '--events-table' cannot be used with '--host <URL>'");
 
     host.put(&example_bytes("counter"));
     let count = |kennel: &Kennel, flags: &[&str]| {
@@ -77,10 +77,10 @@ fn a_host_and_a_store_cannot_both_be_given_but_a_flag_wins_over_a_variable() {
 }
 
 #[test]
-fn a_token_is_not_sent_for_everybody_to_read() {
+fn a_token_is_not_sent_unencrypted() {
     let with_token = client().with("KENNEL_TOKEN", TOKEN);
     let printed = with_token.run(&["components", "--host", "http://kennel.example.com:9090"]);
-    assert_refused(
+    assert_fails(
         &printed,
         6,
         "error: the token would cross the network to http://kennel.example.com:9090 for everybody to read: use https://",
@@ -89,48 +89,40 @@ fn a_token_is_not_sent_for_everybody_to_read() {
     // Not even a connection is tried: the name does not exist.
     assert!(!printed.stderr.contains("does not answer"), "{}", printed.stderr);
     let printed = client().run(&["components", "--host", "http://host.invalid"]);
-    assert_refused(
+    assert_fails(
         &printed,
         3,
-        "warning: what is sent to http://host.invalid can be read and changed on the way",
+        "warning: everything sent to http://host.invalid can be read and changed on the way",
     );
 }
 
 #[test]
-fn the_token_of_a_host_is_asked_for_in_words() {
+fn a_missing_or_wrong_token_is_reported() {
     let host = Host::closed();
     let url = host.url();
-    assert_refused(&client().run(&["components", "--host", &url]), 6, "error: this host asks for its token");
+    assert_fails(&client().run(&["components", "--host", &url]), 6, "error: this host asks for its token");
     let wrong = client().with("KENNEL_TOKEN", "another-token-of-the-tests");
-    assert_refused(
-        &wrong.run(&["components", "--host", &url]),
-        6,
-        "error: this is not the token of this host",
-    );
+    assert_fails(&wrong.run(&["components", "--host", &url]), 6, "error: this is not the token of this host");
     let file = guest("counter");
-    assert_refused(
-        &wrong.run(&["deploy", "counter", text(&file), "--host", &url]),
-        6,
-        "this is not the token",
-    );
+    assert_fails(&wrong.run(&["deploy", "counter", text(&file), "--host", &url]), 6, "this is not the token");
     assert_eq!(host.get("/v1/projections").json(), json!([]));
     let right = client().with("KENNEL_TOKEN", TOKEN);
     right.ok(&["deploy", "counter", text(&file), "--host", &format!("{url}/")]);
-    assert_eq!(host.get("/v1/projections").json()[0]["live"], 1);
+    assert_eq!(host.get("/v1/projections").json()[0]["serving"], 1);
 }
 
 #[test]
-fn a_host_that_is_away_or_none_is_told_apart() {
-    let nobody = format!("http://{}", free_address());
-    let printed = client().run(&["components", "--host", &nobody]);
-    assert_refused(
+fn a_host_that_is_away_and_a_server_that_is_none_are_distinguished() {
+    let away = format!("http://{}", free_address());
+    let printed = client().run(&["components", "--host", &away]);
+    assert_fails(
         &printed,
         3,
         &format!(
-            "error: the host at {nobody} does not answer: is `kennel run` running there, and is the URL right?"
+            "error: the host at {away} does not answer: is `kennel run` running there, and is the URL right?"
         ),
     );
-    assert!(printed.stderr.contains("refused"), "the cause: {}", printed.stderr);
+    assert!(printed.stderr.contains("Connection refused"), "the cause: {}", printed.stderr);
     for (answer, code, said) in [
         (
             "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -140,7 +132,7 @@ fn a_host_that_is_away_or_none_is_told_apart() {
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n<!DOCTYPE",
             3,
-            "is no Kennel host, or one of another version: what it answered to GET /v1/components is not understood here",
+            "is no Kennel host, or one of another version: its answer to GET /v1/components is not understood here",
         ),
         (
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
@@ -156,7 +148,7 @@ fn a_host_that_is_away_or_none_is_told_apart() {
     ] {
         let url = server(answer);
         let printed = client().run(&["components", "--host", &url]);
-        assert_refused(&printed, code, said);
+        assert_fails(&printed, code, said);
         assert!(printed.stderr.contains(&url), "{}", printed.stderr);
     }
 }

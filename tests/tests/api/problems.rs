@@ -1,4 +1,4 @@
-//! Whatever is wrong with a request, or with the host, is told as a problem, and the host goes on.
+//! Every fault of a request, or of the host, is reported as a problem, and the host goes on.
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 
 use super::{Host, JSON, SOON, WASM, assert_problem, example_bytes};
 
-const ORDER_BYTES_MAX: usize = 64 * 1024;
+const OPERATION_BYTES_MAX: usize = 64 * 1024;
 
-/// Requests without a body, the status that each gets, and what it is told. STORED and ABSENT are digests.
+/// Requests without a body, the status that each gets, and its message. STORED and ABSENT are digests.
 const ASKED: &str = "
     GET /v1 => 404 there is nothing at /v1: /v1/openapi.json describes what there is
     GET /v1/ => 404 there is nothing at /v1/:
     GET /v1/projections/ => 404 there is nothing at /v1/projections/:
     GET /v1/projections/audit/pause/x => 404 there is nothing at
     DELETE /v1/nowhere => 404 there is nothing at /v1/nowhere:
-    GET /v1/projections/nobody => 404 there is no projection `nobody`
-    GET /v1/projections/nobody/diff => 404 there is no projection `nobody`
-    POST /v1/projections/nobody/pause => 404 there is no projection `nobody`
+    GET /v1/projections/absent => 404 there is no projection `absent`
+    GET /v1/projections/absent/diff => 404 there is no projection `absent`
+    POST /v1/projections/absent/pause => 404 there is no projection `absent`
     GET /v1/components/ABSENT => 404 the store holds no component
     GET /v1/projections/Audit => 400 `Audit` is not a valid projection name
     GET /v1/projections/a%2Fb => 400 `a/b` is not a valid projection name
@@ -33,13 +33,13 @@ const ASKED: &str = "
     GET /v1/projections/audit/diff?sample=1 => 400 unknown field `sample`
     GET /v1/projections/audit/diff?samples=1001 => 400 at most 1000 documents
     GET /v1/projections/audit/diff => 409 `audit` has one read model only
-    POST /v1/projections/audit/cancel => 409 nothing of `audit` is being built
+    POST /v1/projections/audit/cancel => 409 `audit` has no candidate
     POST /v1/projections/audit/deployments => 415 send `Content-Type: application/json`
     PUT /v1/components/STORED => 415 send `Content-Type: application/wasm`";
 
-/// The same for bodies of JSON that are posted to a place of the projection.
-const ORDERED: &str = r#"
-    deployments => 400 the body is not what is expected here: EOF
+/// The same for bodies of JSON that are posted to a path of the projection.
+const POSTED: &str = r#"
+    deployments => 400 the body does not have the expected form: EOF
     deployments { => 400 EOF while parsing
     deployments {} => 400 missing field `component`
     deployments {"component": "ABSENT"} => 404 the store holds no component
@@ -53,8 +53,8 @@ const ORDERED: &str = r#"
     pause {} {} => 400 trailing characters
     pause [null, null] => 400 invalid type: sequence, expected an object
     pause {"who": "me"} => 400 unknown field `who`
-    pause {"seen": 4294967296} => 400 4294967296 is too large
-    pause {"author": "a\u0000b"} => 400 the author has a control character"#;
+    pause {"expected_deployment": 4294967296} => 400 4294967296 is too large
+    pause {"actor": "a\u0000b"} => 400 the actor has a control character"#;
 
 /// The last word of the type that goes with a status.
 fn word(status: u16) -> &'static str {
@@ -67,13 +67,13 @@ fn word(status: u16) -> &'static str {
     }
 }
 
-/// The lines of a table: what is sent, the status, and what is told.
+/// The lines of a table: the request, the status, and the message.
 fn lines(table: &str, stored: Digest) -> Vec<(String, u16, String)> {
     let absent = Digest::of(b"absent").to_string();
     let table = table.replace("STORED", &stored.to_string()).replace("ABSENT", &absent);
     let lines = table.trim().lines().map(|line| {
-        let (sent, expected) = line.trim().split_once(" => ").expect("what is expected");
-        let (status, said) = expected.split_once(' ').expect("a status and words");
+        let (sent, expected) = line.trim().split_once(" => ").expect("an expectation");
+        let (status, said) = expected.split_once(' ').expect("a status and a message");
         (sent.to_owned(), status.parse().expect("a status"), said.to_owned())
     });
     lines.collect()
@@ -89,7 +89,7 @@ fn begin_put(host: &Host, bytes: &[u8], sent: usize) -> Pending {
 }
 
 #[test]
-fn every_mistake_is_a_problem_in_words() {
+fn every_mistake_is_reported_as_a_problem() {
     let host = Host::open();
     host.deploy("audit", "audit-log");
     let before = host.history(&["audit"]);
@@ -102,9 +102,9 @@ fn every_mistake_is_a_problem_in_words() {
         let (method, path) = sent.split_once(' ').expect("a method and a path");
         check(&sent, &host.bare(method, path, &[], b""), status, &said);
     }
-    for (sent, status, said) in lines(ORDERED, stored) {
-        let (place, body) = sent.split_once(' ').unwrap_or((&sent, ""));
-        let path = format!("/v1/projections/audit/{place}");
+    for (sent, status, said) in lines(POSTED, stored) {
+        let (end, body) = sent.split_once(' ').unwrap_or((&sent, ""));
+        let path = format!("/v1/projections/audit/{end}");
         check(&sent, &host.bare("POST", &path, &[JSON], body.as_bytes()), status, &said);
     }
     let path = format!("/v1/components/{stored}");
@@ -116,12 +116,12 @@ fn every_mistake_is_a_problem_in_words() {
         let answer = host.bare("PUT", &path, &[wrong], &example_bytes("audit-log"));
         check("a component", &answer, 415, "send `Content-Type: application/wasm`");
     }
-    assert_problem(&host.put(b"no component"), 422, "refused");
+    assert_problem(&host.put(b"no component"), 422, "unsupported");
     let deep = "{\"a\":".repeat(5000);
     let deep = host.bare("POST", "/v1/projections/audit/deployments", &[JSON], deep.as_bytes());
-    check("a deep body", &deep, 400, "the body is not what is expected here");
-    let too_long = host.post("/v1/projections/audit/pause", &json!({ "note": "x".repeat(1001) }));
-    check("a long note", &too_long, 400, "the note has 1001 characters; at most 1000 are allowed");
+    check("a deep body", &deep, 400, "the body does not have the expected form");
+    let too_long = host.post("/v1/projections/audit/pause", &json!({ "reason": "x".repeat(1001) }));
+    check("a long reason", &too_long, 400, "the reason has 1001 characters; at most 1000 are allowed");
     for method in ["DELETE", "PATCH", "TRACE", "OPTIONS", "POST", "WHATEVER"] {
         let answer = host.bare(method, "/v1/projections", &[], b"");
         assert_problem(&answer, 405, "method-not-allowed");
@@ -131,16 +131,16 @@ fn every_mistake_is_a_problem_in_words() {
 }
 
 #[test]
-fn a_body_that_is_too_large_is_turned_away_unread() {
+fn a_body_that_is_too_large_is_rejected_unread() {
     let host = Host::open();
     host.deploy("audit", "audit-log");
     let pause = "/v1/projections/audit/pause";
     // As large as it may be, and one byte more.
-    let spaces = " ".repeat(ORDER_BYTES_MAX - 2) + "{}";
+    let spaces = " ".repeat(OPERATION_BYTES_MAX - 2) + "{}";
     assert_eq!(host.bare("POST", pause, &[JSON], spaces.as_bytes()).status, 200);
     let larger = format!(" {spaces}");
     let answer = host.bare("POST", pause, &[JSON], larger.as_bytes());
-    assert_eq!(assert_problem(&answer, 413, "too-large"), "an order has at most 64 KiB");
+    assert_eq!(assert_problem(&answer, 413, "too-large"), "the body of an operation has at most 64 KiB");
     // Without saying beforehand how large it is.
     let chunked = format!("{:x}\r\n{larger}\r\n0\r\n\r\n", larger.len());
     let headers = [JSON, ("Transfer-Encoding", "chunked")];
@@ -152,7 +152,7 @@ fn a_body_that_is_too_large_is_turned_away_unread() {
     assert_eq!(assert_problem(&answer, 413, "too-large"), "a component has at most 64 MiB");
     // As large as it may be, which is a lot.
     let largest = vec![0; limits::COMPONENT_BYTES_MAX];
-    assert_problem(&host.put(&largest), 422, "refused");
+    assert_problem(&host.put(&largest), 422, "unsupported");
     assert_eq!(host.get("/v1/components").json().as_array().map(Vec::len), Some(1));
 }
 
@@ -171,7 +171,7 @@ fn a_body_that_does_not_come_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn deployments_wait_for_a_place_and_reads_do_not() {
+fn deployments_wait_for_a_permit_and_reads_do_not() {
     let host = Host::open();
     let bytes = example_bytes("counter");
     // Each takes a compiler minutes, and is another one than the others: an empty custom section has its number.
@@ -179,49 +179,49 @@ fn deployments_wait_for_a_place_and_reads_do_not() {
     let bombs: Vec<Vec<u8>> = (0..4).map(bomb).collect();
     let slow: Vec<_> = bombs.iter().map(|bomb| begin_put(&host, bomb, usize::MAX)).collect();
     // They may still be on their way when the first of these comes.
-    let mut refused = host.put(&bytes);
-    wait_until("all places are taken", SOON, || {
-        let taken = refused.status == 503;
+    let mut rejected = host.put(&bytes);
+    wait_until("all permits are taken", SOON, || {
+        let taken = rejected.status == 503;
         if !taken {
-            refused = host.put(&[&bytes[..], &[0, 2, 1, b'0']].concat());
+            rejected = host.put(&[&bytes[..], &[0, 2, 1, b'0']].concat());
         }
         taken
     });
-    let detail = assert_problem(&refused, 503, "busy");
+    let detail = assert_problem(&rejected, 503, "busy");
     assert!(detail.starts_with("other requests like this one keep the host busy: "), "{detail}");
     assert!(detail.contains("nothing was changed, try again"), "{detail}");
-    assert_eq!(refused.header("Retry-After"), Some("5"));
+    assert_eq!(rejected.header("Retry-After"), Some("5"));
     let began = now();
     assert_eq!(host.get("/v1/projections").status, 200);
     assert_eq!(host.get("/readyz").status, 200);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    // Clients that go away leave their places, and nothing else.
+    // Clients that go away leave their permits, and nothing else.
     drop(slow);
-    wait_until("a place is free", SOON, || matches!(host.put(&bytes).status, 200 | 201));
-    let held = host.get("/v1/components").json();
-    let held: Vec<&Value> = held.as_array().into_iter().flatten().map(|one| &one["digest"]).collect();
-    assert!(held.contains(&&Digest::of(&bytes).to_string().into()), "{held:?}");
-    assert!(bombs.iter().all(|bomb| !held.contains(&&Digest::of(bomb).to_string().into())), "{held:?}");
+    wait_until("a permit is free", SOON, || matches!(host.put(&bytes).status, 200 | 201));
+    let stored = host.get("/v1/components").json();
+    let stored: Vec<&Value> = stored.as_array().into_iter().flatten().map(|one| &one["digest"]).collect();
+    assert!(stored.contains(&&Digest::of(&bytes).to_string().into()), "{stored:?}");
+    assert!(bombs.iter().all(|bomb| !stored.contains(&&Digest::of(bomb).to_string().into())), "{stored:?}");
 }
 
 #[test]
-fn bodies_that_do_not_come_keep_nobody_from_deploying() {
+fn bodies_that_do_not_come_do_not_keep_others_from_deploying() {
     let host = Host::open();
     let bytes = example_bytes("audit-log");
     let began = now();
-    // More than there are places, whatever they say is to come.
+    // More than there are permits, whatever they say is to come.
     let silent: Vec<_> = (0..50).map(|_| begin_put(&host, &example_bytes("counter"), 1)).collect();
-    let silent_orders: Vec<_> = (0..50)
+    let silent_requests: Vec<_> = (0..50)
         .map(|_| {
             let headers = [JSON, ("Content-Length", "10")];
             let path = "/v1/projections/audit/deployments";
             http::begin(host.served.address(), "POST", path, &headers, b"{").expect("the host listens")
         })
         .collect();
-    // Whoever holds a place keeps the others waiting until they are told that the host is busy.
+    // A request that holds a permit keeps the others waiting until they fail because the host is busy.
     host.deploy("audit", "audit-log");
     assert_eq!(host.put(&bytes).status, 200);
-    for pending in silent_orders {
+    for pending in silent_requests {
         let detail = assert_problem(&pending.answer().expect("the host answers"), 503, "timeout");
         assert!(detail.starts_with("the body has not arrived within 5 s"), "{detail}");
     }

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The most memory that a process has had, in KiB.
 fn peak(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux reports it");
     peak.trim().trim_end_matches("kB").trim().parse().expect("a number")
 }
 
@@ -46,7 +46,7 @@ fn ask(served: &Served, path: &str) -> TcpStream {
 fn open_connections(served: &Served) -> usize {
     let port = served.address().rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
     let mut inodes = Vec::new();
-    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux tells it");
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux reports it");
     for fields in table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()) {
         // Local address, remote address, state; 01 is established. The inode is the tenth field.
         if fields[1].ends_with(&format!(":{port:04X}")) && fields[3] == "01" {
@@ -81,7 +81,7 @@ fn clients_that_do_not_take_a_large_component_cost_hardly_any_memory() {
     // A client that takes its answer gets it meanwhile.
     let answer = http::request(served.address(), "GET", &path, &[], b"").expect("the host answers");
     assert_eq!((answer.status, answer.body.len()), (200, length), "{:?}", answer.header("Retry-After"));
-    // As many components at once as there is room for, and no more: others are told to come again.
+    // As many components at once as there is room for, and no more: other clients are asked to retry later.
     for path in &others {
         let mut stream = ask(&served, path);
         match status(&mut stream) {
@@ -98,13 +98,13 @@ fn clients_that_do_not_take_a_large_component_cost_hardly_any_memory() {
     assert_eq!(get(served.address(), "/healthz").expect("it answers").0, 200);
     let peak = peak(served.process.pid());
     assert!(peak < MEMORY_KIB_MAX, "{} MiB", peak >> 10);
-    // Whoever takes nothing at all is not waited for.
+    // The host does not wait for clients that take nothing at all.
     let mut first = stuck.swap_remove(0);
     let mut taken = 0;
     let mut buffer = vec![0; 1 << 20];
-    wait_until("the host gives up those that are stuck", PATIENCE, || open_connections(&served) == 0);
+    wait_until("the host ends the connections that are stuck", PATIENCE, || open_connections(&served) == 0);
     while let Ok(bytes @ 1..) = first.read(&mut buffer) {
         taken += bytes;
     }
-    assert!(taken < length, "the rest was given up: {taken}");
+    assert!(taken < length, "the rest was not sent: {taken}");
 }

@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(60);
 /// Clears the screen, begins a line that looks like one of Kennel's, turns the direction of writing around.
 const HOSTILE: &str = "bad\r\n2026-01-01T00:00:00Z ERROR forged\n\u{1b}[2J\u{1b}]0;t\u{7}\u{9b}31m\u{7f}\u{202e}\u{2066}\u{2028}\u{feff}end";
 
-/// What is in it does nothing but show, on lines of which each is Kennel's own or indented.
+/// The text in it does nothing but show, on lines of which each is Kennel's own or indented.
 #[track_caller]
 fn assert_safe(what: &str, text: &str) {
     let unsafe_at = text.char_indices().find(|(_, c)| *c != '\n' && is_unsafe(*c));
@@ -24,7 +24,7 @@ fn assert_safe(what: &str, text: &str) {
     assert!(!text.is_empty(), "{what}: nothing was said");
 }
 
-/// A projection that stands still over what such an event made it say.
+/// A projection that is halted by what such an event made it say.
 fn halted(events: &[(&str, &str, Value)]) -> Kennel {
     let kennel = Kennel::default();
     let mut lines = String::new();
@@ -46,13 +46,13 @@ fn what_guests_and_events_say_only_shows() {
     let kennel = halted(&events);
     let served = Served::start(&kennel, &["--workers", "1"]);
     let ready = || get(served.address(), "/readyz").expect("it answers");
-    wait_until("it stands still", SOON, || ready().1.contains("halted at position 2"));
+    wait_until("it is halted", SOON, || ready().1.contains("halted at position 2"));
 
     let (status, said) = ready();
     assert_eq!(status, 503);
     assert_safe("/readyz", &said);
     assert!(said.lines().all(|line| line.starts_with("projection scribe")), "{said}");
-    assert!(said.contains("bad\\r\\n2026-01-01"), "it is told all the same: {said}");
+    assert!(said.contains("bad\\r\\n2026-01-01"), "it is reported all the same: {said}");
 
     let log = served.log().text();
     assert_safe("the log", &log);
@@ -77,28 +77,31 @@ fn what_guests_and_events_say_only_shows() {
 #[test]
 fn what_people_say_only_shows() {
     let kennel = halted(&[]);
-    // Control characters other than line ends and tabs are refused in notes.
-    let note = "good\n2026-01-01T00:00:00Z ERROR forged\u{202e}\u{2028}\u{feff}";
-    kennel.ok(&["pause", "scribe", "--note", note]);
-    let orders = kennel.ok(&["orders", "scribe"]);
-    assert_safe("orders", &orders);
-    assert!(orders.contains("forged"), "{orders}");
-    assert_eq!(orders.lines().count(), 3, "one line each: {orders}");
-    let told = kennel.json(&["orders", "scribe", "--json"]);
-    assert!(told.as_array().is_some_and(|all| all.iter().any(|one| one["note"] == note)), "{told}");
+    // Control characters other than line ends and tabs are invalid in reasons.
+    let reason = "good\n2026-01-01T00:00:00Z ERROR forged\u{202e}\u{2028}\u{feff}";
+    kennel.ok(&["pause", "scribe", "--reason", reason]);
+    let operations = kennel.ok(&["operations", "scribe"]);
+    assert_safe("operations", &operations);
+    assert!(operations.contains("forged"), "{operations}");
+    assert_eq!(operations.lines().count(), 3, "one line each: {operations}");
+    let reported = kennel.json(&["operations", "scribe", "--json"]);
+    assert!(
+        reported.as_array().is_some_and(|all| all.iter().any(|one| one["reason"] == reason)),
+        "{reported}"
+    );
     for wrong in [
         vec!["documents", "scribe", HOSTILE],
         vec!["deploy", "scribe", HOSTILE],
         vec!["status", "--store", "sqlite:none\u{1b}[2J/a.db"],
     ] {
-        let refused = kennel.run(&wrong);
-        assert_ne!(refused.code, Some(0), "{wrong:?}");
-        assert_safe(&format!("{wrong:?}"), &refused.stderr);
+        let rejected = kennel.run(&wrong);
+        assert_ne!(rejected.code, Some(0), "{wrong:?}");
+        assert_safe(&format!("{wrong:?}"), &rejected.stderr);
     }
     kennel.write("kennel.toml", format!("[run]\n\"{}\" = 1\n", "a\\u001B[2Jb\\nerror: c"));
-    let refused = kennel.run(&["status"]);
-    assert_eq!(refused.code, Some(6), "{}", refused.stderr);
-    assert_safe("kennel.toml", &refused.stderr);
+    let rejected = kennel.run(&["status"]);
+    assert_eq!(rejected.code, Some(6), "{}", rejected.stderr);
+    assert_safe("kennel.toml", &rejected.stderr);
 }
 
 #[test]

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use kennel_tests::binary::wait_until;
 use kennel_tests::components::guest;
+use kennel_tests::fixture::{Fixture, Judgement, NAME, judge};
 use kennel_tests::metrics::Served;
 use kennel_tests::random::Random;
-use kennel_tests::stage::{Judgement, NAME, Stage, judge};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
 
@@ -30,16 +30,16 @@ impl Writers {
     fn start(url: &str, random: &mut Random) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let writer = |number| {
-            let (url, told, mut chance) =
+            let (url, stopped, mut chance) =
                 (url.to_owned(), Arc::clone(&stop), Random::of(random.below(u64::MAX)));
             std::thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
                 let options: PgConnectOptions = url.parse().expect("the URL of a database");
                 runtime.expect("a runtime").block_on(async {
-                    while !told.load(Ordering::SeqCst) {
+                    while !stopped.load(Ordering::SeqCst) {
                         // An error means that the server has gone away, or is not there yet.
                         if let Ok(mut connection) = options.connect().await {
-                            let _ = write(&mut connection, number, &told, &mut chance).await;
+                            let _ = write(&mut connection, number, &stopped, &mut chance).await;
                         }
                         pause(20).await;
                     }
@@ -60,10 +60,10 @@ impl Writers {
 async fn write(
     connection: &mut PgConnection,
     writer: u64,
-    told: &AtomicBool,
+    stopped: &AtomicBool,
     chance: &mut Random,
 ) -> Result<(), sqlx::Error> {
-    while !told.load(Ordering::SeqCst) {
+    while !stopped.load(Ordering::SeqCst) {
         let aggregate = format!("w{writer}-{}", chance.below(AGGREGATES));
         let mut tx = connection.begin().await?;
         for _ in 0..=chance.below(3) {
@@ -93,24 +93,24 @@ async fn pause(milliseconds: u64) {
 fn fail_over(seed: u64) {
     let mut random = Random::of(seed);
     let promote = seed % 2 == 1;
-    let mut stage = Stage::postgres();
-    stage.kennel.write("kennel.toml", "[run]\nheartbeat_seconds = 1\nstale_after_seconds = 3\n");
-    stage.kennel.ok(&["deploy", NAME, guest(NAME).to_str().expect("a UTF-8 path")]);
+    let mut fixture = Fixture::postgres();
+    fixture.kennel.write("kennel.toml", "[run]\nheartbeat_seconds = 1\nstale_after_seconds = 3\n");
+    fixture.kennel.ok(&["deploy", NAME, guest(NAME).to_str().expect("a UTF-8 path")]);
     let hosts: Vec<Served> =
-        (0..PROCESSES).map(|_| Served::start(&stage.kennel, &["--workers", "2"])).collect();
-    let writers = Writers::start(&stage.url(), &mut random);
-    let mut database = stage.database();
+        (0..PROCESSES).map(|_| Served::start(&fixture.kennel, &["--workers", "2"])).collect();
+    let writers = Writers::start(&fixture.url(), &mut random);
+    let mut database = fixture.database();
     wait_until("much is written and handled", PATIENCE, || {
         let head = database.head();
         head > 1000 && database.lag(NAME) < 200
     });
-    let copy = stage.backup();
+    let copy = fixture.backup();
     let at_copy = database.head();
     let more = 500 + random.below(1500);
     wait_until("it is behind", PATIENCE, || database.head() > at_copy + more && database.lag(NAME) < 200);
     drop(database);
-    stage.swap(&copy, promote);
-    let mut database = stage.database();
+    fixture.swap(&copy, promote);
+    let mut database = fixture.database();
     let restored = database.head();
     wait_until("much is written to the new server", PATIENCE, || database.head() > restored + more + 500);
     writers.end();
@@ -120,9 +120,9 @@ fn fail_over(seed: u64) {
     let expected = Judgement { events, not_once: 0, by_the_second: 0, out_of_order: 0 };
     assert_eq!(judge(&mut database, head), expected, "seed {seed}, promoted {promote}");
     wait_until("all hosts are ready", PATIENCE, || {
-        hosts
-            .iter()
-            .all(|host| kennel_tests::metrics::get(host.address(), "/readyz").is_ok_and(|told| told.0 == 200))
+        hosts.iter().all(|host| {
+            kennel_tests::metrics::get(host.address(), "/readyz").is_ok_and(|reported| reported.0 == 200)
+        })
     });
     let noticed = |host: &Served| host.scrape().sum("kennel_log_incarnations_total", &[]) >= Some(1.0);
     assert!(hosts.iter().all(noticed), "seed {seed}: a host has not noticed");
@@ -131,6 +131,6 @@ fn fail_over(seed: u64) {
 #[test]
 fn hosts_go_on_from_what_a_database_says_that_went_back() {
     let (seed, runs) = (Random::seed(), Random::runs(2));
-    // A restore and a promoted standby by turns.
+    // A restore and a promoted standby alternately.
     (0..runs).for_each(|run| fail_over(seed + run));
 }

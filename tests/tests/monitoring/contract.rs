@@ -46,7 +46,10 @@ pub(crate) fn check(text: &str) {
         let full = format!("{PREFIX}{name}");
         let help = text.lines().find_map(|line| line.strip_prefix(&format!("# HELP {full} ")));
         let help = help.unwrap_or_else(|| panic!("{full} has no help"));
-        assert!(!name.ends_with("_seconds") || help.contains("in seconds"), "{full} tells no unit: {help}");
+        assert!(
+            !name.ends_with("_seconds") || help.contains("in seconds"),
+            "the help of {full} names no unit: {help}"
+        );
         if kind == "histogram" {
             check_histogram(&scrape, &full, labels, buckets);
         } else {

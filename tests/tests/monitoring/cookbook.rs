@@ -38,7 +38,7 @@ fn query(section: &str) -> Query {
     let (title, rest) = section.split_once("\n\n").unwrap_or_else(|| panic!("{section} has no text"));
     let (text, rest) =
         rest.split_once("\n\nLabels: ").unwrap_or_else(|| panic!("{title} does not name its labels"));
-    assert!(text.ends_with('.') && text.len() > 20, "{title}: say what it tells and when it worries");
+    assert!(text.ends_with('.') && text.len() > 20, "{title}: say what it shows and when it worries");
     let (labels, rest) =
         rest.split_once("\n\n```promql\n").unwrap_or_else(|| panic!("{title} has no block of PromQL"));
     let (promql, _) = rest.split_once("\n```").unwrap_or_else(|| panic!("the block of {title} has no end"));

@@ -73,7 +73,7 @@ fn ids_differ_and_no_panel_covers_another() {
     assert_eq!(ids.len(), panels.len(), "ids");
     let mut covered: BTreeSet<(u64, u64)> = BTreeSet::new();
     for panel in panels {
-        let side = |name: &str| panel["gridPos"][name].as_u64().expect("a place in the grid");
+        let side = |name: &str| panel["gridPos"][name].as_u64().expect("a number in the grid");
         let (x, y, w, h) = (side("x"), side("y"), side("w"), side("h"));
         assert!(w > 0 && h > 0 && x + w <= COLUMNS, "{panel:#}");
         for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
@@ -116,8 +116,8 @@ pub(crate) fn check(prometheus: &Prometheus) {
     for panel in list(&dashboard["panels"]) {
         for target in list(&panel["targets"]) {
             let promql = text(&target["expr"]).replace("$replica_set", ".*").replace("$projection", ".*");
-            assert!(!promql.contains('$'), "{promql} has a variable that nobody defines");
-            // What the legend names is what the series are told apart by.
+            assert!(!promql.contains('$'), "{promql} has a variable that is not defined");
+            // The series are distinguished by what the legend names.
             let legend = text(&target["legendFormat"]);
             let named = legend.split("{{").skip(1).filter_map(|rest| rest.split("}}").next());
             let labels = named.map(ToOwned::to_owned).collect();

@@ -1,4 +1,4 @@
-//! The stage of the scenario: a database, a Prometheus, and processes that come and go, with the sum of what
+//! The setup of the scenario: a database, a Prometheus, and processes that come and go, with the sum of what
 //! all of them have counted.
 
 use std::time::Duration;

@@ -14,8 +14,8 @@ const RULES: [&str; 2] = ["alerts.yaml", "recording.yaml"];
 /// The alerts that must exist: how long each has to hold, in seconds, and its severity.
 const ALERTS: [(&str, u32, &str); 14] = [
     ("KennelDeadLetters", 0, "warning"),
-    ("KennelHorizonBlocked", 60, "warning"),
-    ("KennelHorizonBlockedUnknownAge", 120, "warning"),
+    ("KennelHighWaterMarkBlocked", 60, "warning"),
+    ("KennelHighWaterMarkBlockedUnknownAge", 120, "warning"),
     ("KennelHostFault", 0, "critical"),
     ("KennelLogSetBack", 0, "warning"),
     ("KennelLogUnreadable", 60, "critical"),

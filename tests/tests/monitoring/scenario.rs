@@ -1,5 +1,5 @@
-//! Acceptance: a Prometheus watches processes that join, work, fail, leave, freeze and die, and every metric is
-//! compared with what happened.
+//! Acceptance: a Prometheus watches processes that join, work, fail, leave, are suspended and die, and every metric
+//! is compared with what happened.
 //!
 //! One worker's process at a time changes anything, and each step is waited for, so that the number of
 //! generations is known beforehand.
@@ -57,11 +57,11 @@ fn every_metric_says_what_has_happened() {
         play.prometheus.query(&format!("{PREFIX}worker_state{{process=\"b\"}}")).is_empty()
     });
 
-    // Another joins, is frozen until it is taken for dead, and comes back as a new worker.
+    // Another joins, is suspended until it is taken for dead, and comes back as a new worker.
     play.start("c", 1);
     play.check_workers(3);
     check_membership(&play, &Membership { registered: 4, generations: 4, assignments: 10, stale: 0 });
-    freeze_and_thaw(&mut play);
+    suspend_and_continue(&mut play);
     check_membership(&play, &Membership { registered: 5, generations: 6, assignments: 15, stale: 1 });
 
     // Kill.
@@ -153,7 +153,7 @@ fn append(play: &Play, name: &str, lines: &str) {
     wait_until("everything is handled", SOON * 2, || play.replicas.caught_up());
 }
 
-/// Nobody joins or leaves meanwhile, so that no batch is run twice: every call is one event.
+/// No process joins or leaves meanwhile, so that no batch is run twice: every call is one event.
 fn load(play: &Play) {
     append(play, "load.jsonl", &events::log(EVENTS, 100));
     for projection in PROJECTIONS {
@@ -224,15 +224,15 @@ fn with_edge<'a>(labels: &[(&'a str, &'a str)], edge: &'a str) -> Vec<(&'a str, 
     [labels, &[("le", edge)]].concat()
 }
 
-fn freeze_and_thaw(play: &mut Play) {
+fn suspend_and_continue(play: &mut Play) {
     let worker_ids = |play: &Play| -> BTreeSet<String> {
         let scrape = play.process("c").scrape();
         scrape.all(&full("worker_state"), &[]).map(|sample| sample.labels["worker_id"].clone()).collect()
     };
     let before = worker_ids(play);
     play.process("c").process.signal("STOP");
-    let seen_by_a = || play.process("a").scrape().sum(&full("active_workers"), &[]);
-    wait_until("it is taken for dead", SOON, || seen_by_a() == Some(2.0));
+    let read_by_a = || play.process("a").scrape().sum(&full("active_workers"), &[]);
+    wait_until("it is taken for dead", SOON, || read_by_a() == Some(2.0));
     play.process("c").process.signal("CONT");
     play.check_workers(3);
     let after = worker_ids(play);

@@ -1,4 +1,4 @@
-//! A process that has been asked to stop still tells what it does, until it has ended.
+//! A process that has been asked to stop still reports what it does, until it has ended.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ fn a_worker_that_finishes_its_batch_shows_that_it_is_stopping() {
     wait_until("the first call has been stopped after 2 s", SOON, || {
         metric("projection_errors_total", &[]) == Some(1.0)
     });
-    // Nothing tells that the second has begun; it does after 0.1 s, give or take, and lasts 2 s.
+    // Nothing reports that the second has begun; it does after 0.1 s, give or take, and lasts 2 s.
     let failed = now();
     wait_until("the second call is under way", SOON, || failed.elapsed() > Duration::from_millis(600));
     served.process.signal("TERM");

@@ -1,6 +1,6 @@
-//! `kill -9` at each step of a deployment, a rebuild, a switch and a rollback: of the command that gave the
-//! order, and of the processes that carry it out, at random moments and while a read model is held for a
-//! switch. Every time it comes back to one of two states, the old or the new, and says which.
+//! `kill -9` at each step of a deployment, a rebuild, a promotion and a rollback: of the command that requested the
+//! operation, and of the processes that carry it out, at random moments and while a read model is fenced for a
+//! cutover. Every time it comes back to one of two states, the old or the new, and says which.
 //!
 //! `KENNEL_TEST_SEED` repeats the decisions, though not what becomes of them.
 
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use kennel_tests::binary::{now, wait_until};
 use kennel_tests::database::Database;
+use kennel_tests::fixture::{Family, Fixture, Judgement, NAME, digest, judge};
 use kennel_tests::load::{Load, backlog};
 use kennel_tests::metrics::Served;
 use kennel_tests::random::Random;
 use kennel_tests::reader::Reader;
-use kennel_tests::stage::{Family, Judgement, NAME, Stage, digest, judge};
 use serde_json::Value;
 
 use super::{LONG, alone, whole};
@@ -25,69 +25,69 @@ const COMPONENTS: u8 = 3;
 /// The state comes back by itself within this time.
 const BACK: Duration = Duration::from_secs(60);
 
-/// What is asked for while something is killed.
+/// The operation that is requested while something is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Order {
+enum Operation {
     Continue,
     Rebuild,
-    Switch,
+    Promotion,
     Rollback,
 }
 
-impl Order {
+impl Operation {
     /// About how long it takes to be carried out here.
     const fn milliseconds(self) -> u64 {
         match self {
             Self::Continue => 200,
             Self::Rollback => 400,
-            Self::Rebuild | Self::Switch => 900,
+            Self::Rebuild | Self::Promotion => 900,
         }
     }
 }
 
-/// What is killed.
+/// The processes that are killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
-    /// The command that gave the order.
+    /// The command that requested the operation.
     Command,
     /// One of the processes that carry it out.
     Host,
     /// All of them.
     Hosts,
-    /// All of them, while the read model that serves is held for the switch.
-    HostsWhileHeld,
+    /// All of them, while the serving read model is fenced for the cutover.
+    HostsWhileFenced,
 }
 
-const ROUNDS: [(Order, Victim); 15] = [
-    (Order::Continue, Victim::Command),
-    (Order::Continue, Victim::Host),
-    (Order::Continue, Victim::Hosts),
-    (Order::Rebuild, Victim::Command),
-    (Order::Rebuild, Victim::Host),
-    (Order::Rebuild, Victim::Hosts),
-    (Order::Rebuild, Victim::HostsWhileHeld),
-    (Order::Switch, Victim::Command),
-    (Order::Switch, Victim::Host),
-    (Order::Switch, Victim::Hosts),
-    (Order::Switch, Victim::HostsWhileHeld),
-    (Order::Rollback, Victim::Command),
-    (Order::Rollback, Victim::Host),
-    (Order::Rollback, Victim::Hosts),
-    (Order::Rollback, Victim::HostsWhileHeld),
+const ROUNDS: [(Operation, Victim); 15] = [
+    (Operation::Continue, Victim::Command),
+    (Operation::Continue, Victim::Host),
+    (Operation::Continue, Victim::Hosts),
+    (Operation::Rebuild, Victim::Command),
+    (Operation::Rebuild, Victim::Host),
+    (Operation::Rebuild, Victim::Hosts),
+    (Operation::Rebuild, Victim::HostsWhileFenced),
+    (Operation::Promotion, Victim::Command),
+    (Operation::Promotion, Victim::Host),
+    (Operation::Promotion, Victim::Hosts),
+    (Operation::Promotion, Victim::HostsWhileFenced),
+    (Operation::Rollback, Victim::Command),
+    (Operation::Rollback, Victim::Host),
+    (Operation::Rollback, Victim::Hosts),
+    (Operation::Rollback, Victim::HostsWhileFenced),
 ];
 
 #[test]
-fn whatever_is_killed_one_of_two_states_comes_back_on_postgres() {
-    Play::begin(&Stage::postgres()).go();
+fn after_any_kill_one_of_two_states_comes_back_on_postgres() {
+    Play::begin(&Fixture::postgres()).go();
 }
 
 #[test]
-fn whatever_is_killed_one_of_two_states_comes_back_on_sqlite() {
-    Play::begin(&Stage::sqlite()).go();
+fn after_any_kill_one_of_two_states_comes_back_on_sqlite() {
+    Play::begin(&Fixture::sqlite()).go();
 }
 
 struct Play<'a> {
-    stage: &'a Stage,
+    fixture: &'a Fixture,
     database: Database,
     processes: Vec<Served>,
     random: Random,
@@ -97,61 +97,61 @@ struct Play<'a> {
     old: usize,
     new: usize,
     went_on: usize,
-    /// Rounds after whose kills a read model was still held.
-    held: usize,
+    /// Rounds after whose kills a read model was still fenced.
+    fenced: usize,
 }
 
 /// Where the projection is in its history.
 #[derive(Clone, Debug)]
 struct State {
-    live: Value,
-    building: Option<Value>,
+    serving: Value,
+    candidate: Option<Value>,
     latest: u64,
 }
 
 impl<'a> Play<'a> {
-    fn begin(stage: &'a Stage) -> Self {
+    fn begin(fixture: &'a Fixture) -> Self {
         let mut components = Vec::new();
         for family in [Family::First, Family::Second] {
             for number in 0..COMPONENTS {
-                let file = stage.component(family, number);
+                let file = fixture.component(family, number);
                 components.push((digest(&file), family, file));
             }
         }
         let random = Random::from_environment();
-        let (database, processes) = (stage.database(), Vec::new());
-        Self { stage, database, processes, random, components, old: 0, new: 0, went_on: 0, held: 0 }
+        let (database, processes) = (fixture.database(), Vec::new());
+        Self { fixture, database, processes, random, components, old: 0, new: 0, went_on: 0, fenced: 0 }
     }
 
     fn go(mut self) {
         let _alone = alone();
         backlog(&mut self.database, BACKLOG);
-        self.stage.kennel.ok(&["deploy", NAME, &self.stage.component(Family::First, 0)]);
-        self.processes = self.stage.start();
+        self.fixture.kennel.ok(&["deploy", NAME, &self.fixture.component(Family::First, 0)]);
+        self.processes = self.fixture.start();
         wait_until("all is handled", LONG, || self.database.lag(NAME) == 0);
-        let load = Load::start(self.stage.database(), EVENTS_PER_SECOND, 0);
-        let reader = Reader::start(self.stage.database(), whole(&self.database));
+        let load = Load::start(self.fixture.database(), EVENTS_PER_SECOND, 0);
+        let reader = Reader::start(self.fixture.database(), whole(&self.database));
         // Something to roll back to.
-        self.order_to_the_end(Order::Rebuild);
+        self.run_to_the_end(Operation::Rebuild);
         let mut rounds = ROUNDS.to_vec();
         while !rounds.is_empty() {
             let index = self.random.below(rounds.len() as u64);
-            let (order, victim) = rounds.swap_remove(usize::try_from(index).expect("an index"));
-            self.round(order, victim);
+            let (operation, victim) = rounds.swap_remove(usize::try_from(index).expect("an index"));
+            self.round(operation, victim);
         }
         let events = BACKLOG + load.end();
         wait_until("everything is handled", BACK, || self.database.lag(NAME) == 0);
         let seen = reader.end();
         println!(
             "{}: {} rounds; {} came back to the old state, {} were in the new one, {} went on building; {} times the \
-             read model was held when everything was killed. The views answered {} queries, the slowest in {:?}, and \
+             read model was fenced when everything was killed. The views answered {} queries, the slowest in {:?}, and \
              showed one of the two models {} times in turn",
-            self.stage.kind(),
+            self.fixture.kind(),
             ROUNDS.len(),
             self.old,
             self.new,
             self.went_on,
-            self.held,
+            self.fenced,
             seen.queries,
             seen.slowest,
             seen.answers.len()
@@ -160,140 +160,145 @@ impl<'a> Play<'a> {
         let judgement = judge(&mut self.database, head);
         let Judgement { by_the_second, .. } = judgement;
         assert_eq!(judgement, Judgement { events, not_once: 0, by_the_second, out_of_order: 0 });
-        assert!(self.held > 0, "nothing was killed while a read model was held: this proves little");
+        assert!(self.fenced > 0, "nothing was killed while a read model was fenced: this proves little");
         assert!(self.went_on > 0 && self.old + self.new > 0, "all rounds went alike: this proves little");
     }
 
-    /// Gives an order, kills, and waits until everything is well again.
-    fn round(&mut self, order: Order, victim: Victim) {
-        if order == Order::Switch {
-            // Ready, and waiting for somebody to say so.
-            self.stage.kennel.ok(&[
+    /// Requests an operation, kills, and waits until everything is well again.
+    fn round(&mut self, operation: Operation, victim: Victim) {
+        if operation == Operation::Promotion {
+            // Ready, and waiting for the promotion.
+            self.fixture.kennel.ok(&[
                 "deploy",
                 NAME,
                 &self.other_family(),
                 "--mode",
                 "rebuild",
-                "--switch",
+                "--promote",
                 "manual",
             ]);
         }
         let before = self.state();
-        let mut command = self.give(order);
+        let mut command = self.request(operation);
         let began = now();
         match victim {
             Victim::Command => {
                 self.wait_up_to(began, 40);
                 command.kill().expect("it is ours to kill");
             }
-            Victim::Host | Victim::Hosts => self.wait_up_to(began, order.milliseconds()),
-            Victim::HostsWhileHeld => self.wait_until_held(),
+            Victim::Host | Victim::Hosts => self.wait_up_to(began, operation.milliseconds()),
+            Victim::HostsWhileFenced => self.wait_until_fenced(),
         }
         if victim != Victim::Command {
             let count = if victim == Victim::Host { 1 } else { self.processes.len() };
             self.processes.drain(..count).for_each(|served| served.process.kill());
         }
-        let held = self.is_held();
-        self.held += usize::from(held && self.processes.is_empty());
+        let fenced = self.is_fenced();
+        self.fenced += usize::from(fenced && self.processes.is_empty());
         let after = self.state();
         self.count(&before, &after);
         self.views_show(&after);
-        if self.processes.len() < self.stage.processes() {
-            let missing = self.stage.processes() - self.processes.len();
-            self.processes.extend(self.stage.start_some(missing));
+        if self.processes.len() < self.fixture.processes() {
+            let missing = self.fixture.processes() - self.processes.len();
+            self.processes.extend(self.fixture.start_some(missing));
         }
-        self.comes_back(order, &before, &after, command);
+        self.comes_back(operation, &before, &after, command);
     }
 
-    /// What is under way goes on by itself until the new one serves; what is not, has never been asked for.
-    fn comes_back(&mut self, order: Order, before: &State, after: &State, mut command: Child) {
+    /// An operation that was accepted goes on by itself until the new deployment serves; any other was never requested.
+    fn comes_back(&mut self, operation: Operation, before: &State, after: &State, mut command: Child) {
         // One that was not killed waits for the build.
         wait_until("the command ends", BACK, || {
             command.try_wait().expect("the process can be asked").is_some()
         });
         let mut state = self.state();
-        if order == Order::Switch && state.building.is_some() && !self.switches_by_itself() {
-            // The order never arrived: it is ready as before, until somebody asks once more.
-            self.stage.kennel.ok(&["switch", NAME, "--detach"]);
+        if operation == Operation::Promotion && state.candidate.is_some() && !self.promotes_automatically() {
+            // The request never arrived: the candidate is ready as before, until the promotion is requested once more.
+            self.fixture.kennel.ok(&["promote", NAME, "--detach"]);
         }
-        wait_until("what is built serves", BACK, || {
+        wait_until("the candidate serves", BACK, || {
             state = self.state();
-            state.building.is_none()
+            state.candidate.is_none()
         });
-        let wanted = match (&after.building, after.latest > before.latest) {
-            (Some(building), _) => building["number"].clone(),
+        let wanted = match (&after.candidate, after.latest > before.latest) {
+            (Some(candidate), _) => candidate["number"].clone(),
             (None, true) => after.latest.into(),
-            // Nothing new was there when the kill came. A command that lived on may have given its order since.
+            // Nothing new was there when the kill came. A command that lived on may have requested its operation since.
             (None, false) if state.latest > after.latest => state.latest.into(),
-            (None, false) => after.live["number"].clone(),
+            (None, false) => after.serving["number"].clone(),
         };
-        assert_eq!(state.live["number"], wanted, "{order:?}: before {before:?}, after the kill {after:?}");
+        assert_eq!(
+            state.serving["number"], wanted,
+            "{operation:?}: before {before:?}, after the kill {after:?}"
+        );
         let head = self.database.head();
         wait_until("it has handled everything", BACK, || {
             self.database.positions(NAME).iter().all(|[_, position]| *position >= head)
         });
         self.views_show(&state);
-        assert!(!self.is_held(), "{order:?}: the read model is still held");
+        assert!(!self.is_fenced(), "{operation:?}: the read model is still fenced");
         let found = judge(&mut self.database, head);
-        assert_eq!((found.not_once, found.out_of_order), (0, 0), "{order:?}: {found:?}");
-        let second = self.family(&state.live) == Family::Second;
-        assert_eq!(found.by_the_second > 0, second, "{order:?}: {state:?}");
+        assert_eq!((found.not_once, found.out_of_order), (0, 0), "{operation:?}: {found:?}");
+        let second = self.family(&state.serving) == Family::Second;
+        assert_eq!(found.by_the_second > 0, second, "{operation:?}: {state:?}");
     }
 
     fn count(&mut self, before: &State, after: &State) {
-        match (&after.building, before.live == after.live) {
+        match (&after.candidate, before.serving == after.serving) {
             (Some(_), true) => self.went_on += 1,
             (None, true) => self.old += 1,
             (_, false) => self.new += 1,
         }
     }
 
-    /// Gives an order and has it under way.
-    fn give(&mut self, order: Order) -> Child {
-        let arguments = self.arguments(order);
+    /// Requests an operation and has it under way.
+    fn request(&mut self, operation: Operation) -> Child {
+        let arguments = self.arguments(operation);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut command = self.stage.kennel.command(&arguments);
+        let mut command = self.fixture.kennel.command(&arguments);
         command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("kennel starts")
     }
 
-    fn order_to_the_end(&mut self, order: Order) {
-        let arguments = self.arguments(order);
+    fn run_to_the_end(&mut self, operation: Operation) {
+        let arguments = self.arguments(operation);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        self.stage.kennel.ok(&arguments);
+        self.fixture.kennel.ok(&arguments);
     }
 
-    fn arguments(&mut self, order: Order) -> Vec<String> {
-        let line = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-        match order {
-            Order::Continue => line(&["deploy", NAME, &self.other_component()]),
-            Order::Rebuild => line(&["deploy", NAME, &self.other_family(), "--mode", "rebuild"]),
-            Order::Switch => line(&["switch", NAME]),
-            Order::Rollback => line(&["rollback", NAME, "--to", &self.kept().to_string()]),
+    fn arguments(&mut self, operation: Operation) -> Vec<String> {
+        let line = |arguments: &[&str]| arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        match operation {
+            Operation::Continue => line(&["deploy", NAME, &self.other_component()]),
+            Operation::Rebuild => line(&["deploy", NAME, &self.other_family(), "--mode", "rebuild"]),
+            Operation::Promotion => line(&["promote", NAME]),
+            Operation::Rollback => line(&["rollback", NAME, "--to", &self.kept().to_string()]),
         }
     }
 
-    /// A component that goes on with what the one that serves has written.
+    /// A component that goes on with what the serving one has written.
     fn other_component(&mut self) -> String {
-        let live = self.state().live;
-        let family = self.family(&live);
-        let others =
-            self.components.iter().filter(|(digest, of, _)| *of == family && live["component"] != **digest);
-        let others: Vec<usize> = others.map(|(.., file)| self.place(file)).collect();
+        let serving = self.state().serving;
+        let family = self.family(&serving);
+        let others = self
+            .components
+            .iter()
+            .filter(|(digest, of, _)| *of == family && serving["component"] != **digest);
+        let others: Vec<usize> = others.map(|(.., file)| self.index_of(file)).collect();
         let chosen = self.random.one_of(&others);
         self.components[chosen].2.clone()
     }
 
-    /// A component that writes other documents than the one that serves.
+    /// A component that writes other documents than the serving one.
     fn other_family(&mut self) -> String {
-        let live = self.state().live;
-        let family = self.family(&live);
+        let serving = self.state().serving;
+        let family = self.family(&serving);
         let others = self.components.iter().filter(|(_, of, _)| *of != family);
-        let others: Vec<usize> = others.map(|(.., file)| self.place(file)).collect();
+        let others: Vec<usize> = others.map(|(.., file)| self.index_of(file)).collect();
         let chosen = self.random.one_of(&others);
         self.components[chosen].2.clone()
     }
 
-    fn place(&self, file: &str) -> usize {
+    fn index_of(&self, file: &str) -> usize {
         self.components.iter().position(|(.., known)| known == file).expect("one of ours")
     }
 
@@ -302,60 +307,60 @@ impl<'a> Play<'a> {
         found.expect("one of ours").1
     }
 
-    /// The latest deployment whose read model served before that of the one that does.
+    /// The latest deployment whose read model served before that of the serving one.
     fn kept(&self) -> u64 {
-        let live = self.state().live;
-        let served = self.stage.deployments().into_iter().rev();
+        let serving = self.state().serving;
+        let served = self.fixture.deployments().into_iter().rev();
         let mut others =
-            served.filter(|one| one["outcome"] == "superseded" && one["read_model"] != live["read_model"]);
+            served.filter(|one| one["outcome"] == "superseded" && one["read_model"] != serving["read_model"]);
         others.next().and_then(|one| one["number"].as_u64()).expect("there was a rebuild")
     }
 
     /// What `kennel deployments` says: exactly one serves, and at most one is being built.
     fn state(&self) -> State {
-        let all = self.stage.deployments();
+        let all = self.fixture.deployments();
         let of = |outcome: &str| -> Vec<Value> {
             all.iter().filter(|one| one["outcome"] == outcome).cloned().collect()
         };
-        let (mut live, mut building) = (of("live"), of("building"));
-        assert!(live.len() == 1 && building.len() <= 1, "{all:?}");
-        State { live: live.remove(0), building: building.pop(), latest: all.len() as u64 }
+        let (mut serving, mut candidate) = (of("serving"), of("candidate"));
+        assert!(serving.len() == 1 && candidate.len() <= 1, "{all:?}");
+        State { serving: serving.remove(0), candidate: candidate.pop(), latest: all.len() as u64 }
     }
 
-    /// The views show the model of the deployment that serves.
+    /// The views show the model of the serving deployment.
     fn views_show(&mut self, state: &State) {
-        // Between the two looks it may have been switched.
+        // Between the two looks there may have been a cutover.
         let shown = whole(&self.database)(&mut self.database);
-        if self.state().live == state.live {
-            assert_eq!(shown, self.family(&state.live), "{state:?}");
+        if self.state().serving == state.serving {
+            assert_eq!(shown, self.family(&state.serving), "{state:?}");
         }
     }
 
-    fn switches_by_itself(&mut self) -> bool {
+    fn promotes_automatically(&mut self) -> bool {
         let projection = self.database.own("projection");
-        self.database.rows(&format!("SELECT switch FROM {projection} WHERE name = '{NAME}'")) == ["auto"]
+        self.database.rows(&format!("SELECT promotion FROM {projection} WHERE name = '{NAME}'")) == ["auto"]
     }
 
-    fn is_held(&mut self) -> bool {
+    fn is_fenced(&mut self) -> bool {
         let projection = self.database.own("projection");
-        self.database.numbers(&format!("SELECT frozen FROM {projection} WHERE name = '{NAME}'")) == [1]
+        self.database.numbers(&format!("SELECT fenced FROM {projection} WHERE name = '{NAME}'")) == [1]
     }
 
-    /// Waits for the moment of the switch, or until that is over.
-    fn wait_until_held(&mut self) {
+    /// Waits for the moment of the cutover, or until that is over.
+    fn wait_until_fenced(&mut self) {
         let (projection, deployment) = (self.database.own("projection"), self.database.own("deployment"));
         let sql = format!(
-            "SELECT p.frozen, d.number FROM {projection} p JOIN {deployment} d ON d.projection = p.name
-             WHERE p.name = '{NAME}' AND d.outcome = 'live'"
+            "SELECT p.fenced, d.number FROM {projection} p JOIN {deployment} d ON d.projection = p.name
+             WHERE p.name = '{NAME}' AND d.outcome = 'serving'"
         );
-        let [_, live] = self.database.numbers(&sql);
+        let [_, serving] = self.database.numbers(&sql);
         let began = now();
         loop {
-            let [held, serves] = self.database.numbers(&sql);
-            if held == 1 || serves != live {
+            let [fenced, serves] = self.database.numbers(&sql);
+            if fenced == 1 || serves != serving {
                 return;
             }
-            assert!(began.elapsed() < BACK, "waited in vain for the switch");
+            assert!(began.elapsed() < BACK, "waited in vain for the cutover");
         }
     }
 

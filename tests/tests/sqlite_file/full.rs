@@ -1,4 +1,4 @@
-//! A disk that is full for a while: whoever works on it says so, and goes on by itself when there is room again.
+//! A disk that is full for a while: the host reports it, and goes on by itself when there is room again.
 
 use kennel_tests::audit::audit;
 use kennel_tests::binary::{Kennel, wait_until};
@@ -12,13 +12,13 @@ use super::{NAME, SOON, append, deploy, events, is_ready, wait_for};
 const EVENTS: u64 = 1_000;
 
 /// Where the store is, and how it comes to be without room.
-enum Place {
+enum Location {
     Disk(SmallDisk),
     /// The process's files may not grow.
     Limited,
 }
 
-impl Place {
+impl Location {
     fn fill(&self, served: &Served) {
         match self {
             Self::Disk(disk) => disk.fill(),
@@ -34,9 +34,9 @@ impl Place {
     }
 }
 
-/// Freezes the process at a moment when it neither writes to the file nor reads from it, with an empty log: whatever it
-/// writes next takes room.
-fn freeze(served: &Served, database: &mut Database) {
+/// Suspends the process at a moment when it neither writes to the file nor reads from it, with an empty log: whatever
+/// it writes next takes room.
+fn suspend(served: &Served, database: &mut Database) {
     wait_until("the process rests", SOON, || {
         database.rows("BEGIN IMMEDIATE");
         served.process.signal("STOP");
@@ -56,14 +56,14 @@ fn truncate(database: &mut Database) -> bool {
     done[0].starts_with("0|")
 }
 
-fn check(place: &Place) {
-    let kennel = match place {
-        Place::Disk(disk) => Kennel::on(&format!("sqlite:{}", disk.path().join("kennel.db").display())),
-        Place::Limited => Kennel::default(),
+fn check(location: &Location) {
+    let kennel = match location {
+        Location::Disk(disk) => Kennel::on(&format!("sqlite:{}", disk.path().join("kennel.db").display())),
+        Location::Limited => Kennel::default(),
     };
-    let path = match place {
-        Place::Disk(disk) => disk.path().join("kennel.db"),
-        Place::Limited => kennel.folder().join("kennel.db"),
+    let path = match location {
+        Location::Disk(disk) => disk.path().join("kennel.db"),
+        Location::Limited => kennel.folder().join("kennel.db"),
     };
     append(&kennel, &events(1, 10, 10));
     deploy(&kennel);
@@ -73,30 +73,30 @@ fn check(place: &Place) {
     wait_until("it is ready", SOON, || is_ready(&served));
 
     let mut database = Database::sqlite(&path);
-    freeze(&served, &mut database);
+    suspend(&served, &mut database);
     append(&kennel, &events(11, EVENTS - 10, 10));
-    assert!(truncate(&mut database), "nobody reads");
-    place.fill(&served);
+    assert!(truncate(&mut database), "no process reads");
+    location.fill(&served);
     served.process.signal("CONT");
 
     wait_until("it says what keeps it from working", SOON, || {
         let (status, said) = get(served.address(), "/readyz").expect("it answers");
-        let reason = match place {
-            Place::Disk(_) => "there is no room on the disk of the database; make room there",
-            Place::Limited => "the store is unavailable",
+        let reason = match location {
+            Location::Disk(_) => "there is no room on the disk of the database; make room there",
+            Location::Limited => "the store is unavailable",
         };
         status == 503 && said.contains(&format!("projection {NAME}")) && said.contains(reason)
     });
     wait_until("it tries again, and says so", SOON, || {
         served.log().text().matches("the store failed; trying again").count() >= 4
     });
-    if matches!(place, Place::Disk(_)) {
+    if matches!(location, Location::Disk(_)) {
         let file = kennel.write("more.jsonl", events(EVENTS + 1, 100, 1_000));
-        let refused = kennel.run(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
-        assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-        assert!(refused.stderr.contains("there is no room on the disk"), "{}", refused.stderr);
+        let rejected = kennel.run(&["append", "--from", file.to_str().expect("a UTF-8 path")]);
+        assert_eq!(rejected.code, Some(3), "{}", rejected.stderr);
+        assert!(rejected.stderr.contains("there is no room on the disk"), "{}", rejected.stderr);
     }
-    place.free(&served);
+    location.free(&served);
     wait_for(&kennel, EVENTS);
     wait_until("it is ready again", SOON, || is_ready(&served));
     let audit = audit(&kennel, NAME);
@@ -105,12 +105,12 @@ fn check(place: &Place) {
 
 #[test]
 fn a_host_goes_on_when_its_disk_has_room_again() {
-    check(&SmallDisk::mount(16).map_or(Place::Limited, Place::Disk));
+    check(&SmallDisk::mount(16).map_or(Location::Limited, Location::Disk));
 }
 
 #[test]
 fn a_host_goes_on_when_its_files_may_grow_again() {
-    check(&Place::Limited);
+    check(&Location::Limited);
 }
 
 /// The tables are on the small disk, and PostgreSQL's own log is not: that one, it would not survive.

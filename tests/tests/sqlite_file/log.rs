@@ -1,4 +1,4 @@
-//! The write-ahead log stays short, whoever reads meanwhile.
+//! The write-ahead log stays short, whichever processes read meanwhile.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,7 +11,7 @@ use kennel_tests::metrics::Served;
 
 use super::{append, deploy, events, file, wait_for};
 
-/// Far less than what is written: a log that nobody begins anew holds all of it.
+/// Far less than all that the test writes: a log that no process begins anew holds all of it.
 const LOG_BYTES_MAX: u64 = 128 << 20;
 const EVENTS: u64 = 14_000;
 const EVENT_BYTES: usize = 16 << 10;

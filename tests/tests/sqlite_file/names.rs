@@ -10,9 +10,9 @@ use kennel_tests::metrics::Served;
 
 use super::{file, running, text};
 
-/// A second host on the store by this name is refused with the number of the first.
+/// A second host on the store by this name fails with the number of the first.
 #[track_caller]
-fn assert_refused(kennel: &Kennel, first: &Served, name: &Path) {
+fn assert_rejected(kennel: &Kennel, first: &Served, name: &Path) {
     let store = format!("sqlite:{}", name.display());
     let second = kennel.run(&["run", "--store", &store, "--listen", "127.0.0.1:0"]);
     assert_eq!(second.code, Some(5), "{}: {}", name.display(), second.stderr);
@@ -36,7 +36,7 @@ fn one_host_runs_a_file_whatever_it_is_called() {
     fs::hard_link(file(&kennel, ""), &hard).expect("a link");
     fs::hard_link(file(&kennel, ""), &far_hard).expect("a link");
     for name in [&file(&kennel, ""), &link, &far_link, &hard, &far_hard] {
-        assert_refused(&kennel, &first, name);
+        assert_rejected(&kennel, &first, name);
     }
     // Other commands would keep a second log beside the other name.
     let beside = kennel.run(&["status", "--store", &format!("sqlite:{}", text(&hard))]);
@@ -48,13 +48,13 @@ fn one_host_runs_a_file_whatever_it_is_called() {
     }
     first.process.signal("TERM");
     assert_eq!(first.process.wait(super::SOON), Some(0));
-    // Now that nobody uses the other name, any may be used.
+    // Now that no process uses the other name, any may be used.
     let by_link = Served::start(&kennel, &["--store", &format!("sqlite:{}", text(&hard))]);
-    assert_refused(&kennel, &by_link, &file(&kennel, ""));
-    assert_refused(&kennel, &by_link, &link);
+    assert_rejected(&kennel, &by_link, &file(&kennel, ""));
+    assert_rejected(&kennel, &by_link, &link);
 }
 
-/// A host that was killed leaves its log behind, and what is in there is lost for those who come by another name.
+/// A host that was killed leaves its log behind, whose events are lost for processes that come by another name.
 #[test]
 fn a_file_whose_log_is_beside_another_name_is_left_alone() {
     let (kennel, first) = running(10);
@@ -62,9 +62,9 @@ fn a_file_whose_log_is_beside_another_name_is_left_alone() {
     assert!(file(&kennel, "-wal").exists());
     let other = kennel.folder().join("other.db");
     fs::hard_link(file(&kennel, ""), &other).expect("a link");
-    let refused = kennel.run(&["status", "--store", &format!("sqlite:{}", text(&other))]);
-    assert_eq!(refused.code, Some(3), "{}", refused.stderr);
-    assert!(refused.stderr.contains("is also called"), "{}", refused.stderr);
+    let rejected = kennel.run(&["status", "--store", &format!("sqlite:{}", text(&other))]);
+    assert_eq!(rejected.code, Some(3), "{}", rejected.stderr);
+    assert!(rejected.stderr.contains("is also called"), "{}", rejected.stderr);
     assert_eq!(kennel.json(&["status", "--json"])["head"], 10);
 }
 

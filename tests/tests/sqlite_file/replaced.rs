@@ -1,4 +1,4 @@
-//! Files that are removed or replaced under a running host: it ends, in words, and writes to nothing that is not its own.
+//! Files that are removed or replaced under a running host: it ends with a message, and writes to no file but its own.
 
 use std::fs;
 use std::time::Duration;
@@ -22,9 +22,9 @@ fn ends(served: Served) -> String {
 }
 
 #[track_caller]
-fn assert_says(log: &str, words: &[&str]) {
-    for words in words {
-        assert!(log.contains(words), "{words}: {log}");
+fn assert_says(log: &str, messages: &[&str]) {
+    for message in messages {
+        assert!(log.contains(message), "{message}: {log}");
     }
 }
 
@@ -34,7 +34,7 @@ fn a_file_that_is_removed_is_noticed() {
     fs::remove_file(file(&kennel, "")).expect("it is there");
     let log = ends(served);
     assert_says(&log, &["kennel.db was removed while this process had it open", "restore a backup"]);
-    assert!(!file(&kennel, "").exists(), "nobody makes a new one");
+    assert!(!file(&kennel, "").exists(), "no process makes a new one");
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_file_that_is_moved_away_takes_everything_with_it() {
     assert_eq!(audit(&kennel, NAME).events, 100);
 }
 
-/// What is beside the file belongs to it, and what was in the log is in the file when the process has ended.
+/// The files beside it belong to it, and the log's content is in the file when the process has ended.
 #[test]
 fn a_log_that_is_removed_is_noticed_and_nothing_is_lost() {
     for suffix in ["-wal", "-shm"] {

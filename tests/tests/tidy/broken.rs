@@ -1,11 +1,11 @@
-//! Every law on made-up repositories that break it: a law that cannot fail holds nothing.
+//! Every rule on made-up repositories that break it: a rule that cannot fail protects nothing.
 
 use super::*;
 
-/// Tries a law on a made-up repository: one complaint for each of `expected`, in order, that contains it.
-fn check(law: Law, files: &[(&str, &str)], expected: &[&str]) {
+/// Tries a rule on a made-up repository: one complaint for each of `expected`, in order, that contains it.
+fn check(rule: Rule, files: &[(&str, &str)], expected: &[&str]) {
     let owned = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned()));
-    let complaints = law(&House(owned.collect()));
+    let complaints = rule(&House(owned.collect()));
     assert_eq!(complaints.len(), expected.len(), "{files:?}: {complaints:#?}");
     for (complaint, expected) in complaints.iter().zip(expected) {
         assert!(complaint.contains(expected), "`{complaint}` does not say `{expected}`");
@@ -13,56 +13,56 @@ fn check(law: Law, files: &[(&str, &str)], expected: &[&str]) {
 }
 
 #[test]
-fn an_import_that_goes_up_or_sideways_is_caught() {
-    let law = imports_go_down;
-    check(law, &[("host/engine/Cargo.toml", "[dependencies]\nkennel-core.workspace = true\n")], &[]);
+fn upward_and_sideways_imports_are_reported() {
+    let rule = imports_go_down;
+    check(rule, &[("host/engine/Cargo.toml", "[dependencies]\nkennel-core.workspace = true\n")], &[]);
     check(
-        law,
+        rule,
         &[("host/core/Cargo.toml", "[dependencies]\nkennel-engine.workspace = true\n")],
         &["kennel-engine"],
     );
     check(
-        law,
+        rule,
         &[("host/store/Cargo.toml", "[dev-dependencies.kennel-engine]\npath = \"../engine\"\n")],
         &["kennel-engine"],
     );
     check(
-        law,
+        rule,
         &[("host/store/Cargo.toml", "[dependencies]\nhidden = { package = \"kennel-runtime\" }\n")],
         &["kennel-runtime"],
     );
     check(
-        law,
+        rule,
         &[("guest-sdk/rust/Cargo.toml", "[target.'cfg(unix)'.dependencies]\nkennel-core = \"1\"\n")],
         &["kennel-core"],
     );
     check(
-        law,
+        rule,
         &[("examples/a/Cargo.toml", "[dependencies]\nkennel-guest = \"1\"\nkennel = \"1\"\n")],
         &["on kennel,"],
     );
-    check(law, &[("host/attic/Cargo.toml", "[package]\n")], &["docs/adr/"]);
+    check(rule, &[("host/attic/Cargo.toml", "[package]\n")], &["docs/adr/"]);
     let manifest = ("host/engine/Cargo.toml", "[package]\nname = \"kennel-engine\"\n");
     let sources = "use kennel_core::plan;\n// use kennel_store::Store;\nlet a = kennel_store::open();\n";
     check(
-        law,
+        rule,
         &[manifest, ("host/engine/src/a.rs", sources)],
         &["host/engine/src/a.rs:3: uses kennel-store"],
     );
 }
 
 #[test]
-fn a_heavy_dependency_in_the_wrong_crate_is_caught() {
-    let law = heavy_dependencies_stay_behind_their_door;
+fn heavy_dependencies_in_the_wrong_crate_are_reported() {
+    let rule = heavy_dependencies_stay_behind_their_door;
     let sqlx = "[dependencies]\nsqlx = { version = \"1\" }\n";
-    check(law, &[("host/store/Cargo.toml", sqlx)], &[]);
-    check(law, &[("host/engine/Cargo.toml", sqlx)], &["host/engine/Cargo.toml: depends on sqlx"]);
-    check(law, &[("host/core/Cargo.toml", "[dev-dependencies]\ntokio.workspace = true\n")], &["tokio"]);
-    check(law, &[("host/kennel/Cargo.toml", "[dependencies]\n\"wasmtime\" = \"1\"\n")], &["wasmtime"]);
+    check(rule, &[("host/store/Cargo.toml", sqlx)], &[]);
+    check(rule, &[("host/engine/Cargo.toml", sqlx)], &["host/engine/Cargo.toml: depends on sqlx"]);
+    check(rule, &[("host/core/Cargo.toml", "[dev-dependencies]\ntokio.workspace = true\n")], &["tokio"]);
+    check(rule, &[("host/kennel/Cargo.toml", "[dependencies]\n\"wasmtime\" = \"1\"\n")], &["wasmtime"]);
 }
 
 #[test]
-fn a_migration_without_its_twin_is_caught() {
+fn migrations_without_a_twin_are_reported() {
     let sqlite = ("host/store/migrations/sqlite/0001_events.sql", "");
     check(migrations_are_twins, &[sqlite, ("host/store/migrations/postgres/0001_events.sql", "")], &[]);
     check(migrations_are_twins, &[sqlite], &["postgres/0001_events.sql is missing"]);
@@ -74,7 +74,7 @@ fn a_migration_without_its_twin_is_caught() {
 }
 
 #[test]
-fn long_files_and_functions_are_caught() {
+fn long_files_and_functions_are_reported() {
     let full = "-- a line\n".repeat(FILE_LINES_MAX);
     check(files_are_short, &[("a.sql", &full), ("a.json", &format!("{full}{full}"))], &[]);
     check(files_are_short, &[("a.sql", &format!("{full}\n"))], &["a.sql: 601 lines"]);
@@ -90,13 +90,13 @@ fn long_files_and_functions_are_caught() {
 }
 
 #[test]
-fn a_file_that_does_not_say_its_duty_is_caught() {
+fn files_that_do_not_say_their_duty_are_reported() {
     check(files_say_their_duty, &[("host/core/src/a.rs", "//! Words.\nuse b;\n")], &[]);
     check(files_say_their_duty, &[("host/core/src/a.rs", "use b;\n//! Words.\n")], &["host/core/src/a.rs:1"]);
 }
 
 #[test]
-fn what_is_left_undone_is_caught() {
+fn unfinished_code_is_reported() {
     check(nothing_is_left_undone, &[("a.rs", "let todo = 1;\n#[ignore = \"a part of b\"]\n")], &[]);
     check(nothing_is_left_undone, &[("a.rs", "\n    todo!(\"later\")\n")], &["a.rs:2: `todo!(`"]);
     check(
@@ -107,50 +107,50 @@ fn what_is_left_undone_is_caught() {
 }
 
 #[test]
-fn a_path_of_one_machine_is_caught() {
-    let law = no_path_of_one_machine;
-    check(law, &[("a.md", "target/home/x https://a.org/home/ $HOME/src/ ~/src/")], &[]);
-    check(law, &[("a.md", "cd /home/x"), ("b.sh", "\nx=/root/y")], &["a.md:1", "b.sh:2"]);
+fn paths_of_one_machine_are_reported() {
+    let rule = no_path_of_one_machine;
+    check(rule, &[("a.md", "target/home/x https://a.org/home/ $HOME/src/ ~/src/")], &[]);
+    check(rule, &[("a.md", "cd /home/x"), ("b.sh", "\nx=/root/y")], &["a.md:1", "b.sh:2"]);
 }
 
 #[test]
-fn a_path_in_docs_that_does_not_exist_is_caught() {
-    let law = paths_in_docs_exist;
+fn missing_paths_in_docs_are_reported() {
+    let rule = paths_in_docs_exist;
     let code = ("host/store/src/lib.rs", "");
     let good = "`host/store/src/lib.rs:12`, `host/store/`, `host/*/src/lib.rs`, `bash host/store/src/lib.rs`, \
                 [a](../host/store/src/lib.rs#L3) [b](https://a.org/x) [c](#d) `kennel.toml` `host/{store,store/src}`\n\
                 ```\n`host/nowhere`\n```\n";
-    check(law, &[code, ("docs/a.md", good)], &[]);
+    check(rule, &[code, ("docs/a.md", good)], &[]);
     check(
-        law,
+        rule,
         &[code, ("docs/a.md", "\nSee `host/store/src/main.rs`.")],
         &["docs/a.md:2: names `host/store/src/main.rs`"],
     );
     check(
-        law,
+        rule,
         &[code, ("README.md", "[a](docs/b.md) and `host/{store,attic}`")],
         &["host/attic", "docs/b.md"],
     );
-    check(law, &[("notes.md", "`host/nowhere`")], &[]);
+    check(rule, &[("notes.md", "`host/nowhere`")], &[]);
 }
 
 #[test]
-fn a_changelog_without_room_for_news_is_caught() {
-    let law = the_changelog_has_an_unreleased_section;
-    check(law, &[("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n")], &[]);
-    check(law, &[("CHANGELOG.md", "# Changelog\nUnreleased\n")], &["no section"]);
-    check(law, &[], &["missing"]);
+fn a_changelog_without_an_unreleased_section_is_reported() {
+    let rule = the_changelog_has_an_unreleased_section;
+    check(rule, &[("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n")], &[]);
+    check(rule, &[("CHANGELOG.md", "# Changelog\nUnreleased\n")], &["no section"]);
+    check(rule, &[], &["missing"]);
 }
 
 #[test]
-fn a_careless_script_or_a_new_top_level_folder_is_caught() {
-    let law = scripts_stop_at_the_first_failure;
+fn careless_scripts_and_new_top_level_folders_are_reported() {
+    let rule = scripts_stop_at_the_first_failure;
     check(
-        law,
+        rule,
         &[("a.sh", "#!/bin/bash\nset -euo pipefail\n"), ("run", "#!/usr/bin/env bash\n")],
         &["run: begin"],
     );
-    check(law, &[("a.sh", "set -e\n")], &["a.sh: begin"]);
+    check(rule, &[("a.sh", "set -e\n")], &["a.sh: begin"]);
     check(
         the_top_level_is_fixed,
         &[("a.md", ""), ("host/a", ""), ("scripts/a", "")],

@@ -1,4 +1,4 @@
-//! The repository's files, as the laws see them.
+//! The repository's files, as the rules see them.
 
 use std::collections::BTreeMap;
 use std::fs;

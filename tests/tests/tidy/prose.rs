@@ -4,7 +4,7 @@ use crate::TOP_LEVEL;
 use crate::house::numbered;
 
 /// The repository's paths that a document names: in backticks from the root, in links from its own folder.
-/// What stands in a fenced block is somebody's screen, not a reference.
+/// The text in a fenced block is a screen, not a reference.
 pub(crate) fn paths_named(document: &str, text: &str) -> Vec<(usize, String)> {
     let mut named = Vec::new();
     let mut fenced = false;

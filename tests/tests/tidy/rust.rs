@@ -1,4 +1,4 @@
-//! What the laws need to know of manifests and Rust sources. Line by line: no parser, so formatted code is assumed.
+//! What the rules need to know of manifests and Rust sources. Line by line: no parser, so formatted code is assumed.
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@
 
 use axum::Router;
 use axum::routing::get;
-use embedding::{announce, arguments, told_to_end};
+use embedding::{announce, arguments, end_requested};
 use kennel::Orchestrator;
 use prometheus::TextEncoder;
 use tokio::net::TcpListener;
@@ -30,6 +30,6 @@ async fn main() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(&format!("http://{}/metrics", listener.local_addr()?));
     tokio::spawn(axum::serve(listener, service()).into_future());
-    orchestrator.run(told_to_end()).await?;
+    orchestrator.run(end_requested()).await?;
     Ok(())
 }

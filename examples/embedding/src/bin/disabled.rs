@@ -4,7 +4,7 @@
 //! cargo run -p embedding --bin disabled -- sqlite:shop.db target/guests/order-summary.wasm
 //! ```
 
-use embedding::{announce, arguments, told_to_end};
+use embedding::{announce, arguments, end_requested};
 use kennel::Orchestrator;
 
 #[tokio::main]
@@ -17,6 +17,6 @@ async fn main() -> anyhow::Result<()> {
         .build()
         .await?;
     announce(&format!("{} metrics registered", prometheus::gather().len()));
-    orchestrator.run(told_to_end()).await?;
+    orchestrator.run(end_requested()).await?;
     Ok(())
 }

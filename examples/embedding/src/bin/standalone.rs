@@ -4,7 +4,7 @@
 //! cargo run -p embedding --bin standalone -- sqlite:shop.db target/guests/order-summary.wasm
 //! ```
 
-use embedding::{announce, arguments, told_to_end};
+use embedding::{announce, arguments, end_requested};
 use kennel::Orchestrator;
 use kennel::metrics::Server;
 
@@ -16,7 +16,7 @@ async fn main() -> anyhow::Result<()> {
     // Port 0 takes any that is free; a real program would name one.
     let server = Server::new(([127, 0, 0, 1], 0)).start().await?;
     announce(&format!("http://{}/metrics", server.address()));
-    orchestrator.run(told_to_end()).await?;
+    orchestrator.run(end_requested()).await?;
     server.shutdown().await;
     Ok(())
 }

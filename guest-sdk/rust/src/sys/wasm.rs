@@ -117,10 +117,10 @@ pub(crate) fn setting(key: &str) -> Option<String> {
     host::config::get(key)
 }
 
-/// A panic ends in a trap, and a trap carries no words. The hook sends them ahead, by the log.
+/// A panic ends in a trap, and a trap carries no message. The hook sends it ahead, by the log.
 pub fn carry_panics_to_the_log() {
     panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
-        let message = words(panic.payload());
+        let message = message_of(panic.payload());
         match panic.location() {
             Some(location) => log(Level::Error, &format!("panicked at {location}: {message}")),
             None => log(Level::Error, &format!("panicked: {message}")),
@@ -128,7 +128,7 @@ pub fn carry_panics_to_the_log() {
     }));
 }
 
-fn words(payload: &dyn Any) -> &str {
+fn message_of(payload: &dyn Any) -> &str {
     if let Some(text) = payload.downcast_ref::<&str>() {
         text
     } else if let Some(text) = payload.downcast_ref::<String>() {

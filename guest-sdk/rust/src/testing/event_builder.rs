@@ -11,7 +11,7 @@ const FIRST_CREATED_AT: i64 = 1_767_225_600;
 
 /// An event of the given type.
 ///
-/// Unless told otherwise it is the next of the log and of its aggregate, belongs to the first bounded
+/// Unless set otherwise it is the next of the log and of its aggregate, belongs to the first bounded
 /// context and aggregate type that the projection asks for, is of aggregate `1`, was written one second
 /// after the event before it, and carries `{}`.
 #[must_use]
@@ -82,7 +82,7 @@ impl EventBuilder {
         self
     }
 
-    /// Sets the place in the log; later events follow it.
+    /// Sets the position in the log; later events follow it.
     #[must_use]
     pub fn position(mut self, position: u64) -> Self {
         self.position = Some(position);

@@ -203,7 +203,7 @@ impl<P: Projection> Scenario<P> {
         match result {
             Ok(Ok(())) => Outcome::Handled,
             Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(payload) => Outcome::Panicked(words(&*payload)),
+            Err(payload) => Outcome::Panicked(message_of(&*payload)),
         }
     }
 
@@ -246,7 +246,7 @@ fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn words(payload: &(dyn Any + Send)) -> String {
+fn message_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("(a value that is not text)").to_owned()

@@ -1,46 +1,52 @@
-//! Increments in a write set: a document that it knows is added to at once, any other by the store, which is told the
+//! Increments in a write set: a document that it knows is added to at once, any other by the store, which is given the
 //! amounts.
 
 use std::collections::BTreeMap;
 use std::mem;
 
 use super::slot::{Amounts, Base, Before, ENTRY_BYTES, Entry, Pending, amount_bytes};
-use super::{Refused, WriteSet};
+use super::{ChangeError, WriteSet};
 use crate::increment::{self, Reason};
 use crate::limits;
 use crate::name::check_key;
 
 impl WriteSet {
     /// Adds to a top-level field. Where the document is not known, the sum is left to the store.
-    pub fn increment(&mut self, collection: &str, key: &str, field: &str, by: i64) -> Result<(), Refused> {
+    pub fn increment(
+        &mut self,
+        collection: &str,
+        key: &str,
+        field: &str,
+        by: i64,
+    ) -> Result<(), ChangeError> {
         self.admit(collection)?;
         check_key(key)?;
-        let refuse = |reason| Refused::Increment {
+        let reject = |reason| ChangeError::Increment {
             collection: collection.to_owned(),
             key: limits::excerpt(key),
             field: limits::excerpt(field),
             reason,
         };
         if field.is_empty() || field.len() > limits::KEY_BYTES_MAX || field.contains('\0') {
-            return Err(refuse("a field's name has 1 to 1,024 bytes and no NUL"));
+            return Err(reject("a field's name has 1 to 1,024 bytes and no NUL"));
         }
         let index = self.slot(collection, key);
         let one = || Amounts::from([(field.to_owned(), by)]);
         let sum = match &self.slots[index].pending {
             Pending::Put(document) => add(collection, key, Some(document), &one())?,
             Pending::Deleted => add(collection, key, None, &one())?,
-            Pending::Untouched | Pending::Incremented(_) => {
+            Pending::Unchanged | Pending::Incremented(_) => {
                 return self.add_amount(index, field, by).map_err(|problem| match problem {
-                    Ok(refused) => refused,
-                    Err(reason) => refuse(reason),
+                    Ok(rejected) => rejected,
+                    Err(reason) => reject(reason),
                 });
             }
         };
         self.replace(index, Pending::Put(sum.into()))
     }
 
-    /// Leaves a sum to the store. The error is a refusal, or the reason for one.
-    fn add_amount(&mut self, index: usize, field: &str, by: i64) -> Result<(), Result<Refused, Reason>> {
+    /// Leaves a sum to the store. The error is a rejection, or the reason for one.
+    fn add_amount(&mut self, index: usize, field: &str, by: i64) -> Result<(), Result<ChangeError, Reason>> {
         let slot = &mut self.slots[index];
         let before = match &slot.pending {
             Pending::Incremented(amounts) => amounts.get(field).copied(),
@@ -51,7 +57,7 @@ impl WriteSet {
         // must not wait for the commit.
         if let Base::Read(stored) = &slot.base {
             let checked = increment::check(stored.as_ref().map(|stored| &*stored.document), field, amount);
-            // A refusal tells the guest about the stored document, so its revision counts.
+            // A rejection reveals the stored document to the guest, so its revision counts.
             slot.seen |= checked.is_err();
             checked.map_err(Err)?;
         }
@@ -91,8 +97,8 @@ pub fn add(
     key: &str,
     document: Option<&str>,
     amounts: &BTreeMap<String, i64>,
-) -> Result<String, Refused> {
-    let sum = increment::add(document, amounts).map_err(|(field, reason)| Refused::Increment {
+) -> Result<String, ChangeError> {
+    let sum = increment::add(document, amounts).map_err(|(field, reason)| ChangeError::Increment {
         collection: collection.to_owned(),
         key: limits::excerpt(key),
         field: limits::excerpt(field),
@@ -102,7 +108,7 @@ pub fn add(
     let bytes = sum.document.len();
     let large_already = document.is_some_and(|document| document.len() > limits::DOCUMENT_BYTES_MAX);
     if bytes > limits::DOCUMENT_BYTES_MAX && (sum.has_new_fields || !large_already) {
-        return Err(Refused::TooLarge {
+        return Err(ChangeError::TooLarge {
             collection: collection.to_owned(),
             key: limits::excerpt(key),
             bytes,

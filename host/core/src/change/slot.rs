@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
-use super::{Change, Expectation, Operation, Stored};
+use super::{Access, Change, Expectation, Stored};
 use crate::position::Position;
 
-/// What a document takes beside its text and its key, with its places in maps.
+/// What a document takes beside its text and its key, with its entries in maps.
 pub(super) const SLOT_BYTES: usize = 256;
 /// What an amount takes beside the name of its field.
 const AMOUNT_BYTES: usize = 64;
@@ -26,7 +26,7 @@ pub(super) enum Base {
 #[derive(Clone, Debug, Default)]
 pub(super) enum Pending {
     #[default]
-    Untouched,
+    Unchanged,
     Put(Arc<str>),
     Deleted,
     Incremented(Amounts),
@@ -35,7 +35,7 @@ pub(super) enum Pending {
 impl Pending {
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Untouched | Self::Deleted => 0,
+            Self::Unchanged | Self::Deleted => 0,
             Self::Put(document) => document.len(),
             Self::Incremented(amounts) => amounts.keys().map(|field| amount_bytes(field)).sum(),
         }
@@ -71,7 +71,7 @@ impl Entry {
         ENTRY_BYTES + before
     }
 
-    /// Makes the entry one that needs nothing of what is there `now`.
+    /// Makes the entry independent of the state that is there `now`.
     pub(super) fn detach(&mut self, now: Pending) {
         if let Before::Amounts(others) = &mut self.before {
             self.before = Before::Whole(restored(now, mem::take(others)));
@@ -118,16 +118,16 @@ impl Slot {
             Base::Read(Some(stored)) => Expectation::Revision(stored.revision),
         };
         let (operation, expectation) = match self.pending {
-            Pending::Put(document) => (Operation::Put(document), expectation),
+            Pending::Put(document) => (Access::Put(document), expectation),
             // A document that did not exist and was put and deleted again needs no row operation.
-            Pending::Deleted if expectation == Expectation::Absent => (Operation::Read, expectation),
-            Pending::Deleted => (Operation::Delete, expectation),
+            Pending::Deleted if expectation == Expectation::Absent => (Access::Read, expectation),
+            Pending::Deleted => (Access::Delete, expectation),
             // Where the document was read, the guest may have acted on it: the revision counts.
-            Pending::Incremented(amounts) => (Operation::Increment(amounts), expectation),
-            Pending::Untouched if expectation == Expectation::Unread => return None,
-            Pending::Untouched => (Operation::Read, expectation),
+            Pending::Incremented(amounts) => (Access::Increment(amounts), expectation),
+            Pending::Unchanged if expectation == Expectation::Unread => return None,
+            Pending::Unchanged => (Access::Read, expectation),
         };
-        let revision = if operation == Operation::Read { Position::START } else { self.writer };
+        let revision = if operation == Access::Read { Position::START } else { self.writer };
         Some(Change { key, operation, expectation, revision })
     }
 }

@@ -5,7 +5,7 @@ pub(super) const PLAIN_BYTES_MAX: usize = 16_000;
 /// Most digits before and behind the decimal point, from the documentation of the type `numeric`.
 const DIGITS_BEFORE_MAX: i64 = 131_072;
 const DIGITS_BEHIND_MAX: i64 = 16_383;
-/// Exponents from here on are refused whatever they belong to, also to zero.
+/// Exponents from here on are rejected whatever they belong to, also to zero.
 const EXPONENT_MAX: i64 = (i32::MAX / 2) as i64;
 
 /// Bytes of a number with its digits written out; `None` if `numeric` cannot hold it.

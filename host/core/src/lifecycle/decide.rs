@@ -1,28 +1,28 @@
-//! What a command changes, or why it is declined.
+//! What an operation changes, or why it is rejected.
 
 use super::{
-    Activity, Command, Decision, Deploy, Entry, Lifecycle, Mode, NewDeployment, Origin, Outcome, Request,
-    Switch, Verdict,
+    Activity, Decision, Deploy, Entry, Lifecycle, Mode, NewDeployment, Operation, OperationRequest, Origin,
+    Outcome, Promotion, Verdict,
 };
 use crate::name::{ProjectionName, ReplicaSet};
 use crate::position::Position;
 use crate::projection::Descriptor;
 
-/// Why a command changes nothing, in words for the one who gave it.
+/// Why an operation is rejected, with a message for the actor.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Declined {
+pub enum Rejected {
     #[error("there is no projection `{0}`: `kennel status` lists those that there are")]
     Missing(ProjectionName),
     #[error(
-        "deployment {number} of `{projection}` came first: component {component}, by {author}. Look at it with \
+        "deployment {number} of `{projection}` came first: component {component}, by {actor}. Look at it with \
          `kennel deployments {projection}`, then try again"
     )]
-    Overtaken { projection: ProjectionName, number: u32, component: String, author: String },
+    Overtaken { projection: ProjectionName, number: u32, component: String, actor: String },
     #[error(
-        "deployment {number} of `{projection}` is still being built: wait until it serves, have it serve with `kennel switch \
-         {projection}`, or give it up with `kennel cancel {projection}`"
+        "deployment {number} of `{projection}` is still a candidate: wait until it serves, promote it with `kennel promote \
+         {projection}`, or cancel it with `kennel cancel {projection}`"
     )]
-    InTheWay { projection: ProjectionName, number: u32 },
+    CandidateExists { projection: ProjectionName, number: u32 },
     #[error(
         "`{projection}` cannot go on with this component: {difference}. What was handled so far may not be what the new \
          code expects: build its read model anew with --mode rebuild"
@@ -32,8 +32,8 @@ pub enum Declined {
         "`{projection}` belongs to the replica set {replica_set}: leave --replica-set out, or retire it there first"
     )]
     Elsewhere { projection: ProjectionName, replica_set: ReplicaSet },
-    #[error("nothing of `{0}` is being built: `kennel deployments {0}` shows what became of it")]
-    NothingBuilding(ProjectionName),
+    #[error("`{0}` has no candidate: `kennel deployments {0}` shows its history")]
+    NoCandidate(ProjectionName),
     #[error("`{0}` has no earlier deployment that served: `kennel deployments {0}` shows its history")]
     NothingBefore(ProjectionName),
     #[error(
@@ -63,32 +63,34 @@ pub enum Declined {
     BeyondLog { after: Position, log_end: Position },
 }
 
-/// What a command comes to. `lifecycle` is that of a projection that has a history, or an unborn one.
-pub fn decide(lifecycle: &Lifecycle, request: &Request) -> Result<Verdict, Declined> {
-    let law = Law { lifecycle };
-    if lifecycle.history.is_empty() && !matches!(request.command, Command::Deploy(_)) {
-        return Err(Declined::Missing(lifecycle.projection.clone()));
+/// What an operation comes to. `lifecycle` is that of a projection that has a history, or a new one.
+pub fn decide(lifecycle: &Lifecycle, request: &OperationRequest) -> Result<Verdict, Rejected> {
+    let rules = Rules { lifecycle };
+    if lifecycle.history.is_empty() && !matches!(request.operation, Operation::Deploy(_)) {
+        return Err(Rejected::Missing(lifecycle.projection.clone()));
     }
-    let verdict = match &request.command {
-        Command::Deploy(deploy) => law.deploy(deploy)?,
-        Command::Rollback { to } => law.rollback(*to)?,
-        Command::Switch => law.switch()?,
-        Command::Cancel => law.cancel()?,
-        Command::Pause => law.set(Activity::Paused)?,
-        Command::Resume => law.set(Activity::Running)?,
-        Command::Retire { drop } => law.retire(*drop),
-        Command::AcceptLog { after } => law.accept_log(*after)?,
+    let verdict = match &request.operation {
+        Operation::Deploy(deploy) => rules.deploy(deploy)?,
+        Operation::Rollback { to } => rules.rollback(*to)?,
+        Operation::Promote => rules.promote()?,
+        Operation::Cancel => rules.cancel()?,
+        Operation::Pause => rules.set(Activity::Paused)?,
+        Operation::Resume => rules.set(Activity::Running)?,
+        Operation::Retire { drop } => rules.retire(*drop),
+        Operation::AcceptLog { after } => rules.accept_log(*after)?,
     };
-    // Whoever wants what is there already has not been overtaken.
+    // An operation that changes nothing has not been overtaken.
     match (&verdict, lifecycle.history.last()) {
         (Verdict::Change(_), Some(latest))
-            if request.seen.is_some_and(|seen| seen < latest.deployment.number) =>
+            if request.expected_deployment.is_some_and(|expected| expected < latest.deployment.number) =>
         {
-            Err(law.overtaken(latest))
+            Err(rules.overtaken(latest))
         }
-        (Verdict::Change(Decision { new: Some(_), .. }), _) => match lifecycle.live() {
-            Some(live) if request.command.settings_of().is_some_and(|of| of != live.deployment.number) => {
-                Err(law.overtaken(live))
+        (Verdict::Change(Decision { new: Some(_), .. }), _) => match lifecycle.serving() {
+            Some(serving)
+                if request.operation.settings_from().is_some_and(|of| of != serving.deployment.number) =>
+            {
+                Err(rules.overtaken(serving))
             }
             _ => Ok(verdict),
         },
@@ -96,51 +98,50 @@ pub fn decide(lifecycle: &Lifecycle, request: &Request) -> Result<Verdict, Decli
     }
 }
 
-/// Holds the live read model, so that what is being built can draw level with it. `None` if nothing is to be
-/// switched.
+/// Fences the serving read model, so that the candidate can catch up with it. `None` if no cutover is due.
 #[must_use]
-pub fn freeze(lifecycle: &Lifecycle) -> Option<Decision> {
+pub fn begin_cutover(lifecycle: &Lifecycle) -> Option<Decision> {
     let due = lifecycle.candidate().is_some()
-        && lifecycle.switch == Switch::Auto
+        && lifecycle.promotion == Promotion::Auto
         && lifecycle.activity == Activity::Running
-        && !lifecycle.frozen;
-    due.then(|| Decision { frozen: true, ..(Law { lifecycle }).as_it_is() })
+        && !lifecycle.fenced;
+    due.then(|| Decision { fenced: true, ..(Rules { lifecycle }).as_it_is() })
 }
 
-/// Lets the live read model go on, because what is being built did not draw level.
+/// Releases the serving read model, because the candidate did not catch up.
 #[must_use]
-pub fn thaw(lifecycle: &Lifecycle) -> Option<Decision> {
-    lifecycle.frozen.then(|| Decision { frozen: false, ..(Law { lifecycle }).as_it_is() })
+pub fn abort_cutover(lifecycle: &Lifecycle) -> Option<Decision> {
+    lifecycle.fenced.then(|| Decision { fenced: false, ..(Rules { lifecycle }).as_it_is() })
 }
 
-/// Puts what was built in the place of what served; the caller has made sure that it is level. `None` if the
-/// live read model is not held.
+/// Replaces the serving deployment by the candidate; the caller has made sure that it has caught up. `None` if the
+/// serving read model is not fenced.
 #[must_use]
-pub fn complete(lifecycle: &Lifecycle) -> Option<Decision> {
-    let due = lifecycle.frozen && lifecycle.switch == Switch::Auto;
+pub fn complete_cutover(lifecycle: &Lifecycle) -> Option<Decision> {
+    let due = lifecycle.fenced && lifecycle.promotion == Promotion::Auto;
     let candidate = lifecycle.candidate().filter(|_| due)?;
-    let mut outcomes = vec![(candidate.deployment.number, Outcome::Live)];
-    outcomes.extend(lifecycle.live().map(|live| (live.deployment.number, Outcome::Superseded)));
-    Some(Decision { frozen: false, outcomes, ..(Law { lifecycle }).as_it_is() })
+    let mut outcomes = vec![(candidate.deployment.number, Outcome::Serving)];
+    outcomes.extend(lifecycle.serving().map(|serving| (serving.deployment.number, Outcome::Superseded)));
+    Some(Decision { fenced: false, outcomes, ..(Rules { lifecycle }).as_it_is() })
 }
 
-struct Law<'a> {
+struct Rules<'a> {
     lifecycle: &'a Lifecycle,
 }
 
-impl Law<'_> {
+impl Rules<'_> {
     fn name(&self) -> ProjectionName {
         self.lifecycle.projection.clone()
     }
 
     /// The decision that changes nothing.
     fn as_it_is(&self) -> Decision {
-        let Lifecycle { replica_set, activity, switch, frozen, .. } = self.lifecycle;
+        let Lifecycle { replica_set, activity, promotion, fenced, .. } = self.lifecycle;
         Decision {
             replica_set: replica_set.clone(),
             activity: *activity,
-            switch: *switch,
-            frozen: *frozen,
+            promotion: *promotion,
+            fenced: *fenced,
             about: None,
             outcomes: Vec::new(),
             new: None,
@@ -148,30 +149,37 @@ impl Law<'_> {
         }
     }
 
-    fn overtaken(&self, by: &Entry) -> Declined {
-        Declined::Overtaken {
+    fn overtaken(&self, by: &Entry) -> Rejected {
+        Rejected::Overtaken {
             projection: self.name(),
             number: by.deployment.number,
             component: by.deployment.digest.short(),
-            author: by.signature.author.clone(),
+            actor: by.attribution.actor.clone(),
         }
     }
 
-    fn in_the_way(&self, candidate: &Entry) -> Declined {
-        Declined::InTheWay { projection: self.name(), number: candidate.deployment.number }
+    fn candidate_exists(&self, candidate: &Entry) -> Rejected {
+        Rejected::CandidateExists { projection: self.name(), number: candidate.deployment.number }
     }
 
-    fn deploy(&self, deploy: &Deploy) -> Result<Verdict, Declined> {
+    /// Where a deployment goes. Only a new projection, or one that is retired, can be moved.
+    fn replica_set(&self, deploy: &Deploy) -> Result<ReplicaSet, Rejected> {
+        let Lifecycle { replica_set, history, activity, .. } = self.lifecycle;
+        match &deploy.replica_set {
+            Some(wanted)
+                if wanted != replica_set && *activity != Activity::Retired && !history.is_empty() =>
+            {
+                Err(Rejected::Elsewhere { projection: self.name(), replica_set: replica_set.clone() })
+            }
+            Some(wanted) => Ok(wanted.clone()),
+            None => Ok(replica_set.clone()),
+        }
+    }
+
+    fn deploy(&self, deploy: &Deploy) -> Result<Verdict, Rejected> {
         let lifecycle = self.lifecycle;
         let retired = lifecycle.activity == Activity::Retired;
-        let replica_set = match &deploy.replica_set {
-            Some(wanted) if *wanted != lifecycle.replica_set && !retired && !lifecycle.history.is_empty() => {
-                let replica_set = lifecycle.replica_set.clone();
-                return Err(Declined::Elsewhere { projection: self.name(), replica_set });
-            }
-            Some(wanted) => wanted.clone(),
-            None => lifecycle.replica_set.clone(),
-        };
+        let replica_set = self.replica_set(deploy)?;
         // A deployment to a retired projection brings it back; to a paused one, it waits to be resumed.
         let activity = if retired { Activity::Running } else { lifecycle.activity };
         let new = |read_model, origin, outcome| NewDeployment {
@@ -185,77 +193,89 @@ impl Law<'_> {
             outcome,
         };
         let base = Decision { replica_set, activity, about: Some(lifecycle.latest() + 1), ..self.as_it_is() };
-        let Some(live) = lifecycle.live() else {
-            // With nothing in its place it serves at once: an empty read model is all that anybody could see.
+        let Some(serving) = lifecycle.serving() else {
+            // With no serving deployment it serves at once: there is no other read model to query.
             let origin = if lifecycle.history.is_empty() { Origin::First } else { Origin::Rebuild };
-            let new = Some(new(None, origin, Outcome::Live));
-            return Ok(Verdict::Change(Decision { new, switch: deploy.switch, ..base }));
+            let new = Some(new(None, origin, Outcome::Serving));
+            return Ok(Verdict::Change(Decision { new, promotion: deploy.promotion, ..base }));
         };
         let same = |entry: &Entry| {
             entry.deployment.digest == deploy.digest && entry.deployment.settings == deploy.settings
         };
         match (deploy.mode, lifecycle.candidate()) {
-            (_, None) if same(live) && !deploy.again && !retired => {
-                Ok(Verdict::Unchanged(Some(live.deployment.number)))
+            (_, None) if same(serving) && !deploy.force && !retired => {
+                Ok(Verdict::Unchanged(Some(serving.deployment.number)))
             }
             (Mode::Rebuild, Some(candidate))
-                if same(candidate) && candidate.origin == Origin::Rebuild && !deploy.again =>
+                if same(candidate) && candidate.origin == Origin::Rebuild && !deploy.force =>
             {
                 let about = Some(candidate.deployment.number);
-                if lifecycle.switch == deploy.switch {
+                if lifecycle.promotion == deploy.promotion {
                     return Ok(Verdict::Unchanged(about));
                 }
-                // Only when it takes its place is to be otherwise.
+                // Only how it is promoted changes.
                 let as_it_is = self.as_it_is();
-                Ok(Verdict::Change(Decision { switch: deploy.switch, frozen: false, about, ..as_it_is }))
+                Ok(Verdict::Change(Decision {
+                    promotion: deploy.promotion,
+                    fenced: false,
+                    about,
+                    ..as_it_is
+                }))
             }
-            (Mode::Continue, Some(candidate)) => Err(self.in_the_way(candidate)),
+            (Mode::Continue, Some(candidate)) => Err(self.candidate_exists(candidate)),
             (Mode::Continue, None) => {
-                if let Some(difference) = difference(&live.deployment.descriptor, &deploy.descriptor) {
-                    return Err(Declined::Incompatible { projection: self.name(), difference });
+                if let Some(difference) = difference(&serving.deployment.descriptor, &deploy.descriptor) {
+                    return Err(Rejected::Incompatible { projection: self.name(), difference });
                 }
-                let outcomes = vec![(live.deployment.number, Outcome::Superseded)];
-                let new = Some(new(Some(live.deployment.read_model), Origin::Continue, Outcome::Live));
+                let outcomes = vec![(serving.deployment.number, Outcome::Superseded)];
+                let new = Some(new(Some(serving.deployment.read_model), Origin::Continue, Outcome::Serving));
                 Ok(Verdict::Change(Decision { outcomes, new, ..base }))
             }
             (Mode::Rebuild, candidate) => {
-                // Another attempt takes the place of the one under way.
+                // Another attempt replaces the one under way.
                 let outcomes = candidate.map(|entry| (entry.deployment.number, Outcome::Cancelled));
                 let outcomes = outcomes.into_iter().collect();
-                let new = Some(new(None, Origin::Rebuild, Outcome::Building));
-                Ok(Verdict::Change(Decision { outcomes, new, switch: deploy.switch, frozen: false, ..base }))
+                let new = Some(new(None, Origin::Rebuild, Outcome::Candidate));
+                Ok(Verdict::Change(Decision {
+                    outcomes,
+                    new,
+                    promotion: deploy.promotion,
+                    fenced: false,
+                    ..base
+                }))
             }
         }
     }
 
-    fn rollback(&self, to: Option<u32>) -> Result<Verdict, Declined> {
+    fn rollback(&self, to: Option<u32>) -> Result<Verdict, Rejected> {
         let lifecycle = self.lifecycle;
         if lifecycle.activity == Activity::Retired {
-            return Err(Declined::Retired(self.name()));
+            return Err(Rejected::Retired(self.name()));
         }
         let target = match to {
             Some(number) => {
-                let served = |entry: &&Entry| matches!(entry.outcome, Outcome::Superseded | Outcome::Live);
+                let served = |entry: &&Entry| matches!(entry.outcome, Outcome::Superseded | Outcome::Serving);
                 let found = lifecycle.numbered(number).filter(served);
-                found.ok_or_else(|| Declined::NoSuchDeployment { projection: self.name(), number })?
+                found.ok_or_else(|| Rejected::NoSuchDeployment { projection: self.name(), number })?
             }
             None => self.before()?,
         };
         let number = target.deployment.number;
         if let Some(candidate) = lifecycle.candidate() {
-            return Err(self.in_the_way(candidate));
+            return Err(self.candidate_exists(candidate));
         }
-        if target.outcome == Outcome::Live {
-            return Err(Declined::ServesAlready { projection: self.name(), number });
+        if target.outcome == Outcome::Serving {
+            return Err(Rejected::ServesAlready { projection: self.name(), number });
         }
         let read_model = target.deployment.read_model;
         if !lifecycle.read_models.contains(&read_model) {
             let component = target.deployment.digest.short();
-            return Err(Declined::ReadModelGone { projection: self.name(), number, component });
+            return Err(Rejected::ReadModelGone { projection: self.name(), number, component });
         }
-        let live = lifecycle.live().map(|live| (live.deployment.number, live.deployment.read_model));
+        let serving =
+            lifecycle.serving().map(|serving| (serving.deployment.number, serving.deployment.read_model));
         // On the same read model only the code changes. Another one is brought up to date first.
-        let at_once = live.is_none_or(|(_, serving)| serving == read_model);
+        let at_once = serving.is_none_or(|(_, serving)| serving == read_model);
         let new = NewDeployment {
             number: lifecycle.latest() + 1,
             digest: target.deployment.digest,
@@ -264,87 +284,88 @@ impl Law<'_> {
             read_model: Some(read_model),
             origin: Origin::Rollback,
             returns_to: Some(number),
-            outcome: if at_once { Outcome::Live } else { Outcome::Building },
+            outcome: if at_once { Outcome::Serving } else { Outcome::Candidate },
         };
-        let outcomes = live.filter(|_| at_once).map(|(number, _)| (number, Outcome::Superseded));
+        let outcomes = serving.filter(|_| at_once).map(|(number, _)| (number, Outcome::Superseded));
         Ok(Verdict::Change(Decision {
             outcomes: outcomes.into_iter().collect(),
             about: Some(new.number),
             new: Some(new),
-            switch: Switch::Auto,
+            promotion: Promotion::Auto,
             ..self.as_it_is()
         }))
     }
 
-    /// What to return to if nobody says it. An order that is given twice does not bring back what it was to
-    /// get rid of.
-    fn before(&self) -> Result<&Entry, Declined> {
-        let live = self.lifecycle.live();
-        if let Some((live, returns_to)) = live.and_then(|live| Some((live, live.returns_to?))) {
-            let number = live.deployment.number;
-            return Err(Declined::RolledBack { projection: self.name(), number, returns_to });
+    /// The deployment to return to by default. A rollback that is given twice does not bring back the deployment that
+    /// it was to get rid of.
+    fn before(&self) -> Result<&Entry, Rejected> {
+        let serving = self.lifecycle.serving();
+        if let Some((serving, returns_to)) = serving.and_then(|serving| Some((serving, serving.returns_to?)))
+        {
+            let number = serving.deployment.number;
+            return Err(Rejected::RolledBack { projection: self.name(), number, returns_to });
         }
-        self.lifecycle.previous().ok_or_else(|| Declined::NothingBefore(self.name()))
+        self.lifecycle.previous().ok_or_else(|| Rejected::NothingBefore(self.name()))
     }
 
-    fn switch(&self) -> Result<Verdict, Declined> {
+    fn promote(&self) -> Result<Verdict, Rejected> {
         let Some(candidate) = self.lifecycle.candidate() else {
-            return Err(Declined::NothingBuilding(self.name()));
+            return Err(Rejected::NoCandidate(self.name()));
         };
         let about = Some(candidate.deployment.number);
-        if self.lifecycle.switch == Switch::Auto {
+        if self.lifecycle.promotion == Promotion::Auto {
             return Ok(Verdict::Unchanged(about));
         }
-        Ok(Verdict::Change(Decision { switch: Switch::Auto, about, ..self.as_it_is() }))
+        Ok(Verdict::Change(Decision { promotion: Promotion::Auto, about, ..self.as_it_is() }))
     }
 
-    fn cancel(&self) -> Result<Verdict, Declined> {
+    fn cancel(&self) -> Result<Verdict, Rejected> {
         let Some(candidate) = self.lifecycle.candidate() else {
-            return Err(Declined::NothingBuilding(self.name()));
+            return Err(Rejected::NoCandidate(self.name()));
         };
         let number = candidate.deployment.number;
         let outcomes = vec![(number, Outcome::Cancelled)];
-        Ok(Verdict::Change(Decision { outcomes, about: Some(number), frozen: false, ..self.as_it_is() }))
+        Ok(Verdict::Change(Decision { outcomes, about: Some(number), fenced: false, ..self.as_it_is() }))
     }
 
-    fn set(&self, activity: Activity) -> Result<Verdict, Declined> {
+    fn set(&self, activity: Activity) -> Result<Verdict, Rejected> {
         match self.lifecycle.activity {
-            Activity::Retired => Err(Declined::Retired(self.name())),
+            Activity::Retired => Err(Rejected::Retired(self.name())),
             current if current == activity => Ok(Verdict::Unchanged(None)),
-            // What was held for a switch waits with the rest.
-            _ => Ok(Verdict::Change(Decision { activity, frozen: false, ..self.as_it_is() })),
+            // A cutover that has begun is aborted: the candidate waits with the rest.
+            _ => Ok(Verdict::Change(Decision { activity, fenced: false, ..self.as_it_is() })),
         }
     }
 
-    /// Whether the log was set back is for the store to say.
-    fn accept_log(&self, after: Position) -> Result<Verdict, Declined> {
-        let live = self.lifecycle.live().filter(|_| self.lifecycle.activity != Activity::Retired);
-        let about = live.ok_or_else(|| Declined::Retired(self.name()))?.deployment.number;
+    /// The store decides whether the log was set back.
+    fn accept_log(&self, after: Position) -> Result<Verdict, Rejected> {
+        let serving = self.lifecycle.serving().filter(|_| self.lifecycle.activity != Activity::Retired);
+        let about = serving.ok_or_else(|| Rejected::Retired(self.name()))?.deployment.number;
         let accept_log = Some(after);
         Ok(Verdict::Change(Decision { accept_log, about: Some(about), ..self.as_it_is() }))
     }
 
     fn retire(&self, drop: bool) -> Verdict {
         let candidate = self.lifecycle.candidate();
-        let live = self.lifecycle.live().filter(|_| drop);
-        if self.lifecycle.activity == Activity::Retired && live.is_none() {
+        let serving = self.lifecycle.serving().filter(|_| drop);
+        if self.lifecycle.activity == Activity::Retired && serving.is_none() {
             return Verdict::Unchanged(None);
         }
-        let given_up = candidate.map(|entry| (entry.deployment.number, Outcome::Cancelled));
-        let ended = live.map(|entry| (entry.deployment.number, Outcome::Superseded));
+        let cancelled = candidate.map(|entry| (entry.deployment.number, Outcome::Cancelled));
+        let ended = serving.map(|entry| (entry.deployment.number, Outcome::Superseded));
         Verdict::Change(Decision {
             activity: Activity::Retired,
-            frozen: false,
-            outcomes: given_up.into_iter().chain(ended).collect(),
+            fenced: false,
+            outcomes: cancelled.into_iter().chain(ended).collect(),
             ..self.as_it_is()
         })
     }
 }
 
-/// What keeps new code from going on where the old code stands.
+/// The difference that keeps new code from continuing the read model of the old code.
 fn difference(old: &Descriptor, new: &Descriptor) -> Option<String> {
     if old.name != new.name {
-        return Some(format!("it calls itself `{}`, and what serves `{}`", new.name, old.name));
+        return Some(format!("its name changes from `{}` to `{}`", old.name, new.name));
     }
     if old.partitioning != new.partitioning {
         return Some(format!("its partitioning changes from {} to {}", old.partitioning, new.partitioning));
@@ -362,22 +383,22 @@ fn difference(old: &Descriptor, new: &Descriptor) -> Option<String> {
     })
 }
 
-fn sorted(words: &[String]) -> Vec<String> {
-    let mut words = words.to_vec();
-    words.sort_unstable();
-    words.dedup();
-    words
+fn sorted(values: &[String]) -> Vec<String> {
+    let mut values = values.to_vec();
+    values.sort_unstable();
+    values.dedup();
+    values
 }
 
-/// At most so many words of a scope are named in an error.
-const WORDS_NAMED_MAX: usize = 8;
+/// At most so many values of a scope are named in an error.
+const VALUES_NAMED_MAX: usize = 8;
 
-fn listed(words: &[String]) -> String {
-    match words.len() {
+fn listed(values: &[String]) -> String {
+    match values.len() {
         0 => "all".to_owned(),
-        count if count > WORDS_NAMED_MAX => {
-            format!("{}, … ({count} of them)", words[..WORDS_NAMED_MAX].join(", "))
+        count if count > VALUES_NAMED_MAX => {
+            format!("{}, … ({count} of them)", values[..VALUES_NAMED_MAX].join(", "))
         }
-        _ => words.join(", "),
+        _ => values.join(", "),
     }
 }

@@ -1,4 +1,4 @@
-//! The connections of this process to its store, for people who wonder what it waits for.
+//! The connections of this process to its store, for operators who look for what it waits for.
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ pub struct ConnectionUsage {
     pub longest_wait: Duration,
     /// How often one was waited for, since the process began.
     pub waits: u64,
-    /// How often the server refused one, since the process began.
-    pub refused: u64,
-    /// What the server says, while it gives no more.
-    pub refusal: Option<String>,
+    /// How often the server denied one, since the process began.
+    pub denied: u64,
+    /// The message of the server, while it gives no more.
+    pub denial: Option<String>,
 }

@@ -40,7 +40,7 @@ impl View {
 
 /// What became of a proposal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ballot {
+pub enum ProposeOutcome {
     /// It is the current generation now; so many stale workers were removed with it.
     Accepted { generation: Generation, stale_removed: u64 },
     /// Its parent was no longer current: look again.
@@ -49,13 +49,13 @@ pub enum Ballot {
 
 /// What became of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claimed {
+pub enum ClaimOutcome {
     /// The claimant owns these checkpoints: merged, sorted by range.
     Owned(Vec<Checkpoint>),
     /// Its generation is no longer current: look again.
     Superseded,
-    /// Nobody may move this read model now: it is about to be replaced, or its projection was paused.
-    Held,
+    /// No worker may move this read model now: a cutover is under way, or its projection was paused.
+    Fenced,
     /// The log does not hold what was handled: an operator has to decide.
     LogSetBack(LogSetBack),
 }
@@ -82,8 +82,8 @@ pub trait Coordination: Send + Sync {
     /// Removes workers, all at once. Removing them again changes nothing.
     async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError>;
 
-    /// The current generation and all registered workers. A worker is alive if its heartbeat is
-    /// younger than `stale_after` and its connection, where the store can tell, has not dropped.
+    /// The current generation and all registered workers. A worker is alive if its heartbeat is younger than
+    /// `stale_after` and its connection, where the store knows, has not dropped.
     async fn view(&self, replica_set: &ReplicaSet, stale_after: Duration) -> Result<View, StoreError>;
 
     /// Makes `plan` the generation after `parent`, if `parent` is still current, and removes the
@@ -94,7 +94,7 @@ pub trait Coordination: Send + Sync {
         parent: Generation,
         plan: &Plan,
         stale_after: Duration,
-    ) -> Result<Ballot, StoreError>;
+    ) -> Result<ProposeOutcome, StoreError>;
 
     /// Takes over the checkpoints of `read_model` inside `range` for `generation`, if that is still
     /// current. From then on no other generation can move them.
@@ -104,10 +104,10 @@ pub trait Coordination: Send + Sync {
         generation: Generation,
         read_model: ReadModelId,
         range: HashRange,
-    ) -> Result<Claimed, StoreError>;
+    ) -> Result<ClaimOutcome, StoreError>;
 
-    /// Resolves at a sign that workers have left or that a generation has been agreed on, by any process.
-    /// Signs may be lost, and a store may have none: whoever waits for one also looks by itself.
+    /// Resolves at a notification that workers have left or that a generation has been agreed on, by any process.
+    /// Notifications may be lost, and a store may have none: callers that wait for one also look by themselves.
     async fn changed(&self) {
         std::future::pending::<()>().await;
     }

@@ -17,7 +17,7 @@ use crate::witness::Witness;
 pub struct Blocker {
     /// The writer's process id at the database server. None for a prepared transaction: it needs no process.
     pub pid: Option<i32>,
-    /// What the writer calls itself.
+    /// The application name of the writer.
     pub application: String,
     /// The name under which the transaction was prepared, if it was.
     pub prepared: Option<String>,
@@ -29,21 +29,20 @@ pub struct Blocker {
 
 /// Up to where the log is complete.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Horizon {
+pub struct HighWaterMark {
     /// No event can still appear at or below this position.
     pub position: Position,
     /// The highest visible position.
     pub head: Position,
-    /// Who keeps the horizon below the head.
+    /// The writers that keep the high-water mark below the head.
     pub blockers: Vec<Blocker>,
     /// The last event at or below `position`; nothing if there is none.
     pub witness: Option<Witness>,
-    /// Another number each time that the log was seen not to be the one that it was: it was set back, or another server
-    /// answers.
+    /// Another number each time that the log was seen to be another: it was set back, or another server answers.
     pub incarnation: u64,
 }
 
-impl Horizon {
+impl HighWaterMark {
     /// Up to where the log is complete.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -64,7 +63,7 @@ pub struct ReadQuery<'a> {
 }
 
 impl ReadQuery<'_> {
-    /// Up to where the log is looked at, so that nobody waits long for a page that may be empty.
+    /// Up to where the log is looked at, so that no caller waits long for a page that may be empty.
     #[must_use]
     pub fn end(&self) -> Position {
         self.upto.min(Position::new(self.after.get().saturating_add(limits::READ_POSITIONS_MAX)))
@@ -76,19 +75,19 @@ impl ReadQuery<'_> {
 pub struct Page {
     /// In the order of their positions.
     pub events: Vec<Event>,
-    /// The row that ends the page because it cannot be read. Whoever handles the page handles the events first, and
-    /// then lets this one fail.
+    /// The row that ends the page because it cannot be read. The caller handles the events of the page first, and then
+    /// lets this one fail.
     pub unreadable: Option<Unreadable>,
     /// Every wanted event after `after` and up to here is on the page: the last row that was looked at for a full page;
     /// for a short one `upto`, or somewhere before it if that is too far to look. The position of `unreadable`, if
     /// there is one.
     pub reached: Position,
     /// The last event of the log at or below `reached`, whether it is wanted or not, as the log was before the page was
-    /// read. Not told for a page that has `reached` the `upto` of its query: whoever asked knows it.
+    /// read. Nothing for a page that has `reached` the `upto` of its query: the caller knows it.
     pub witness: Option<Witness>,
 }
 
-/// A row of the log that is no event, and what is known of it.
+/// A row of the log that is no event, and the part of it that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     pub position: Position,
@@ -96,7 +95,7 @@ pub struct Unreadable {
     pub event_type: String,
     /// As far as it is text: it decides which partition the row belongs to.
     pub aggregate_id: String,
-    /// What is wrong with which column.
+    /// Which column is wrong, and why.
     pub reason: String,
 }
 
@@ -124,16 +123,16 @@ pub trait EventSource: Send + Sync {
     /// Up to where the log is complete. Never goes back within one process and incarnation.
     ///
     /// [`StoreError::Unfit`] if events are written in a way in which that cannot be known.
-    async fn horizon(&self) -> Result<Horizon, StoreError>;
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError>;
 
     /// Reads a page of at most [`limits::BATCH_EVENT_BYTES_MAX`], or of one event. `query.upto` must not lie above the
-    /// horizon.
+    /// high-water mark.
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError>;
 
-    /// Resolves at the next sign of new events. A hint only: signs can be lost and can be false.
-    async fn hint(&self);
+    /// Resolves at the next notification of new events. A wake-up only: notifications can be lost and can be false.
+    async fn notification(&self);
 
     /// Writes all of `events` or none, leaving out those whose event id the log holds already. An event that cannot be
-    /// written is told by [`StoreError::InvalidEvent`].
+    /// written is reported by [`StoreError::InvalidEvent`].
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError>;
 }

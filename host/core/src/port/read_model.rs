@@ -37,12 +37,12 @@ pub struct DeadLetter {
 #[derive(Clone, Debug)]
 pub struct Commit {
     pub read_model: ReadModelId,
-    /// The generation that owns `ranges`: a store refuses the batch if any of them has another owner
-    /// or another position than `from`.
+    /// The generation that owns `ranges`: a store rejects the batch if any of them has another owner or another
+    /// position than `from`.
     pub generation: Generation,
     pub ranges: Vec<HashRange>,
     pub from: Position,
-    /// Where the ranges stand afterwards. A store refuses the batch if the last event of its log at or below is not the
+    /// Where the ranges stand afterwards. A store rejects the batch if the last event of its log at or below is not the
     /// witness, or if what the ranges cover already is not in its log.
     pub to: Mark,
     pub changes: Vec<CollectionChanges>,
@@ -61,25 +61,25 @@ pub enum CommitOutcome {
     Committed,
     /// Another generation owns the range, or it stands elsewhere. Nothing was written.
     Fenced,
-    /// The log is not the one that was read, or no longer the one that was handled before. Nothing was written; claiming
-    /// again tells which.
+    /// The log is not the one that was read, or no longer the one that was handled before. Nothing was written;
+    /// claiming again shows which.
     LogSetBack,
     /// Another worker changed a document since it was read. Nothing was written; running the batch
     /// again on fresh reads may succeed.
     Conflict { collection: String, key: String },
     /// The database cannot hold what a guest wrote. Nothing was written.
-    Refused { reason: String },
+    Invalid { reason: String },
     /// The database ended it before it was done, because it took longer or more than is allowed. Nothing was
     /// written; a smaller batch may fit.
     CutShort { reason: String },
 }
 
-/// What a store says of a document that is wanted.
+/// The answer of a store about a document that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fetched {
     Stored(Stored),
     Absent,
-    /// It is not said: the documents before it are as large as they may be.
+    /// It was not loaded: the documents before it are as large as they may be.
     Left,
 }
 
@@ -133,7 +133,7 @@ pub trait ReadModel: Send + Sync {
         self.scan_up_to(read_model, collection, after, prefix, limit, usize::MAX).await
     }
 
-    /// Commits a batch, fenced by its generation. A read model that is held fences everybody.
+    /// Commits a batch, fenced by its generation. A fenced read model takes no batch of any worker.
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError>;
 
     /// The collections that have been written to, sorted by name.

@@ -8,7 +8,7 @@ use super::StoreError;
 use crate::checkpoint::{self, Checkpoint};
 use crate::digest::Digest;
 use crate::failure::EventFailure;
-use crate::lifecycle::{Activity, Declined, Lifecycle, Ordered, Request, Stage, Switch};
+use crate::lifecycle::{Activity, Lifecycle, OperationRecord, OperationRequest, Promotion, Rejected, Role};
 use crate::name::{ProjectionName, ReplicaSet};
 use crate::partition::HashRange;
 use crate::position::Position;
@@ -26,42 +26,42 @@ pub struct StoredComponent {
     pub used_by: Vec<(ProjectionName, u32)>,
 }
 
-/// What a command came to.
+/// What an operation came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
     /// The projection as it is now.
     pub lifecycle: Lifecycle,
-    /// The deployment that the command was about, if it was about one.
+    /// The deployment that the operation was about, if it was about one.
     pub number: Option<u32>,
     /// Whether anything had to be changed.
     pub changed: bool,
 }
 
-/// What became of an attempt to put a new read model in the place of the old one.
+/// What became of a step of a cutover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switched {
+pub enum CutoverOutcome {
     Done,
-    /// The new one is so many positions behind the old one where it is furthest behind.
+    /// The candidate is so many positions behind the serving read model where it is furthest behind.
     Behind(u64),
-    /// Somebody reads the old one and does not come to an end, or another process is at it: try again.
+    /// A reader of the serving read model does not come to an end, or another process is at the cutover: try again.
     Busy,
-    /// There is nothing to switch, any more or yet.
+    /// There is nothing to cut over to, any more or yet.
     Nothing,
 }
 
 /// What a projection is doing, as its workers last reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectionState {
-    /// Nothing stands in its way.
+    /// It is neither retrying nor halted.
     Running,
     /// An event fails and is being tried again.
     Retrying,
-    /// An event failed for good and the policy is to stand still.
+    /// An event failed for good and the policy is to halt.
     Halted,
 }
 
 impl ProjectionState {
-    /// The word used in stores and reports.
+    /// The name used in stores and reports.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -71,23 +71,23 @@ impl ProjectionState {
         }
     }
 
-    /// The state that this word names.
+    /// The state with this name.
     #[must_use]
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Running, Self::Retrying, Self::Halted].into_iter().find(|state| state.as_str() == word)
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Running, Self::Retrying, Self::Halted].into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// Everything `status` tells about one projection.
+/// Everything that `status` reports about one projection.
 #[derive(Clone, Debug)]
 pub struct ProjectionProgress {
     pub deployment: Deployment,
-    pub stage: Stage,
+    pub role: Role,
     pub activity: Activity,
-    /// How it will take its place, if it is being built.
-    pub switch: Switch,
-    /// Whether the read model that serves is held so that the one being built can draw level.
-    pub frozen: bool,
+    /// How it is promoted, if it is the candidate.
+    pub promotion: Promotion,
+    /// Whether the serving read model is fenced so that the candidate can catch up.
+    pub fenced: bool,
     /// Where its read model stood when it was deployed.
     pub from: Position,
     /// Time since it was deployed, by the store's clock.
@@ -98,8 +98,8 @@ pub struct ProjectionProgress {
     /// Sorted by range; they tile the hash space.
     pub checkpoints: Vec<Checkpoint>,
     pub dead_letters: u64,
-    /// What keeps it from being built or put in its place, if that is no event.
-    pub obstacle: Option<String>,
+    /// What blocks its build or its cutover, if that is no event.
+    pub condition: Option<String>,
     /// The log does not hold what its checkpoints cover: it is halted.
     pub log_set_back: Option<LogSetBack>,
 }
@@ -130,18 +130,18 @@ pub trait Registry: Send + Sync {
     /// The components that there are, the latest first.
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError>;
 
-    /// Carries out a command, or declines it. What changes, changes in one transaction.
+    /// Carries out an operation, or rejects it. What changes, changes in one transaction.
     async fn change(
         &self,
         projection: &ProjectionName,
-        request: &Request,
-    ) -> Result<Result<Changed, Declined>, StoreError>;
+        request: &OperationRequest,
+    ) -> Result<Result<Changed, Rejected>, StoreError>;
 
     /// The history of a projection; `None` if there is no such projection.
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError>;
 
-    /// The commands to a projection that were carried out, the oldest first.
-    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError>;
+    /// The operations on a projection that were carried out, the oldest first.
+    async fn operations(&self, projection: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError>;
 
     /// The names of all projections, in order; those that are retired as well.
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError>;
@@ -154,9 +154,8 @@ pub trait Registry: Send + Sync {
         Ok(checkpoint::handled(&self.checkpoints_of(read_model).await?, HashRange::ALL))
     }
 
-    /// The deployments of a replica set that workers are to run, by name: those that serve, and those that are
-    /// being built.
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError>;
+    /// The deployments of a replica set that workers are to run, by name: those that serve, and the candidates.
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError>;
 
     /// The deployment of a projection that serves.
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
@@ -170,38 +169,41 @@ pub trait Registry: Send + Sync {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError>;
 
-    /// Records what keeps a deployment from being built or put in its place, as `source` sees it; nothing any more if
-    /// there is no obstacle. It is believed for [`crate::limits::OBSTACLE_BELIEVED`]: whoever still sees it says so
-    /// again.
-    async fn hinder(
+    /// Records the condition that blocks the build or the cutover of a deployment, as `source` sees it; `None` removes
+    /// it. It is kept for [`crate::limits::CONDITION_EXPIRES_AFTER`]: a source that still sees it reports it again.
+    async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        obstacle: Option<&str>,
+        condition: Option<&str>,
     ) -> Result<(), StoreError>;
 
-    /// How the deployments of the store that serve or are being built are doing, by name.
+    /// The progress of the deployments of the store that serve or are candidates, by name.
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError>;
 
-    /// Holds the live read model of a projection if the one that is being built is at most `slack` positions
-    /// behind it, so that it can draw level.
-    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError>;
+    /// Fences the serving read model of a projection if the candidate is at most `slack` positions behind it, so that
+    /// it can catch up.
+    async fn begin_cutover(
+        &self,
+        projection: &ProjectionName,
+        slack: u64,
+    ) -> Result<CutoverOutcome, StoreError>;
 
-    /// Puts the read model that was built in the place of the held one, if it is level with it.
-    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError>;
+    /// Replaces the fenced read model by the candidate, if that has caught up with it.
+    async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError>;
 
-    /// Lets a held read model go on.
-    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError>;
+    /// Releases a fenced read model.
+    async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError>;
 
-    /// Removes what is left of condemned read models, and what else nobody needs, and finishes what somebody was in the way
-    /// of. Returns how many read models were removed.
-    async fn sweep(&self) -> Result<u64, StoreError>;
+    /// Removes the remains of read models that are being deleted, and what else is no longer needed, and finishes what
+    /// was blocked before. Returns how many read models were removed.
+    async fn collect_garbage(&self) -> Result<u64, StoreError>;
 
     /// A number that is another one after every change of any projection. Cheap.
     async fn revision(&self) -> Result<u64, StoreError>;
 
-    /// Resolves at a sign that a projection has changed, in any process. Signs may be lost, and a store may
-    /// have none: whoever waits for one also looks by itself.
+    /// Resolves at a notification that a projection has changed, in any process. Notifications may be lost, and a store
+    /// may have none: callers that wait for one also look by themselves.
     async fn changed(&self) {
         std::future::pending::<()>().await;
     }

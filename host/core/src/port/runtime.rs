@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::StoreError;
-use crate::change::Refused;
+use crate::change::ChangeError;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::failure::FailureKind;
@@ -20,11 +20,11 @@ pub enum Fault {
     Host,
 }
 
-/// A component that this host cannot run, in words for the person who built it.
+/// A component that this host cannot run, with a message for its developer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
-    /// One readable sentence that names what is missing, extra or wrong, and what to do.
+pub struct ComponentError {
+    /// One readable sentence that names the missing, extra or wrong part, and what to do.
     pub message: String,
     pub fault: Fault,
 }
@@ -34,8 +34,8 @@ pub struct Refusal {
 pub enum HostError {
     /// The guest asked for something that is not allowed: its own failure.
     #[error(transparent)]
-    Refused(#[from] Refused),
-    /// The host could not do it: nobody's fault but the store's.
+    Invalid(#[from] ChangeError),
+    /// The host could not do it: the store's fault alone.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// This process has no memory for it at present.
@@ -95,7 +95,7 @@ pub trait GuestEnv: Send + Sync {
 pub trait Runtime: Send + Sync {
     /// Checks that `bytes` are a component (or a core module made for it) of a world that this host
     /// knows, compiles it, and asks it to describe itself.
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, Refusal>;
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError>;
 
     /// The component with this digest, if it is ready or its code was kept: without its bytes, and at once.
     async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
@@ -113,14 +113,14 @@ pub enum Origin {
     Cached,
 }
 
-/// A component that is ready to run. Its digest is that of the bytes as they were handed in.
+/// A component that is ready to run. Its digest is that of the bytes as they were passed in.
 #[async_trait]
 pub trait Component: Send + Sync {
     fn digest(&self) -> Digest;
     fn descriptor(&self) -> &Descriptor;
     /// Where its code came from when it was prepared.
     fn origin(&self) -> Origin;
-    /// A fresh instance that calls back into `env`. Waits for a free place in the pool.
+    /// A fresh instance that calls back into `env`. Waits for a free slot in the pool.
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure>;
 }
 

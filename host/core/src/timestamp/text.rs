@@ -60,7 +60,7 @@ fn number(text: &str, digits: usize) -> Option<(i64, &str)> {
     Some((number.parse().ok()?, rest))
 }
 
-/// The nanoseconds of up to nine digits; more, which nobody writes, are cut.
+/// The nanoseconds of up to nine digits; more, which no program writes, are cut.
 fn fraction(text: &str) -> Option<(u32, &str)> {
     let Some(rest) = text.strip_prefix(['.', ',']) else { return Some((0, text)) };
     let length = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -92,7 +92,7 @@ fn offset(text: &str) -> Option<i64> {
     let (hours, rest) = number(&offset[1..], 2)?;
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (minutes, rest) = if rest.is_empty() { (0, rest) } else { number(rest, 2)? };
-    // Go prints the seconds that some zones had before they were standardised.
+    // Go prints the seconds that some zones had before they were standardized.
     let rest = rest.strip_prefix(':').unwrap_or(rest);
     let (seconds, rest) = if rest.is_empty() { (0, rest) } else { number(rest, 2)? };
     let fits = rest.is_empty() && hours < 24 && minutes < 60 && seconds < 60;
@@ -141,7 +141,7 @@ const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 
 /// The date so many days after the epoch: year, month, day.
 const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    // Whoever asks for the end of the 64-bit range gets an answer that is off, not a panic.
+    // The end of the 64-bit range gives an answer that is off, not a panic.
     let days = days.saturating_add(DAYS_BEFORE_EPOCH);
     let (era, day_of_era) = (days.div_euclid(DAYS_IN_ERA), days.rem_euclid(DAYS_IN_ERA));
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_programs_write_is_read() {
+    fn times_that_programs_write_are_read() {
         const ZERO_OF_GO: i64 = -62_135_596_800;
         for (text, expected) in [
             ("1970-01-01T00:00:01.5Z", (1, 500_000_000)),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time_is_none() {
+    fn text_that_is_no_time_is_none() {
         for text in [
             "",
             "infinity",

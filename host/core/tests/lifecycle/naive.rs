@@ -1,22 +1,24 @@
-//! What a life has to be, written down once more and otherwise: who serves, what is being built and what is on
-//! the shelf are kept as such, not read from a history.
+//! A lifecycle, written down once more and otherwise: the serving deployment, the candidate and the read model kept for
+//! a rollback are stored as such, not read from a history.
 
 use std::collections::BTreeSet;
 
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{Activity, Command, Deploy, Lifecycle, Mode, Origin, Outcome, Standing, Switch};
+use kennel_core::lifecycle::{
+    Activity, Deploy, Lifecycle, Mode, Operation, Origin, Outcome, Promotion, ReadModelStatus,
+};
 use kennel_core::name::ReplicaSet;
 use kennel_core::projection::{Partitioning, ReadModelId, Settings};
 
 use super::Answer;
-use super::stage::Step;
+use super::steps::Step;
 
-/// What is deployed: code, settings, and which events it wants in which parts.
+/// The content of a deployment: code, settings, and which events it wants in which parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Content {
     digest: Digest,
     settings: Settings,
-    /// And what it calls itself.
+    /// And its name.
     wants: (BTreeSet<String>, Partitioning, String),
 }
 
@@ -35,12 +37,12 @@ pub(crate) struct Naive {
     paused: bool,
     retired: bool,
     manual: bool,
-    frozen: bool,
+    fenced: bool,
     serving: Option<u32>,
-    building: Option<u32>,
+    candidate: Option<u32>,
     cancelled: BTreeSet<u32>,
     /// The read model that served before the one that serves.
-    shelf: Option<i64>,
+    previous: Option<i64>,
     /// Read models that are gone.
     gone: BTreeSet<i64>,
 }
@@ -48,61 +50,61 @@ pub(crate) struct Naive {
 impl Naive {
     pub(crate) fn take(&mut self, step: &Step) -> Answer {
         match step {
-            Step::Command(command, missed) => self.command(command, *missed),
-            Step::Freeze => {
-                let due = self.building.is_some() && !self.manual && self.runs() && !self.frozen;
-                self.frozen |= due;
+            Step::Operation(operation, missed) => self.operation(operation, *missed),
+            Step::BeginCutover => {
+                let due = self.candidate.is_some() && !self.manual && self.runs() && !self.fenced;
+                self.fenced |= due;
                 if due { Answer::Changed(None) } else { Answer::Same(None) }
             }
-            Step::Thaw if self.frozen => {
-                self.frozen = false;
+            Step::AbortCutover if self.fenced => {
+                self.fenced = false;
                 Answer::Changed(None)
             }
-            Step::Complete if self.frozen => {
-                self.frozen = false;
+            Step::CompleteCutover if self.fenced => {
+                self.fenced = false;
                 let old = self.serving.map(|number| self.line(number).read_model);
-                if let Some(shelved) = self.shelf.take() {
-                    self.condemn_unless_at_work(shelved, self.building);
+                if let Some(replaced) = self.previous.take() {
+                    self.delete_unless_at_work(replaced, self.candidate);
                 }
-                self.shelf = old;
-                self.serving = self.building.take();
+                self.previous = old;
+                self.serving = self.candidate.take();
                 Answer::Changed(None)
             }
-            Step::Thaw | Step::Complete => Answer::Same(None),
+            Step::AbortCutover | Step::CompleteCutover => Answer::Same(None),
         }
     }
 
-    fn command(&mut self, command: &Command, missed: Option<u32>) -> Answer {
-        if self.lines.is_empty() && !matches!(command, Command::Deploy(_)) {
-            return Answer::Declined("missing");
+    fn operation(&mut self, operation: &Operation, missed: Option<u32>) -> Answer {
+        if self.lines.is_empty() && !matches!(operation, Operation::Deploy(_)) {
+            return Answer::Rejected("missing");
         }
         let overtaken = missed.is_some_and(|missed| missed > 0) && !self.lines.is_empty();
-        // What would come of it is tried on a copy.
+        // The result is tried on a copy.
         let mut tried = Self { lines: self.lines.clone(), ..self.copied() };
-        let answer = match command {
-            Command::Deploy(deploy) => tried.deploy(deploy),
-            Command::Rollback { to } => tried.rollback(*to),
-            Command::Switch => match tried.building {
-                None => Answer::Declined("nothing building"),
+        let answer = match operation {
+            Operation::Deploy(deploy) => tried.deploy(deploy),
+            Operation::Rollback { to } => tried.rollback(*to),
+            Operation::Promote => match tried.candidate {
+                None => Answer::Rejected("no candidate"),
                 about if tried.manual => {
                     tried.manual = false;
                     Answer::Changed(about)
                 }
                 about => Answer::Same(about),
             },
-            Command::Cancel => match tried.give_up() {
-                None => Answer::Declined("nothing building"),
+            Operation::Cancel => match tried.cancel() {
+                None => Answer::Rejected("no candidate"),
                 about => Answer::Changed(about),
             },
-            Command::Pause => tried.pause(true),
-            Command::Resume => tried.pause(false),
-            Command::Retire { drop } => tried.retire(*drop),
-            Command::AcceptLog { .. } if tried.retired => Answer::Declined("retired"),
-            // What becomes of checkpoints is a store's business.
-            Command::AcceptLog { .. } => Answer::Changed(tried.serving),
+            Operation::Pause => tried.pause(true),
+            Operation::Resume => tried.pause(false),
+            Operation::Retire { drop } => tried.retire(*drop),
+            Operation::AcceptLog { .. } if tried.retired => Answer::Rejected("retired"),
+            // A store decides what becomes of checkpoints.
+            Operation::AcceptLog { .. } => Answer::Changed(tried.serving),
         };
         if overtaken && matches!(answer, Answer::Changed(_)) {
-            return Answer::Declined("overtaken");
+            return Answer::Rejected("overtaken");
         }
         *self = tried;
         answer
@@ -131,25 +133,25 @@ impl Naive {
             && !self.retired
             && *set != self.set
         {
-            return Answer::Declined("elsewhere");
+            return Answer::Rejected("elsewhere");
         }
         let same = |number: Option<u32>, naive: &Self| {
             number
                 .map(|number| &naive.line(number).content)
                 .is_some_and(|known| (known.digest, &known.settings) == (content.digest, &content.settings))
         };
-        let is_rebuild = self.building.is_some_and(|number| self.line(number).origin == Origin::Rebuild);
-        if !deploy.again {
-            if self.building.is_none() && !self.retired && same(self.serving, self) {
+        let is_rebuild = self.candidate.is_some_and(|number| self.line(number).origin == Origin::Rebuild);
+        if !deploy.force {
+            if self.candidate.is_none() && !self.retired && same(self.serving, self) {
                 return Answer::Same(self.serving);
             }
-            if deploy.mode == Mode::Rebuild && is_rebuild && same(self.building, self) {
-                let manual = deploy.switch == Switch::Manual;
+            if deploy.mode == Mode::Rebuild && is_rebuild && same(self.candidate, self) {
+                let manual = deploy.promotion == Promotion::Manual;
                 if self.manual == manual {
-                    return Answer::Same(self.building);
+                    return Answer::Same(self.candidate);
                 }
-                (self.manual, self.frozen) = (manual, false);
-                return Answer::Changed(self.building);
+                (self.manual, self.fenced) = (manual, false);
+                return Answer::Changed(self.candidate);
             }
         }
         let next = u32::try_from(self.lines.len()).unwrap() + 1;
@@ -157,26 +159,26 @@ impl Naive {
         let line = match (self.serving, deploy.mode) {
             (None, _) => {
                 self.serving = Some(next);
-                self.manual = deploy.switch == Switch::Manual;
+                self.manual = deploy.promotion == Promotion::Manual;
                 let origin = if self.lines.is_empty() { Origin::First } else { Origin::Rebuild };
                 Line { content, read_model: fresh, origin }
             }
             (Some(serving), Mode::Continue) => {
-                if self.building.is_some() {
-                    return Answer::Declined("in the way");
+                if self.candidate.is_some() {
+                    return Answer::Rejected("candidate exists");
                 }
                 let old = self.line(serving);
                 if old.content.wants != content.wants {
-                    return Answer::Declined("incompatible");
+                    return Answer::Rejected("incompatible");
                 }
                 let read_model = old.read_model;
                 self.serving = Some(next);
                 Line { content, read_model, origin: Origin::Continue }
             }
             (Some(_), Mode::Rebuild) => {
-                self.give_up();
-                self.building = Some(next);
-                self.manual = deploy.switch == Switch::Manual;
+                self.cancel();
+                self.candidate = Some(next);
+                self.manual = deploy.promotion == Promotion::Manual;
                 Line { content, read_model: fresh, origin: Origin::Rebuild }
             }
         };
@@ -191,36 +193,36 @@ impl Naive {
 
     fn rollback(&mut self, to: Option<u32>) -> Answer {
         if self.retired {
-            return Answer::Declined("retired");
+            return Answer::Rejected("retired");
         }
-        let served = |number: &u32| !self.cancelled.contains(number) && self.building != Some(*number);
+        let served = |number: &u32| !self.cancelled.contains(number) && self.candidate != Some(*number);
         let latest = u32::try_from(self.lines.len()).unwrap();
         let is_back = self.serving.is_some_and(|number| self.line(number).origin == Origin::Rollback);
         if to.is_none() && is_back {
-            return Answer::Declined("rolled back");
+            return Answer::Rejected("rolled back");
         }
         let target = match to {
             Some(number) => Some(number).filter(|number| (1..=latest).contains(number) && served(number)),
             None => (1..=latest).rev().find(|number| served(number) && self.serving != Some(*number)),
         };
         let Some(target) = target else {
-            return Answer::Declined(if to.is_some() { "no such deployment" } else { "nothing before" });
+            return Answer::Rejected(if to.is_some() { "no such deployment" } else { "nothing before" });
         };
-        if self.building.is_some() {
-            return Answer::Declined("in the way");
+        if self.candidate.is_some() {
+            return Answer::Rejected("candidate exists");
         }
         if self.serving == Some(target) {
-            return Answer::Declined("serves already");
+            return Answer::Rejected("serves already");
         }
         let old = self.line(target).clone();
         if self.gone.contains(&old.read_model) {
-            return Answer::Declined("read model gone");
+            return Answer::Rejected("read model gone");
         }
         let serves = self.serving.map(|number| self.line(number).read_model) == Some(old.read_model);
         if serves {
             self.serving = Some(latest + 1);
         } else {
-            self.building = Some(latest + 1);
+            self.candidate = Some(latest + 1);
         }
         self.manual = false;
         self.lines.push(Line { origin: Origin::Rollback, ..old });
@@ -229,12 +231,12 @@ impl Naive {
 
     fn pause(&mut self, pause: bool) -> Answer {
         if self.retired {
-            return Answer::Declined("retired");
+            return Answer::Rejected("retired");
         }
         if self.paused == pause {
             return Answer::Same(None);
         }
-        (self.paused, self.frozen) = (pause, false);
+        (self.paused, self.fenced) = (pause, false);
         Answer::Changed(None)
     }
 
@@ -243,8 +245,8 @@ impl Naive {
         if self.retired && !drops {
             return Answer::Same(None);
         }
-        self.give_up();
-        self.gone.extend(self.shelf.take());
+        self.cancel();
+        self.gone.extend(self.previous.take());
         if drops {
             let serving = self.serving.take().map(|number| self.line(number).read_model);
             self.gone.extend(serving);
@@ -253,19 +255,19 @@ impl Naive {
         Answer::Changed(None)
     }
 
-    /// What is being built is given up. Its read model goes, unless it is the one on the shelf.
-    fn give_up(&mut self) -> Option<u32> {
-        let number = self.building.take()?;
-        self.frozen = false;
+    /// Cancels the candidate. Its read model is deleted, unless it is the one kept for a rollback.
+    fn cancel(&mut self) -> Option<u32> {
+        let number = self.candidate.take()?;
+        self.fenced = false;
         self.cancelled.insert(number);
         let read_model = self.line(number).read_model;
-        if self.shelf != Some(read_model) {
+        if self.previous != Some(read_model) {
             self.gone.insert(read_model);
         }
         Some(number)
     }
 
-    fn condemn_unless_at_work(&mut self, read_model: i64, at_work: Option<u32>) {
+    fn delete_unless_at_work(&mut self, read_model: i64, at_work: Option<u32>) {
         if at_work.is_none_or(|number| self.line(number).read_model != read_model) {
             self.gone.insert(read_model);
         }
@@ -279,34 +281,34 @@ impl Naive {
         &self.lines[usize::try_from(number).unwrap() - 1]
     }
 
-    fn standing(&self, read_model: i64) -> Standing {
+    fn read_model_status(&self, read_model: i64) -> ReadModelStatus {
         let of = |number: Option<u32>| number.map(|number| self.line(number).read_model) == Some(read_model);
         if self.gone.contains(&read_model) {
-            Standing::Condemned
-        } else if self.runs() && (of(self.building) || of(self.serving) && !self.frozen) {
-            Standing::Open
+            ReadModelStatus::Deleting
+        } else if self.runs() && (of(self.candidate) || of(self.serving) && !self.fenced) {
+            ReadModelStatus::Active
         } else {
-            Standing::Held
+            ReadModelStatus::Fenced
         }
     }
 
-    /// Holds a life against this.
+    /// Compares a lifecycle with this.
     pub(crate) fn compare(&self, life: &Lifecycle) {
         let activity = match (self.retired, self.paused) {
             (true, _) => Activity::Retired,
             (_, true) => Activity::Paused,
             _ => Activity::Running,
         };
-        assert_eq!((life.activity, life.frozen, &life.replica_set), (activity, self.frozen, &self.set));
-        assert_eq!(life.switch == Switch::Manual, self.manual);
-        assert_eq!(life.live().map(|entry| entry.deployment.number), self.serving);
-        assert_eq!(life.candidate().map(|entry| entry.deployment.number), self.building);
+        assert_eq!((life.activity, life.fenced, &life.replica_set), (activity, self.fenced, &self.set));
+        assert_eq!(life.promotion == Promotion::Manual, self.manual);
+        assert_eq!(life.serving().map(|entry| entry.deployment.number), self.serving);
+        assert_eq!(life.candidate().map(|entry| entry.deployment.number), self.candidate);
         assert_eq!(life.history.len(), self.lines.len());
         for ((number, line), entry) in (1..).zip(&self.lines).zip(&life.history) {
             let outcome = if self.serving == Some(number) {
-                Outcome::Live
-            } else if self.building == Some(number) {
-                Outcome::Building
+                Outcome::Serving
+            } else if self.candidate == Some(number) {
+                Outcome::Candidate
             } else if self.cancelled.contains(&number) {
                 Outcome::Cancelled
             } else {
@@ -319,10 +321,10 @@ impl Naive {
                 (deployment.digest, &deployment.settings),
                 (line.content.digest, &line.content.settings)
             );
-            let standing = self.standing(line.read_model);
+            let status = self.read_model_status(line.read_model);
             assert_eq!(
-                life.standing(ReadModelId::new(line.read_model)),
-                standing,
+                life.read_model_status(ReadModelId::new(line.read_model)),
+                status,
                 "of {number} in {life:#?}"
             );
         }

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kennel_core::change::{Lookup, Refused, WriteSet};
+use kennel_core::change::{ChangeError, Lookup, WriteSet};
 use kennel_core::limits;
 use kennel_core::port::{Document, Fetched, HostError, StoreError, Wanted};
 
 use super::{BatchEnv, Inner};
 
-/// What is read at least before more memory is asked for.
+/// The least that is read before more memory is asked for.
 const READ_BYTES_MIN: usize = 1024 * 1024;
 
 /// What the store had of the documents that were wanted.
@@ -39,7 +39,7 @@ impl Inner {
     /// After something was read: whether it was too much.
     fn after_read(&mut self) -> Result<(), HostError> {
         if self.writes.left_to_read() == 0 {
-            return Err(Refused::TooMuchRead.into());
+            return Err(ChangeError::TooMuchRead.into());
         }
         self.cover(0)
     }
@@ -47,13 +47,13 @@ impl Inner {
     /// Why not all could be read.
     fn too_much(&self) -> HostError {
         let by_event = self.writes.left_to_read() < limits::READ_BYTES_MAX;
-        if by_event { Refused::TooMuchRead.into() } else { Refused::TooMuchReturned.into() }
+        if by_event { ChangeError::TooMuchRead.into() } else { ChangeError::TooMuchReturned.into() }
     }
 
-    /// Whether documents with so many bytes can be handed to the guest, which copies them.
-    fn hand_over(&mut self, bytes: usize) -> Result<(), HostError> {
+    /// Whether documents with so many bytes can be passed to the guest, which copies them.
+    fn carry(&mut self, bytes: usize) -> Result<(), HostError> {
         if bytes > limits::READ_BYTES_MAX {
-            return Err(Refused::TooMuchReturned.into());
+            return Err(ChangeError::TooMuchReturned.into());
         }
         self.cover(bytes)
     }
@@ -104,7 +104,7 @@ impl BatchEnv {
             let mut inner = self.inner();
             let found = inner.writes.lookup(collection, key)?;
             if key == inner.aggregate_id {
-                inner.habits.learn(collection);
+                inner.prefetch.learn(collection);
             }
             if let Lookup::Known(document) = found {
                 return Ok(document);
@@ -120,7 +120,7 @@ impl BatchEnv {
         keys: &[String],
     ) -> Result<Vec<Option<Arc<str>>>, HostError> {
         if keys.len() > limits::READ_KEYS_MAX {
-            return Err(Refused::TooManyKeys { given: keys.len() }.into());
+            return Err(ChangeError::TooManyKeys { given: keys.len() }.into());
         }
         let mut missing = Vec::new();
         {
@@ -142,7 +142,7 @@ impl BatchEnv {
         for key in keys {
             let document = known(&mut inner.writes, collection, key)?;
             bytes += document.as_ref().map_or(0, |document| document.len());
-            inner.hand_over(bytes)?;
+            inner.carry(bytes)?;
             documents.push(document);
         }
         Ok(documents)
@@ -197,7 +197,7 @@ impl BatchEnv {
             }
         }
         let merged: Vec<(String, Arc<str>)> = merged.into_iter().take(limit).collect();
-        inner.hand_over(merged.iter().map(|(key, document)| key.len() + document.len()).sum())?;
+        inner.carry(merged.iter().map(|(key, document)| key.len() + document.len()).sum())?;
         Ok(merged)
     }
 

@@ -1,4 +1,4 @@
-//! What a projection's reading habits save.
+//! The reads that a prefetch plan saves.
 
 use kennel_core::digest::Digest;
 use kennel_core::event::Payload;
@@ -9,7 +9,7 @@ use kennel_core::projection::{DeploymentId, Descriptor, Partitioning, ReadModelI
 use super::*;
 use crate::memory::{Memory, Portion};
 
-/// An empty read model that notes what it is asked for.
+/// An empty read model that records its queries.
 #[derive(Default)]
 struct Asked(Mutex<Vec<Vec<Wanted>>>);
 
@@ -17,11 +17,11 @@ impl Asked {
     /// How many keys each query since the last look asked for, and of which collections.
     fn queries(&self) -> Vec<(Vec<String>, usize)> {
         let queries = std::mem::take(&mut *self.0.lock().unwrap());
-        let told = |wanted: &Vec<Wanted>| {
+        let reported = |wanted: &Vec<Wanted>| {
             let keys = wanted.iter().map(|wanted| wanted.keys.len()).sum();
             (wanted.iter().map(|wanted| wanted.collection.clone()).collect(), keys)
         };
-        queries.iter().map(told).collect()
+        queries.iter().map(reported).collect()
     }
 }
 
@@ -104,14 +104,14 @@ fn event(number: u64) -> Event {
 /// Handles these events with code that reads one document each, of the event's own aggregate.
 async fn handle(
     asked: &Arc<Asked>,
-    habits: ReadHabits,
+    prefetch: PrefetchPlan,
     events: std::ops::Range<u64>,
     collection: &str,
-) -> ReadHabits {
+) -> PrefetchPlan {
     let read_model: Arc<dyn ReadModel> = Arc::clone(asked) as _;
     let memory = Arc::new(Memory::new(0));
     let share = memory.share(Portion::Sure, "a test").await;
-    let env = BatchEnv::new(read_model, Arc::new(deployment()), habits, share);
+    let env = BatchEnv::new(read_model, Arc::new(deployment()), prefetch, share);
     let events: Vec<Event> = events.map(event).collect();
     env.prefetch(&events).await.unwrap();
     for event in &events {
@@ -127,23 +127,23 @@ fn one(collection: &str, keys: usize) -> (Vec<String>, usize) {
 }
 
 #[tokio::test]
-async fn what_one_runner_has_learned_spares_the_next_one_its_single_reads() {
+async fn a_carried_plan_spares_the_next_runner_its_single_reads() {
     let asked = Arc::new(Asked::default());
-    let learned = handle(&asked, ReadHabits::default(), 0..5, "totals").await;
+    let learned = handle(&asked, PrefetchPlan::default(), 0..5, "totals").await;
     assert_eq!(asked.queries(), vec![one("totals", 1); 5], "nothing is known yet");
     let learned = handle(&asked, learned, 5..10, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)]);
-    let learned = handle(&asked, learned.hand_over(), 10..15, "totals").await;
+    let learned = handle(&asked, learned.carry(), 10..15, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)], "the successor's first batch");
     handle(&asked, learned, 15..20, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)], "and it goes on so");
 }
 
 #[tokio::test]
-async fn what_a_successor_does_not_read_is_forgotten_after_its_first_batch() {
+async fn collections_that_a_successor_does_not_read_are_dropped_after_its_first_batch() {
     let asked = Arc::new(Asked::default());
-    let learned = handle(&asked, ReadHabits::default(), 0..1, "totals").await;
-    let learned = handle(&asked, learned.hand_over(), 1..3, "sums").await;
+    let learned = handle(&asked, PrefetchPlan::default(), 0..1, "totals").await;
+    let learned = handle(&asked, learned.carry(), 1..3, "sums").await;
     assert_eq!(asked.queries(), [one("totals", 1), one("totals", 2), one("sums", 1), one("sums", 1)]);
     handle(&asked, learned, 3..5, "sums").await;
     assert_eq!(asked.queries(), [one("sums", 2)]);

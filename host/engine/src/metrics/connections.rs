@@ -12,7 +12,7 @@ pub(super) struct Vectors {
     waiting: IntGauge,
     longest_wait: Gauge,
     waits: IntCounter,
-    refused: IntCounter,
+    denied: IntCounter,
 }
 
 impl Vectors {
@@ -45,15 +45,15 @@ impl Vectors {
                 "kennel_store_connection_waits_total",
                 "Statements that have waited for a connection to the store, for 10 ms or longer.",
             )?,
-            refused: counter(
-                "kennel_store_connections_refused_total",
-                "Connections that the server has refused to this process.",
+            denied: counter(
+                "kennel_store_connections_denied_total",
+                "Connections that the server has denied to this process.",
             )?,
         })
     }
 }
 
-/// Tells how many connections there are, and who waits.
+/// Reports how many connections there are, and how many statements wait.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectionMetrics(Option<Vectors>);
 
@@ -74,6 +74,6 @@ impl ConnectionMetrics {
         vectors.waiting.set(gauge(now.waiting));
         vectors.longest_wait.set(now.longest_wait.as_secs_f64());
         vectors.waits.inc_by(now.waits.saturating_sub(before.waits));
-        vectors.refused.inc_by(now.refused.saturating_sub(before.refused));
+        vectors.denied.inc_by(now.denied.saturating_sub(before.denied));
     }
 }

@@ -7,21 +7,21 @@ use super::Register;
 /// The parts of a process that can fail by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostPart {
-    /// What runs one projection on one partition.
+    /// Runs one projection on one partition.
     Runner,
-    /// What watches the end of the log.
-    Horizon,
-    /// What watches the deployments and loads components.
+    /// Watches the end of the log.
+    HighWaterMark,
+    /// Watches the deployments and loads components.
     Catalog,
-    /// What registers the workers and agrees on generations.
+    /// Registers the workers and agrees on generations.
     Coordinator,
-    /// What puts read models in place and removes others.
-    Steward,
-    /// What starts and stops runners.
+    /// Cuts over to candidates and removes read models.
+    CutoverController,
+    /// Starts and stops runners.
     Supervisor,
-    /// What tells of the connections to the store.
+    /// Reports the connections to the store.
     Connections,
-    /// What answers a request.
+    /// Answers a request.
     Http,
 }
 
@@ -29,24 +29,24 @@ impl HostPart {
     /// Every part, so that the series exist from the start.
     pub const ALL: [Self; 8] = [
         Self::Runner,
-        Self::Horizon,
+        Self::HighWaterMark,
         Self::Catalog,
         Self::Coordinator,
-        Self::Steward,
+        Self::CutoverController,
         Self::Supervisor,
         Self::Connections,
         Self::Http,
     ];
 
-    /// The word used in metrics, in the status and in the log.
+    /// The name used in metrics, in the status and in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Runner => "runner",
-            Self::Horizon => "horizon",
+            Self::HighWaterMark => "high_water_mark",
             Self::Catalog => "catalog",
             Self::Coordinator => "coordination",
-            Self::Steward => "steward",
+            Self::CutoverController => "cutover",
             Self::Supervisor => "supervisor",
             Self::Connections => "connections",
             Self::Http => "http",

@@ -1,4 +1,5 @@
-//! The metrics of the memory that batches share: how much there is, how much is taken, and who waits for it.
+//! The metrics of the memory that batches share: how much there is, how much is taken, and how many batches wait for
+//! it.
 
 use prometheus::{IntCounter, IntGauge};
 
@@ -60,7 +61,7 @@ impl MemoryMetrics {
         }
     }
 
-    /// Somebody begins to wait.
+    /// A batch begins to wait.
     pub(crate) fn waiting(&self) -> Waiting {
         if let Some(vectors) = &self.0 {
             vectors.waits.inc();

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use kennel_core::digest::Digest;
 use kennel_core::failure::FailureKind;
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::name::ProjectionName;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
-use super::standing::{Standing, Standings};
+use super::progress::{ProgressGauge, ProgressGauges};
 use super::{PROCESSING_BUCKETS, PROJECTION, Register};
 
 /// Buckets of `kennel_batch_events`.
@@ -29,13 +29,13 @@ pub(super) struct Vectors {
     dead_letters: IntCounterVec,
     cut_short: IntCounterVec,
     component_info: IntGaugeVec,
-    standings: Arc<Standings>,
+    gauges: Arc<ProgressGauges>,
 }
 
 impl Vectors {
     pub(super) fn register(
         register: &Register<'_>,
-        standings: Arc<Standings>,
+        gauges: Arc<ProgressGauges>,
     ) -> Result<Self, prometheus::Error> {
         Ok(Self {
             events_processed: register.counter(
@@ -92,15 +92,15 @@ impl Vectors {
                 "1 for the component that this process runs for a projection.",
                 &["replica_set", "projection", "version", "digest"],
             )?,
-            standings,
+            gauges,
         })
     }
 
-    pub(super) fn handles(&self, labels: [&str; 2], stage: Stage) -> Handles {
+    pub(super) fn handles(&self, labels: [&str; 2], role: Role) -> Handles {
         Handles {
-            stage,
+            role,
             labels: labels.map(str::to_owned),
-            standings: Arc::clone(&self.standings),
+            gauges: Arc::clone(&self.gauges),
             processed: self.events_processed.with_label_values(&labels),
             errors: self.errors.with_label_values(&labels),
             duration: self.processing_duration.with_label_values(&labels),
@@ -119,9 +119,9 @@ impl Vectors {
 
 #[derive(Clone, Debug)]
 pub(super) struct Handles {
-    stage: Stage,
+    role: Role,
     labels: [String; 2],
-    standings: Arc<Standings>,
+    gauges: Arc<ProgressGauges>,
     processed: IntCounter,
     errors: IntCounter,
     duration: Histogram,
@@ -138,12 +138,12 @@ pub(super) struct Handles {
 pub struct ProjectionMetrics(pub(super) Option<Handles>);
 
 impl ProjectionMetrics {
-    /// For a runner to tell how far it is. Its part in the series ends when it drops this.
+    /// For a runner to report how far it is. Its part in the series ends when it drops this.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn progress_gauge(&self) -> ProgressGauge {
         match &self.0 {
-            Some(handles) => handles.standings.enter(handles.labels.clone(), handles.stage),
-            None => Standing::default(),
+            Some(handles) => handles.gauges.enter(handles.labels.clone(), handles.role),
+            None => ProgressGauge::default(),
         }
     }
 
@@ -190,7 +190,7 @@ impl ProjectionMetrics {
     }
 }
 
-/// Tells which components this process runs.
+/// Reports which components this process runs.
 #[derive(Debug, Default)]
 pub struct Components {
     info: Option<(IntGaugeVec, String)>,

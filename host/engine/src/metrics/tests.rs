@@ -1,7 +1,7 @@
 //! Series that come and go.
 
 use kennel_core::digest::Digest;
-use kennel_core::port::{Blocker, Horizon};
+use kennel_core::port::{Blocker, HighWaterMark};
 use kennel_core::position::Position;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::time::Instant;
@@ -12,12 +12,12 @@ fn series(registry: &Registry) -> Vec<String> {
     let mut text = Vec::new();
     TextEncoder::new().encode(&registry.gather(), &mut text).unwrap();
     let text = String::from_utf8(text).unwrap();
-    let ours = ["kennel_horizon", "kennel_log", "kennel_projection"];
+    let ours = ["kennel_high_water_mark", "kennel_log", "kennel_projection"];
     let is_ours = |line: &&str| ours.iter().any(|name| line.starts_with(name));
     text.lines().filter(is_ours).map(str::to_owned).collect()
 }
 
-fn horizon(position: u64, head: u64, blockers: &[(Option<i32>, &str, Option<u64>)]) -> Horizon {
+fn high_water_mark(position: u64, head: u64, blockers: &[(Option<i32>, &str, Option<u64>)]) -> HighWaterMark {
     let blocker = |&(pid, application, open_seconds): &(Option<i32>, &str, Option<u64>)| Blocker {
         pid,
         application: application.to_owned(),
@@ -26,15 +26,20 @@ fn horizon(position: u64, head: u64, blockers: &[(Option<i32>, &str, Option<u64>
         advice: String::new(),
     };
     let blockers = blockers.iter().map(blocker).collect();
-    Horizon { position: Position::new(position), head: Position::new(head), blockers, ..Horizon::default() }
+    HighWaterMark {
+        position: Position::new(position),
+        head: Position::new(head),
+        blockers,
+        ..HighWaterMark::default()
+    }
 }
 
 #[test]
-fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
+fn a_writer_that_blocks_the_high_water_mark_has_a_series_until_it_ends() {
     let registry = Registry::new();
-    let metrics = Metrics::register(&registry).unwrap().horizon();
+    let metrics = Metrics::register(&registry).unwrap().high_water_mark();
     let nothing = [
-        "kennel_horizon_position 0",
+        "kennel_high_water_mark_position 0",
         "kennel_log_head_position 0",
         "kennel_log_incarnations_total 0",
         "kennel_log_unreadable 0",
@@ -42,41 +47,41 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
     assert_eq!(series(&registry), nothing);
     let prepared = "a prepared transaction";
     let hidden = (Some(43), "hidden", None);
-    let first = horizon(
+    let first = high_water_mark(
         1,
         3,
         &[(Some(42), "billing", Some(7)), (None, prepared, Some(3)), (None, prepared, Some(9)), hidden],
     );
-    metrics.observed(&Horizon::default(), &first);
+    metrics.observed(&HighWaterMark::default(), &first);
     assert_eq!(
         series(&registry),
         [
-            "kennel_horizon_blocked_age_unknown{application=\"hidden\",pid=\"43\"} 1",
-            "kennel_horizon_blocked_seconds{application=\"a prepared transaction\",pid=\"\"} 9",
-            "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 7",
-            "kennel_horizon_position 1",
+            "kennel_high_water_mark_blocked_age_unknown{application=\"hidden\",pid=\"43\"} 1",
+            "kennel_high_water_mark_blocked_seconds{application=\"a prepared transaction\",pid=\"\"} 9",
+            "kennel_high_water_mark_blocked_seconds{application=\"billing\",pid=\"42\"} 7",
+            "kennel_high_water_mark_position 1",
             "kennel_log_head_position 3",
             "kennel_log_incarnations_total 0",
             "kennel_log_unreadable 0",
         ]
     );
-    // The database tells now what it hid, and hides what it told.
-    let turned = horizon(1, 3, &[(Some(42), "billing", None), (Some(43), "hidden", Some(5))]);
+    // The database reports now the age that it hid, and hides the one that it reported.
+    let turned = high_water_mark(1, 3, &[(Some(42), "billing", None), (Some(43), "hidden", Some(5))]);
     metrics.observed(&first, &turned);
     assert_eq!(
         series(&registry)[..2],
         [
-            "kennel_horizon_blocked_age_unknown{application=\"billing\",pid=\"42\"} 1",
-            "kennel_horizon_blocked_seconds{application=\"hidden\",pid=\"43\"} 5",
+            "kennel_high_water_mark_blocked_age_unknown{application=\"billing\",pid=\"42\"} 1",
+            "kennel_high_water_mark_blocked_seconds{application=\"hidden\",pid=\"43\"} 5",
         ]
     );
-    let second = horizon(2, 3, &[(Some(42), "billing", Some(8))]);
+    let second = high_water_mark(2, 3, &[(Some(42), "billing", Some(8))]);
     metrics.observed(&turned, &second);
     assert_eq!(
         series(&registry),
         [
-            "kennel_horizon_blocked_seconds{application=\"billing\",pid=\"42\"} 8",
-            "kennel_horizon_position 2",
+            "kennel_high_water_mark_blocked_seconds{application=\"billing\",pid=\"42\"} 8",
+            "kennel_high_water_mark_position 2",
             "kennel_log_head_position 3",
             "kennel_log_incarnations_total 0",
             "kennel_log_unreadable 0",
@@ -86,7 +91,7 @@ fn a_writer_that_blocks_the_horizon_has_a_series_until_it_ends() {
     metrics.ended(&second);
     metrics.set_back();
     let ended = [
-        "kennel_horizon_position 2",
+        "kennel_high_water_mark_position 2",
         "kennel_log_head_position 3",
         "kennel_log_incarnations_total 1",
         "kennel_log_unreadable 1",
@@ -99,10 +104,10 @@ async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_le
     let registry = Registry::new();
     let metrics = Metrics::register(&registry).unwrap();
     let projection = metrics.replica_set(&"main".parse().unwrap()).projection(&"ledger".parse().unwrap());
-    let log = metrics.horizon();
-    log.observed(&Horizon::default(), &horizon(10, 10, &[]));
+    let log = metrics.high_water_mark();
+    log.observed(&HighWaterMark::default(), &high_water_mark(10, 10, &[]));
     tokio::time::advance(Duration::from_secs(60)).await;
-    log.observed(&Horizon::default(), &horizon(12, 12, &[]));
+    log.observed(&HighWaterMark::default(), &high_water_mark(12, 12, &[]));
     tokio::time::advance(Duration::from_secs(5)).await;
     let values = || {
         let kinds = ["position", "lag_events", "lag_seconds", "halted"];
@@ -112,15 +117,15 @@ async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_le
             lines.iter().find_map(|line| line.strip_prefix(&name)).map(str::to_owned).unwrap_or_default()
         })
     };
-    let (first, second) = (projection.standing(), projection.standing());
+    let (first, second) = (projection.progress_gauge(), projection.progress_gauge());
     assert_eq!(values(), [""; 4], "nothing is claimed yet");
     first.at(Position::new(4));
     second.at(Position::new(10));
     assert_eq!(values(), ["4", "8", "65", "0"], "the event after 4 waits since the log was first looked at");
     first.at(Position::new(12));
     assert_eq!(values(), ["10", "2", "5", "0"]);
-    // Whoever comes later and has everything before it counts from its coming: the log's past is forgotten.
-    let newcomer = projection.standing();
+    // A runner that comes later and has everything before it counts from its coming: the log's past is forgotten.
+    let newcomer = projection.progress_gauge();
     newcomer.at(Position::START);
     tokio::time::advance(Duration::from_secs(3)).await;
     assert_eq!(values(), ["0", "12", "3", "0"]);
@@ -132,7 +137,7 @@ async fn a_projection_stands_where_its_slowest_partition_stands_until_none_is_le
     assert_eq!(values(), ["12", "0", "0", "0"]);
     drop(first);
     assert_eq!(values(), [""; 4]);
-    let unloadable = projection.standing();
+    let unloadable = projection.progress_gauge();
     unloadable.halted(true);
     assert_eq!(values(), ["", "", "", "1"]);
 }
@@ -157,14 +162,14 @@ fn only_the_components_that_are_run_have_series() {
 }
 
 #[test]
-fn a_log_that_grows_for_ever_is_remembered_in_a_bounded_place() {
+fn a_log_that_grows_for_ever_takes_bounded_memory() {
     let began = Instant::now();
-    let mut growth = horizon::Growth::default();
+    let mut growth = high_water_mark::Growth::default();
     for head in 1..=100_000 {
         growth.saw(began + Duration::from_secs(head), Position::new(head));
         assert!(growth.len() <= 4096);
     }
-    let since = |growth: &horizon::Growth, position| {
+    let since = |growth: &high_water_mark::Growth, position| {
         growth.beyond(Position::new(position)).map(|seen| (seen - began).as_secs())
     };
     assert_eq!(since(&growth, 100_000), None, "nothing is beyond the head");
@@ -185,7 +190,9 @@ fn with_metrics_off_nothing_is_registered_and_nothing_is_kept() {
     let set = metrics.replica_set(&"main".parse().unwrap());
     let projection = set.projection(&"ledger".parse().unwrap());
     projection.committed(5, 1, Duration::from_millis(1));
-    projection.standing().at(Position::new(4));
-    metrics.horizon().observed(&Horizon::default(), &horizon(1, 3, &[(Some(42), "billing", Some(7))]));
+    projection.progress_gauge().at(Position::new(4));
+    metrics
+        .high_water_mark()
+        .observed(&HighWaterMark::default(), &high_water_mark(1, 3, &[(Some(42), "billing", Some(7))]));
     assert!(prometheus::gather().is_empty());
 }

@@ -1,5 +1,5 @@
-//! How many events one commit may hold where the database ends commits that take too long. What was too much is not
-//! tried again at once, or every other batch would be in vain.
+//! How many events one commit may hold where the database ends commits that take too long. A size that was too much is
+//! not tried again at once, or every other batch would be in vain.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_too_much_is_tried_less_and_less_often() {
+    fn sizes_that_were_too_much_are_tried_less_and_less_often() {
         let began = Instant::now();
         let at = |seconds: u64| began + Duration::from_secs(seconds);
         let mut ceiling = Ceiling::default();

@@ -1,43 +1,43 @@
 //! How a runner comes by its checkpoints, and what it does while the log does not hold what they cover.
 
 use kennel_core::checkpoint::Checkpoint;
-use kennel_core::lifecycle::Stage;
-use kennel_core::port::{Claimed, StoreError};
+use kennel_core::lifecycle::Role;
+use kennel_core::port::{ClaimOutcome, StoreError};
 use kennel_core::witness::LogSetBack;
 
-use super::{HELD_LOOK_MAX, Runner};
-use crate::metrics::Standing;
+use super::{FENCED_LOOK_MAX, Runner};
+use crate::metrics::ProgressGauge;
 
 impl Runner {
-    /// Claims this runner's range, and tells in which incarnation of the log; nothing if its generation is no longer
-    /// current. A read model that is held is waited for, and so is an operator's decision about a log that was set back,
-    /// until this runner is to stop.
+    /// Claims this runner's range, and returns the incarnation of the log as well; nothing if its generation is no
+    /// longer current. A fenced read model is waited for, and so is an operator's decision about a log that was set
+    /// back, until this runner is to stop.
     pub(super) async fn claim(
         &mut self,
-        standing: &Standing,
+        progress_gauge: &ProgressGauge,
     ) -> Result<Option<(Vec<Checkpoint>, u64)>, StoreError> {
         let mut pause = self.options.poll_min;
-        let mut told = None;
-        // What is claimed before anybody has seen the log could be of another log than the first that is seen.
+        let mut reported = None;
+        // A claim before the first look at the log could be of another log than the first that is seen.
         tokio::select! {
             biased;
             () = self.stop.requested() => return Ok(Some((Vec::new(), 0))),
-            () = self.horizon.looked() => {}
+            () = self.high_water_mark.looked() => {}
         }
         loop {
             // Looked at before the claim: if the log is set back after it, this is another number by then.
-            let incarnation = self.horizon.incarnation();
+            let incarnation = self.high_water_mark.incarnation();
             let (replica_set, read_model) = (&self.options.replica_set, self.loaded.deployment.read_model);
             let claim = self.ports.coordination.claim(replica_set, self.generation, read_model, self.range);
             let look_max = match claim.await? {
-                Claimed::Owned(owned) => {
-                    self.report_log(standing, &mut told, None);
+                ClaimOutcome::Owned(owned) => {
+                    self.report_log(progress_gauge, &mut reported, None);
                     return Ok(Some((owned, incarnation)));
                 }
-                Claimed::Superseded => return Ok(None),
-                Claimed::Held => HELD_LOOK_MAX,
-                Claimed::LogSetBack(set_back) => {
-                    self.report_log(standing, &mut told, Some(set_back));
+                ClaimOutcome::Superseded => return Ok(None),
+                ClaimOutcome::Fenced => FENCED_LOOK_MAX,
+                ClaimOutcome::LogSetBack(set_back) => {
+                    self.report_log(progress_gauge, &mut reported, Some(set_back));
                     self.options.poll_max
                 }
             };
@@ -48,19 +48,24 @@ impl Runner {
         }
     }
 
-    /// Tells everybody that the log does not hold what was handled, or that this is no longer so. Stores say it of
+    /// Reports that the log does not hold what was handled, or that this is no longer so. Stores report it by
     /// themselves.
-    fn report_log(&self, standing: &Standing, told: &mut Option<LogSetBack>, now: Option<LogSetBack>) {
-        if *told == now {
+    fn report_log(
+        &self,
+        progress_gauge: &ProgressGauge,
+        reported: &mut Option<LogSetBack>,
+        now: Option<LogSetBack>,
+    ) {
+        if *reported == now {
             return;
         }
         let projection = &self.loaded.deployment.projection;
         match &now {
             Some(set_back) => {
                 let message = set_back.message(projection);
-                tracing::error!(%projection, stage = self.loaded.stage.as_str(), "halted: {message}");
-                // Readers of the old read model need not know that a new one cannot be built.
-                if self.loaded.stage == Stage::Live {
+                tracing::error!(%projection, role = self.loaded.role.as_str(), "halted: {message}");
+                // Clients of the serving read model need not know that a candidate cannot be built.
+                if self.loaded.role == Role::Serving {
                     self.status.block(&self.part(), message);
                 }
             }
@@ -69,7 +74,7 @@ impl Runner {
                 self.status.clear(&self.part());
             }
         }
-        standing.halted(now.is_some());
-        *told = now;
+        progress_gauge.halted(now.is_some());
+        *reported = now;
     }
 }

@@ -1,8 +1,8 @@
-//! What a runner does when an event fails or a batch is not committed.
+//! The reaction of a runner to an event that fails or a batch that is not committed.
 
 use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::failure::{EventFailure, FailureKind};
-use kennel_core::lifecycle::Stage;
+use kennel_core::lifecycle::Role;
 use kennel_core::limits;
 use kennel_core::partition;
 use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
@@ -25,7 +25,7 @@ pub(super) struct Trying {
 }
 
 impl Runner {
-    /// What is at the front of `ahead` failed: retry it, record it and go on, or stand still.
+    /// The front of `ahead` failed: retry it, record it and go on, or halt.
     pub(super) async fn event_failed(
         &mut self,
         progress: &mut Progress,
@@ -43,8 +43,8 @@ impl Runner {
         let decision = retry::decide(failure.kind, attempts, &self.options.retry, on_failure, jitter);
         self.log(&failure, decision);
         if !matches!(decision, Decision::DeadLetter) {
-            // Others may be built while this one pauses, or stands still.
-            progress.turn = None;
+            // Others may be built while this one pauses, or is halted.
+            progress.permit = None;
         }
         match decision {
             Decision::RetryAfter(pause) => {
@@ -58,11 +58,11 @@ impl Runner {
             }
             Decision::Halt => {
                 self.report(progress, ProjectionState::Halted, &failure).await?;
-                // Readers of the old read model need not know that a new one cannot be built.
-                if self.loaded.stage == Stage::Live {
+                // Clients of the serving read model need not know that a candidate cannot be built.
+                if self.loaded.role == Role::Serving {
                     self.status.block(&self.part(), describe(&failure));
                 }
-                progress.standing.halted(true);
+                progress.progress_gauge.halted(true);
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))
             }
@@ -77,7 +77,7 @@ impl Runner {
                     CommitOutcome::Fenced => return Ok(Next::End(Ended::Superseded)),
                     CommitOutcome::LogSetBack => return Ok(Next::Claim),
                     CommitOutcome::Committed => ahead.take_failed(),
-                    CommitOutcome::Conflict { .. } | CommitOutcome::Refused { .. } => {}
+                    CommitOutcome::Conflict { .. } | CommitOutcome::Invalid { .. } => {}
                     CommitOutcome::CutShort { reason } => return Err(too_short(reason)),
                 }
                 progress.trying = None;
@@ -108,7 +108,7 @@ impl Runner {
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
             }
-            // An event is not to blame for what the database allows: it is tried until it fits, and told meanwhile.
+            // An event is not to blame for what the database allows: it is tried until it fits, and reported meanwhile.
             CommitOutcome::CutShort { reason } if handled == 1 => {
                 self.metrics.cut_short();
                 Err(too_short(reason))
@@ -130,12 +130,12 @@ impl Runner {
             }
             // The database says only that something in the batch is wrong. Smaller and smaller batches
             // find the event; alone in its batch, it has failed.
-            CommitOutcome::Refused { reason } if handled == 1 => {
+            CommitOutcome::Invalid { reason } if handled == 1 => {
                 let failed = FailedEvent { kind: FailureKind::InvalidCall, message: reason };
                 progress.limit = 1;
                 self.event_failed(progress, ahead, failed).await
             }
-            CommitOutcome::Refused { .. } => {
+            CommitOutcome::Invalid { .. } => {
                 progress.limit = (handled / 2).max(1);
                 progress.ahead = Some(ahead);
                 Ok(Next::Round)
@@ -143,7 +143,7 @@ impl Runner {
         }
     }
 
-    /// This runner does what it is there for: whatever broke those before it is over.
+    /// This runner does its work: the faults of those before it are over.
     pub(super) fn works(&self) {
         let (faults, name) = &self.health;
         faults.over(&self.status, name);
@@ -159,8 +159,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Whether what the store says of this projection is this runner's to take back, and it has got beyond that. Other
-    /// partitions speak for themselves.
+    /// Whether the failure that the store shows for this projection lies in this runner's ranges, and it has got beyond
+    /// that. Other partitions report by themselves.
     async fn is_past_last_failure(&self, progress: &mut Progress) -> Result<bool, StoreError> {
         let Some((failure, checkpoint)) = self.own_trouble(progress).await? else {
             progress.reported = Some(ProjectionState::Running);
@@ -185,8 +185,8 @@ impl Runner {
     ) -> Result<Option<(EventFailure, Checkpoint)>, StoreError> {
         let known = self.ports.registry.progress().await?;
         let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
-        let standing = ours.filter(|ours| ours.state != ProjectionState::Running);
-        let Some(failure) = standing.and_then(|ours| ours.last_failure) else { return Ok(None) };
+        let not_running = ours.filter(|ours| ours.state != ProjectionState::Running);
+        let Some(failure) = not_running.and_then(|ours| ours.last_failure) else { return Ok(None) };
         let point = partition::hash(&failure.aggregate_id);
         let checkpoint = progress.owned.iter().find(|checkpoint| checkpoint.range.contains(point));
         Ok(checkpoint.map(|checkpoint| (failure, *checkpoint)))
@@ -204,8 +204,8 @@ impl Runner {
     }
 
     fn failure(&self, front: Front, failed: FailedEvent, attempts: u32) -> EventFailure {
-        // Words of any length come from logs that other programs write.
-        let short = |word: &str| limits::cut(word, limits::EVENT_WORD_BYTES_MAX).to_owned();
+        // Names of any length come from logs that other programs write.
+        let short = |name: &str| limits::cut(name, limits::EVENT_NAME_BYTES_MAX).to_owned();
         EventFailure {
             position: front.position,
             event_id: front.event_id,
@@ -223,7 +223,7 @@ impl Runner {
         let projection = &self.loaded.deployment.projection;
         let then = match decision {
             Decision::RetryAfter(pause) => format!("trying again in {} ms", pause.as_millis()),
-            Decision::Halt => "the projection stands still".to_owned(),
+            Decision::Halt => "the projection is halted".to_owned(),
             Decision::DeadLetter => "recorded as a dead letter; going on".to_owned(),
         };
         tracing::warn!(

@@ -68,7 +68,7 @@ impl Ahead {
         self.taken += handled;
     }
 
-    /// What failed has been dealt with: the event at the front, or the row behind the last.
+    /// The failed front has been dealt with: the event, or the row behind the last.
     pub(super) fn take_failed(&mut self) {
         if self.events().is_empty() {
             self.page.unreadable = None;
@@ -77,7 +77,7 @@ impl Ahead {
         }
     }
 
-    /// What is at the front: the next event, or the row behind the last.
+    /// The front: the next event, or the row behind the last.
     pub(super) fn front(&self) -> Option<Front> {
         if let Some(event) = self.events().first() {
             return Some(Front {
@@ -115,8 +115,7 @@ fn last_of(page: &Page, upto: Mark) -> Option<Witness> {
 }
 
 impl Runner {
-    /// The next events of the stretch: what is left of the last page, the page that was read ahead, or
-    /// a new one.
+    /// The next events of the stretch: the rest of the last page, the page that was read ahead, or a new one.
     pub(super) async fn read(&self, progress: &mut Progress, stretch: &Behind) -> Result<Ahead, StoreError> {
         let mut after = progress.skipped.map_or(stretch.from, |skipped| skipped.to.position);
         let mut page = None;

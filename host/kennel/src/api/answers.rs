@@ -1,6 +1,6 @@
 //! How much memory answers take on their way to their clients. A client may take its answer slowly or not at all, and
-//! there may be many of them: what is not taken yet counts, and where there is no room for another answer it is not given,
-//! with the advice to try again. How long a client may let its answer lie is decided in `stream`.
+//! there may be many of them: bytes that no client has taken yet count, and where there is no room for another answer
+//! the request fails with the advice to try again. How long a client may let its answer lie is decided in `stream`.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -16,8 +16,8 @@ use hyper::body::{Frame, SizeHint};
 use kennel_core::digest::Digest;
 use kennel_core::limits;
 
-use super::pace::{Held, Places, Room};
 use super::problem::Problem;
+use super::request_limits::{Held, Permits, Room};
 use crate::control::Control;
 
 /// How much memory the answers of one router take, in bytes. One that is larger than this alone takes all of it.
@@ -31,7 +31,7 @@ const COMPONENTS: usize = 3;
 #[derive(Clone, Debug)]
 pub(super) struct Answers {
     room: Room,
-    at_work: Places,
+    at_work: Permits,
 }
 
 /// An answer whose bytes are counted elsewhere.
@@ -40,16 +40,16 @@ pub(super) struct Counted;
 
 impl Default for Answers {
     fn default() -> Self {
-        Self { room: Room::of(ANSWERS_BYTES), at_work: Places::of(ANSWERS_AT_WORK) }
+        Self { room: Room::of(ANSWERS_BYTES), at_work: Permits::of(ANSWERS_AT_WORK) }
     }
 }
 
 /// Answers if there is room for that.
 pub(super) async fn bounded(State(answers): State<Answers>, request: Request, next: Next) -> Response {
     // Requests that change something have limits of their own, and short answers.
-    let _place = match *request.method() {
+    let _permit = match *request.method() {
         Method::GET => match answers.at_work.take().await {
-            Ok(place) => Some(place),
+            Ok(permit) => Some(permit),
             Err(problem) => return problem.into_response(),
         },
         _ => None,
@@ -73,7 +73,7 @@ impl Answers {
     }
 }
 
-/// A body, with the room that it takes until it has been sent or given up.
+/// A body, with the room that it takes until it has been sent or abandoned.
 struct Holding {
     body: Body,
     _held: Held,
@@ -104,7 +104,7 @@ impl HttpBody for Holding {
 pub(super) struct Components {
     sent: Arc<Mutex<BTreeMap<Digest, Weak<Loaded>>>>,
     /// One is loaded at a time: that takes more memory than to send it.
-    loading: Places,
+    loading: Permits,
     room: Room,
 }
 
@@ -115,7 +115,7 @@ struct Loaded {
     _held: Held,
 }
 
-/// Somebody's share of them.
+/// A request's share of them.
 struct Share(Arc<Loaded>);
 
 impl AsRef<[u8]> for Share {
@@ -128,7 +128,7 @@ impl Default for Components {
     fn default() -> Self {
         Self {
             sent: Arc::default(),
-            loading: Places::of(1),
+            loading: Permits::of(1),
             room: Room::of(COMPONENTS * limits::COMPONENT_BYTES_MAX),
         }
     }
@@ -140,8 +140,8 @@ impl Components {
         if let Some(sent) = self.sent(digest) {
             return Ok(sent);
         }
-        let _place = self.loading.take().await?;
-        // Somebody else may have loaded it meanwhile.
+        let _permit = self.loading.take().await?;
+        // Another request may have loaded it meanwhile.
         if let Some(sent) = self.sent(digest) {
             return Ok(sent);
         }
@@ -174,14 +174,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn answers_that_nobody_takes_leave_no_room_for_others() {
+    async fn answers_that_clients_do_not_take_leave_no_room_for_others() {
         let answers = Answers::default();
         // One that is larger than all there is gets all there is.
         let stuck = answers.admit(answer(ANSWERS_BYTES * 2)).await;
         assert_eq!(stuck.status(), StatusCode::OK);
-        let refused = answers.admit(answer(1)).await;
-        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        let rejected = answers.admit(answer(1)).await;
+        assert_eq!(rejected.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(rejected.headers().contains_key(header::RETRY_AFTER));
         let counted = answers.admit((Extension(Counted), answer(ANSWERS_BYTES)).into_response()).await;
         assert_eq!(counted.status(), StatusCode::OK, "it has room elsewhere");
         drop(stuck);

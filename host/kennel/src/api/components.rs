@@ -19,7 +19,7 @@ use crate::control::view::ComponentView;
 #[into_params(parameter_in = Path)]
 pub(super) struct DigestParam {
     /// The SHA-256 of the component, in hexadecimal.
-    #[expect(dead_code, reason = "it tells the document of what `Named` reads")]
+    #[expect(dead_code, reason = "it describes to the document what `Named` reads")]
     #[param(pattern = "^[0-9a-fA-F]{64}$", min_length = 64, max_length = 64)]
     digest: String,
 }
@@ -27,7 +27,7 @@ pub(super) struct DigestParam {
 /// The bytes of a component, for the document.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-pub(super) struct WasmBytes(#[expect(dead_code, reason = "it tells the document of a body")] Vec<u8>);
+pub(super) struct WasmBytes(#[expect(dead_code, reason = "it describes a body to the document")] Vec<u8>);
 
 /// The components that the host holds, the latest first
 #[utoipa::path(get, path = "/v1/components", tag = "components",
@@ -47,14 +47,14 @@ pub(super) async fn get_component(
     Ok((Extension(Counted), [(header::CONTENT_TYPE, WASM)], bytes).into_response())
 }
 
-/// Has the host check a component and hold it
+/// Checks a component and stores it at the host
 ///
 /// Nothing runs it before it is deployed. One that was never deployed is removed a day after it was last stored.
 #[utoipa::path(put, path = "/v1/components/{digest}", tag = "components", params(DigestParam),
     request_body(content = WasmBytes, content_type = "application/wasm", description = "The component"),
     responses(
-        (status = 201, body = ComponentView, description = "It can run here and is held from now on"),
-        (status = 200, body = ComponentView, description = "It was held already"),
+        (status = 201, body = ComponentView, description = "It can run here and is stored from now on"),
+        (status = 200, body = ComponentView, description = "It was stored already"),
         Stores))]
 pub(super) async fn put_component(
     State(api): State<Api>,
@@ -71,9 +71,9 @@ pub(super) async fn put_component(
     if held.iter().any(|one| one.digest == digest.to_string()) {
         return Ok(Json(api.control.put_component(bytes).await?).into_response());
     }
-    let _place = api.compiling.take().await?;
+    let _permit = api.compiling.take().await?;
     let stored = api.control.put_component(bytes).await;
-    if let Err(error @ ControlError::Refused(_)) = &stored {
+    if let Err(error @ ControlError::Unsupported(_)) = &stored {
         api.count(Err(error));
     }
     Ok((StatusCode::CREATED, Json(stored?)).into_response())

@@ -1,9 +1,9 @@
 //! The connections that requests come by: how many there may be, and how long one may stay silent. Whatever is asked is
 //! none of its business.
 //!
-//! Anybody who can reach the port can open connections, and each takes one of the files that the process may have open.
-//! So their number is bounded, and where all are taken, the one that has been silent the longest makes room: nothing
-//! has been asked on it, or its last answer is the one that the longest time has passed since.
+//! Every client that reaches the port can open connections, and each takes one of the files that the process may have
+//! open. So their number is bounded, and where all are taken, the one that has been silent the longest makes room:
+//! nothing has been asked on it, or its last answer is the one that the longest time has passed since.
 
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -38,7 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Default)]
 struct Silent {
     queue: Arc<Mutex<Queue>>,
-    /// Tells whoever wants room that one has fallen silent.
+    /// Notifies the connection that waits for room that one has fallen silent.
     fell: Arc<Notify>,
 }
 
@@ -85,7 +85,7 @@ impl Guest {
         }
     }
 
-    /// What was asked has an answer, or nothing was asked yet.
+    /// The request has its answer, or none has come yet.
     fn falls_silent(&self) {
         self.asks();
         let number = {
@@ -104,7 +104,7 @@ impl Guest {
     }
 }
 
-/// Each change is a single one: nobody can have left it half done.
+/// Each change is a single one: no task can have left it half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -112,7 +112,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Serves until a stop is asked for and the requests under way have ended.
 pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown) {
     let most = connections_max();
-    let places = Arc::new(Semaphore::new(most));
+    let permits = Arc::new(Semaphore::new(most));
     let silent = Silent::default();
     loop {
         let stream = tokio::select! {
@@ -120,34 +120,34 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
             () = stop.requested() => break,
             stream = accept(&listener) => stream,
         };
-        let place = tokio::select! {
+        let permit = tokio::select! {
             biased;
             () = stop.requested() => break,
-            place = room(&places, &silent) => place,
+            permit = room(&permits, &silent) => permit,
         };
         let guest = silent.welcome();
         let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
-            let _place = place;
+            let _permit = permit;
             answer(stream, app, stop, &guest).await;
             guest.asks();
         });
     }
     drop(listener);
-    // All places are free once all connections have ended; an error is impossible, since nobody closes the semaphore.
-    let _ = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX)).await;
+    // All permits are free once all connections have ended; an error is impossible: the semaphore is never closed.
+    let _ = permits.acquire_many(u32::try_from(most).unwrap_or(u32::MAX)).await;
 }
 
-/// A place for one more. Where all are taken, those that are silent make room, one after the other.
-async fn room(places: &Arc<Semaphore>, silent: &Silent) -> Option<OwnedSemaphorePermit> {
-    let mut place = pin!(Arc::clone(places).acquire_owned());
+/// A permit for one more. Where all are taken, those that are silent make room, one after the other.
+async fn room(permits: &Arc<Semaphore>, silent: &Silent) -> Option<OwnedSemaphorePermit> {
+    let mut permit = pin!(Arc::clone(permits).acquire_owned());
     loop {
-        if places.available_permits() == 0 {
+        if permits.available_permits() == 0 {
             silent.end_oldest();
         }
         tokio::select! {
             biased;
-            place = &mut place => return place.ok(),
+            permit = &mut permit => return permit.ok(),
             () = silent.fell.notified() => {}
         }
     }
@@ -181,7 +181,7 @@ fn is_of_one(error: &io::Error) -> bool {
     )
 }
 
-/// Answers what is asked on a connection until it ends, or has to make room while it is silent.
+/// Answers the requests of a connection until it ends, or has to make room while it is silent.
 async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Guest) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
@@ -208,7 +208,7 @@ async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Gues
         }
     }
     connection.as_mut().graceful_shutdown();
-    // What is under way comes to its end; a client that does not take its answer keeps nobody waiting for long.
+    // Requests under way come to their end; a client that does not take its answer does not delay the end for long.
     loop {
         let was_silent = guest.is_silent();
         tokio::select! {

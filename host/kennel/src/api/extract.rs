@@ -1,4 +1,4 @@
-//! What a request is made of: names, numbers and bodies. Every mistake in them becomes a problem that says what is wrong.
+//! What a request is made of: names, numbers and bodies. Every mistake in them becomes a problem that names it.
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
@@ -9,8 +9,8 @@ use futures::StreamExt as _;
 use kennel_core::limits;
 use serde::de::DeserializeOwned;
 
-use super::pace::{COMPONENT_ARRIVES, Held, ORDER_ARRIVES, Room};
 use super::problem::{Kind, Problem};
+use super::request_limits::{BODY_ARRIVES, COMPONENT_ARRIVES, Held, Room};
 use super::v1::Api;
 use crate::json;
 
@@ -50,10 +50,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
     }
 }
 
-/// An order: a body of JSON.
-pub(super) struct Order<T>(pub(super) T);
+/// The request of an operation: a body of JSON.
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = has_type(request.headers(), JSON);
@@ -62,10 +62,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Order<T> {
     }
 }
 
-/// An order that need not say anything: without a body, or with `null`, it is the default one.
-pub(super) struct MaybeOrder<T>(pub(super) T);
+/// The request of an operation that need not say anything: without a body, or with `null`, it is the default one.
+pub(super) struct OptionalBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeOrder<T> {
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = has_type(request.headers(), JSON);
@@ -115,9 +115,9 @@ fn read<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> {
         return Err(wrong_type(JSON));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let order = json::table(&mut deserializer).and_then(|order| deserializer.end().map(|()| order));
-    order.map_err(|error| {
-        Problem::new(Kind::Invalid, format!("the body is not what is expected here: {error}"))
+    let request = json::table(&mut deserializer).and_then(|request| deserializer.end().map(|()| request));
+    request.map_err(|error| {
+        Problem::new(Kind::Invalid, format!("the body does not have the expected form: {error}"))
     })
 }
 
@@ -135,13 +135,13 @@ fn has_type(headers: &HeaderMap, expected: &str) -> bool {
     given.trim().eq_ignore_ascii_case(expected)
 }
 
-/// The body of an order.
+/// The body of an operation.
 async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Problem> {
-    check_announced(request.headers(), limits::ORDER_BYTES_MAX)?;
-    let arrived = tokio::time::timeout(ORDER_ARRIVES, Bytes::from_request(request, state)).await;
-    arrived.map_err(|_| Problem::late(ORDER_ARRIVES))?.map_err(|rejection| match rejection {
+    check_announced(request.headers(), limits::OPERATION_BYTES_MAX)?;
+    let arrived = tokio::time::timeout(BODY_ARRIVES, Bytes::from_request(request, state)).await;
+    arrived.map_err(|_| Problem::late(BODY_ARRIVES))?.map_err(|rejection| match rejection {
         BytesRejection::FailedToBufferBody(failed) if failed.status() == 413 => {
-            too_large(limits::ORDER_BYTES_MAX)
+            too_large(limits::OPERATION_BYTES_MAX)
         }
         other => did_not_arrive(&other.body_text()),
     })
@@ -158,7 +158,7 @@ fn check_announced(headers: &HeaderMap, bytes_max: usize) -> Result<(), Problem>
 
 fn too_large(bytes_max: usize) -> Problem {
     let detail = match bytes_max >> 20 {
-        0 => format!("an order has at most {} KiB", bytes_max >> 10),
+        0 => format!("the body of an operation has at most {} KiB", bytes_max >> 10),
         mebibytes => format!("a component has at most {mebibytes} MiB"),
     };
     Problem::new(Kind::TooLarge, detail)

@@ -16,9 +16,9 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 use tower_http::timeout::TimeoutLayer;
 
 use super::answers::{Answers, bounded};
-use super::pace;
+use super::request_limits;
 
-/// What the endpoints tell about.
+/// What the endpoints report.
 #[derive(Clone, Debug)]
 pub struct Sources {
     pub registry: Registry,
@@ -35,7 +35,7 @@ pub(super) fn router(sources: Sources) -> Router {
         )
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, pace::SHORT))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, request_limits::SHORT))
         .with_state(sources)
 }
 
@@ -54,7 +54,7 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 when nothing stands still, else 503 with one line for each obstacle.
+/// 200 when nothing is blocked, else 503 with one line for each part that is, and the reason.
 async fn readyz(State(sources): State<Sources>) -> Response {
     let blocked = sources.status.blocked();
     if blocked.is_empty() {

@@ -1,5 +1,5 @@
-//! A panic while a request is answered: a fault of the host, which the client is told and the metrics count, and
-//! which ends neither its connection nor anybody else's.
+//! A panic while a request is answered: a fault of the host, which is reported to the client and counted by the
+//! metrics, and which ends neither its connection nor any other.
 
 use std::panic::AssertUnwindSafe;
 

@@ -1,4 +1,4 @@
-//! Errors as RFC 9457 has them: `application/problem+json`. Every error under /v1 is one, whoever found it.
+//! Errors as RFC 9457 has them: `application/problem+json`. Every error under /v1 is one, whichever layer found it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     #[serde(rename = "type")]
     #[schema(value_type = String, pattern = "^urn:kennel:problem:[a-z-]+$")]
     urn: String,
-    /// The same in words.
+    /// The same as a sentence.
     title: &'static str,
     /// The HTTP status.
     #[schema(minimum = 400, maximum = 599)]
@@ -48,7 +48,7 @@ pub(super) enum Kind {
     Conflict,
     TooLarge,
     MediaType,
-    Refused,
+    Unsupported,
     Internal,
     Unavailable,
     Busy,
@@ -57,7 +57,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The status, the last word of the URN, and the title.
-    const fn words(self) -> (u16, &'static str, &'static str) {
+    const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
             Self::Invalid => (400, "invalid-request", "The request is not valid"),
             Self::Unauthorized => (401, "unauthorized", "A token is needed"),
@@ -67,7 +67,7 @@ impl Kind {
             Self::Conflict => (409, "conflict", "The projection does not allow this now"),
             Self::TooLarge => (413, "too-large", "The body is too large"),
             Self::MediaType => (415, "unsupported-media-type", "The body has the wrong type"),
-            Self::Refused => (422, "refused", "The component cannot run like this"),
+            Self::Unsupported => (422, "unsupported", "The component cannot run like this"),
             Self::Internal => (500, "internal", "The host has failed"),
             Self::Unavailable => (503, "unavailable", "The host cannot do this now"),
             Self::Busy => (503, "busy", "The host is busy"),
@@ -79,7 +79,7 @@ impl Kind {
 impl Problem {
     /// A problem of this kind with these details.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        let (status, word, title) = kind.words();
+        let (status, word, title) = kind.parts();
         let urn = format!("urn:kennel:problem:{word}");
         Self { urn, title, status, detail: detail.into(), headers: Vec::new() }
     }
@@ -90,12 +90,12 @@ impl Problem {
         self
     }
 
-    /// The request was given up.
+    /// The request was abandoned.
     pub(super) fn timeout(limit: Duration) -> Self {
         let seconds = limit.as_secs();
         Self::new(
             Kind::Timeout,
-            format!("the host has not answered within {seconds} s and has given up: nothing was changed unless the \
+            format!("the host has not answered within {seconds} s and has abandoned the request: nothing was changed unless the \
                      history of the projection shows it; look there, then try again"),
         )
         .retry_after(1)
@@ -109,7 +109,7 @@ impl Problem {
         Self::new(Kind::Timeout, detail).retry_after(1)
     }
 
-    /// There is no place for the request.
+    /// There is no permit for the request.
     pub(super) fn busy(waited: Duration) -> Self {
         let detail = format!(
             "other requests like this one keep the host busy: nothing was free within {} s; nothing was changed, try again",
@@ -126,7 +126,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // Words and a number always have a form in JSON.
+        // Text and a number always have a form in JSON.
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = status;
@@ -144,7 +144,7 @@ impl From<ControlError> for Problem {
             403 => Kind::Forbidden,
             404 => Kind::Missing,
             409 => Kind::Conflict,
-            422 => Kind::Refused,
+            422 => Kind::Unsupported,
             503 => Kind::Unavailable,
             _ => Kind::Internal,
         };
@@ -152,7 +152,7 @@ impl From<ControlError> for Problem {
             // The cause may name machines and users: it is for the log.
             Kind::Internal | Kind::Unavailable => {
                 tracing::error!(reason = kennel_engine::chain(&error), "a request to the API failed");
-                format!("{error}; the log of the host tells why")
+                format!("{error}; the log of the host says why")
             }
             _ => error.to_string(),
         };
@@ -161,7 +161,7 @@ impl From<ControlError> for Problem {
     }
 }
 
-/// What an operation may answer besides success, for the document.
+/// What an endpoint may answer besides success, for the document.
 macro_rules! may_answer {
     ($($(#[$doc:meta])* $name:ident: $($kind:ident),*;)*) => { $(
         $(#[$doc])*
@@ -176,17 +176,17 @@ macro_rules! may_answer {
 }
 
 may_answer! {
-    /// What reads.
+    /// Endpoints that read.
     Reads: Unauthorized, Forbidden, Internal, Unavailable;
-    /// What reads a thing that has to be there.
+    /// Endpoints that read a thing that has to be there.
     ReadsOne: Invalid, Unauthorized, Forbidden, Missing, Internal, Unavailable;
-    /// What compares.
+    /// Endpoints that compare.
     Compares: Invalid, Unauthorized, Forbidden, Missing, Conflict, Internal, Unavailable;
-    /// What takes an order.
-    Orders: Invalid, Unauthorized, Forbidden, Missing, Conflict, TooLarge, MediaType, Refused, Internal, Unavailable;
-    /// What takes a component.
-    Stores: Invalid, Unauthorized, Forbidden, TooLarge, MediaType, Refused, Internal, Unavailable;
-    /// What tells of the interface.
+    /// Endpoints that take an operation.
+    Operations: Invalid, Unauthorized, Forbidden, Missing, Conflict, TooLarge, MediaType, Unsupported, Internal, Unavailable;
+    /// Endpoints that take a component.
+    Stores: Invalid, Unauthorized, Forbidden, TooLarge, MediaType, Unsupported, Internal, Unavailable;
+    /// Endpoints that describe the interface.
     Describes: Forbidden;
 }
 
@@ -196,11 +196,11 @@ fn described(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response
         HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
     };
     let responses = kinds.iter().map(|kind| {
-        let (status, _, title) = kind.words();
+        let (status, _, title) = kind.parts();
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let response = ResponseBuilder::new().description(title).content(PROBLEM_JSON, content);
         let response = match kind {
-            Kind::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`, and what is wrong")),
+            Kind::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`, and the error")),
             Kind::Unavailable => response
                 .description("Something the host needs is away, it is busy, or this took too long")
                 .header("Retry-After", text("How many seconds to wait")),

@@ -8,13 +8,13 @@ use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::{Asked, MaybeOrder, Named, Order};
-use super::problem::{Compares, Orders, Problem, Reads, ReadsOne};
+use super::extract::{Asked, JsonBody, Named, OptionalBody};
+use super::problem::{Compares, Operations, Problem, Reads, ReadsOne};
 use super::v1::Api;
-use crate::control::order::{AcceptLogOrder, RebuildOrder, RetireOrder, RollbackOrder};
+use crate::control::request::{AcceptLogRequest, RebuildRequest, RetireRequest, RollbackRequest};
 use crate::control::status::StatusView;
-use crate::control::view::{ChangeView, DeploymentView, DiffView, OrderView, ProjectionView};
-use crate::control::{Action, By, DeployOrder};
+use crate::control::view::{ChangeView, DeploymentView, DiffView, OperationView, ProjectionView};
+use crate::control::{Action, By, DeployRequest};
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -23,7 +23,7 @@ type Answer<T> = Result<Json<T>, Problem>;
 #[into_params(parameter_in = Path)]
 pub(super) struct NameParam {
     /// The projection.
-    #[expect(dead_code, reason = "it tells the document of what `Named` reads")]
+    #[expect(dead_code, reason = "it describes to the document what `Named` reads")]
     #[param(pattern = "^[a-z][a-z0-9_-]{0,47}$", min_length = 1, max_length = 48)]
     name: String,
 }
@@ -44,7 +44,7 @@ impl Default for DiffParams {
     }
 }
 
-/// How the projections are doing, and who works on them
+/// How the projections are doing, and which workers run them
 #[utoipa::path(get, path = "/v1/status", tag = "projections",
     responses((status = 200, body = StatusView, description = "What `kennel status --json` prints"), Reads))]
 pub(super) async fn status(State(api): State<Api>) -> Answer<StatusView> {
@@ -70,7 +70,7 @@ pub(super) async fn get_projection(
     Ok(Json(api.control.projection(&name).await?))
 }
 
-/// What has been deployed to a projection, by number
+/// The deployments of a projection, by number
 #[utoipa::path(get, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
     responses((status = 200, body = Vec<DeploymentView>, description = "Its deployments"), ReadsOne))]
 pub(super) async fn list_deployments(
@@ -80,36 +80,36 @@ pub(super) async fn list_deployments(
     Ok(Json(api.control.projection(&name).await?.deployments))
 }
 
-/// What was ordered, by whom and why, the oldest first
+/// The operations on a projection, by whom and why, the oldest first
 ///
-/// Deployments among the rest. Orders that changed nothing are not among them.
-#[utoipa::path(get, path = "/v1/projections/{name}/orders", tag = "projections", params(NameParam),
-    responses((status = 200, body = Vec<OrderView>, description = "Its orders"), ReadsOne))]
-pub(super) async fn list_orders(
+/// Deployments among the rest. Operations that changed nothing are not among them.
+#[utoipa::path(get, path = "/v1/projections/{name}/operations", tag = "projections", params(NameParam),
+    responses((status = 200, body = Vec<OperationView>, description = "Its operations"), ReadsOne))]
+pub(super) async fn list_operations(
     State(api): State<Api>,
     Named(name): Named<ProjectionName>,
-) -> Answer<Vec<OrderView>> {
-    Ok(Json(api.control.orders(&name).await?))
+) -> Answer<Vec<OperationView>> {
+    Ok(Json(api.control.operations(&name).await?))
 }
 
 /// Deploys a component that the host holds
 ///
-/// `PUT /v1/components/{digest}` has it hold one. Deploying what is deployed already changes nothing, so that an order
-/// whose answer was lost can be given again.
+/// `PUT /v1/components/{digest}` stores one there. Deploying the same again changes nothing, so that a request whose
+/// answer was lost can be repeated.
 #[utoipa::path(post, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
-    request_body = DeployOrder,
+    request_body = DeployRequest,
     responses(
         (status = 201, body = ChangeView, description = "There is a new deployment",
             headers(("Location" = String, description = "The path of the projection"))),
         (status = 200, body = ChangeView, description = "It was deployed already; nothing was changed"),
-        Orders))]
+        Operations))]
 pub(super) async fn deploy(
     State(api): State<Api>,
     Named(name): Named<ProjectionName>,
-    Order(order): Order<DeployOrder>,
+    JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Response, Problem> {
-    let _place = api.compiling.take().await?;
-    let Json(change) = api.ordered(api.control.deploy(&name, order).await)?;
+    let _permit = api.compiling.take().await?;
+    let Json(change) = api.counted(api.control.deploy(&name, request).await)?;
     if !change.changed {
         return Ok(Json(change).into_response());
     }
@@ -117,9 +117,9 @@ pub(super) async fn deploy(
     Ok((StatusCode::CREATED, location, Json(change)).into_response())
 }
 
-/// How the read model that is being built differs from the one that serves
+/// How the read model of the candidate differs from the one that serves
 ///
-/// Without one that is being built, the one that served before is compared.
+/// Without a candidate, the one that served before is compared.
 #[utoipa::path(get, path = "/v1/projections/{name}/diff", tag = "projections", params(NameParam, DiffParams),
     responses((status = 200, body = DiffView, description = "Where they differ"), Compares))]
 pub(super) async fn diff(
@@ -127,63 +127,63 @@ pub(super) async fn diff(
     Named(name): Named<ProjectionName>,
     Asked(DiffParams { samples }): Asked<DiffParams>,
 ) -> Answer<DiffView> {
-    let _place = api.comparing.take().await?;
+    let _permit = api.comparing.take().await?;
     Ok(Json(api.control.diff(&name, samples).await?))
 }
 
-/// Declares an operation that gives an order about a projection. Its body may be left out.
-macro_rules! order {
-    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $order:ident, |$given:ident| $act:expr) => {
+/// Declares the endpoint of an operation on a projection. Its body may be left out.
+macro_rules! request {
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $request:ident, |$given:ident| $act:expr) => {
         $(#[doc = $doc])*
         #[utoipa::path(post, path = $path, tag = "projections", params(NameParam),
-            request_body = Option<$order>,
-            responses((status = 200, body = ChangeView, description = "What the order came to"), Orders))]
+            request_body = Option<$request>,
+            responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
         pub(super) async fn $name(
             State(api): State<Api>,
             Named(name): Named<ProjectionName>,
-            MaybeOrder($given): MaybeOrder<$order>,
+            OptionalBody($given): OptionalBody<$request>,
         ) -> Answer<ChangeView> {
             let (action, by): (Action, By) = $act;
-            let _place = match action {
+            let _permit = match action {
                 Action::Rebuild { .. } => Some(api.compiling.take().await?),
                 _ => None,
             };
-            api.ordered(api.control.act(&name, action, by).await)
+            api.counted(api.control.act(&name, action, by).await)
         }
     };
 }
 
-order! {
+request! {
     /// Builds the read model anew, beside the one that serves
-    "/v1/projections/{name}/rebuild", rebuild, RebuildOrder, |order| (order.action(), order.by())
+    "/v1/projections/{name}/rebuild", rebuild, RebuildRequest, |request| (request.action(), request.by())
 }
-order! {
+request! {
     /// Returns to an earlier deployment
     ///
-    /// After a rebuild the old read model is brought up to date first, and then takes its place whole.
-    "/v1/projections/{name}/rollback", rollback, RollbackOrder, |order| (order.action(), order.by())
+    /// After a rebuild the old read model is brought up to date first, and then replaces the newer one as a whole.
+    "/v1/projections/{name}/rollback", rollback, RollbackRequest, |request| (request.action(), request.by())
 }
-order! {
-    /// Has the read model that was built take its place once it has caught up
-    "/v1/projections/{name}/switch", switch, By, |by| (Action::Switch, by)
+request! {
+    /// Promotes the candidate: its read model begins to serve once it has caught up
+    "/v1/projections/{name}/promote", promote, By, |by| (Action::Promote, by)
 }
-order! {
-    /// Gives up the deployment that is being built
+request! {
+    /// Cancels the candidate
     "/v1/projections/{name}/cancel", cancel, By, |by| (Action::Cancel, by)
 }
-order! {
-    /// Has a projection stand still until it is resumed
+request! {
+    /// Pauses a projection until it is resumed
     "/v1/projections/{name}/pause", pause, By, |by| (Action::Pause, by)
 }
-order! {
-    /// Has a paused projection go on
+request! {
+    /// Resumes a paused projection
     "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
 }
-order! {
+request! {
     /// Takes a projection out of service
     ///
     /// Its history stays, and deploying to it brings it back.
-    "/v1/projections/{name}/retire", retire, RetireOrder, |order| (order.action(), order.by())
+    "/v1/projections/{name}/retire", retire, RetireRequest, |request| (request.action(), request.by())
 }
 
 /// Goes on with a log that was set back
@@ -191,12 +191,12 @@ order! {
 /// What was handled stays in the read model; what the log holds after the given position is handled. 422 if the log ends
 /// before it, 409 if the log was not set back.
 #[utoipa::path(post, path = "/v1/projections/{name}/accept-log", tag = "projections", params(NameParam),
-    request_body = AcceptLogOrder,
-    responses((status = 200, body = ChangeView, description = "What the order came to"), Orders))]
+    request_body = AcceptLogRequest,
+    responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
 pub(super) async fn accept_log(
     State(api): State<Api>,
     Named(name): Named<ProjectionName>,
-    Order(order): Order<AcceptLogOrder>,
+    JsonBody(request): JsonBody<AcceptLogRequest>,
 ) -> Answer<ChangeView> {
-    api.ordered(api.control.act(&name, order.action(), order.by()).await)
+    api.counted(api.control.act(&name, request.action(), request.by()).await)
 }

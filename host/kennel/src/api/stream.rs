@@ -1,5 +1,5 @@
-//! The stream of a connection, which fails once its client has taken nothing for a while of what is to be written: what
-//! waits for it takes memory, and a place among the connections.
+//! The stream of a connection, which fails once its client has taken none of the waiting bytes for a while: they take
+//! memory, and the connection one of the permits.
 
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -99,7 +99,7 @@ mod tests {
             far
         });
         stream.write_all(b"01234567").await.expect("a little at a time is taken");
-        let far = taking.await.expect("nobody panics");
+        let far = taking.await.expect("no task panics");
         let error = stream.write_all(b"01234567").await.expect_err("nothing is taken");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         drop(far);

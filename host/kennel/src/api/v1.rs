@@ -17,9 +17,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
 use super::answers::{Answers, Components, bounded};
-use super::gate::{DOCUMENT, Gate, guard};
-use super::pace::{COMPARING, COMPILING, Places, Room, SHORT, within};
+use super::authentication::{Authentication, DOCUMENT, guard};
 use super::problem::{Describes, Kind, Problem};
+use super::request_limits::{COMPARING, COMPILING, Permits, Room, SHORT, within};
 use super::{components, projections};
 use crate::control::view::ChangeView;
 use crate::control::{Control, ControlError};
@@ -28,34 +28,38 @@ use crate::control::{Control, ControlError};
 #[derive(Clone)]
 pub struct Api {
     pub(super) control: Arc<dyn Control>,
-    pub(super) compiling: Places,
-    pub(super) comparing: Places,
+    pub(super) compiling: Permits,
+    pub(super) comparing: Permits,
     pub(super) room: Room,
     pub(super) components: Components,
     metrics: ReplicaSetMetrics,
-    gate: Arc<Gate>,
+    authentication: Arc<Authentication>,
     document: Bytes,
 }
 
 impl std::fmt::Debug for Api {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Api").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("Api").field("authentication", &self.authentication).finish_non_exhaustive()
     }
 }
 
 impl Api {
-    /// Serves these operations to those whom the gate admits, and counts what becomes of orders.
+    /// Serves these operations to clients that the authentication admits, and counts their outcomes.
     #[must_use]
-    pub fn new(control: Arc<dyn Control>, gate: Gate, metrics: ReplicaSetMetrics) -> Self {
-        let document = serde_json::to_vec(&document(&gate)).unwrap_or_default().into();
-        let (compiling, comparing, room) = (Places::default(), Places::default(), Room::default());
-        let (components, gate) = (Components::default(), Arc::new(gate));
-        Self { control, compiling, comparing, room, components, metrics, gate, document }
+    pub fn new(
+        control: Arc<dyn Control>,
+        authentication: Authentication,
+        metrics: ReplicaSetMetrics,
+    ) -> Self {
+        let document = serde_json::to_vec(&document(&authentication)).unwrap_or_default().into();
+        let (compiling, comparing, room) = (Permits::default(), Permits::default(), Room::default());
+        let (components, authentication) = (Components::default(), Arc::new(authentication));
+        Self { control, compiling, comparing, room, components, metrics, authentication, document }
     }
 
     /// The routes, for programs that serve them beside their own.
     pub fn router(self) -> Router {
-        let gate = middleware::from_fn_with_state(Arc::clone(&self.gate), guard);
+        let authentication = middleware::from_fn_with_state(Arc::clone(&self.authentication), guard);
         let answers = middleware::from_fn_with_state(Answers::default(), bounded);
         let routes =
             routes().into_iter().fold(Router::new(), |router, (path, route)| router.route(path, route));
@@ -65,14 +69,14 @@ impl Api {
             .route("/v1/", any(nowhere))
             .route("/v1/{*rest}", any(nowhere))
             .method_not_allowed_fallback(not_like_this)
-            .route_layer(DefaultBodyLimit::max(limits::ORDER_BYTES_MAX))
+            .route_layer(DefaultBodyLimit::max(limits::OPERATION_BYTES_MAX))
             .route_layer(answers)
-            .route_layer(gate)
+            .route_layer(authentication)
             .with_state(self)
     }
 
-    /// Counts what has become of an order, and puts it into the answer.
-    pub(super) fn ordered(
+    /// Counts the outcome of an operation, and puts it into the answer.
+    pub(super) fn counted(
         &self,
         result: Result<ChangeView, ControlError>,
     ) -> Result<Json<ChangeView>, Problem> {
@@ -80,14 +84,14 @@ impl Api {
         Ok(Json(result?))
     }
 
-    /// Counts what has become of an order.
+    /// Counts the outcome of an operation.
     pub(super) fn count(&self, result: Result<&ChangeView, &ControlError>) {
         let outcome = match result.map_err(ControlError::status) {
             Ok(change) if change.changed => DeploymentOutcome::Accepted,
             Ok(_) => DeploymentOutcome::Unchanged,
-            Err(422) => DeploymentOutcome::Refused,
-            Err(400..500) => DeploymentOutcome::Declined,
-            // The host's trouble says nothing of the order.
+            Err(422) => DeploymentOutcome::Unsupported,
+            Err(400..500) => DeploymentOutcome::Rejected,
+            // A failure of the host says nothing of the operation.
             Err(_) => return,
         };
         self.metrics.count_deployment(outcome);
@@ -96,8 +100,8 @@ impl Api {
 
 /// Every route with its path, as the document has them.
 fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
-    let quick = |route| paced(route, SHORT);
-    let slow = |route| paced(route, COMPILING);
+    let quick = |route| limited(route, SHORT);
+    let slow = |route| limited(route, COMPILING);
     vec![
         ("/v1/status", quick(get(projections::status))),
         ("/v1/projections", quick(get(projections::list_projections))),
@@ -106,11 +110,11 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
             "/v1/projections/{name}/deployments",
             quick(get(projections::list_deployments)).merge(slow(post(projections::deploy))),
         ),
-        ("/v1/projections/{name}/orders", quick(get(projections::list_orders))),
-        ("/v1/projections/{name}/diff", paced(get(projections::diff), COMPARING)),
+        ("/v1/projections/{name}/operations", quick(get(projections::list_operations))),
+        ("/v1/projections/{name}/diff", limited(get(projections::diff), COMPARING)),
         ("/v1/projections/{name}/rebuild", slow(post(projections::rebuild))),
         ("/v1/projections/{name}/rollback", quick(post(projections::rollback))),
-        ("/v1/projections/{name}/switch", quick(post(projections::switch))),
+        ("/v1/projections/{name}/promote", quick(post(projections::promote))),
         ("/v1/projections/{name}/cancel", quick(post(projections::cancel))),
         ("/v1/projections/{name}/pause", quick(post(projections::pause))),
         ("/v1/projections/{name}/resume", quick(post(projections::resume))),
@@ -125,7 +129,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     ]
 }
 
-fn paced(route: MethodRouter<Api>, limit: Duration) -> MethodRouter<Api> {
+fn limited(route: MethodRouter<Api>, limit: Duration) -> MethodRouter<Api> {
     route.layer(middleware::from_fn(move |request: Request, next| within(limit, request, next)))
 }
 
@@ -155,7 +159,7 @@ async fn openapi(State(api): State<Api>) -> Response {
             (RFC 9457) of type `application/problem+json`."
     ),
     tags(
-        (name = "projections", description = "What runs, and what is to run"),
+        (name = "projections", description = "The projections that run or are to run"),
         (name = "components", description = "WebAssembly binaries, named by the SHA-256 of their bytes"),
         (name = "interface", description = "What this document describes")
     ),
@@ -165,12 +169,12 @@ async fn openapi(State(api): State<Api>) -> Response {
         projections::list_projections,
         projections::get_projection,
         projections::list_deployments,
-        projections::list_orders,
+        projections::list_operations,
         projections::deploy,
         projections::diff,
         projections::rebuild,
         projections::rollback,
-        projections::switch,
+        projections::promote,
         projections::cancel,
         projections::pause,
         projections::resume,
@@ -184,10 +188,10 @@ async fn openapi(State(api): State<Api>) -> Response {
 )]
 struct Document;
 
-/// The document, as it holds for a host with this gate.
-fn document(gate: &Gate) -> utoipa::openapi::OpenApi {
+/// The document, as it holds for a host with this authentication.
+fn document(authentication: &Authentication) -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
-    if matches!(gate, Gate::Token(_)) {
+    if matches!(authentication, Authentication::Token(_)) {
         let scheme = Http::builder()
             .scheme(HttpAuthScheme::Bearer)
             .description(Some("KENNEL_TOKEN, as it is where `kennel run` was started"))

@@ -133,7 +133,7 @@ impl Append {
     }
 }
 
-/// Longest line that is read: what an event may have, with as much again for what is written as escapes.
+/// Longest line that is read: the most that an event may have, and as much again for characters written as escapes.
 const LINE_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
 
 /// The events of an input by line number; `None` for an empty line. Ends with the first line that is wrong.
@@ -238,9 +238,9 @@ impl Chunk {
 fn malformed(from: &str, number: u64, reason: &str, last: u64) -> anyhow::Error {
     let stop = if reason.ends_with('?') { "" } else { "." };
     let advice = match last {
-        0 => "Nothing was appended: mend the line and run it again".to_owned(),
+        0 => "Nothing was appended: repair the line and run it again".to_owned(),
         last => format!(
-            "{}: mend the line and run it again; what is there already will be skipped",
+            "{}: repair the line and run it again; events that are there already will be skipped",
             imported(last)
         ),
     };

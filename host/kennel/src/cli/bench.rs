@@ -20,7 +20,7 @@ use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{Engine, Metrics, Options, Shutdown, ShutdownTrigger};
 use tokio::task::JoinSet;
 
-use super::control::in_words;
+use super::control::rendered;
 use super::signals::{self, Signals};
 use super::{StoreArgs, output, source, values};
 use crate::activate::activate;
@@ -72,7 +72,7 @@ pub(super) struct Bench {
 }
 
 /// Where the measuring takes place.
-struct Place {
+struct Setup {
     target: Target,
     store: Store,
     runtime: Arc<dyn Runtime>,
@@ -117,11 +117,11 @@ impl Bench {
         let target = Target::at(url.clone());
         wire::migrate(&target, false).await?;
         let store = wire::open(&target).await?;
-        let place = Place { target, store, runtime: wire::runtime()?, file, component };
-        let catch_up = catch_up::measure(self, &place).await?;
-        let latency = latency::measure(self.appends, &place).await?;
-        let failover = failover::measure(self.kills, &place).await?;
-        place.store.close().await;
+        let setup = Setup { target, store, runtime: wire::runtime()?, file, component };
+        let catch_up = catch_up::measure(self, &setup).await?;
+        let latency = latency::measure(self.appends, &setup).await?;
+        let failover = failover::measure(self.kills, &setup).await?;
+        setup.store.close().await;
         Ok(report::Figures {
             events: self.events,
             aggregates: self.aggregates,
@@ -140,7 +140,7 @@ struct RunningEngine {
     task: JoinSet<()>,
 }
 
-impl Place {
+impl Setup {
     /// Deploys the example under a name and in a replica set of its own.
     async fn deploy(&self, name: &str, batch: Option<usize>) -> anyhow::Result<Deployment> {
         let projection: ProjectionName = name.parse()?;
@@ -149,7 +149,7 @@ impl Place {
         settings.batch = batch.unwrap_or(settings.batch);
         let (runtime, component) = (Arc::clone(&self.runtime), self.component.clone());
         let activated = activate(&self.store, runtime, component, &projection, &replica_set, settings).await;
-        activated.map_err(|error| in_words(error, &self.file.display()))
+        activated.map_err(|error| rendered(error, &self.file.display()))
     }
 
     /// Runs the replica set of a deployment with one worker.

@@ -8,7 +8,7 @@ use super::control::ControlArgs;
 use super::output;
 use crate::config::Config;
 
-/// Tells which components the store holds and what uses them, the latest first.
+/// Lists the components that the store holds and the deployments that use them, the latest first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kennel components\n  kennel components --json | jq -r '.[].digest'")]
 pub(super) struct Components {

@@ -1,4 +1,4 @@
-//! On what the commands that change projections work: a store, or a host that runs.
+//! What the commands that change projections work on: a store, or a host that runs.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::control::{By, Control, ControlError};
 use crate::exit::{Kind, ResultExt as _};
 use crate::wire;
 
-/// On what to work.
+/// The store or the host to work on.
 #[derive(Debug)]
 pub(super) struct ControlArgs {
     store: StoreArgs,
@@ -24,7 +24,7 @@ pub(super) struct ControlArgs {
     host: Option<HostUrl>,
 }
 
-/// The flags that say on what to work.
+/// The flags that name the store or the host.
 #[derive(Debug, Args)]
 struct ControlFlags {
     #[command(flatten)]
@@ -71,25 +71,29 @@ impl Args for ControlArgs {
     }
 }
 
-/// Who gives an order and why.
+/// Who requests an operation and why.
 #[derive(Debug, Args)]
 pub(super) struct ByArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    /// Decline if there is a later deployment than this
-    #[arg(long, value_name = "NUMBER", hide_short_help = true)]
-    seen: Option<u32>,
+    reason: Option<String>,
+    /// Fail if there is a later deployment than this
+    #[arg(long = "expect", value_name = "NUMBER", hide_short_help = true)]
+    expected_deployment: Option<u32>,
 }
 
 impl ByArgs {
     pub(super) fn by(&self) -> By {
-        By { author: Some(wire::author()), note: self.note.clone(), seen: self.seen }
+        By {
+            actor: Some(wire::actor()),
+            reason: self.reason.clone(),
+            expected_deployment: self.expected_deployment,
+        }
     }
 }
 
 impl ControlArgs {
-    /// The operations on what was named.
+    /// The operations on the store or the host that was named.
     pub(super) async fn open(&self, config: &Config) -> anyhow::Result<Box<dyn Control>> {
         self.open_either(config, Existing::Needed).await
     }
@@ -118,7 +122,7 @@ impl ControlArgs {
     }
 }
 
-/// The replica set that `kennel run` would work for in the same place.
+/// The replica set that `kennel run` would work for with the same configuration.
 fn replica_set(config: &Config) -> anyhow::Result<ReplicaSet> {
     match std::env::var(REPLICA_SET_VARIABLE) {
         Ok(given) => given
@@ -133,7 +137,7 @@ fn remote(host: &HostUrl, config: &Config) -> anyhow::Result<Remote> {
     let remote = Remote::new(host.clone(), config.api.token()?.as_ref()).kind(Kind::Config)?;
     if !host.is_private() {
         output::note(format!(
-            "warning: what is sent to {host} can be read and changed on the way; use https:// if you can"
+            "warning: everything sent to {host} can be read and changed on the way; use https:// if you can"
         ));
     }
     Ok(remote)
@@ -146,11 +150,11 @@ enum Existing {
     Wanted,
 }
 
-/// The words of an error about a component, with where it came from.
-pub(super) fn in_words(error: ControlError, source: &dyn std::fmt::Display) -> anyhow::Error {
+/// Renders an error about a component, with where it came from.
+pub(super) fn rendered(error: ControlError, source: &dyn std::fmt::Display) -> anyhow::Error {
     let kind = error.kind();
     match error {
-        ControlError::Refused(refusal) => kind.error(format!("{source}: {refusal}")),
+        ControlError::Unsupported(error) => kind.error(format!("{source}: {error}")),
         ControlError::Host { status: 422, detail } => kind.error(format!("{source}: {detail}")),
         other => other.into(),
     }

@@ -16,17 +16,17 @@ use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;
 
-use super::control::in_words;
+use super::control::rendered;
 use super::{output, source, values};
 use crate::activate::activate;
-use crate::audit::{Audit, audit};
+use crate::exactly_once::{self, ExactlyOnce};
 use crate::exit::Kind;
 use crate::wire::{self, Store, Target};
 
 const SUMMARY: &str = "order-summary";
 const AUDIT_LOG: &str = "audit-log";
 /// Events that are appended in one transaction, and handled in one unless the command line says otherwise:
-/// the demo is all about a backlog, where large batches cost nobody any waiting.
+/// the demo is all about a backlog, where large batches delay no reader.
 const CHUNK: usize = 5000;
 
 const EXAMPLES: &str = "\
@@ -42,7 +42,7 @@ pub(super) struct Demo {
     /// Events to generate
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     events: usize,
-    /// Decides what is generated: the same seed gives the same events
+    /// Determines the generated events: the same seed gives the same events
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// Most events handled and committed together [default: 5000: a whole log is waiting]
@@ -71,7 +71,7 @@ impl CallObserver for Calls {
 
 /// Everything that the demo measured.
 struct Outcome {
-    audit: Audit,
+    check: ExactlyOnce,
     took: Duration,
     calls: Vec<Duration>,
 }
@@ -98,22 +98,23 @@ impl Demo {
         let calls = Arc::new(Calls::default());
         let took = self.run(&store, runtime, Arc::clone(&calls), &bars).await?;
         let calls = std::mem::take(&mut *calls.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let outcome = Outcome { audit: audit(&store, &store, audit_log.read_model).await?, took, calls };
+        let check = exactly_once::check(&store, &store, audit_log.read_model).await?;
+        let outcome = Outcome { check, took, calls };
         if self.json {
             report::print_json(&outcome)?;
         } else {
             report::print(&store, &summary, &outcome, self.keep.as_deref()).await?;
         }
-        let clean = outcome.audit.is_clean();
+        let clean = outcome.check.is_clean();
         Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(Kind::Halted.code()) })
     }
 
     fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
         tempfile::Builder::new().prefix("kennel-demo-").tempdir().map_err(|error| {
-            let place = std::env::temp_dir();
-            let place = place.display();
+            let parent = std::env::temp_dir();
+            let parent = parent.display();
             Kind::Store.error(format!(
-                "cannot create a temporary folder in {place}: {}; name another place with TMPDIR",
+                "cannot create a temporary folder in {parent}: {}; name another one with TMPDIR",
                 error.kind()
             ))
         })
@@ -151,7 +152,7 @@ impl Demo {
         let began = Instant::now();
         let engine = tokio::spawn(engine.run(stop));
         let shown = [SUMMARY, AUDIT_LOG].map(|name| (name, add(bars, name, self.events)));
-        let head = store.horizon().await?.head;
+        let head = store.high_water_mark().await?.head;
         let took = loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut done = true;
@@ -163,7 +164,7 @@ impl Demo {
                 }
                 if progress.state == ProjectionState::Halted {
                     let reason = progress.last_failure.map(|failure| failure.message).unwrap_or_default();
-                    return Err(Kind::Halted.error(format!("the projection `{name}` stands still: {reason}")));
+                    return Err(Kind::Halted.error(format!("the projection `{name}` is halted: {reason}")));
                 }
                 done &= position >= head;
             }
@@ -196,5 +197,5 @@ async fn deploy_example(
     let (name, replica_set) = (name.parse()?, ReplicaSet::default());
     let runtime = Arc::clone(runtime);
     let activated = activate(store, runtime, bytes, &name, &replica_set, Settings::default()).await;
-    activated.map_err(|error| in_words(error, &file.display()))
+    activated.map_err(|error| rendered(error, &file.display()))
 }

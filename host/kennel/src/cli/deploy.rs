@@ -1,10 +1,10 @@
-//! `kennel deploy`: has a projection run a component, new or other than before.
+//! `kennel deploy`: deploys a component to a projection, new or other than before.
 
 use std::process::ExitCode;
 
 use clap::Args;
 
-use kennel_core::lifecycle::{Activity, Mode, Outcome, Switch};
+use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::projection::OnFailure;
 
@@ -14,19 +14,19 @@ use super::source::Source;
 use super::{output, values};
 use crate::config::{Config, ProjectionConfig};
 use crate::control::view::{ChangeView, ProjectionView};
-use crate::control::{Control, DeployOrder};
+use crate::control::{Control, DeployRequest};
 
 const EXAMPLES: &str = "\
 Examples:
   kennel deploy order-summary target/guests/order-summary.wasm
   kennel deploy audit-log audit.wasm --on-failure dead-letter --set retention=30
-  kennel deploy order-summary new.wasm --mode rebuild --note 'totals with tax'
+  kennel deploy order-summary new.wasm --mode rebuild --reason 'totals with tax'
   kennel deploy order-summary 3f2a91c04b7d
   kennel deploy order-summary oci://ghcr.io/shop/order-summary:1.2
 
 The component is checked, compiled and asked to describe itself before anything changes; until then, and if it is \
-refused, what serves goes on. `continue` swaps the code at the next batch of each partition. `rebuild` builds a read \
-model of its own from the start of the log, beside the one that serves, and takes its place once it has caught up; \
+unsupported, the serving deployment goes on. `continue` swaps the code at the next batch of each partition. `rebuild` builds a read \
+model of its own from the start of the log, beside the one that serves, and replaces that once it has caught up; \
 `kennel rollback` returns from both.
 
 Settings stay as they are unless something else is said here or in kennel.toml, key by key:
@@ -47,9 +47,9 @@ pub(super) struct Deploy {
     /// How the new code comes to the projection: `continue` or `rebuild`
     #[arg(long, value_name = "MODE", default_value_t = Mode::Continue)]
     mode: Mode,
-    /// When a read model that was built takes its place: `auto` or `manual`
-    #[arg(long, value_name = "WHEN", default_value_t = Switch::Auto)]
-    switch: Switch,
+    /// When a read model that was built is promoted: `auto` or `manual`
+    #[arg(long = "promote", value_name = "WHEN", default_value_t = Promotion::Auto)]
+    promotion: Promotion,
     /// Do not wait for a read model to be built
     #[arg(long)]
     detach: bool,
@@ -88,22 +88,22 @@ impl Deploy {
         };
         let section = config.projections.get(&self.name).cloned().unwrap_or_default();
         let by = self.by.by();
-        let order = DeployOrder {
+        let request = DeployRequest {
             mode: self.mode,
-            switch: self.switch,
+            promotion: self.promotion,
             replica_set: self.replica_set.clone(),
             settings: section.with(given),
-            author: by.author,
-            note: by.note.or(component.from),
-            seen: by.seen,
-            ..DeployOrder::of(component.digest)
+            actor: by.actor,
+            reason: by.reason.or(component.from),
+            expected_deployment: by.expected_deployment,
+            ..DeployRequest::of(component.digest)
         };
-        let change = control.deploy(&self.name, order).await?;
+        let change = control.deploy(&self.name, request).await?;
         finish(&*control, &self.name, change, self.detach, self.json).await
     }
 }
 
-/// Waits for what is being built, unless told not to, and tells what has become of an order.
+/// Waits until the candidate is built, unless `detach` is set, and reports the outcome of the operation.
 pub(super) async fn finish(
     control: &dyn Control,
     name: &ProjectionName,
@@ -117,13 +117,13 @@ pub(super) async fn finish(
     if json {
         output::json(&change)?;
     } else {
-        output::line(told(name, &change))?;
+        output::line(reported(name, &change))?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What has become of an order, in a sentence or two.
-pub(super) fn told(name: &ProjectionName, change: &ChangeView) -> String {
+/// The outcome of an operation, in a sentence or two.
+pub(super) fn reported(name: &ProjectionName, change: &ChangeView) -> String {
     let ChangeView { changed, deployment, projection } = change;
     let Some(found) = deployment.and_then(|number| projection.deployment(number)) else {
         return format!("`{name}` is as it was");
@@ -137,11 +137,11 @@ pub(super) fn told(name: &ProjectionName, change: &ChangeView) -> String {
         found.version
     );
     let then = match (found.outcome, changed) {
-        (Outcome::Live, false) => "serves already; nothing was changed".to_owned(),
-        (Outcome::Live, true) => serves(projection),
-        (Outcome::Building, _) => building(name, projection),
-        (Outcome::Superseded, _) => "has served, and another has taken its place since".to_owned(),
-        (Outcome::Cancelled, _) => "was given up".to_owned(),
+        (Outcome::Serving, false) => "serves already; nothing was changed".to_owned(),
+        (Outcome::Serving, true) => serves(projection),
+        (Outcome::Candidate, _) => candidate(name, projection),
+        (Outcome::Superseded, _) => "has served, and another has replaced it since".to_owned(),
+        (Outcome::Cancelled, _) => "was cancelled".to_owned(),
     };
     format!("{what} {then}")
 }
@@ -154,17 +154,17 @@ fn serves(projection: &ProjectionView) -> String {
     }
 }
 
-fn building(name: &ProjectionName, projection: &ProjectionView) -> String {
-    let Some(build) = &projection.building else { return "is being built".to_owned() };
+fn candidate(name: &ProjectionName, projection: &ProjectionView) -> String {
+    let Some(build) = &projection.candidate else { return "is being built".to_owned() };
     let far = format!(
         "is being built: at position {} of {}",
         output::thousands(build.position),
         output::thousands(build.position + build.remaining)
     );
-    match build.switch {
-        Switch::Auto => format!("{far}. `kennel status` shows how far it is"),
-        Switch::Manual => {
-            format!("{far}. `kennel diff {name}` compares it, `kennel switch {name}` puts it in place")
+    match build.promotion {
+        Promotion::Auto => format!("{far}. `kennel status` shows how far it is"),
+        Promotion::Manual => {
+            format!("{far}. `kennel diff {name}` compares it, `kennel promote {name}` promotes it")
         }
     }
 }

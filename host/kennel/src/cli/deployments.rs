@@ -1,4 +1,4 @@
-//! `kennel deployments`: what was deployed to a projection.
+//! `kennel deployments`: the deployments of a projection.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use super::control::ControlArgs;
 use super::output;
 use crate::config::Config;
 
-/// Tells what has been deployed to a projection: when, by whom, why, and what became of it.
+/// Lists the deployments of a projection: when, by whom, why, and what became of each.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  kennel deployments order-summary\n  kennel deployments order-summary --json | jq '.[] | select(.outcome == \"live\")'"
+    after_help = "Examples:\n  kennel deployments order-summary\n  kennel deployments order-summary --json | jq '.[] | select(.outcome == \"serving\")'"
 )]
 pub(super) struct Deployments {
     #[command(flatten)]
@@ -43,12 +43,12 @@ impl Deployments {
                 output::short(&one.component).to_owned(),
                 one.version.clone(),
                 output::seconds_of(&one.deployed_at),
-                one.author.clone(),
-                one.note.clone().unwrap_or_default(),
+                one.actor.clone(),
+                one.reason.clone().unwrap_or_default(),
             ]
         });
         let header =
-            ["DEPLOYMENT", "OUTCOME", "MODE", "COMPONENT", "VERSION", "DEPLOYED (UTC)", "BY", "NOTE"];
+            ["DEPLOYMENT", "OUTCOME", "MODE", "COMPONENT", "VERSION", "DEPLOYED (UTC)", "BY", "REASON"];
         output::table(&header, rows.collect())?;
         Ok(ExitCode::SUCCESS)
     }

@@ -20,7 +20,7 @@ Examples:
 
 The one that is behind gets a few seconds to catch up. Documents written or removed by events that only one of \
 the two has handled yet are in motion, and not counted as different. Exit code 8 means that they differ, or that it \
-is too early to tell.")]
+is too early to decide.")]
 pub(super) struct Diff {
     #[command(flatten)]
     control: ControlArgs,
@@ -96,7 +96,7 @@ fn verdict(diff: &DiffView) -> String {
         }
         (Verdict::Different, _) => "they differ".to_owned(),
         (Verdict::Undecided, _) => format!(
-            "too early to tell: one is {} positions behind the other, and {} documents are in motion. Ask again once it \
+            "too early to decide: one is {} positions behind the other, and {} documents are in motion. Ask again once it \
              has caught up",
             output::thousands(behind),
             output::thousands(in_motion)

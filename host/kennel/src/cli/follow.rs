@@ -1,9 +1,9 @@
-//! Waits for what is being built, and says when there is nothing to wait for. Ending the wait leaves the build
+//! Waits until a candidate is built, and says when there is nothing to wait for. Ending the wait leaves the build
 //! going on.
 
 use std::time::Duration;
 
-use kennel_core::lifecycle::{Activity, Outcome, Switch};
+use kennel_core::lifecycle::{Activity, Outcome, Promotion};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::ProjectionState;
@@ -20,10 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const WORKERS_MAY_COME: Duration = Duration::from_secs(5);
 /// How long the store or the host may be away: long enough for it to be started anew.
 const AWAY_MAX: Duration = Duration::from_secs(60);
-/// How long a build that is nearly level, and that is not to be switched by itself, gets to become so.
-const NEARLY_LEVEL_FOR: Duration = Duration::from_secs(2);
+/// How long a build that has nearly caught up, and that is promoted manually, gets to catch up.
+const NEARLY_CAUGHT_UP_FOR: Duration = Duration::from_secs(2);
 
-/// Shows how a deployment is being built until it serves, or, if somebody has to say so, until it could.
+/// Shows how a deployment is being built until it serves, or, if it is promoted manually, until it could.
 pub(super) async fn follow(
     control: &dyn Control,
     name: &ProjectionName,
@@ -31,7 +31,7 @@ pub(super) async fn follow(
 ) -> anyhow::Result<ProjectionView> {
     let Some(number) = change.deployment else { return Ok(change.projection) };
     let bar = output::progress(name.as_str(), Some(0));
-    let mut watch = Watch { name, number, began: Instant::now(), nearly_level: None, obstacle: None };
+    let mut watch = Watch { name, number, began: Instant::now(), nearly_caught_up: None, condition: None };
     let mut view = change.projection;
     while !watch.is_over(&view, &bar)? {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -41,19 +41,19 @@ pub(super) async fn follow(
     Ok(view)
 }
 
-/// What is being waited for.
+/// The deployment that is being waited for.
 struct Watch<'a> {
     name: &'a ProjectionName,
     number: u32,
     began: Instant,
     /// Since when.
-    nearly_level: Option<Instant>,
-    /// What was told to be in its way.
-    obstacle: Option<String>,
+    nearly_caught_up: Option<Instant>,
+    /// The condition that blocks it, as it was last reported.
+    condition: Option<String>,
 }
 
 impl Watch<'_> {
-    /// Looks once more, whether or not whoever answers has been away for a while.
+    /// Looks once more, even if the store or the host has been away for a while.
     async fn look(
         &self,
         control: &dyn Control,
@@ -71,8 +71,8 @@ impl Watch<'_> {
             if !is_away || began.elapsed() > AWAY_MAX {
                 bar.finish_and_clear();
                 output::note(format!(
-                    "deployment {number} of `{name}` was accepted, and nobody waits for it any more: `kennel deployments \
-                     {name}` tells what becomes of it"
+                    "deployment {number} of `{name}` was accepted, and this command no longer waits for it: `kennel deployments \
+                     {name}` shows what becomes of it"
                 ));
                 return Err(error.into());
             }
@@ -85,39 +85,39 @@ impl Watch<'_> {
     fn is_over(&mut self, view: &ProjectionView, bar: &indicatif::ProgressBar) -> anyhow::Result<bool> {
         let Self { name, number, .. } = *self;
         let outcome = view.deployment(number).map(|deployment| deployment.outcome);
-        let build = view.building.as_ref().filter(|build| build.deployment == number);
+        let build = view.candidate.as_ref().filter(|build| build.deployment == number);
         match (outcome, build) {
-            (Some(Outcome::Building), Some(build)) => {
+            (Some(Outcome::Candidate), Some(build)) => {
                 show(bar, build);
-                if build.obstacle != self.obstacle {
-                    self.obstacle.clone_from(&build.obstacle);
-                    if let Some(obstacle) = &build.obstacle {
-                        bar.suspend(|| output::note(format!("deployment {number} of `{name}` is held up: {obstacle}")));
+                if build.blocked_by != self.condition {
+                    self.condition.clone_from(&build.blocked_by);
+                    if let Some(condition) = &build.blocked_by {
+                        bar.suspend(|| output::note(format!("deployment {number} of `{name}` is blocked: {condition}")));
                     }
                 }
                 if build.state == ProjectionState::Halted.as_str() {
                     let reason = build.last_error.clone().unwrap_or_default();
                     return Err(Kind::Halted.error(format!(
-                        "deployment {number} of `{name}` cannot be built: it stands still at {reason}\nThe one before it keeps \
-                         serving. `kennel cancel {name}` gives this one up; `kennel deploy {name} FILE --mode rebuild` puts \
-                         another in its place"
+                        "deployment {number} of `{name}` cannot be built: it is halted at {reason}\nThe one before it keeps \
+                         serving. `kennel cancel {name}` cancels this one; `kennel deploy {name} FILE --mode rebuild` \
+                         replaces it"
                     )));
                 }
-                Ok(self.is_left_alone(view, bar) || self.waits_for_an_order(build))
+                Ok(self.is_left_alone(view, bar) || self.waits_for_promotion(build))
             }
-            // It has just taken its place: the next look shows it.
-            (Some(Outcome::Building), None) => Ok(false),
+            // It has just been promoted: the next look shows it.
+            (Some(Outcome::Candidate), None) => Ok(false),
             (Some(Outcome::Cancelled), _) => Err(Kind::Taken.error(format!(
-                "deployment {number} of `{name}` was given up before it served: `kennel orders {name}` tells who did it"
+                "deployment {number} of `{name}` was cancelled before it served: `kennel operations {name}` shows by whom"
             ))),
             _ => Ok(true),
         }
     }
 
-    /// Whether nobody builds it now.
+    /// Whether no worker builds it now.
     fn is_left_alone(&self, view: &ProjectionView, bar: &indicatif::ProgressBar) -> bool {
         let name = self.name;
-        let told = if view.activity == Activity::Paused {
+        let reported = if view.activity == Activity::Paused {
             format!("`{name}` is paused: the build goes on after `kennel resume {name}`")
         } else if view.workers == 0 && self.began.elapsed() > WORKERS_MAY_COME {
             let replica_set = &view.replica_set;
@@ -128,19 +128,19 @@ impl Watch<'_> {
             return false;
         };
         bar.finish_and_clear();
-        output::note(told);
+        output::note(reported);
         true
     }
 
-    /// Whether it is level and somebody has to say that it may serve.
-    fn waits_for_an_order(&mut self, build: &BuildView) -> bool {
-        if build.switch == Switch::Auto || build.remaining > limits::SWITCH_SLACK_POSITIONS {
-            self.nearly_level = None;
+    /// Whether it has caught up and waits for the operator to promote it.
+    fn waits_for_promotion(&mut self, build: &BuildView) -> bool {
+        if build.promotion == Promotion::Auto || build.remaining > limits::CUTOVER_SLACK_POSITIONS {
+            self.nearly_caught_up = None;
             return false;
         }
         // While events come in there is always something left.
-        let since = *self.nearly_level.get_or_insert_with(Instant::now);
-        build.remaining == 0 || since.elapsed() > NEARLY_LEVEL_FOR
+        let since = *self.nearly_caught_up.get_or_insert_with(Instant::now);
+        build.remaining == 0 || since.elapsed() > NEARLY_CAUGHT_UP_FOR
     }
 }
 
@@ -150,7 +150,7 @@ fn show(bar: &indicatif::ProgressBar, build: &BuildView) {
     bar.set_message(build.seconds_left.map(left).unwrap_or_default());
 }
 
-/// An estimate in words.
+/// An estimate as text.
 pub(super) fn left(seconds: f64) -> String {
     // Far more than anybody waits for; the cast cannot overflow.
     let seconds = seconds.clamp(0.0, 1e9) as u64;

@@ -13,7 +13,7 @@ use super::{REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;
 use crate::wire;
 
-/// Tells how the division of a replica set's work has changed, newest first.
+/// Lists how the division of a replica set's work has changed, newest first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kennel generations\n  kennel generations --limit 3 --json")]
 pub(super) struct Generations {

@@ -4,18 +4,18 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use kennel_core::port::{Fault, Refusal};
+use kennel_core::port::{ComponentError, Fault};
 use kennel_core::projection::Descriptor;
 use serde::Serialize;
 
-use super::control::in_words;
+use super::control::rendered;
 use super::{output, source};
 use crate::control::ControlError;
 use crate::exit::Kind;
 use crate::wire;
 use crate::wire::inspect::{FileKind, Inspection, inspect};
 
-/// Tells what a component exports, imports and needs, and whether this host can run it.
+/// Shows what a component exports, imports and needs, and whether this host can run it.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kennel inspect order-summary.wasm\n  kennel inspect order-summary.wasm --json\n\nExit code 4 means that this host cannot run it."
@@ -38,12 +38,12 @@ impl Inspect {
             match wire::runtime()?.prepare(bytes.into()).await {
                 Ok(component) => descriptor = Some(component.descriptor().clone()),
                 // Whether it can run is not known then.
-                Err(refusal @ Refusal { fault: Fault::Host, .. }) => {
-                    return Err(in_words(ControlError::Refused(refusal), &self.file.display()));
+                Err(error @ ComponentError { fault: Fault::Host, .. }) => {
+                    return Err(rendered(ControlError::Unsupported(error), &self.file.display()));
                 }
-                Err(refusal) => {
+                Err(error) => {
                     inspection.runnable = false;
-                    inspection.problems.push(refusal.to_string());
+                    inspection.problems.push(error.to_string());
                 }
             }
         }
@@ -100,7 +100,7 @@ impl Report {
     }
 }
 
-/// The events that a projection wants, in words.
+/// The events that a projection wants, as text.
 fn scope(descriptor: &Descriptor) -> String {
     let scope = &descriptor.scope;
     let lists = [

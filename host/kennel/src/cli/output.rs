@@ -27,12 +27,12 @@ pub(super) fn lines(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Prints JSON: exactly what it says, with escapes for what a terminal would take for orders.
+/// Prints JSON: exactly what it says, with escapes for control sequences of terminals.
 pub(super) fn raw_json(text: &str) -> anyhow::Result<()> {
     lines(&safe_json(text))
 }
 
-/// As many digits of a digest as tell it from others. A host may have sent anything.
+/// As many digits of a digest as distinguish it from others. A host may have sent anything.
 pub(super) fn short(digest: &str) -> &str {
     digest.get(..12).unwrap_or(digest)
 }
@@ -61,7 +61,7 @@ pub(super) fn seconds_of(timestamp: &str) -> String {
     timestamp.chars().take("2026-01-01T00:00:00".len()).collect()
 }
 
-/// Tells the person at the terminal something that is not data.
+/// Prints a message for the person at the terminal that is not data.
 pub(super) fn note(text: impl AsRef<str>) {
     // Nothing sensible is left to do when even standard error is gone.
     let _ = writeln!(io::stderr().lock(), "{}", indented(text.as_ref()));
@@ -69,12 +69,12 @@ pub(super) fn note(text: impl AsRef<str>) {
 
 /// Prints an error with its causes.
 pub(super) fn error(error: &anyhow::Error) {
-    note(format!("error: {}", words(error)));
+    note(format!("error: {}", chain(error)));
 }
 
-/// An error and its causes in one line. Some libraries repeat the cause in their own words, so a cause
+/// An error and its causes in one line. Some libraries repeat the cause in their own message, so a cause
 /// that has just been said is left out.
-pub(super) fn words(error: &anyhow::Error) -> String {
+pub(super) fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -134,8 +134,9 @@ mod tests {
 
     #[test]
     fn a_cause_is_said_once() {
-        let error = anyhow::anyhow!("refused").context("connecting: refused").context("the store is away");
-        assert_eq!(words(&error), "the store is away: connecting: refused");
+        let error =
+            anyhow::anyhow!("timed out").context("connecting: timed out").context("the store is away");
+        assert_eq!(chain(&error), "the store is away: connecting: timed out");
     }
 
     #[test]

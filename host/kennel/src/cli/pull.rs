@@ -78,7 +78,7 @@ pub(super) async fn fetch(reference: &Reference) -> Result<Pulled, OciError> {
     pulled
 }
 
-/// A progress bar, and who moves it.
+/// A progress bar, and the watch that moves it.
 pub(super) fn watched(label: &str) -> (Watch, ProgressBar) {
     let bar = output::transfer(label);
     let moved = bar.clone();

@@ -18,7 +18,7 @@ Examples:
   kennel push order-summary.wasm oci://ghcr.io/shop/order-summary:1.2
   kennel push order-summary.wasm oci://localhost:5000/order-summary --json | jq -r .reference
 
-What is printed names this very component, whatever becomes of the tag. \
+The printed reference names this very component, whatever becomes of the tag. \
 Credentials are those of `docker login`, `podman login` or `oras login`.";
 
 /// Checks a component and publishes it in an OCI registry.
@@ -48,8 +48,8 @@ impl Push {
     pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
         let bytes: Arc<[u8]> = source::read_component(&self.file)?.into();
         let size = bytes.len();
-        let component = wire::runtime()?.prepare(bytes.clone()).await.map_err(|refusal| {
-            let error = ControlError::Refused(refusal);
+        let component = wire::runtime()?.prepare(bytes.clone()).await.map_err(|error| {
+            let error = ControlError::Unsupported(error);
             error.kind().error(format!("{}: {error}; nothing was pushed", self.file.display()))
         })?;
         let (watch, bar) = pull::watched("pushing");

@@ -1,4 +1,4 @@
-//! `kennel run`: runs the projections of a replica set until it is told to stop.
+//! `kennel run`: runs the projections of a replica set until a signal stops it.
 
 mod until_caught_up;
 
@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use super::signals::Signals;
 use super::{REPLICA_SET_VARIABLE, StoreArgs, values};
-use crate::api::{self, Api, Gate, Sources};
+use crate::api::{self, Api, Authentication, Sources};
 use crate::config::{Config, Token};
 use crate::exit::Kind;
 use crate::orchestrator::{Orchestrator, OrchestratorError};
@@ -38,11 +38,11 @@ Examples:
 SIGTERM or Ctrl-C: batches under way are finished and committed, then the command ends with 0. \
 A second signal ends it at once; nothing is lost, since a batch that was not committed is run again.
 
-/v1 serves what deploy, rollback and the like do, so that pipelines need no database: `kennel deploy --host URL`. It asks for \
+/v1 serves deploy, rollback and the other operations, so that pipelines need no database: `kennel deploy --host URL`. It asks for \
 the token in KENNEL_TOKEN, or in the file that kennel.toml names:
   [api]
   token_file = \"token\"
-Without a token it answers to programs of this machine alone, and to nobody if --listen is an address that others can \
+Without a token it answers to programs of this machine alone, and to no program if --listen is an address that others can \
 reach. /v1/openapi.json describes it.";
 
 /// Runs the projections of a replica set and serves /metrics, /healthz, /readyz and /v1.
@@ -54,13 +54,13 @@ pub(super) struct Run {
     /// Where to serve /metrics, /healthz, /readyz and /v1 [default: 127.0.0.1:9090; with --until-caught-up nowhere]
     #[arg(long, value_name = "ADDRESS", env = "KENNEL_LISTEN", value_parser = values::address)]
     listen: Option<SocketAddr>,
-    /// Lanes of execution in this process [default: one for each core]
+    /// Workers in this process [default: one for each core]
     #[arg(long, value_name = "N", env = "KENNEL_WORKERS", value_parser = values::workers)]
     workers: Option<NonZeroUsize>,
     /// The replica set whose projections to run [default: main]
     #[arg(long, value_name = "NAME", env = REPLICA_SET_VARIABLE)]
     replica_set: Option<ReplicaSet>,
-    /// End once every projection has handled the whole log, or stands still
+    /// End once every projection has handled the whole log, or is halted
     #[arg(long)]
     until_caught_up: bool,
     /// Most events handled and committed together, for all projections
@@ -87,7 +87,7 @@ impl Run {
         let workers = self.workers.or(config.run.workers).unwrap_or_else(wire::cores).get();
         let target = self.store.target(config)?.connections(self.connections);
         let token = config.api.token()?;
-        // Before anything that takes time: a signal that nobody listens to would end the process at once.
+        // Before anything that takes time: a signal without a listener would end the process at once.
         let (trigger, mut stop) = Shutdown::channel();
         Signals::listen()?.stop_then_end(trigger.clone(), Duration::from_secs(self.grace));
         let orchestrator = tokio::select! {
@@ -119,7 +119,7 @@ impl Run {
         let ended_early = trigger.clone();
         let working = tokio::spawn(async move {
             let ended = orchestrator.run(async move { asked.requested().await }).await;
-            // Whoever waits for the projections waits in vain from now on.
+            // A wait for the projections is in vain from now on.
             ended_early.stop();
             ended
         });
@@ -129,7 +129,7 @@ impl Run {
             let halted = match waited {
                 Ok(halted) => halted,
                 Err(error) => {
-                    working.await?.map_err(in_words)?;
+                    working.await?.map_err(rendered)?;
                     return Err(error);
                 }
             };
@@ -137,7 +137,7 @@ impl Run {
         } else {
             ExitCode::SUCCESS
         };
-        working.await?.map_err(in_words)?;
+        working.await?.map_err(rendered)?;
         // A SQLite file that is copied or moved afterwards is all there is: nothing is left in its log.
         let _ = tokio::time::timeout(CLOSES_WITHIN, store.close()).await;
         tracing::info!("stopped");
@@ -165,11 +165,11 @@ impl Run {
         if let Some(bytes) = config.run.memory_bytes() {
             builder = builder.memory_bytes(bytes);
         }
-        builder.build().await.map_err(in_words)
+        builder.build().await.map_err(rendered)
     }
 }
 
-/// Serves in the background what there is to be told of an orchestrator and done with its projections.
+/// Serves the status of an orchestrator and the operations on its projections in the background.
 fn serve(
     listener: TcpListener,
     orchestrator: &Orchestrator,
@@ -177,24 +177,24 @@ fn serve(
     ended: Shutdown,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    let gate = Gate::new(token, address);
-    if gate == Gate::Closed {
+    let authentication = Authentication::new(token, address);
+    if authentication == Authentication::Closed {
         tracing::warn!(
             "/v1 is closed: others can reach {address}, and no token is set. KENNEL_TOKEN, or `token_file` in the section \
-             [api] of kennel.toml, opens it for those who know the token"
+             [api] of kennel.toml, opens it for clients that show the token"
         );
     }
     let sources = Sources { registry: prometheus::default_registry().clone(), status: orchestrator.status() };
-    // Who gives an order says so in it; otherwise all that is known is the way that it came.
-    let control = Arc::new(orchestrator.control().author("api"));
-    let app = api::router(sources).merge(Api::new(control, gate, orchestrator.metrics()).router());
+    // A request names its actor; otherwise all that is known is the way that it came.
+    let control = Arc::new(orchestrator.control().actor("api"));
+    let app = api::router(sources).merge(Api::new(control, authentication, orchestrator.metrics()).router());
     tracing::info!(%address, "serving /metrics, /healthz, /readyz and /v1");
     let app = api::caught(app, orchestrator.metrics());
     tokio::spawn(api::serve(listener, app, ended));
     Ok(())
 }
 
-fn in_words(error: OrchestratorError) -> anyhow::Error {
+fn rendered(error: OrchestratorError) -> anyhow::Error {
     let kind = match error {
         OrchestratorError::Store(error) => return error.into(),
         OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),

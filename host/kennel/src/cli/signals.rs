@@ -41,7 +41,7 @@ impl Signals {
                 () = self.next() => "a second signal",
                 () = tokio::time::sleep(grace) => "the grace period is over",
             };
-            tracing::warn!(reason, "ending at once; what was not committed will be run again");
+            tracing::warn!(reason, "ending at once; batches that were not committed will be run again");
             std::process::exit(FORCED.into());
         });
     }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use kennel_core::digest::Digest;
 use kennel_core::limits;
 
-use super::control::in_words;
+use super::control::rendered;
 use super::pull;
 use crate::control::{Control, ControlError};
 use crate::exit::Kind;
@@ -27,7 +27,7 @@ pub(super) enum Source {
     Registry(oci::Reference),
 }
 
-/// A component that the store holds, and where it came from if that is worth a note.
+/// A component that the store holds, and where it came from if that is worth recording as the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stored {
     pub(super) digest: Digest,
@@ -43,7 +43,7 @@ impl FromStr for Source {
         let digits = text.strip_prefix("sha256:").unwrap_or(text);
         let hex = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let digest = hex && (DIGEST_DIGITS_MIN..=64).contains(&digits.len());
-        // A file of that name is what its author means.
+        // If there is a file of that name, it is meant.
         Ok(match digest && !Path::new(text).exists() {
             true => Self::Digest(digits.to_owned()),
             false => Self::File(text.into()),
@@ -52,19 +52,19 @@ impl FromStr for Source {
 }
 
 impl Source {
-    /// Has the store hold the component.
+    /// Stores the component.
     pub(super) async fn store(&self, control: &dyn Control) -> anyhow::Result<Stored> {
         let mut from = None;
         let digest = match self {
             Self::File(file) => {
                 let stored = control.put_component(read_component(file)?).await;
-                digest(&stored.map_err(|error| in_words(error, &file.display()))?.digest)
+                digest(&stored.map_err(|error| rendered(error, &file.display()))?.digest)
             }
             Self::Registry(reference) => {
                 let pulled = pull::fetch(reference).await?;
                 from = Some(reference.pinned(pulled.manifest).to_string());
                 let stored = control.put_component(pulled.bytes).await;
-                digest(&stored.map_err(|error| in_words(error, reference))?.digest)
+                digest(&stored.map_err(|error| rendered(error, reference))?.digest)
             }
             Self::Digest(digits) => {
                 let components = control.components().await?;

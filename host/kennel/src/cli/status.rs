@@ -1,4 +1,4 @@
-//! `kennel status`: how the projections are doing, and who works on them.
+//! `kennel status`: how the projections are doing, and which workers run them.
 
 mod print;
 
@@ -10,8 +10,8 @@ use super::control::ControlArgs;
 use super::output;
 use crate::config::Config;
 
-/// Tells how the projections are doing (deployment, position, lag, state and the last error) and who works
-/// on them.
+/// Shows how the projections are doing (deployment, position, lag, state and the last error) and which workers
+/// run them.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  kennel status\n  kennel status --json | jq '.projections[] | select(.state != \"running\")'"

@@ -7,8 +7,8 @@ use super::Cli;
 /// Most characters of a line that is not wrapped: an example.
 const EXAMPLE_CHARS_MAX: usize = 96;
 
-/// Terminals are of all widths: paragraphs are one line each, wrapped where they are shown, and only what is not to be
-/// wrapped is short.
+/// Terminals are of all widths: paragraphs are one line each, wrapped where they are shown, and only lines that must
+/// not be wrapped are short.
 #[test]
 fn help_fits_every_terminal() {
     let mut command = Cli::command();

@@ -1,4 +1,4 @@
-//! How the values of flags are read, where the library's own words would not help.
+//! How the values of flags are read, where the library's own messages would not help.
 
 use std::num::NonZeroUsize;
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_taken_or_refused_in_words() {
+    fn valid_values_are_taken_and_invalid_ones_reported() {
         assert_eq!(batch("10000"), Ok(10_000));
         assert_eq!(batch("10001").unwrap_err(), "a batch has 1 to 10000 events, not 10001");
         assert_eq!(workers("0").unwrap_err(), "at least 1 is needed");

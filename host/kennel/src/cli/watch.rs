@@ -1,4 +1,4 @@
-//! `kennel watch`: deploys the components of a folder whenever they change, for those who are writing them.
+//! `kennel watch`: deploys the components of a folder whenever they change, for their developers.
 
 mod files;
 
@@ -9,20 +9,20 @@ use std::time::Duration;
 
 use clap::Args;
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{Mode, Switch};
+use kennel_core::lifecycle::{Mode, Promotion};
 use kennel_core::name::ProjectionName;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use self::files::{Files, Stamp};
-use super::control::{ControlArgs, in_words};
-use super::deploy::told;
+use super::control::{ControlArgs, rendered};
+use super::deploy::reported;
 use super::output;
 use super::signals::Signals;
 use super::source::read_component;
 use crate::config::Config;
 use crate::control::view::ChangeView;
-use crate::control::{Control, DeployOrder};
+use crate::control::{Control, DeployRequest};
 use crate::exit::{self, Kind};
 use crate::wire;
 
@@ -37,7 +37,7 @@ Examples:
   kennel watch target/guests
   kennel watch target/guests --mode rebuild
 
-NAME.wasm is deployed as the projection NAME, at the start and whenever it changes. A component that is refused changes \
+NAME.wasm is deployed as the projection NAME, at the start and whenever it changes. An unsupported component changes \
 nothing: the one before it keeps running, and the reason is printed. While the store or the host is away it is tried again. \
 Settings stay as they are, but for those of kennel.toml. `kennel run` beside it runs the projections; Ctrl-C ends the watch.";
 
@@ -52,12 +52,12 @@ pub(super) struct Watch {
     /// How new code comes to a projection: `continue` or `rebuild`
     #[arg(long, value_name = "MODE", default_value_t = Mode::Continue)]
     mode: Mode,
-    /// Print a line of JSON for whatever comes of a file
+    /// Print a line of JSON for each outcome of a file
     #[arg(long)]
     json: bool,
 }
 
-/// What came of a file.
+/// The outcome of an attempt to deploy a file.
 #[derive(Serialize)]
 struct Attempt<'a> {
     file: &'a Path,
@@ -95,7 +95,7 @@ impl Watch {
         }
     }
 
-    /// Looks which files are to be tried now, and tells when the folder goes and when it is back.
+    /// Looks which files are to be tried now, and reports when the folder goes and when it is back.
     fn due(&self, files: &mut Files, is_there: &mut bool) -> Vec<PathBuf> {
         let folder = self.folder.display();
         match (components(&self.folder), *is_there) {
@@ -118,7 +118,7 @@ impl Watch {
         }
     }
 
-    /// Deploys a file, unless it holds what it held when it was last deployed or refused.
+    /// Deploys a file, unless it holds what it held when it was last deployed or found unsupported.
     async fn attempt(
         &self,
         control: &dyn Control,
@@ -145,16 +145,16 @@ impl Watch {
         let error = match deployed {
             Ok((name, change)) => {
                 files.done(file, digest);
-                return self.tell_of_success(file, name, &change);
+                return self.report_success(file, name, &change);
             }
             Err(error) => error,
         };
-        let words = with_file(file, &output::words(&error));
+        let message = with_file(file, &output::chain(&error));
         if exit::kind(&error) == Some(Kind::Input) {
             files.done(file, digest);
-            self.tell_of_failure(file, &words, refused(control, name.as_ref().ok()).await, false)
-        } else if files.failed(file, &words, Instant::now()) {
-            self.tell_of_failure(file, &words, "; trying again until it works", true)
+            self.report_failure(file, &message, failure_hint(control, name.as_ref().ok()).await, false)
+        } else if files.failed(file, &message, Instant::now()) {
+            self.report_failure(file, &message, "; trying again until it works", true)
         } else {
             Ok(())
         }
@@ -169,29 +169,29 @@ impl Watch {
         bytes: Vec<u8>,
     ) -> anyhow::Result<ChangeView> {
         let digest = Digest::of(&bytes);
-        control.put_component(bytes).await.map_err(|error| in_words(error, &file.display()))?;
-        let order = DeployOrder {
+        control.put_component(bytes).await.map_err(|error| rendered(error, &file.display()))?;
+        let request = DeployRequest {
             mode: self.mode,
-            switch: Switch::Auto,
+            promotion: Promotion::Auto,
             settings: config.projections.get(name).cloned().unwrap_or_default(),
-            author: Some(wire::author()),
-            note: Some(format!("kennel watch {}", file.display())),
-            ..DeployOrder::of(digest)
+            actor: Some(wire::actor()),
+            reason: Some(format!("kennel watch {}", file.display())),
+            ..DeployRequest::of(digest)
         };
-        Ok(control.deploy(name, order).await?)
+        Ok(control.deploy(name, request).await?)
     }
 
-    fn tell_of_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {
+    fn report_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {
         let attempt = Attempt { file, outcome: Some(change), error: None, retrying: None };
-        if self.json { output::json_line(&attempt) } else { output::line(told(name, change)) }
+        if self.json { output::json_line(&attempt) } else { output::line(reported(name, change)) }
     }
 
-    fn tell_of_failure(&self, file: &Path, words: &str, then: &str, retrying: bool) -> anyhow::Result<()> {
-        let attempt = Attempt { file, outcome: None, error: Some(words), retrying: Some(retrying) };
+    fn report_failure(&self, file: &Path, message: &str, then: &str, retrying: bool) -> anyhow::Result<()> {
+        let attempt = Attempt { file, outcome: None, error: Some(message), retrying: Some(retrying) };
         if self.json {
             return output::json_line(&attempt);
         }
-        output::note(format!("{words}{then}"));
+        output::note(format!("{message}{then}"));
         Ok(())
     }
 }
@@ -220,17 +220,17 @@ fn name_of(file: &Path) -> Result<ProjectionName, String> {
     stem.parse().map_err(|error| format!("{}: {error}", file.display()))
 }
 
-/// Words in which the file is named.
-fn with_file(file: &Path, words: &str) -> String {
+/// The message, with the file named.
+fn with_file(file: &Path, message: &str) -> String {
     let file = file.display().to_string();
-    if words.contains(&file) { words.to_owned() } else { format!("{file}: {words}") }
+    if message.contains(&file) { message.to_owned() } else { format!("{file}: {message}") }
 }
 
-/// What follows from a refusal.
-async fn refused(control: &dyn Control, name: Option<&ProjectionName>) -> &'static str {
+/// What follows when a file cannot be deployed.
+async fn failure_hint(control: &dyn Control, name: Option<&ProjectionName>) -> &'static str {
     let serves = match name {
-        Some(name) => control.projection(name).await.is_ok_and(|projection| projection.live.is_some()),
+        Some(name) => control.projection(name).await.is_ok_and(|projection| projection.serving.is_some()),
         None => false,
     };
-    if serves { "; what ran before keeps running" } else { "" }
+    if serves { "; the deployment before it keeps running" } else { "" }
 }

@@ -1,4 +1,4 @@
-//! `kennel workers`: who works for a replica set, and on what.
+//! `kennel workers`: the workers of a replica set, and what each owns.
 
 use std::process::ExitCode;
 
@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::control::replica_set::ReplicaSetView;
 use crate::wire;
 
-/// Tells which workers a replica set has, whether they are alive, and which part of the work each owns.
+/// Lists the workers of a replica set, whether they are alive, and which part of the work each owns.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  kennel workers\n  kennel workers --replica-set reports --json")]
 pub(super) struct Workers {

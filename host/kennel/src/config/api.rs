@@ -126,18 +126,18 @@ mod tests {
     }
 
     #[test]
-    fn a_token_file_is_read_and_one_that_holds_none_is_named() {
+    fn a_token_file_is_read_and_an_invalid_one_reported() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("token");
         let error = |error: anyhow::Error| error.to_string();
         assert!(read(&file).map_err(error).unwrap_err().starts_with("cannot read the token file "));
         std::fs::write(&file, "short\n").unwrap();
-        let refused = read(&file).map_err(error).unwrap_err();
+        let rejected = read(&file).map_err(error).unwrap_err();
         assert!(
-            refused.ends_with(
+            rejected.ends_with(
                 "token has 5 characters: a token has at least 16, such as `openssl rand -hex 32` makes them"
             ),
-            "{refused}"
+            "{rejected}"
         );
         std::fs::write(&file, "0123456789abcdef\n").unwrap();
         assert_eq!(read(&file).unwrap().reveal(), "0123456789abcdef");

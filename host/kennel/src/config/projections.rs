@@ -22,7 +22,7 @@ pub struct ProjectionConfig {
     /// `halt` or `dead-letter`.
     #[schema(value_type = Option<String>, pattern = "^(halt|dead-letter)$")]
     pub on_failure: Option<OnFailure>,
-    /// What the guest reads through the `config` import. In an order, `null` takes a key away.
+    /// What the guest reads through the `config` import. In a request, `null` removes a key.
     pub config: BTreeMap<String, Option<String>>,
 }
 
@@ -35,7 +35,7 @@ impl ProjectionConfig {
         Self { batch: given.batch.or(self.batch), on_failure: given.on_failure.or(self.on_failure), config }
     }
 
-    /// The settings of a deployment: those that there are, overridden by what is set here.
+    /// The settings of a deployment: the given ones, overridden by those of this section.
     #[must_use]
     pub fn over(&self, settings: Settings) -> Settings {
         let mut config = settings.config;

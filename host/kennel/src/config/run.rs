@@ -21,7 +21,7 @@ pub struct RunConfig {
     /// Where /metrics, /healthz, /readyz and /v1 are served.
     #[serde(deserialize_with = "listen")]
     pub listen: Option<SocketAddr>,
-    /// Lanes of execution in this process; as many as there are cores unless it says so.
+    /// Workers in this process; by default one for each core.
     pub workers: Option<NonZeroUsize>,
     pub replica_set: Option<ReplicaSet>,
     pub log_format: Option<LogFormat>,

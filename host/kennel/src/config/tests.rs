@@ -1,4 +1,4 @@
-//! What the configuration file accepts, and what it says of what it does not.
+//! What the configuration file accepts, and the errors of what it does not.
 
 use kennel_core::projection::Settings;
 
@@ -51,13 +51,13 @@ fn a_full_file_is_read() {
 
 #[test]
 fn a_worker_may_miss_one_heartbeat() {
-    let refused = |text| Config::parse(text).unwrap().run.stale_after().unwrap_err().to_string();
+    let rejected = |text| Config::parse(text).unwrap().run.stale_after().unwrap_err().to_string();
     assert_eq!(
-        refused("[run]\nstale_after_seconds = 3"),
+        rejected("[run]\nstale_after_seconds = 3"),
         "a worker would be taken for dead after 3 s without a heartbeat, and sends one every 2 s: \
          make `stale_after_seconds` at least twice `heartbeat_seconds`"
     );
-    assert!(refused("[run]\nheartbeat_seconds = 6").contains("after 10 s"));
+    assert!(rejected("[run]\nheartbeat_seconds = 6").contains("after 10 s"));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_the_command_line_gives_wins_key_by_key() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_its_line_its_key_and_what_the_key_takes() {
+fn an_error_names_the_line_the_key_and_what_the_key_takes() {
     for (text, expected) in [
         ("stoer = \"x\"", "line 1: unknown key `stoer`; did you mean `store`?"),
         (

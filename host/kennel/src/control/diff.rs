@@ -19,8 +19,8 @@ use tokio::time::Instant;
 use super::view::{CollectionDiff, Sample};
 use crate::wire::Store;
 
-/// How long the one that is behind may take to draw level.
-const LEVEL_WITHIN: Duration = Duration::from_secs(5);
+/// How long the one that is behind may take to catch up.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
 /// For how long it may not move at all meanwhile.
 const STILL_FOR: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -39,8 +39,8 @@ const SAMPLES_BYTES: usize = 4 << 20;
 pub(super) struct Comparison {
     /// Where both stood at the beginning: the one that serves, and the other.
     pub(super) positions: [Position; 2],
-    /// Whether the one that was behind has drawn level.
-    pub(super) level: bool,
+    /// Whether the one that was behind has caught up.
+    pub(super) caught_up: bool,
     /// By name.
     pub(super) collections: Vec<CollectionDiff>,
 }
@@ -52,8 +52,8 @@ pub(super) async fn compare(
     samples: usize,
 ) -> Result<Comparison, StoreError> {
     let pair = Pair { store, models };
-    let level = pair.draw_level().await?;
-    // Looked up before the documents: what is written later is in motion.
+    let caught_up = pair.catch_up().await?;
+    // Looked up before the documents: documents that are written later are in motion.
     let positions = pair.positions().await?;
     let settled = positions[0].min(positions[1]);
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
@@ -68,15 +68,15 @@ pub(super) async fn compare(
     }
     if found.iter().any(|one| !one.doubts.is_empty()) {
         let ends = pair.reach().await?;
-        pair.draw_level().await?;
+        pair.catch_up().await?;
         let now = pair.positions().await?;
-        // Whoever has the document has handled all that the other can have handled when it was missing there.
+        // The side that has the document has handled all that the other can have handled when it was missing there.
         let sure = [now[0] >= ends[1], now[1] >= ends[0]];
         for one in &mut found {
             pair.look_again(one, sure).await?;
         }
     }
-    Ok(Comparison { positions, level, collections: found.into_iter().map(|one| one.diff).collect() })
+    Ok(Comparison { positions, caught_up, collections: found.into_iter().map(|one| one.diff).collect() })
 }
 
 /// Two read models that are compared: that which serves, and the other.
@@ -102,7 +102,7 @@ impl Pair<'_> {
     }
 
     /// Waits until both have come as far as either has now, if that can be soon.
-    async fn draw_level(&self) -> Result<bool, StoreError> {
+    async fn catch_up(&self) -> Result<bool, StoreError> {
         let mut positions = self.positions().await?;
         let reach = self.reach().await?;
         let aim = reach[0].max(reach[1]);
@@ -112,8 +112,8 @@ impl Pair<'_> {
             if least >= aim {
                 return Ok(true);
             }
-            let is_far = aim.distance_from(least) > limits::SWITCH_SLACK_POSITIONS;
-            if is_far || began.elapsed() > LEVEL_WITHIN || moved.elapsed() > STILL_FOR {
+            let is_far = aim.distance_from(least) > limits::CUTOVER_SLACK_POSITIONS;
+            if is_far || began.elapsed() > CATCH_UP_WITHIN || moved.elapsed() > STILL_FOR {
                 return Ok(false);
             }
             tokio::time::sleep(LOOK_EVERY).await;

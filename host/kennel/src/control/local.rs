@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{self, Activity, Command, Declined, Entry, Lifecycle, Mode, Request, Signature};
+use kennel_core::lifecycle::{
+    self, Activity, Attribution, Entry, Lifecycle, Mode, Operation, OperationRequest, Rejected,
+};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
@@ -18,9 +20,9 @@ use tokio::sync::Mutex;
 use super::diff::Comparison;
 use super::status::StatusView;
 use super::view::{
-    ChangeView, CollectionDiff, ComponentView, DiffView, OrderView, ProjectionView, Side, Verdict,
+    ChangeView, CollectionDiff, ComponentView, DiffView, OperationView, ProjectionView, Side, Verdict,
 };
-use super::{Action, By, Control, ControlError, DeployOrder, diff};
+use super::{Action, By, Control, ControlError, DeployRequest, diff};
 use crate::wire::{self, Store};
 
 /// Most documents of a collection that a comparison shows.
@@ -36,10 +38,10 @@ pub struct Local {
     /// for itself waits for one of these at most.
     checking: Arc<Mutex<()>>,
     stale_after: Duration,
-    /// Told of even if nothing is deployed to it, and where new projections go.
+    /// Reported even if nothing is deployed to it, and where new projections go.
     replica_set: ReplicaSet,
-    /// Who gives orders that do not say it.
-    author: String,
+    /// The actor of requests that name none.
+    actor: String,
 }
 
 impl std::fmt::Debug for Local {
@@ -53,13 +55,13 @@ impl Local {
     #[must_use]
     pub fn new(store: Store, runtime: Arc<dyn Runtime>) -> Self {
         let (stale_after, replica_set) = (limits::STALE_AFTER, ReplicaSet::default());
-        Self { store, runtime, checking: Arc::default(), stale_after, replica_set, author: wire::author() }
+        Self { store, runtime, checking: Arc::default(), stale_after, replica_set, actor: wire::actor() }
     }
 
-    /// Names whoever gives orders that do not say it.
+    /// Names the actor of requests that name none.
     #[must_use]
-    pub fn author(self, author: impl Into<String>) -> Self {
-        Self { author: author.into(), ..self }
+    pub fn actor(self, actor: impl Into<String>) -> Self {
+        Self { actor: actor.into(), ..self }
     }
 
     /// The replica set that a process of this configuration works for.
@@ -77,13 +79,14 @@ impl Local {
     async fn request(
         &self,
         name: &ProjectionName,
-        command: Command,
+        operation: Operation,
         by: By,
     ) -> Result<ChangeView, ControlError> {
         by.check()?;
-        let note = by.note.filter(|note| !note.is_empty());
-        let signature = Signature { author: by.author.unwrap_or_else(|| self.author.clone()), note };
-        let request = Request { command, signature, seen: by.seen };
+        let reason = by.reason.filter(|reason| !reason.is_empty());
+        let attribution = Attribution { actor: by.actor.unwrap_or_else(|| self.actor.clone()), reason };
+        let request =
+            OperationRequest { operation, attribution, expected_deployment: by.expected_deployment };
         let Changed { lifecycle, number, changed } = self.store.change(name, &request).await??;
         let projection = self.view(&lifecycle).await?;
         Ok(ChangeView { changed, deployment: number, projection })
@@ -91,11 +94,11 @@ impl Local {
 
     async fn found(&self, name: &ProjectionName) -> Result<Lifecycle, ControlError> {
         let found = self.store.lifecycle(name).await?;
-        Ok(found.ok_or_else(|| Declined::Missing(name.clone()))?)
+        Ok(found.ok_or_else(|| Rejected::Missing(name.clone()))?)
     }
 
     async fn view(&self, lifecycle: &Lifecycle) -> Result<ProjectionView, StoreError> {
-        let head = self.store.horizon().await?.head;
+        let head = self.store.high_water_mark().await?.head;
         let progress = self.store.progress().await?;
         self.view_among(lifecycle, &progress, head).await
     }
@@ -110,35 +113,39 @@ impl Local {
         Ok(ProjectionView::new(lifecycle, progress, head, workers))
     }
 
-    /// Deploys to a projection as it was found: what its author has seen, and whose settings it inherits.
+    /// Deploys to a projection as it was found: the expected deployment, and the settings that are inherited.
     async fn deploy_to(
         &self,
         name: &ProjectionName,
         found: Option<&Lifecycle>,
-        order: DeployOrder,
+        request: DeployRequest,
     ) -> Result<ChangeView, ControlError> {
-        let live = found.and_then(Lifecycle::live).map(|live| &live.deployment);
-        let settings = live.map_or_else(Settings::default, |live| live.settings.clone());
+        let serving = found.and_then(Lifecycle::serving).map(|serving| &serving.deployment);
+        let settings = serving.map_or_else(Settings::default, |serving| serving.settings.clone());
         // One that was never deployed may be about to be removed: now it is not.
-        if !self.store.keep_component(order.component).await? {
-            return Err(ControlError::NoComponent(order.component));
+        if !self.store.keep_component(request.component).await? {
+            return Err(ControlError::NoComponent(request.component));
         }
-        let bytes = self.component(order.component).await?;
+        let bytes = self.component(request.component).await?;
         let component = self.runtime.prepare(bytes.into()).await?;
         let deploy = lifecycle::Deploy {
-            digest: order.component,
+            digest: request.component,
             descriptor: component.descriptor().clone(),
-            settings: order.settings.over(settings),
-            settings_of: live.map(|live| live.number),
-            mode: order.mode,
-            switch: order.switch,
+            settings: request.settings.over(settings),
+            settings_from: serving.map(|serving| serving.number),
+            mode: request.mode,
+            promotion: request.promotion,
             // One that exists stays where it is.
-            replica_set: order.replica_set.or_else(|| found.is_none().then(|| self.replica_set.clone())),
-            again: order.again,
+            replica_set: request.replica_set.or_else(|| found.is_none().then(|| self.replica_set.clone())),
+            force: request.force,
         };
         let latest = found.map_or(0, Lifecycle::latest);
-        let by = By { author: order.author, note: order.note, seen: Some(order.seen.unwrap_or(latest)) };
-        self.request(name, Command::Deploy(Box::new(deploy)), by).await
+        let by = By {
+            actor: request.actor,
+            reason: request.reason,
+            expected_deployment: Some(request.expected_deployment.unwrap_or(latest)),
+        };
+        self.request(name, Operation::Deploy(Box::new(deploy)), by).await
     }
 }
 
@@ -149,7 +156,7 @@ impl Control for Local {
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError> {
-        let head = self.store.horizon().await?.head;
+        let head = self.store.high_water_mark().await?.head;
         let progress = self.store.progress().await?;
         let mut views = Vec::new();
         for name in self.store.projections().await? {
@@ -166,9 +173,9 @@ impl Control for Local {
         Ok(self.view(&lifecycle).await?)
     }
 
-    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError> {
+    async fn operations(&self, name: &ProjectionName) -> Result<Vec<OperationView>, ControlError> {
         self.found(name).await?;
-        Ok(self.store.orders(name).await?.into_iter().map(OrderView::new).collect())
+        Ok(self.store.operations(name).await?.into_iter().map(OperationView::new).collect())
     }
 
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {
@@ -185,10 +192,10 @@ impl Control for Local {
     }
 
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
-        // Nothing that cannot run is ever stored, so that what is stored already need not be checked.
+        // Nothing that cannot run is ever stored, so that a stored component need not be checked.
         let digest = Digest::of(&bytes);
         if !self.store.keep_component(digest).await? && self.runtime.find(digest).await.is_none() {
-            let _turn = self.checking.lock().await;
+            let _permit = self.checking.lock().await;
             self.runtime.prepare(bytes.clone().into()).await?;
         }
         self.store.put_component(digest, &bytes).await?;
@@ -197,38 +204,42 @@ impl Control for Local {
         found.ok_or(ControlError::NoComponent(digest))
     }
 
-    async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError> {
+    async fn deploy(
+        &self,
+        name: &ProjectionName,
+        request: DeployRequest,
+    ) -> Result<ChangeView, ControlError> {
         let found = self.store.lifecycle(name).await?;
-        self.deploy_to(name, found.as_ref(), order).await
+        self.deploy_to(name, found.as_ref(), request).await
     }
 
     async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
-        let command = match action {
-            Action::Rebuild { switch } => {
+        let operation = match action {
+            Action::Rebuild { promotion } => {
                 let lifecycle = self.found(name).await?;
-                let live = lifecycle.live().filter(|_| lifecycle.activity != Activity::Retired);
-                let live = live.ok_or_else(|| Declined::Retired(name.clone()))?;
-                let By { author, note, seen } = by;
-                let order = DeployOrder {
+                let serving = lifecycle.serving().filter(|_| lifecycle.activity != Activity::Retired);
+                let serving = serving.ok_or_else(|| Rejected::Retired(name.clone()))?;
+                let By { actor, reason, expected_deployment } = by;
+                let request = DeployRequest {
                     mode: Mode::Rebuild,
-                    switch,
-                    again: true,
-                    author,
-                    note,
-                    seen,
-                    ..DeployOrder::of(live.deployment.digest)
+                    promotion,
+                    force: true,
+                    actor,
+                    reason,
+                    expected_deployment,
+                    ..DeployRequest::of(serving.deployment.digest)
                 };
-                return self.deploy_to(name, Some(&lifecycle), order).await;
+                return self.deploy_to(name, Some(&lifecycle), request).await;
             }
-            Action::Rollback { to } => Command::Rollback { to },
-            Action::Switch => Command::Switch,
-            Action::Cancel => Command::Cancel,
-            Action::Pause => Command::Pause,
-            Action::Resume => Command::Resume,
-            Action::Retire { drop } => Command::Retire { drop },
-            Action::AcceptLog { after } => Command::AcceptLog { after: Position::new(after) },
+            Action::Rollback { to } => Operation::Rollback { to },
+            Action::Promote => Operation::Promote,
+            Action::Cancel => Operation::Cancel,
+            Action::Pause => Operation::Pause,
+            Action::Resume => Operation::Resume,
+            Action::Retire { drop } => Operation::Retire { drop },
+            Action::AcceptLog { after } => Operation::AcceptLog { after: Position::new(after) },
         };
-        self.request(name, command, by).await
+        self.request(name, operation, by).await
     }
 
     async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError> {
@@ -238,20 +249,20 @@ impl Control for Local {
         }
         let lifecycle = self.found(name).await?;
         // Without one that serves it is retired, and its read models are gone.
-        let live = lifecycle.live().ok_or_else(|| Declined::Retired(name.clone()))?;
-        let serving = live.deployment.read_model;
+        let serving = lifecycle.serving().ok_or_else(|| Rejected::Retired(name.clone()))?;
+        let served = serving.deployment.read_model;
         let kept = lifecycle.history.iter().rev().find(|entry| {
             let read_model = entry.deployment.read_model;
-            read_model != serving && lifecycle.read_models.contains(&read_model)
+            read_model != served && lifecycle.read_models.contains(&read_model)
         });
         let other = lifecycle.candidate().or(kept);
         let other = other.ok_or_else(|| ControlError::NothingToCompare(name.clone()))?;
-        let models = [serving, other.deployment.read_model];
-        let Comparison { positions, level, collections } =
+        let models = [served, other.deployment.read_model];
+        let Comparison { positions, caught_up, collections } =
             diff::compare(&self.store, models, samples).await?;
         let verdict = if collections.iter().any(CollectionDiff::differs) {
             Verdict::Different
-        } else if level || collections.iter().all(|one| one.in_motion == 0) {
+        } else if caught_up || collections.iter().all(|one| one.in_motion == 0) {
             Verdict::Identical
         } else {
             Verdict::Undecided
@@ -262,7 +273,7 @@ impl Control for Local {
         };
         Ok(DiffView {
             projection: name.to_string(),
-            serving: side(live, positions[0]),
+            serving: side(serving, positions[0]),
             other: side(other, positions[1]),
             collections,
             verdict,

@@ -46,7 +46,7 @@ mod tests {
     use kennel_core::digest::Digest;
     use std::time::Duration;
 
-    use kennel_core::lifecycle::{Activity, Stage, Switch};
+    use kennel_core::lifecycle::{Activity, Promotion, Role};
     use kennel_core::membership::Generation;
     use kennel_core::name::ReplicaSet;
     use kennel_core::port::ProjectionState;
@@ -81,17 +81,17 @@ mod tests {
                 settings: Settings::default(),
                 read_model: ReadModelId::new(1),
             },
-            stage: Stage::Live,
+            role: Role::Serving,
             activity: Activity::Running,
-            switch: Switch::Auto,
-            frozen: false,
+            promotion: Promotion::Auto,
+            fenced: false,
             from: Position::START,
             age: Duration::ZERO,
             state: ProjectionState::Running,
             last_failure: None,
             checkpoints: (0..4).zip(positions).map(row).collect(),
             dead_letters: 0,
-            obstacle: None,
+            condition: None,
             log_set_back: None,
         }
     }
@@ -100,8 +100,8 @@ mod tests {
         let owners = (1..=partitions).map(|number| WorkerId(Uuid::from_u128(number))).collect();
         let assignment = Assignment { generation: Generation::new(4), owners };
         let found = of(&progress(partitioning, [5, 9, 7, 10]), &assignment, Position::new(10));
-        let told: Vec<_> = found.iter().map(|p| (p.partition, p.position.get(), p.lag)).collect();
-        assert_eq!(told, expected, "{partitions} partitions");
+        let reported: Vec<_> = found.iter().map(|p| (p.partition, p.position.get(), p.lag)).collect();
+        assert_eq!(reported, expected, "{partitions} partitions");
         for part in found {
             assert_eq!(part.worker, assignment.owners[part.partition as usize]);
         }

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::status::StatusView;
-use super::view::{ChangeView, ComponentView, DiffView, OrderView, ProjectionView};
-use super::{Action, By, Control, ControlError, DeployOrder};
-use crate::api::{PROBLEM_JSON, pace};
+use super::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
+use super::{Action, By, Control, ControlError, DeployRequest};
+use crate::api::{PROBLEM_JSON, request_limits};
 use crate::config::Token;
 use crate::oci::install_tls;
 
@@ -23,7 +23,7 @@ pub use host::{HostUrl, InvalidHostUrl};
 
 /// Longest time that a host may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// How much longer than the host itself a request waits for it: it tells more when it gives up.
+/// How much longer than the host itself a request waits for it: its error says more than a timeout here.
 const MARGIN: Duration = Duration::from_secs(10);
 /// How often a request that may be repeated is sent when the connection fails, and the pause after the first time.
 const TRIES: u32 = 3;
@@ -49,7 +49,7 @@ pub enum RemoteError {
     Client(#[source] reqwest::Error),
 }
 
-/// What is asked of a host.
+/// A request to a host.
 struct Call<'a> {
     method: Method,
     path: &'a [&'a str],
@@ -61,7 +61,7 @@ struct Call<'a> {
 
 impl<'a> Call<'a> {
     fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, samples: None, body: None, limit: pace::SHORT }
+        Self { method: Method::GET, path, samples: None, body: None, limit: request_limits::SHORT }
     }
 }
 
@@ -98,7 +98,7 @@ impl Remote {
         serde_json::from_slice(&bytes).map_err(|error| ControlError::Host {
             status: status.as_u16(),
             detail: format!(
-                "{} is no Kennel host, or one of another version: what it answered to {} {} is not understood here: {error}",
+                "{} is no Kennel host, or one of another version: its answer to {} {} is not understood here: {error}",
                 self.host,
                 call.method,
                 url.path()
@@ -139,7 +139,7 @@ impl Remote {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(self.refused(call, url, response).await)
+            Err(self.error_of(call, url, response).await)
         }
     }
 
@@ -149,28 +149,28 @@ impl Remote {
     }
 
     /// What an answer that is no success says.
-    async fn refused(&self, call: &Call<'_>, url: &Url, response: Response) -> ControlError {
-        /// A problem, as far as it is told.
+    async fn error_of(&self, call: &Call<'_>, url: &Url, response: Response) -> ControlError {
+        /// A problem, as far as it is reported.
         #[derive(Deserialize)]
-        struct Told {
+        struct Reported {
             detail: String,
         }
         let status = response.status();
         let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|given| given == PROBLEM_JSON);
-        let told = if is_problem { response.json::<Told>().await.ok() } else { None };
-        let detail = match told {
-            Some(told) => told.detail,
+        let reported = if is_problem { response.json::<Reported>().await.ok() } else { None };
+        let detail = match reported {
+            Some(reported) => reported.detail,
             None => self.strange(call, url, status),
         };
         ControlError::Host { status: status.as_u16(), detail }
     }
 
-    /// The words for an answer that does not come from the API of a host.
+    /// The message for an answer that does not come from the API of a host.
     fn strange(&self, call: &Call<'_>, url: &Url, status: StatusCode) -> String {
         let what = format!("it answered {} {} with {status}", call.method, url.path());
         match status.as_u16() {
             300..400 => format!("{} leads elsewhere: {what}; give the URL that it leads to", self.host),
-            502..=504 => format!("what stands before {} cannot reach it: {what}; try again later", self.host),
+            502..=504 => format!("a proxy before {} cannot reach it: {what}; try again later", self.host),
             _ => format!("{} is no Kennel host, or one that is too old to have an API: {what}", self.host),
         }
     }
@@ -192,8 +192,8 @@ impl Control for Remote {
         self.ask(Call::get(&["v1", "projections", name.as_str()])).await
     }
 
-    async fn orders(&self, name: &ProjectionName) -> Result<Vec<OrderView>, ControlError> {
-        self.ask(Call::get(&["v1", "projections", name.as_str(), "orders"])).await
+    async fn operations(&self, name: &ProjectionName) -> Result<Vec<OperationView>, ControlError> {
+        self.ask(Call::get(&["v1", "projections", name.as_str(), "operations"])).await
     }
 
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {
@@ -202,39 +202,46 @@ impl Control for Remote {
 
     async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError> {
         let path = ["v1", "components", &digest.to_string()];
-        let call = Call { limit: pace::COMPILING, ..Call::get(&path) };
+        let call = Call { limit: request_limits::COMPILING, ..Call::get(&path) };
         let response = self.send(&call, &self.host.at(&path)).await?;
         Ok(response.bytes().await.map_err(|error| self.unreachable(error))?.into())
     }
 
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
         let digest = Digest::of(&bytes).to_string();
-        // Asked first, because it is cheap: what the host would turn away unread need not be sent.
+        // Asked first, because it is cheap: a component that the host would reject unread need not be sent.
         self.components().await?;
         let body = Some(("application/wasm", bytes));
         let path = ["v1", "components", &digest];
-        self.ask(Call { method: Method::PUT, body, limit: pace::COMPILING, ..Call::get(&path) }).await
+        self.ask(Call { method: Method::PUT, body, limit: request_limits::COMPILING, ..Call::get(&path) })
+            .await
     }
 
-    async fn deploy(&self, name: &ProjectionName, order: DeployOrder) -> Result<ChangeView, ControlError> {
+    async fn deploy(
+        &self,
+        name: &ProjectionName,
+        request: DeployRequest,
+    ) -> Result<ChangeView, ControlError> {
         let path = ["v1", "projections", name.as_str(), "deployments"];
-        let body = Some((JSON, serde_json::to_vec(&order).map_err(unwritten)?));
-        self.ask(Call { method: Method::POST, body, limit: pace::COMPILING, ..Call::get(&path) }).await
+        let body = Some((JSON, serde_json::to_vec(&request).map_err(unwritten)?));
+        self.ask(Call { method: Method::POST, body, limit: request_limits::COMPILING, ..Call::get(&path) })
+            .await
     }
 
     async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
-        let (last, body) = action.order(by).map_err(unwritten)?;
+        let (last, body) = action.request(by).map_err(unwritten)?;
         let path = ["v1", "projections", name.as_str(), last];
         let body = Some((JSON, body));
-        self.ask(Call { method: Method::POST, body, limit: pace::COMPILING, ..Call::get(&path) }).await
+        self.ask(Call { method: Method::POST, body, limit: request_limits::COMPILING, ..Call::get(&path) })
+            .await
     }
 
     async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError> {
         let path = ["v1", "projections", name.as_str(), "diff"];
-        self.ask(Call { samples: Some(samples), limit: pace::COMPARING, ..Call::get(&path) }).await
+        self.ask(Call { samples: Some(samples), limit: request_limits::COMPARING, ..Call::get(&path) }).await
     }
 }
 
 fn unwritten(error: serde_json::Error) -> ControlError {
-    ControlError::Invalid(format!("the order cannot be written as JSON: {error}"))
+    ControlError::Invalid(format!("the operation cannot be written as JSON: {error}"))
 }

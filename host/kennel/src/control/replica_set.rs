@@ -1,4 +1,4 @@
-//! What a store tells of a replica set: its generation, and its workers with what each owns. One place for
+//! What a store says of a replica set: its generation, and its workers with what each owns. One place for
 //! `kennel workers` and `kennel status`.
 
 use std::time::Duration;

@@ -1,10 +1,10 @@
-//! How the projections of a store are doing, and who works on them: what `kennel status` prints.
+//! How the projections of a store are doing, and which workers run them, as `kennel status` prints it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{Activity, Stage};
+use kennel_core::lifecycle::{Activity, Role};
 use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
@@ -30,8 +30,8 @@ pub struct StatusView {
     pub head: Position,
     /// Up to here the log is complete.
     #[schema(value_type = u64)]
-    pub horizon: Position,
-    /// Writers that hold a transaction open below the head: events above the horizon wait for them.
+    pub high_water_mark: Position,
+    /// Writers that hold a transaction open below the head: events above the high-water mark wait for them.
     pub writers: Vec<WriterView>,
     /// Those that are not retired, by name.
     pub projections: Vec<ProjectionStatus>,
@@ -72,10 +72,10 @@ pub struct ProjectionStatus {
     pub partitions: Vec<Partition>,
     /// `running`, `retrying`, `halted` or `paused`.
     pub state: String,
-    /// What it is halted by, if that is no event.
+    /// The condition that halts it, if that is no event.
     pub condition: Option<ConditionView>,
     /// The deployment that is being built beside the one that serves.
-    pub building: Option<BuildView>,
+    pub candidate: Option<BuildView>,
     /// `halt` or `dead-letter`.
     pub on_failure: String,
     pub last_error: Option<FailureView>,
@@ -101,21 +101,21 @@ pub struct FailureView {
 }
 
 impl StatusView {
-    /// Looks. `usual` is told of as well if it has workers; one that was silent for `stale_after` counts as dead.
+    /// Looks. `usual` is reported as well if it has workers; one that was silent for `stale_after` counts as dead.
     pub(super) async fn look(
         store: &Store,
         usual: &ReplicaSet,
         stale_after: Duration,
     ) -> Result<Self, StoreError> {
-        let horizon = store.horizon().await?;
+        let high_water_mark = store.high_water_mark().await?;
         let progress = store.progress().await?;
         let replica_sets = replica_sets(store, usual, stale_after, &progress).await?;
         let mut projections: Vec<ProjectionStatus> = Vec::with_capacity(progress.len());
         for progress in progress {
-            if progress.stage == Stage::Building {
+            if progress.role == Role::Candidate {
                 // Listed right behind the one that serves.
                 if let Some(serving) = projections.last_mut() {
-                    serving.building = Some(BuildView::new(&progress, horizon.head));
+                    serving.candidate = Some(BuildView::new(&progress, high_water_mark.head));
                 }
                 continue;
             }
@@ -124,9 +124,9 @@ impl StatusView {
                 _ => store.dead_letters(progress.deployment.read_model, DEAD_LETTERS_MAX).await?,
             };
             let assignment = replica_sets.get(&progress.deployment.replica_set).map(|set| &set.assignment);
-            projections.push(ProjectionStatus::new(progress, letters, assignment, horizon.head));
+            projections.push(ProjectionStatus::new(progress, letters, assignment, high_water_mark.head));
         }
-        let writers = horizon.blockers.into_iter().map(|blocker| WriterView {
+        let writers = high_water_mark.blockers.into_iter().map(|blocker| WriterView {
             pid: blocker.pid,
             application: blocker.application,
             prepared: blocker.prepared,
@@ -134,8 +134,8 @@ impl StatusView {
             advice: blocker.advice,
         });
         Ok(Self {
-            head: horizon.head,
-            horizon: horizon.position,
+            head: high_water_mark.head,
+            high_water_mark: high_water_mark.position,
             writers: writers.collect(),
             projections,
             replica_sets: replica_sets.into_values().collect(),
@@ -188,7 +188,7 @@ impl ProjectionStatus {
             partitions: partitions.unwrap_or_default(),
             state: state.to_owned(),
             condition,
-            building: None,
+            candidate: None,
             on_failure: deployment.settings.on_failure.as_str().to_owned(),
             last_error: progress.last_failure.map(FailureView::new),
             dead_letter_count: progress.dead_letters,

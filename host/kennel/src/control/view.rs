@@ -1,6 +1,6 @@
-//! What the operations tell, as it is printed with `--json` and sent over HTTP.
+//! The results of the operations, as they are printed with `--json` and sent over HTTP.
 
-use kennel_core::lifecycle::{Activity, Entry, Lifecycle, Ordered, Origin, Outcome, Stage, Switch};
+use kennel_core::lifecycle::{Activity, Entry, Lifecycle, OperationRecord, Origin, Outcome, Promotion, Role};
 use kennel_core::port::{ProjectionProgress, StoredComponent};
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
@@ -22,11 +22,11 @@ pub struct ProjectionView {
     /// The head of the log.
     pub head: u64,
     /// The number of the deployment that serves, if one does.
-    pub live: Option<u32>,
+    pub serving: Option<u32>,
     /// How far that is.
     pub position: Option<u64>,
-    /// What is being built beside it.
-    pub building: Option<BuildView>,
+    /// The candidate that is being built beside it.
+    pub candidate: Option<BuildView>,
     /// All deployments, by number.
     pub deployments: Vec<DeploymentView>,
 }
@@ -42,27 +42,27 @@ pub struct BuildView {
     /// Of the way from where it began to the head of the log: 0 to 1.
     pub done: f64,
     pub seconds_elapsed: f64,
-    /// At the pace so far; unknown before it has moved.
+    /// At the rate so far; unknown before it has moved.
     pub seconds_left: Option<f64>,
-    /// `auto`: it takes its place once it has caught up. `manual`: when somebody says so.
+    /// `auto`: it is promoted once it has caught up. `manual`: once the operator promotes it.
     #[schema(value_type = String)]
-    pub switch: Switch,
+    pub promotion: Promotion,
     /// `running`, `retrying` or `halted`.
     pub state: String,
     /// The last event that failed.
     pub last_error: Option<String>,
-    /// What else keeps it from being built or from taking its place: a host that cannot load its component, say.
-    pub obstacle: Option<String>,
-    /// What it is halted by, if that is no event.
+    /// What else keeps it from being built or promoted: a host that cannot load its component, say.
+    pub blocked_by: Option<String>,
+    /// The condition that halts it, if that is no event.
     pub condition: Option<ConditionView>,
 }
 
-/// What a projection is halted by, if that is no event.
+/// The condition that halts a projection, if that is no event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConditionView {
     /// `log-set-back`: the log does not hold what was handled.
     pub reason: String,
-    /// What is seen, and the ways on.
+    /// The observation, and the ways on.
     pub message: String,
 }
 
@@ -88,13 +88,13 @@ pub struct DeploymentView {
     pub origin: Origin,
     /// The deployment that a rollback returned to.
     pub returns_to: Option<u32>,
-    /// `live`, `building`, `superseded` or `cancelled`.
+    /// `serving`, `candidate`, `superseded` or `cancelled`.
     #[schema(value_type = String)]
     pub outcome: Outcome,
     /// Deployments with the same number here share a read model.
     pub read_model: i64,
-    pub author: String,
-    pub note: Option<String>,
+    pub actor: String,
+    pub reason: Option<String>,
     /// RFC 3339, UTC.
     pub deployed_at: String,
     /// When it got its present outcome.
@@ -103,16 +103,16 @@ pub struct DeploymentView {
     pub settings: Settings,
 }
 
-/// An order that was carried out.
+/// An operation that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct OrderView {
-    /// `deploy`, `rollback`, `switch`, `cancel`, `pause`, `resume`, `retire`, `drop` (retired, and its read model
+pub struct OperationView {
+    /// `deploy`, `rollback`, `promote`, `cancel`, `pause`, `resume`, `retire`, `drop` (retired, and its read model
     /// removed), or `accept-log after N`.
-    pub order: String,
+    pub operation: String,
     /// The deployment that it was about, if it was about one.
     pub deployment: Option<u32>,
-    pub author: String,
-    pub note: Option<String>,
+    pub actor: String,
+    pub reason: Option<String>,
     /// RFC 3339, UTC.
     pub at: String,
 }
@@ -135,12 +135,12 @@ pub struct Use {
     pub deployment: u32,
 }
 
-/// What an order came to.
+/// The outcome of an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeView {
     /// Whether anything had to be changed.
     pub changed: bool,
-    /// The deployment that the order was about, if it was about one.
+    /// The deployment that the operation was about, if it was about one.
     pub deployment: Option<u32>,
     /// The projection as it is now.
     pub projection: ProjectionView,
@@ -211,10 +211,8 @@ impl ProjectionView {
         head: Position,
         workers: usize,
     ) -> Self {
-        let ours = |stage| {
-            progress
-                .iter()
-                .find(|one| one.stage == stage && one.deployment.projection == lifecycle.projection)
+        let ours = |role| {
+            progress.iter().find(|one| one.role == role && one.deployment.projection == lifecycle.projection)
         };
         Self {
             name: lifecycle.projection.to_string(),
@@ -222,9 +220,9 @@ impl ProjectionView {
             activity: lifecycle.activity,
             workers,
             head: head.get(),
-            live: lifecycle.live().map(|entry| entry.deployment.number),
-            position: ours(Stage::Live).map(|live| live.position().get()),
-            building: ours(Stage::Building).map(|candidate| BuildView::new(candidate, head)),
+            serving: lifecycle.serving().map(|entry| entry.deployment.number),
+            position: ours(Role::Serving).map(|serving| serving.position().get()),
+            candidate: ours(Role::Candidate).map(|candidate| BuildView::new(candidate, head)),
             deployments: lifecycle.history.iter().map(DeploymentView::new).collect(),
         }
     }
@@ -255,9 +253,9 @@ impl BuildView {
             done: if all > 0.0 { handled / all } else { 1.0 },
             seconds_elapsed: elapsed,
             seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
-            switch: candidate.switch,
+            promotion: candidate.promotion,
             state: candidate.state.as_str().to_owned(),
-            obstacle: candidate.obstacle.clone(),
+            blocked_by: candidate.condition.clone(),
             condition: ConditionView::of(candidate),
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(
@@ -290,8 +288,8 @@ impl DeploymentView {
             returns_to: entry.returns_to,
             outcome: entry.outcome,
             read_model: deployment.read_model.get(),
-            author: entry.signature.author.clone(),
-            note: entry.signature.note.clone(),
+            actor: entry.attribution.actor.clone(),
+            reason: entry.attribution.reason.clone(),
             deployed_at: timestamp(entry.deployed_at),
             decided_at: timestamp(entry.decided_at),
             settings: deployment.settings.clone(),
@@ -299,14 +297,14 @@ impl DeploymentView {
     }
 }
 
-impl OrderView {
-    pub(super) fn new(ordered: Ordered) -> Self {
+impl OperationView {
+    pub(super) fn new(record: OperationRecord) -> Self {
         Self {
-            order: ordered.command,
-            deployment: ordered.deployment,
-            author: ordered.signature.author,
-            note: ordered.signature.note,
-            at: timestamp(ordered.at),
+            operation: record.operation,
+            deployment: record.deployment,
+            actor: record.attribution.actor,
+            reason: record.attribution.reason,
+            at: timestamp(record.at),
         }
     }
 }
@@ -334,7 +332,7 @@ impl ComponentView {
     }
 }
 
-/// Microseconds since 1970 in words.
+/// Microseconds since 1970 as RFC 3339.
 fn timestamp(micros: u64) -> String {
     let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000);
     moment.ok().and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| micros.to_string())

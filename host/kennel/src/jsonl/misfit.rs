@@ -41,7 +41,7 @@ pub(super) fn find(text: &str) -> Option<String> {
     if let Some(stranger) = object.keys().find(|key| !known.contains(&key.as_str())) {
         let hint = nearest(stranger, &known).map_or_else(
             || {
-                "`kennel append --help` lists the fields; what is your own belongs into `payload` or `metadata`"
+                "`kennel append --help` lists the fields; fields of your own belong in `payload` or `metadata`"
                     .to_owned()
             },
             |near| format!("did you mean `{near}`?"),

@@ -18,7 +18,7 @@ const INDEX_TYPES: [&str; 2] =
 const IMAGE_CONFIG_TYPES: [&str; 2] =
     ["application/vnd.oci.image.config.v1+json", "application/vnd.docker.container.image.v1+json"];
 
-/// What a registry is asked for. Container images are asked for too, to be refused in better words than "not found".
+/// The types that a registry is asked for. Container images are among them, for a better message than "not found".
 pub(super) const ACCEPTED_TYPES: [&str; 4] =
     [MANIFEST_TYPE, DOCKER_MANIFEST_TYPE, INDEX_TYPES[0], INDEX_TYPES[1]];
 
@@ -26,7 +26,7 @@ pub(super) const ACCEPTED_TYPES: [&str; 4] =
 /// push would give the same component another digest every time. So it is the one that reproducible images have.
 const CREATED: &str = "1970-01-01T00:00:00Z";
 
-/// What is pushed along with a component.
+/// The documents that are pushed along with a component.
 pub(super) struct Artifact {
     /// The digest of the component, which is the only layer.
     pub(super) layer: Digest,
@@ -42,7 +42,7 @@ pub(super) struct Layer {
     pub(super) size: usize,
 }
 
-/// Has no author: that would be whoever pushes, and make the same component differ from person to person.
+/// Names no creator: that would be the user who pushes, and make the same component differ from user to user.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Config {
@@ -81,7 +81,7 @@ struct Descriptor {
     size: u64,
 }
 
-/// As much of a manifest, or of what stands in its place, as has to be known to judge it.
+/// As much of a manifest, or of a document received instead, as has to be known to judge it.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Received {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_core_module_is_told_from_a_component() {
+    fn a_core_module_is_distinguished_from_a_component() {
         let of = |bytes| parsed(&Artifact::of(bytes, &Annotations::new()).config);
         let layer_digests = |bytes| json!([format!("sha256:{}", Digest::of(bytes))]);
         let module = json!({
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_component_is_named() {
+    fn an_artifact_without_a_component_is_reported() {
         let good = parsed(&Artifact::of(COMPONENT, &Annotations::new()).manifest);
         let changed = |path: &str, value: Value| {
             let mut manifest = good.clone();

@@ -1,4 +1,4 @@
-//! The conversation with a registry. The only place that names oci-client; what it says is put into words here.
+//! The conversation with a registry. The only place that names oci-client; its errors get their messages here.
 //!
 //! It does not follow the addresses that a manifest may give for its layers: a component comes from the registry that
 //! was named.
@@ -25,7 +25,7 @@ use super::{CONNECT_TIMEOUT, Watch, install_tls};
 
 /// How much of a component is handed to the network at once, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
-/// Longest part of a registry's answer that is told, in bytes.
+/// Longest part of a registry's answer that is reported, in bytes.
 const ANSWER_BYTES_MAX: usize = 300;
 
 /// A registry, ready to be asked about one reference.
@@ -106,15 +106,15 @@ impl<'a> Connection<'a> {
     ) -> Result<(), OciError> {
         let digest = format!("sha256:{digest}");
         let total = content.len() as u64;
-        // Whoever may push need not be allowed to pull, so that only a yes counts.
+        // A user who may push need not be allowed to pull, so that only a yes counts.
         if self.client.blob_exists(&self.image, &digest).await.is_ok_and(|exists| exists) {
-            watch.tell(total, total);
+            watch.report(total, total);
             return Ok(());
         }
         let watch = watch.clone();
         let chunks = (0..content.len()).step_by(CHUNK_BYTES).map(move |start| {
             let chunk = &content[start..content.len().min(start + CHUNK_BYTES)];
-            watch.tell((start + chunk.len()) as u64, total);
+            watch.report((start + chunk.len()) as u64, total);
             Ok(chunk.to_vec().into())
         });
         let chunks = futures::stream::iter(chunks);
@@ -142,7 +142,7 @@ impl<'a> Connection<'a> {
         OciError::Damaged { reference: self.reference.to_string(), what, expected, actual }
     }
 
-    /// Puts an error into words.
+    /// Renders an error.
     fn explain(&self, error: OciDistributionError, asked: Asked) -> OciError {
         match error {
             OciDistributionError::DigestError(DigestError::VerificationError { expected, actual }) => {
@@ -237,7 +237,7 @@ fn printable(text: &str) -> String {
     if cut.len() < text.trim().len() { plain + "…" } else { plain }
 }
 
-/// What an error comes down to. The libraries in between say where they were, which helps nobody here.
+/// The root cause of an error. The libraries in between say where they were, which does not help users.
 fn root_cause(error: &dyn Error) -> String {
     let mut cause = error;
     while let Some(deeper) = cause.source() {
@@ -261,7 +261,7 @@ impl AsyncWrite for Received<'_> {
             return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         }
         self.bytes.extend_from_slice(bytes);
-        self.watch.tell(self.bytes.len() as u64, self.size as u64);
+        self.watch.report(self.bytes.len() as u64, self.size as u64);
         Poll::Ready(Ok(bytes.len()))
     }
 

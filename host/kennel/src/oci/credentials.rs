@@ -14,14 +14,14 @@ use super::error::OciError;
 /// The name that Docker Hub's credentials are kept under, which is not the one that its references bear.
 const DOCKER_HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
-/// A user and a password, or a token in its place.
+/// A user and a password, or a token instead of it.
 #[derive(PartialEq, Eq)]
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: String,
 }
 
-/// The credentials for a registry; none if nobody has logged in there. May run a helper program and wait for it.
+/// The credentials for a registry; none if no user has logged in there. May run a helper program and wait for it.
 pub(super) fn of(registry: &str) -> Result<Option<Login>, OciError> {
     look_up(registry, &files(|name| std::env::var_os(name)))
 }
@@ -61,13 +61,13 @@ fn look_up(registry: &str, files: &[PathBuf]) -> Result<Option<Login>, OciError>
                 )));
             }
             Err(error) if is_absence(&error) => {}
-            Err(error) => return Err(unusable(in_words(&error))),
+            Err(error) => return Err(unusable(rendered(&error))),
         }
     }
     Ok(None)
 }
 
-/// Whether nothing is wrong, but nobody has logged in.
+/// Whether nothing is wrong, but no user has logged in.
 fn is_absence(error: &CredentialRetrievalError) -> bool {
     match error {
         CredentialRetrievalError::NoCredentialConfigured => true,
@@ -77,7 +77,7 @@ fn is_absence(error: &CredentialRetrievalError) -> bool {
     }
 }
 
-fn in_words(error: &CredentialRetrievalError) -> String {
+fn rendered(error: &CredentialRetrievalError) -> String {
     match error {
         CredentialRetrievalError::ConfigReadError => {
             "it is not JSON as `docker login` writes it; repair or remove it".to_owned()
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_said() {
+    fn unusable_credentials_are_reported() {
         let table = [
             ("not json", "it is not JSON as `docker login` writes it"),
             (r#"{"auths": {"a": {"identitytoken": "x"}}}"#, "for `a` there is an identity token"),

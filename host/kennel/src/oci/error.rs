@@ -1,4 +1,4 @@
-//! What can go wrong with a registry, in words for the person at the terminal. Exit codes are not given here.
+//! The errors of a registry, with messages for the person at the terminal. Exit codes are not given here.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ pub enum OciError {
     #[error("the registry has the manifest of `{reference}`, but not its component; push it again")]
     Incomplete { reference: String },
     #[error(
-        "the registry `{registry}` refuses {who} access to `{repository}`; log in with `docker login {registry}` \
+        "the registry `{registry}` denies {who} access to `{repository}`; log in with `docker login {registry}` \
          (or podman or oras), whose credentials kennel uses, or check the repository's name and your rights"
     )]
     Unauthorized {
@@ -35,7 +35,7 @@ pub enum OciError {
     Damaged { reference: String, what: &'static str, expected: String, actual: String },
     #[error("`{reference}` {unfit}")]
     Unfit { reference: String, unfit: Unfit },
-    #[error("`{reference}` has a digest, which follows from what is pushed; name a tag instead")]
+    #[error("`{reference}` has a digest, which follows from the pushed content; name a tag instead")]
     Pinned { reference: String },
     #[error("the credentials in {file} cannot be used: {why}")]
     Credentials { file: String, why: String },

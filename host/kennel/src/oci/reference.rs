@@ -183,10 +183,9 @@ fn check_repository(repository: &str) -> Result<(), String> {
 fn is_path_part(part: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let mut between = part.split(|c: char| c.is_ascii() && is_word(c as u8)).filter(|gap| !gap.is_empty());
-    let ends_in_words =
+    let is_bounded =
         part.bytes().next().is_some_and(is_word) && part.bytes().next_back().is_some_and(is_word);
-    ends_in_words
-        && between.all(|gap| matches!(gap, "." | "_" | "__") || gap.bytes().all(|byte| byte == b'-'))
+    is_bounded && between.all(|gap| matches!(gap, "." | "_" | "__") || gap.bytes().all(|byte| byte == b'-'))
 }
 
 /// `[A-Za-z0-9_][A-Za-z0-9._-]*`
@@ -241,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_malformed_is_named() {
+    fn a_malformed_reference_is_reported() {
         let long = format!("oci://a/{}", "x".repeat(256));
         let table = [
             ("", "it does not begin with oci://"),

@@ -1,4 +1,5 @@
-//! Whether a file or a folder is this user's own: whoever can write to compiled code decides what this process does.
+//! Whether a file or a folder is this user's own: a user who can write to compiled code decides what this
+//! process does.
 //!
 //! Where users and modes are other than on Unix, it trusts the folder that it is given.
 
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_else_can_have_written_is_trusted() {
+    fn only_files_that_no_other_user_can_write_are_trusted() {
         for (owner, mode, user, expected) in [
             (1000, 0o40_700, 1000, Ok(())),
             (1000, 0o100_644, 1000, Ok(())),
@@ -62,7 +63,7 @@ mod tests {
             (1000, 0o40_775, 1000, Err(Distrust::Mode { mode: 0o775 })),
             (1000, 0o100_664, 1000, Err(Distrust::Mode { mode: 0o664 })),
             (1000, 0o100_602, 1000, Err(Distrust::Mode { mode: 0o602 })),
-            // What everybody may write to is nobody's own, whoever has made it.
+            // A file that every user may write to is not trusted, no matter which user has made it.
             (0, 0o41_777, 1000, Err(Distrust::Mode { mode: 0o777 })),
             (0, 0o40_770, 1000, Err(Distrust::Mode { mode: 0o770 })),
         ] {
@@ -72,11 +73,13 @@ mod tests {
 
     #[test]
     fn it_says_what_to_do() {
-        let told = |owner, mode| judge(owner, mode, 1000).unwrap_err().to_string();
-        assert!(told(1000, 0o40_775).contains("(mode 775)") && told(1000, 0o40_775).contains("chmod go-w"));
+        let message = |owner, mode| judge(owner, mode, 1000).unwrap_err().to_string();
         assert!(
-            told(7, 0o40_700).contains("belongs to user 7")
-                && told(7, 0o40_700).contains("chown it to user 1000")
+            message(1000, 0o40_775).contains("(mode 775)") && message(1000, 0o40_775).contains("chmod go-w")
+        );
+        assert!(
+            message(7, 0o40_700).contains("belongs to user 7")
+                && message(7, 0o40_700).contains("chown it to user 1000")
         );
     }
 }

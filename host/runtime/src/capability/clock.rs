@@ -1,6 +1,6 @@
-//! Clocks that a replay cannot tell from the first run: the wall clock shows when the event was
-//! written, the monotonic clock counts how often it was asked. Nobody sleeps: a guest that waits finds
-//! that the time has come.
+//! Clocks that do not distinguish a replay from the first run: the wall clock shows when the event was
+//! written, the monotonic clock counts how often it was asked. No guest sleeps: one that waits finds that
+//! the time has come.
 //!
 //! WASI's wall clock counts from 1970 on and cannot show what was before: it shows the beginning of 1970 then. The
 //! event's own `created-at` is always exact.

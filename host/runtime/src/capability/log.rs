@@ -1,5 +1,5 @@
 //! The projection's log: the guest's own lines and what it writes to its standard streams, bounded for
-//! each event, with the last words of a guest kept for the report of its failure.
+//! each event, with the last output of a guest kept for the report of its failure.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl GuestLog {
         self.error = None;
     }
 
-    /// A call has ended: unfinished lines are logged, and how many were dropped is said once.
+    /// A call has ended: unfinished lines are logged, and how many were dropped is logged once.
     pub(crate) fn end(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = std::mem::take(&mut self.line_of(stream).bytes);
@@ -65,8 +65,8 @@ impl GuestLog {
         }
         if self.dropped > 0 {
             let (dropped, max) = (self.dropped, limits::LOG_LINES_PER_EVENT_MAX);
-            let words = format!("{dropped} more lines were dropped: at most {max} are kept for one event");
-            self.emit(LogLevel::Warn, &words);
+            let message = format!("{dropped} more lines were dropped: at most {max} are kept for one event");
+            self.emit(LogLevel::Warn, &message);
             self.dropped = 0;
         }
     }
@@ -106,7 +106,7 @@ impl GuestLog {
     }
 
     /// What the guest said last in this call: its last error line, then the end of its standard error.
-    pub(crate) fn last_words(&self) -> (Option<&str>, String) {
+    pub(crate) fn last_output(&self) -> (Option<&str>, String) {
         let stderr: Vec<&str> = self.stderr_tail.iter().map(String::as_str).collect();
         (self.error.as_deref(), stderr.join("\n"))
     }
@@ -142,7 +142,7 @@ impl GuestLog {
 }
 
 impl Line {
-    /// Keeps one byte more than will be shown, so that it can be told that the line was cut.
+    /// Keeps one byte more than will be shown, which marks the line as cut.
     fn push(&mut self, bytes: &[u8]) {
         let room = (limits::LOG_LINE_BYTES_MAX + 1).saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -228,7 +228,7 @@ mod tests {
                 log.line(LogLevel::Info, &number.to_string());
             }
             log.line(LogLevel::Error, "panicked");
-            assert_eq!(log.last_words().0, Some("panicked"));
+            assert_eq!(log.last_output().0, Some("panicked"));
         });
         assert_eq!(lines.len(), 21);
         assert_eq!(lines[20].1, "981 more lines were dropped: at most 20 are kept for one event");

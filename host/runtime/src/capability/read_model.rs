@@ -1,5 +1,5 @@
-//! The read model of the deployment, as the guest reaches it. What is allowed is decided behind
-//! [`GuestEnv`]; here a refusal becomes the end of the guest's call.
+//! The read model of the deployment, as the guest reaches it. [`GuestEnv`] decides which
+//! calls are valid; here its error ends the guest's call.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ impl FaultCause {
     /// A component describes itself before it has a read model or settings.
     pub(crate) fn not_while_describing() -> Self {
         let reason = "it is not available to `describe`, only to `handle`".to_owned();
-        Self::Refused { kind: FailureKind::InvalidCall, reason }
+        Self::Invalid { kind: FailureKind::InvalidCall, reason }
     }
 }
 

@@ -32,104 +32,104 @@ impl<'a> Comparison<'a> {
         Self { resolve, types, problems: Vec::new() }
     }
 
-    /// What is wrong with `found`, which the reader knows as `place`.
+    /// The problems of `found`, which the reader knows as `path`.
     pub(super) fn function(
         mut self,
         expected: &Function,
-        place: &str,
+        path: &str,
         found: &ComponentFuncType,
     ) -> Vec<String> {
         if found.async_ {
-            self.problems.push(format!("`{place}` is async, the world's is not"));
+            self.problems.push(format!("`{path}` is async, the world's is not"));
         }
         if expected.params.len() != found.params.len() {
             let signature = signature(self.resolve, expected);
             let has = count(found.params.len(), "parameter");
-            self.problems.push(format!("`{place}` has {has}; the world's is `{signature}`"));
+            self.problems.push(format!("`{path}` has {has}; the world's is `{signature}`"));
             return self.problems;
         }
         for (expected, (_, found)) in expected.params.iter().zip(&found.params) {
-            self.value(&expected.ty, found, &format!("parameter `{}` of `{place}`", expected.name));
+            self.value(&expected.ty, found, &format!("parameter `{}` of `{path}`", expected.name));
         }
-        let result = format!("the result of `{place}`");
+        let result = format!("the result of `{path}`");
         self.optional(expected.result.as_ref(), found.result.as_ref(), &result);
         self.problems
     }
 
-    fn optional(&mut self, expected: Option<&Type>, found: Option<&ComponentValType>, place: &str) {
+    fn optional(&mut self, expected: Option<&Type>, found: Option<&ComponentValType>, path: &str) {
         match (expected, found) {
             (None, None) => {}
-            (Some(expected), Some(found)) => self.value(expected, found, place),
+            (Some(expected), Some(found)) => self.value(expected, found, path),
             (Some(expected), None) => {
                 let expected = expected_type(self.resolve, expected);
-                self.problems.push(format!("{place} is missing; the world has {expected}"));
+                self.problems.push(format!("{path} is missing; the world has {expected}"));
             }
             (None, Some(found)) => {
                 let found = found_type(self.types, found);
-                self.problems.push(format!("{place} is {found}, the world has none"));
+                self.problems.push(format!("{path} is {found}, the world has none"));
             }
         }
     }
 
-    fn value(&mut self, expected: &Type, found: &ComponentValType, place: &str) {
+    fn value(&mut self, expected: &Type, found: &ComponentValType, path: &str) {
         let (name, kind) = match self.kind(expected) {
-            Err(primitive) => return self.primitive(primitive, found, place),
+            Err(primitive) => return self.primitive(primitive, found, path),
             Ok(kind) => kind,
         };
         let found_kind = match found {
             ComponentValType::Type(id) => self.types.get(*id),
             ComponentValType::Primitive(_) => None,
         };
-        let Some(found_kind) = found_kind else { return self.mismatch(expected, found, place) };
-        let place = &name.map_or_else(|| place.to_owned(), |name| format!("`{name}`"));
+        let Some(found_kind) = found_kind else { return self.mismatch(expected, found, path) };
+        let path = &name.map_or_else(|| path.to_owned(), |name| format!("`{name}`"));
         match (kind, found_kind) {
             (TypeDefKind::Record(expected), ComponentDefinedType::Record(found)) => {
                 let wanted: Vec<&str> = expected.fields.iter().map(|field| field.name.as_str()).collect();
                 let got: Vec<&str> = found.fields.keys().map(|name| name.as_str()).collect();
-                self.names(&wanted, &got, place, "field");
+                self.names(&wanted, &got, path, "field");
                 for field in &expected.fields {
                     if let Some((_, found)) =
                         found.fields.iter().find(|(name, _)| name.as_str() == field.name)
                     {
-                        self.value(&field.ty, found, &format!("field `{}` of {place}", field.name));
+                        self.value(&field.ty, found, &format!("field `{}` of {path}", field.name));
                     }
                 }
             }
             (TypeDefKind::Variant(expected), ComponentDefinedType::Variant(found)) => {
                 let wanted: Vec<&str> = expected.cases.iter().map(|case| case.name.as_str()).collect();
                 let got: Vec<&str> = found.cases.keys().map(|name| name.as_str()).collect();
-                self.names(&wanted, &got, place, "case");
+                self.names(&wanted, &got, path, "case");
                 for case in &expected.cases {
                     if let Some((_, found)) = found.cases.iter().find(|(name, _)| name.as_str() == case.name)
                     {
-                        let place = format!("case `{}` of {place}", case.name);
-                        self.optional(case.ty.as_ref(), found.ty.as_ref(), &place);
+                        let path = format!("case `{}` of {path}", case.name);
+                        self.optional(case.ty.as_ref(), found.ty.as_ref(), &path);
                     }
                 }
             }
             (TypeDefKind::Enum(expected), ComponentDefinedType::Enum(found)) => {
                 let wanted: Vec<&str> = expected.cases.iter().map(|case| case.name.as_str()).collect();
                 let got: Vec<&str> = found.iter().map(|name| name.as_str()).collect();
-                self.names(&wanted, &got, place, "case");
+                self.names(&wanted, &got, path, "case");
             }
             (TypeDefKind::List(expected), ComponentDefinedType::List { element, .. }) => {
-                self.value(expected, element, &format!("the elements of {place}"));
+                self.value(expected, element, &format!("the elements of {path}"));
             }
             (TypeDefKind::Option(expected), ComponentDefinedType::Option { ty, .. }) => {
-                self.value(expected, ty, place);
+                self.value(expected, ty, path);
             }
             (TypeDefKind::Result(expected), ComponentDefinedType::Result { ok, err, .. }) => {
-                self.optional(expected.ok.as_ref(), ok.as_ref(), &format!("the value of {place}"));
-                self.optional(expected.err.as_ref(), err.as_ref(), &format!("the error of {place}"));
+                self.optional(expected.ok.as_ref(), ok.as_ref(), &format!("the value of {path}"));
+                self.optional(expected.err.as_ref(), err.as_ref(), &format!("the error of {path}"));
             }
             (TypeDefKind::Tuple(expected), ComponentDefinedType::Tuple(found))
                 if expected.types.len() == found.types.len() =>
             {
                 for (number, (expected, found)) in expected.types.iter().zip(&found.types).enumerate() {
-                    self.value(expected, found, &format!("element {number} of {place}"));
+                    self.value(expected, found, &format!("element {number} of {path}"));
                 }
             }
-            _ => self.mismatch(expected, found, place),
+            _ => self.mismatch(expected, found, path),
         }
     }
 
@@ -144,19 +144,19 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn primitive(&mut self, expected: Type, found: &ComponentValType, place: &str) {
+    fn primitive(&mut self, expected: Type, found: &ComponentValType, path: &str) {
         let expected_name = expected_type(self.resolve, &expected);
         if found_type(self.types, found) != expected_name {
-            self.mismatch(&expected, found, place);
+            self.mismatch(&expected, found, path);
         }
     }
 
-    fn mismatch(&mut self, expected: &Type, found: &ComponentValType, place: &str) {
+    fn mismatch(&mut self, expected: &Type, found: &ComponentValType, path: &str) {
         let (expected, found) = (expected_type(self.resolve, expected), found_type(self.types, found));
-        self.problems.push(format!("{place} is {found}, the world's is {expected}"));
+        self.problems.push(format!("{path} is {found}, the world's is {expected}"));
     }
 
-    fn names(&mut self, expected: &[&str], found: &[&str], place: &str, noun: &str) {
+    fn names(&mut self, expected: &[&str], found: &[&str], path: &str, noun: &str) {
         if expected == found {
             return;
         }
@@ -165,7 +165,7 @@ impl<'a> Comparison<'a> {
         if wanted == got {
             let order = expected.join(", ");
             self.problems
-                .push(format!("the {noun}s of {place} are in another order than the world's: {order}"));
+                .push(format!("the {noun}s of {path} are in another order than the world's: {order}"));
             return;
         }
         let quote =
@@ -182,7 +182,7 @@ impl<'a> Comparison<'a> {
             parts.push(format!("{} {verb} not in the world's", quote(extra)));
         }
         let (has, world) = (count(found.len(), noun), expected.len());
-        self.problems.push(format!("{place} has {has}, the world's has {world}: {}", parts.join(", and ")));
+        self.problems.push(format!("{path} has {has}, the world's has {world}: {}", parts.join(", and ")));
     }
 }
 

@@ -7,16 +7,16 @@ use std::io::{self, BufReader, Read, Write};
 use std::sync::Arc;
 
 use super::protocol::{self, Reply, Request};
+use crate::compiler_service::{CompileError, CompilerService, unsupported};
 use crate::entry;
 use crate::options::RuntimeError;
-use crate::workshop::{CompileError, Workshop, refuse};
 
 /// A compiler that could not begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(
         "this command is what Kennel starts to compile components, and what it read is not a request to do so; \
-         `kennel inspect FILE` compiles a component and tells what it is"
+         `kennel inspect FILE` compiles a component and shows what it is"
     )]
     Request(#[source] io::Error),
     #[error("the limits under which components are compiled cannot be set")]
@@ -37,22 +37,22 @@ pub fn serve(input: impl Read + Send + 'static, mut output: impl Write) -> Resul
     let mut input = BufReader::new(input);
     let request = protocol::read(&mut input).map_err(ServeError::Request)?;
     confine(&request).map_err(ServeError::Limits)?;
-    let workshop = Arc::new(Workshop::like(request.allocation, request.options())?);
+    let compiler_service = Arc::new(CompilerService::like(request.allocation, request.options())?);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     protocol::write(
         &mut output,
-        &Reply::Ready { compatibility: entry::compatibility(&workshop.shared.engine) },
+        &Reply::Ready { compatibility: entry::compatibility(&compiler_service.shared.engine) },
     )?;
     let mut component = vec![0; request.component_bytes];
     input.read_exact(&mut component)?;
     end_with(input)?;
-    match tokio.block_on(make(&workshop, component.into())) {
+    match tokio.block_on(make(&compiler_service, component.into())) {
         Ok(entry) => {
             protocol::write(&mut output, &Reply::Compiled { bytes: entry.len() as u64 })?;
             output.write_all(&entry)?;
         }
-        Err(CompileError::Refused(refusal)) => {
-            protocol::write(&mut output, &Reply::Refused { message: refusal.message })?;
+        Err(CompileError::Unsupported(error)) => {
+            protocol::write(&mut output, &Reply::Unsupported { message: error.message })?;
         }
         Err(CompileError::OutOfMemory) => protocol::write(&mut output, &Reply::OutOfMemory)?,
     }
@@ -60,12 +60,15 @@ pub fn serve(input: impl Read + Send + 'static, mut output: impl Write) -> Resul
     Ok(())
 }
 
-/// The entry of a component that compiles and can tell what it is.
-async fn make(workshop: &Arc<Workshop>, component: Arc<[u8]>) -> Result<Vec<u8>, CompileError> {
-    let code = workshop.compile_aside(component, ()).await?;
-    workshop.finish(&code).await?;
+/// The entry of a component that compiles and can describe itself.
+async fn make(
+    compiler_service: &Arc<CompilerService>,
+    component: Arc<[u8]>,
+) -> Result<Vec<u8>, CompileError> {
+    let code = compiler_service.compile_aside(component, ()).await?;
+    compiler_service.finish(&code).await?;
     let entry = entry::pack(&code);
-    Ok(entry.map_err(|error| refuse(format!("what it was compiled to cannot be handed over: {error:#}")))?)
+    Ok(entry.map_err(|error| unsupported(format!("its compiled code cannot be passed on: {error:#}")))?)
 }
 
 /// Ends this process when the other end of its input is closed, as it is when the process there has died.

@@ -1,10 +1,10 @@
-//! Why a compiler died over a component, from what is left of it, and how that is told. Decides nothing else.
+//! Why a compiler died over a component, from its remains, and the message that reports it. Decides nothing else.
 
 use std::process::ExitStatus;
 
 use super::protocol::Request;
+use crate::compiler_service::CRASHED;
 use crate::trap::{mebibytes, seconds};
-use crate::workshop::CRASHED;
 
 /// What a program in Rust says before it ends because there is no memory.
 const OUT_OF_MEMORY: &str = "memory allocation of ";
@@ -14,7 +14,7 @@ const OUT_OF_MEMORY: &str = "memory allocation of ";
 pub(super) enum Death {
     Memory,
     Time,
-    /// Somebody else ended it, with this signal.
+    /// Another process ended it, with this signal.
     Killed(i32),
     /// A bug of the compiler, with the signal that it ended by, if any.
     Crashed(Option<i32>),
@@ -54,8 +54,8 @@ fn of_signal(signal: Option<i32>, stderr: &str) -> Death {
 }
 
 impl Death {
-    /// In words for whoever built the component.
-    pub(super) fn told(self, request: &Request) -> String {
+    /// A message for the developer of the component.
+    pub(super) fn describe(self, request: &Request) -> String {
         const ADVICE: &str =
             "build it in release mode, and split functions that are very large or very deeply nested";
         match self {
@@ -71,8 +71,8 @@ impl Death {
                 )
             }
             Self::Killed(signal) => format!(
-                "the process that compiled it was killed (signal {signal}), by somebody or by a system that was short \
-                 of memory: try again, and give this host more memory if that does not help"
+                "the process that compiled it was killed (signal {signal}), by another process or by a system that was \
+                 short of memory: try again, and give this host more memory if that does not help"
             ),
             Self::Crashed(Some(signal)) => {
                 let rest = CRASHED.trim_start_matches("the compiler crashed on it");
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signals_and_last_words_tell_the_cause() {
+    fn signals_and_last_output_show_the_cause() {
         assert_eq!(of_signal(Some(24), ""), Death::Time);
         assert_eq!(of_signal(Some(6), "memory allocation of 2028 bytes failed\n"), Death::Memory);
         assert_eq!(of_signal(Some(6), "thread 'main' has overflowed its stack"), Death::Crashed(Some(6)));

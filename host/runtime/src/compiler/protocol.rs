@@ -7,15 +7,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
+use crate::compiler_service::CompilerService;
 use crate::engine::Allocation;
 use crate::memory;
 use crate::options::RuntimeOptions;
-use crate::workshop::Workshop;
 
-/// Longest line: a refusal has one sentence for each of a component's problems.
+/// Longest line: an error has one sentence for each of a component's problems.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// What is to be compiled, for which engine, under which bounds.
+/// A request to compile a component: for which engine, under which bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Request {
     /// Size of the component, which follows when the compiler is ready.
@@ -31,24 +31,24 @@ pub(super) struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum Reply {
-    /// It is bounded and waits for the component. Its code fits an engine with this word.
+    /// It is bounded and waits for the component. Its code fits an engine with this key.
     Ready { compatibility: String },
     /// The code follows, in an entry of so many bytes.
     Compiled { bytes: u64 },
     /// This host cannot run the component.
-    Refused { message: String },
+    Unsupported { message: String },
     /// Compiling takes more memory than there is.
     OutOfMemory,
 }
 
 impl Request {
-    pub(super) fn new(workshop: &Workshop, component_bytes: usize) -> Self {
-        let options = &workshop.shared.options;
+    pub(super) fn new(compiler_service: &CompilerService, component_bytes: usize) -> Self {
+        let options = &compiler_service.shared.options;
         // The other half is for everything that this process does meanwhile.
         let half = memory::total().map_or(u64::MAX, |bytes| bytes / 2);
         Self {
             component_bytes,
-            allocation: workshop.allocation,
+            allocation: compiler_service.allocation,
             memory_bytes_max: options.memory_bytes_max,
             describe_deadline: options.describe_deadline,
             compile_memory_bytes_max: options.compile_memory_bytes_max.min(half),

@@ -1,4 +1,4 @@
-//! The cache of compiled code: what is kept, what is built anew, what has to go.
+//! The cache of compiled code: which entries are kept, built anew and evicted.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ fn entry(dir: &Path, number: u32) -> Option<PathBuf> {
 }
 
 #[tokio::test]
-async fn what_was_used_least_recently_makes_room() {
+async fn the_least_recently_used_entry_is_evicted() {
     let dir = tempfile::tempdir().unwrap();
     assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
     let one = fs::metadata(entry(dir.path(), 0).unwrap()).unwrap().len();
@@ -124,7 +124,7 @@ async fn what_was_used_least_recently_makes_room() {
 }
 
 #[tokio::test]
-async fn what_is_larger_than_the_cache_is_not_kept_and_drives_nothing_out() {
+async fn an_entry_larger_than_the_cache_is_not_kept_and_evicts_nothing() {
     let dir = tempfile::tempdir().unwrap();
     origin(dir.path(), u64::MAX, 0).await;
     let before = only_file(dir.path());
@@ -134,7 +134,7 @@ async fn what_is_larger_than_the_cache_is_not_kept_and_drives_nothing_out() {
 }
 
 #[tokio::test]
-async fn a_sweep_touches_nothing_but_the_caches_own_files() {
+async fn eviction_removes_only_files_of_the_cache() {
     let dir = tempfile::tempdir().unwrap();
     let digest = Digest::of(b"some component");
     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
@@ -159,14 +159,14 @@ async fn a_sweep_touches_nothing_but_the_caches_own_files() {
     let writer = File::open(&being_written).unwrap();
     writer.lock().unwrap();
 
-    // With room for everything, only what nobody will ever finish goes.
+    // With room for everything, only the file that no process will ever finish goes.
     origin(dir.path(), u64::MAX, 0).await;
     assert!(!left_behind.exists());
     assert!(of_another_program.exists() && being_written.exists());
-    // What is being written counts, and leaves no room for any entry but the newest.
+    // A file that is being written counts, and leaves no room for any entry but the newest.
     let one = fs::metadata(entry(dir.path(), 0).unwrap()).unwrap().len();
     origin(dir.path(), 100_000 + one + one / 2, 1).await;
-    assert!(!of_another_program.exists(), "what another program has kept counts too, and is the oldest");
+    assert!(!of_another_program.exists(), "the entry of another program counts too, and is the oldest");
     assert!(entry(dir.path(), 0).is_none() && entry(dir.path(), 1).is_some());
     assert!(being_written.exists() && folder.exists());
     for path in foreign {
@@ -191,19 +191,22 @@ async fn names_that_others_use_are_left_to_them() {
     for number in &theirs {
         assert_eq!(fs::read(path(number)).unwrap(), b"half of it", "{number}");
     }
-    assert!(dead.iter().all(|number| !path(number).exists()), "what the dead have left behind is swept");
+    assert!(
+        dead.iter().all(|number| !path(number).exists()),
+        "files that dead processes have left behind are evicted"
+    );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), theirs.len() + 1);
     assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Cached);
 }
 
 /// Any number of processes may share the folder; here they are threads, which makes the races tighter.
 #[test]
-fn many_who_store_and_sweep_at_once_do_not_disturb_one_another() {
+fn concurrent_writes_and_evictions_do_not_disturb_one_another() {
     const AT_ONCE: u32 = 4;
     let dir = tempfile::tempdir().unwrap();
     let tokio = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio().block_on(origin(dir.path(), u64::MAX, 0));
-    // Room for three of the six, so that entries vanish under everybody's hands all the time.
+    // Room for three of the six, so that entries vanish while they are wanted all the time.
     let bytes_max = fs::metadata(only_file(dir.path())).unwrap().len() * 7 / 2;
     let work = |worker: u32| {
         let tokio = tokio();

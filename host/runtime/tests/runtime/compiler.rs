@@ -23,7 +23,7 @@ fn serve() {
     kennel_runtime::serve_compiler(std::io::stdin(), output).unwrap();
 }
 
-/// This binary, told to compile. The process can be found by the mark.
+/// This binary, run as a compiler. The process can be found by the mark.
 fn compiler(mark: &str) -> Compiler {
     let script = r#"exec "$0" --exact compiler::serve --ignored --nocapture --skip "$1" 3>&1 >/dev/null"#;
     let program = std::env::current_exe().unwrap();
@@ -31,7 +31,7 @@ fn compiler(mark: &str) -> Compiler {
     Compiler { program: "/bin/sh".into(), arguments: arguments.to_vec() }
 }
 
-/// A shell script in the place of a compiler.
+/// A shell script instead of a compiler.
 fn script(script: &str) -> Compiler {
     Compiler { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] }
 }
@@ -74,7 +74,7 @@ async fn process(mark: &str) -> rustix::process::Pid {
     rustix::process::Pid::from_raw(found.unwrap()).unwrap()
 }
 
-/// Waits until a process is gone altogether: not even its parent has to be told any more.
+/// Waits until a process is gone altogether: not even its parent has to be notified any more.
 async fn gone(process: rustix::process::Pid) {
     let path = format!("/proc/{}", process.as_raw_pid());
     wait_until("the compiler's process is gone", || !Path::new(&path).exists()).await;
@@ -95,7 +95,7 @@ async fn effect(component: &Arc<dyn Component>) -> String {
 const PUT: &str = "(call $put (i32.const 1031) (i32.const 10) (i32.const 1041) (i32.const 3) (i32.const 1044) (i32.const 7))";
 
 #[tokio::test]
-async fn a_component_is_the_same_whoever_compiles_it() {
+async fn a_component_is_the_same_from_every_compiler() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for bytes in [guest(PUT), guest_core(PUT, "")] {
         let alone = runtime_with(|options| options.cache_dir = Some(here.path().to_owned()));
@@ -126,11 +126,11 @@ async fn without_a_cache_it_works_as_well() {
     let component = prepare(&runtime, guest(PUT)).await.unwrap();
     assert!(effect(&component).await.contains("collection"));
     let same = prepare(&runtime, guest(PUT)).await.unwrap();
-    assert!(Arc::ptr_eq(&component, &same), "what is in use is shared");
+    assert!(Arc::ptr_eq(&component, &same), "a component in use is shared");
 }
 
 #[tokio::test]
-async fn refusals_have_the_words_that_they_have_without_a_compiler() {
+async fn errors_are_the_same_with_and_without_a_compiler() {
     let cache = tempfile::tempdir().unwrap();
     let deadline = |options: &mut RuntimeOptions| options.describe_deadline = Duration::from_millis(50);
     let mut too_large = guest("");
@@ -149,15 +149,15 @@ async fn refusals_have_the_words_that_they_have_without_a_compiler() {
         wrap(&guest_core("", r#"(data (i32.const 512) "\00\04\00\00\00\00\00\00")"#)),
     ] {
         let alone = runtime_with(deadline).prepare(bytes.clone().into()).await.err().unwrap();
-        let runtime = runtime("words", Some(cache.path()), deadline);
-        let refusal = runtime.prepare(bytes.into()).await.err().unwrap();
-        assert_eq!(refusal.message, alone.message);
-        assert!(is_empty(cache.path()), "{refusal}");
+        let runtime = runtime("errors", Some(cache.path()), deadline);
+        let error = runtime.prepare(bytes.into()).await.err().unwrap();
+        assert_eq!(error.message, alone.message);
+        assert!(is_empty(cache.path()), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_bomb_that_takes_memory_is_refused() {
+async fn a_memory_bomb_is_unsupported() {
     let cache = tempfile::tempdir().unwrap();
     let runtime = runtime("memory-bomb", Some(cache.path()), |options| {
         options.compile_memory_bytes_max = 256 * 1024 * 1024;
@@ -170,7 +170,7 @@ async fn a_bomb_that_takes_memory_is_refused() {
 }
 
 #[tokio::test]
-async fn a_bomb_that_takes_time_is_refused() {
+async fn a_time_bomb_is_unsupported() {
     let cache = tempfile::tempdir().unwrap();
     let runtime = runtime("time-bomb", Some(cache.path()), |options| {
         options.compile_time_max = Duration::from_secs(1);
@@ -237,7 +237,7 @@ async fn while_a_bomb_is_compiled_others_are_prepared_and_run() {
         effect(&running).await;
     }
     assert!(!bomb.is_finished());
-    // Nobody waits for it any longer.
+    // No caller waits for it any longer.
     bomb.abort();
     assert!(bomb.await.unwrap_err().is_cancelled());
     gone(process).await;
@@ -248,13 +248,13 @@ async fn while_a_bomb_is_compiled_others_are_prepared_and_run() {
 }
 
 #[tokio::test]
-async fn a_compiler_that_is_killed_or_frozen_is_told_apart() {
+async fn a_killed_and_a_suspended_compiler_are_distinguished() {
     use rustix::process::{Signal, kill_process};
     let long = Duration::from_secs(60);
     for (mark, signal, time_max) in [
         ("killed", Signal::KILL, long),
         ("aborted", Signal::ABORT, long),
-        ("frozen", Signal::STOP, Duration::from_secs(5)),
+        ("suspended", Signal::STOP, Duration::from_secs(5)),
     ] {
         let cache = tempfile::tempdir().unwrap();
         let runtime = runtime(mark, Some(cache.path()), |options| options.compile_time_max = time_max);
@@ -272,7 +272,7 @@ async fn a_compiler_that_is_killed_or_frozen_is_told_apart() {
 }
 
 /// A host that is missing its compiler is at fault itself. It says so, and compiles nothing: not even what would do
-/// no harm, since nobody can tell.
+/// no harm, since it cannot know.
 #[tokio::test]
 async fn without_the_compiler_that_it_should_use_a_host_compiles_nothing() {
     let missing = Compiler { program: "/nowhere/kennel".into(), arguments: Vec::new() };
@@ -289,22 +289,22 @@ async fn without_the_compiler_that_it_should_use_a_host_compiles_nothing() {
             script(r#"echo '{"ready":{"compatibility":"0123456789abcdef"}}'; read line"#),
             "another version or build",
         ),
-        (script(r#"echo '{"refused":{"message":"no"}}'; read line"#), "it answered before it was asked"),
+        (script(r#"echo '{"unsupported":{"message":"no"}}'; read line"#), "it answered before it was asked"),
     ] {
         let runtime = runtime_with(|options| {
             options.compiler = Some(compiler);
             options.cache_dir = Some(cache.path().to_owned());
         });
-        let told = prepare(&runtime, guest(PUT)).await.err().unwrap();
-        assert!(told.contains(reason), "{told}");
-        assert!(told.starts_with("this host could not start its compiler, /"), "{told}");
-        assert!(told.contains("says nothing of the component: try again"), "{told}");
-        assert!(is_empty(cache.path()), "{told}");
+        let message = prepare(&runtime, guest(PUT)).await.err().unwrap();
+        assert!(message.contains(reason), "{message}");
+        assert!(message.starts_with("this host could not start its compiler, /"), "{message}");
+        assert!(message.contains("says nothing of the component: try again"), "{message}");
+        assert!(is_empty(cache.path()), "{message}");
     }
 }
 
-/// What fails while the host is short of something works again as soon as it is not, and what is compiled already
-/// needs no compiler.
+/// What fails while the host is short of something works again as soon as it is not, and a component that is compiled
+/// already needs no compiler.
 #[tokio::test]
 async fn a_compiler_that_works_again_is_used_again() {
     let dir = tempfile::tempdir().unwrap();
@@ -315,8 +315,8 @@ async fn a_compiler_that_works_again_is_used_again() {
         })
     };
     let before = runtime();
-    let told = prepare(&before, guest(PUT)).await.err().unwrap();
-    assert!(told.contains("No such file or directory"), "{told}");
+    let message = prepare(&before, guest(PUT)).await.err().unwrap();
+    assert!(message.contains("No such file or directory"), "{message}");
     std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
     assert_eq!(prepare(&before, guest(PUT)).await.unwrap().origin(), Origin::Compiled);
     fs::remove_file(&program).unwrap();
@@ -325,7 +325,7 @@ async fn a_compiler_that_works_again_is_used_again() {
 
 /// Whatever a compiler does once it has the component, the host says so, keeps nothing, and goes on.
 #[tokio::test]
-async fn a_compiler_that_misbehaves_is_refused_the_component() {
+async fn a_component_on_which_the_compiler_misbehaves_is_unsupported() {
     let cache = tempfile::tempdir().unwrap();
     let before = runtime_with(|options| options.cache_dir = Some(cache.path().to_owned()));
     prepare(&before, guest("")).await.unwrap();
@@ -356,9 +356,9 @@ async fn a_compiler_that_misbehaves_is_refused_the_component() {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_program_that_never_answers() {
+async fn no_call_waits_for_a_program_that_never_answers() {
     let runtime = runtime_with(|options| options.compiler = Some(script("exec sleep 1000")));
     tokio::time::pause();
-    let told = prepare(&runtime, guest("")).await.err().unwrap();
-    assert!(told.contains("it was not ready after 30 s"), "{told}");
+    let message = prepare(&runtime, guest("")).await.err().unwrap();
+    assert!(message.contains("it was not ready after 30 s"), "{message}");
 }

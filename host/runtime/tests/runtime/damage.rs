@@ -1,4 +1,5 @@
-//! Damaged files: whatever happens to the bytes, they are refused in words or run as well as any other.
+//! Damaged files: whatever happens to the bytes, they are rejected with a message or run as well as any
+//! other.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -35,9 +36,9 @@ proptest! {
     #[test]
     fn flipped_bits(core: bool, flips in prop::collection::vec((any::<prop::sample::Index>(), 0..8u32), 1..4)) {
         let mut bytes = if core { CORE.clone() } else { COMPONENT.clone() };
-        for (place, bit) in flips {
-            let place = place.index(bytes.len());
-            bytes[place] ^= 1 << bit;
+        for (offset, bit) in flips {
+            let offset = offset.index(bytes.len());
+            bytes[offset] ^= 1 << bit;
         }
         check(bytes);
     }
@@ -57,13 +58,13 @@ proptest! {
 }
 
 #[test]
-fn a_damaged_world_section_is_refused() {
+fn a_damaged_world_section_is_reported() {
     let whole = dummy_core(crate::support::WIT);
     let section = b"component-type";
     let at = whole.windows(section.len()).position(|window| window == section).unwrap() + section.len();
-    for place in at..whole.len() {
+    for offset in at..whole.len() {
         let mut bytes = whole.clone();
-        bytes[place] ^= 0x41;
+        bytes[offset] ^= 0x41;
         let inspection = kennel_runtime::inspect(&bytes);
         assert_eq!(inspection.runnable, inspection.problems.is_empty());
     }

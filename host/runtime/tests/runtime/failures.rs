@@ -12,13 +12,13 @@ use crate::support::{
 const MIB: usize = 1024 * 1024;
 
 #[tokio::test]
-async fn a_panic_is_told_in_the_guests_own_words() {
+async fn a_panic_is_reported_with_the_guests_message() {
     let body = "(call $log (i32.const 3) (i32.const 1051) (i32.const 14)) unreachable";
     assert_snapshot!(outcome(&runtime(), guest(body)).await);
 }
 
 #[tokio::test]
-async fn a_trap_without_words_names_itself_and_the_place() {
+async fn a_trap_without_a_message_names_itself_and_the_function() {
     let body = "(drop (i32.div_u (i32.const 1) (i32.const 0)))";
     assert_snapshot!(outcome(&runtime(), guest(body)).await);
 }
@@ -28,22 +28,22 @@ async fn an_endless_loop_ends_at_the_deadline_and_others_run_meanwhile() {
     let runtime = runtime_with(|options| options.call_deadline = Duration::from_millis(300));
     let (mut looping, _env) = start(&runtime, guest("(loop $again (br $again))")).await;
     let (mut healthy, _env) = start(&runtime, guest("")).await;
-    // The test has one thread: if the loop held it, the healthy guest would not get a turn.
+    // The test has one thread: if the loop held it, the healthy guest would not run.
     let stuck = event(1);
     let mut stuck = looping.handle(&stuck, 1);
-    let mut turns = 0;
+    let mut runs = 0;
     let failure = loop {
         tokio::select! {
             biased;
             result = &mut stuck => break result.unwrap_err(),
             () = tokio::task::yield_now() => {
                 healthy.handle(&event(2), 1).await.map_err(describe).unwrap();
-                turns += 1;
+                runs += 1;
             }
         }
     };
     assert_snapshot!(describe(failure));
-    assert!(turns >= 10, "the healthy guest had {turns} turns in 300 ms");
+    assert!(runs >= 10, "the healthy guest had {runs} runs in 300 ms");
 }
 
 #[tokio::test]
@@ -56,7 +56,7 @@ async fn a_loop_of_host_calls_ends_at_the_deadline_too() {
 }
 
 #[tokio::test]
-async fn memory_without_end_is_refused() {
+async fn unbounded_memory_growth_is_denied() {
     let runtime = runtime_with(|options| options.memory_bytes_max = 16 * MIB);
     let body =
         "(loop $again (br_if $again (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable";
@@ -64,11 +64,11 @@ async fn memory_without_end_is_refused() {
 }
 
 #[tokio::test]
-async fn a_guest_that_lives_with_a_refused_growth_goes_on() {
+async fn a_guest_survives_a_denied_growth() {
     let runtime = runtime_with(|options| options.memory_bytes_max = 16 * MIB);
     let body = "(drop (memory.grow (i32.const 10000)))";
     assert_eq!(outcome(&runtime, guest(body)).await, "ok");
-    // Returns `retry("")`: the refusal explains what the guest did not.
+    // Returns `retry("")`: the denied growth explains what the guest did not.
     let body = format!("{body} (i32.store8 (i32.const 256) (i32.const 1))");
     assert_snapshot!(outcome(&runtime, guest(&body)).await);
 }
@@ -79,7 +79,7 @@ async fn recursion_without_end_runs_out_of_stack() {
 }
 
 #[tokio::test]
-async fn recursion_that_leaves_a_stack_in_memory_is_told_apart_from_a_wild_pointer() {
+async fn recursion_is_distinguished_from_a_wild_pointer() {
     // As compiled Rust does it: a stack pointer that begins at 4096 and falls below 0.
     let extra = "(global $sp (mut i32) (i32.const 4096))
         (func $recurse
@@ -94,9 +94,9 @@ async fn recursion_that_leaves_a_stack_in_memory_is_told_apart_from_a_wild_point
 }
 
 #[tokio::test]
-async fn a_refused_call_is_the_guests_failure_and_a_broken_store_is_not() {
+async fn an_invalid_call_is_the_guests_failure_and_a_broken_store_is_not() {
     let put = "(call $put (i32.const 1031) (i32.const 10) (i32.const 1041) (i32.const 3) (i32.const 1051) (i32.const 8))";
-    assert_snapshot!("refused_call", outcome(&runtime(), guest(put)).await);
+    assert_snapshot!("invalid_call", outcome(&runtime(), guest(put)).await);
 
     let runtime = runtime();
     let component = prepare(&runtime, guest(put)).await.unwrap();

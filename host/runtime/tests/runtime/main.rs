@@ -1,4 +1,4 @@
-//! The runtime from outside: what it refuses, what it runs, how it stops what misbehaves.
+//! The runtime from outside: what it rejects, what it runs, how it stops what misbehaves.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, and so do its helpers")]
 
 mod bombs;
@@ -9,6 +9,6 @@ mod compiler;
 mod damage;
 mod failures;
 mod pool;
-mod refusals;
 mod support;
+mod unsupported;
 mod wasi;

@@ -1,4 +1,4 @@
-//! The pool: instances wait for a place and give it back.
+//! The pool: instances wait for a slot and release it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn ten_thousand_instances_come_and_go() {
 }
 
 #[tokio::test]
-async fn who_finds_the_pool_full_waits() {
+async fn a_full_pool_makes_callers_wait() {
     let runtime = runtime();
     let component = prepare(&runtime, guest("")).await.unwrap();
     let env = Arc::new(Recorder::default());
@@ -33,13 +33,13 @@ async fn who_finds_the_pool_full_waits() {
     let fifth = component.instantiate(env.clone());
     tokio::pin!(fifth);
     let early = tokio::time::timeout(Duration::from_millis(50), &mut fifth).await;
-    assert!(early.is_err(), "there are four places");
+    assert!(early.is_err(), "there are four slots");
     held.pop();
     fifth.await.map_err(describe).unwrap();
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_frees_its_place() {
+async fn a_cancelled_call_releases_its_slot() {
     let runtime = runtime();
     let component = prepare(&runtime, guest("(loop $again (br $again))")).await.unwrap();
     let env = Arc::new(Recorder::default());
@@ -47,9 +47,9 @@ async fn a_call_that_is_given_up_frees_its_place() {
         let mut instance = component.instantiate(env.clone()).await.map_err(describe).unwrap();
         let call = event(1);
         let call = instance.handle(&call, 1);
-        let given_up: Result<Result<(), CallFailure>, _> =
+        let cancelled: Result<Result<(), CallFailure>, _> =
             tokio::time::timeout(Duration::from_millis(15), call).await;
-        assert!(given_up.is_err());
+        assert!(cancelled.is_err());
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use kennel_core::change::Refused;
+use kennel_core::change::ChangeError;
 use kennel_core::event::{Event, Payload};
 use kennel_core::port::{
     CallFailure, Component, GuestEnv, HostError, Instance, LogLevel, Runtime, StoreError,
@@ -29,7 +29,7 @@ pub(crate) fn runtime_with(change: impl FnOnce(&mut RuntimeOptions)) -> WasmRunt
 }
 
 pub(crate) async fn prepare(runtime: &WasmRuntime, bytes: Vec<u8>) -> Result<Arc<dyn Component>, String> {
-    runtime.prepare(bytes.into()).await.map_err(|refusal| refusal.message)
+    runtime.prepare(bytes.into()).await.map_err(|error| error.message)
 }
 
 /// A world and its package, from WIT text.
@@ -172,7 +172,7 @@ impl GuestEnv for Recorder {
         self.check()?;
         if !kennel_core::event::is_json(&document) {
             let (collection, key) = (collection.to_owned(), key.to_owned());
-            return Err(Refused::NotJson { collection, key, reason: "expected value".to_owned() }.into());
+            return Err(ChangeError::NotJson { collection, key, reason: "expected value".to_owned() }.into());
         }
         self.documents.lock().unwrap().insert((collection.to_owned(), key.to_owned()), document.into());
         Ok(())

@@ -120,7 +120,7 @@ async fn time_and_chance_depend_on_the_event_alone() {
 }
 
 #[tokio::test]
-async fn nobody_sleeps() {
+async fn a_sleep_ends_at_once() {
     let body = "(call $block (call $sleep (i64.const 3000000000))) (call $show (call $monotonic))";
     let runtime = runtime();
     let (mut instance, env) = start(&runtime, guest(body)).await;
@@ -131,7 +131,7 @@ async fn nobody_sleeps() {
 }
 
 #[tokio::test]
-async fn standard_error_is_logged_and_told() {
+async fn standard_error_is_logged_and_reported() {
     let body = "(call $write (call $stderr) (i32.const 3000) (i32.const 18) (i32.const 400)) unreachable";
     let runtime = runtime();
     let (mut instance, env) = start(&runtime, guest(body)).await;

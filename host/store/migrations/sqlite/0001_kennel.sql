@@ -7,7 +7,7 @@ CREATE TABLE kennel_component (
     stored_at BIGINT NOT NULL
 );
 
--- What is done with projections is done by one transaction after another, each of which moves this on.
+-- Operations on projections are done by one transaction after another, each of which moves this on.
 CREATE TABLE kennel_registry (
     revision BIGINT NOT NULL
 );
@@ -16,22 +16,22 @@ INSERT INTO kennel_registry (revision) VALUES (0);
 CREATE TABLE kennel_projection (
     name TEXT NOT NULL PRIMARY KEY,
     replica_set TEXT NOT NULL,
-    -- Where people find the documents of whichever read model serves: the schema of the views, or the
-    -- beginning of their names.
-    place TEXT NOT NULL UNIQUE,
+    -- The namespace in which people find the documents of the serving read model: the schema of the views,
+    -- or the beginning of their names.
+    namespace TEXT NOT NULL UNIQUE,
     activity TEXT NOT NULL,
-    switch TEXT NOT NULL,
-    -- Whether the read model that serves is held so that the one being built can draw level: 0 or 1.
-    frozen BIGINT NOT NULL
+    promotion TEXT NOT NULL,
+    -- Whether the serving read model is fenced so that the candidate can catch up: 0 or 1.
+    fenced BIGINT NOT NULL
 );
 
 -- Documents and checkpoints that belong together. Deployments that continue one another share one.
 CREATE TABLE kennel_read_model (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     projection TEXT NOT NULL REFERENCES kennel_projection (name),
-    -- Where the tables are: their schema, or the beginning of their names.
-    place TEXT NOT NULL UNIQUE,
-    standing TEXT NOT NULL
+    -- The namespace of the tables: their schema, or the beginning of their names.
+    namespace TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL
 );
 
 -- The history of each projection. Its lines stay when their read models are gone.
@@ -45,8 +45,8 @@ CREATE TABLE kennel_deployment (
     read_model BIGINT NOT NULL REFERENCES kennel_read_model (id),
     origin TEXT NOT NULL,
     outcome TEXT NOT NULL,
-    author TEXT NOT NULL,
-    note TEXT,
+    actor TEXT NOT NULL,
+    reason TEXT,
     from_position BIGINT NOT NULL,
     deployed_at BIGINT NOT NULL,
     decided_at BIGINT NOT NULL,
@@ -56,9 +56,9 @@ CREATE TABLE kennel_deployment (
     UNIQUE (projection, number)
 );
 
--- At most one serves, and at most one is being built beside it.
-CREATE UNIQUE INDEX kennel_deployment_live ON kennel_deployment (projection) WHERE outcome = 'live';
-CREATE UNIQUE INDEX kennel_deployment_building ON kennel_deployment (projection) WHERE outcome = 'building';
+-- At most one serves, and at most one is the candidate beside it.
+CREATE UNIQUE INDEX kennel_deployment_serving ON kennel_deployment (projection) WHERE outcome = 'serving';
+CREATE UNIQUE INDEX kennel_deployment_candidate ON kennel_deployment (projection) WHERE outcome = 'candidate';
 
 -- How far each range of the hash space has been handled. The ranges of a read model tile it.
 CREATE TABLE kennel_checkpoint (

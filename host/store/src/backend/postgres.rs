@@ -2,7 +2,7 @@
 //! listens. Behind a proxy that pools transactions there is the pool alone.
 //!
 //! Everything runs under READ COMMITTED with explicit locks, so that each statement sees what was
-//! committed before it: the fence and the horizon depend on that.
+//! committed before it: the fence and the high-water mark depend on that.
 
 mod alive;
 mod connector;
@@ -24,13 +24,13 @@ use std::time::Duration;
 pub(crate) use connector::Connector;
 use sqlx::SqlStr;
 
-pub(crate) use documents::{Table, hold, quoted_path, table_of};
+pub(crate) use documents::{Table, lock, quoted_path, table_of};
 pub(crate) use open::open;
 pub(crate) use pool::{Pool, Tx};
 pub(crate) use pooler::is_lost_statement;
 pub(crate) use views::{create_view_unless_in_use, create_views};
 
-use crate::sql::{Words, statements};
+use crate::sql::{TableNames, statements};
 
 statements! {
     /// The statements that only PostgreSQL has.
@@ -49,27 +49,27 @@ pub(crate) struct PostgresBackend {
     pub(crate) alive: alive::Alive,
     pub(crate) listen: listen::Listen,
     pub(crate) read: reading::ReadSql,
-    pub(crate) horizon: events::SharedHorizon,
+    pub(crate) high_water_mark: events::SharedHighWaterMark,
     pub(crate) last_event: SqlStr,
     /// How long a commit waits for a lock.
     pub(crate) lock_wait: Duration,
-    pub(crate) words: Words,
+    pub(crate) names: TableNames,
     pub(crate) sql: PostgresSql,
 }
 
 impl PostgresBackend {
     /// `connector` makes sessions that belong to a connection; without one they are shared.
-    fn new(name: String, pool: Pool, connector: Option<Arc<Connector>>, words: Words) -> Self {
+    fn new(name: String, pool: Pool, connector: Option<Arc<Connector>>, names: TableNames) -> Self {
         Self {
             name,
             alive: alive::Alive::new(connector.clone(), pool.clone()),
             listen: listen::Listen::new(connector),
-            read: reading::ReadSql::new(&words),
-            horizon: events::SharedHorizon::default(),
-            last_event: words.fill(include_str!("../sql/events_last.sql")),
-            sql: PostgresSql::new(&words),
+            read: reading::ReadSql::new(&names),
+            high_water_mark: events::SharedHighWaterMark::default(),
+            last_event: names.fill(include_str!("../sql/events_last.sql")),
+            sql: PostgresSql::new(&names),
             lock_wait: open::LOCK_WAIT_MAX,
-            words,
+            names,
             pool,
         }
     }

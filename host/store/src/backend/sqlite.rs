@@ -1,12 +1,11 @@
 //! SQLite: one writing connection, a few reading ones, and one that watches for other processes.
 //!
 //! Durability. The file is in WAL mode, where a commit appends to the log and `synchronous` says whether
-//! it also waits for the disk. What was acknowledged to somebody outside (appended events,
-//! deployments) is committed with FULL and survives a power loss. Projection commits use NORMAL, which
-//! never waits: a power loss may take the latest of them, and that is harmless, because documents and
-//! checkpoint go together, so the events are simply handled again. Nor can a checkpoint outlive
-//! the events that it counts: the log is written in order and cut at the first damaged frame, so
-//! whatever survives has everything before it.
+//! it also waits for the disk. What was acknowledged to a client (appended events, deployments) is committed with FULL
+//! and survives a power loss. Projection commits use NORMAL, which never waits: a power loss may take the latest of
+//! them, and that is harmless, because documents and checkpoint go together, so the events are simply handled again.
+//! Nor can a checkpoint outlive the events that it counts: the log is written in order and cut at the first damaged
+//! frame, so whatever survives has everything before it.
 
 mod documents;
 mod events;
@@ -31,7 +30,7 @@ use log::WriteAheadLog;
 use crate::error::Doing as _;
 use crate::run_lock::{self, RunLock, RunLockError};
 use crate::session::Durability;
-use crate::sql::{Words, statements};
+use crate::sql::{TableNames, statements};
 
 statements! {
     /// The statements that only SQLite has.
@@ -51,9 +50,9 @@ pub(crate) struct SqliteBackend {
     pub(crate) writer: SqlitePool,
     pub(crate) readers: SqlitePool,
     pub(crate) watch: watch::Watch,
-    pub(crate) horizon: events::SharedHorizon,
+    pub(crate) high_water_mark: events::SharedHighWaterMark,
     pub(crate) last_event: SqlStr,
-    pub(crate) words: Words,
+    pub(crate) names: TableNames,
     pub(crate) sql: SqliteSql,
 }
 
@@ -89,7 +88,7 @@ impl SqliteBackend {
     pub(crate) async fn lost(&self) -> StoreLost {
         loop {
             if let Err(lost) = self.files.check() {
-                self.log.give_up(&self.writer).await;
+                self.log.move_rest(&self.writer).await;
                 return lost;
             }
             tokio::time::sleep(FILES_LOOKED_AT_EVERY).await;

@@ -49,7 +49,7 @@ pub(super) async fn run(uri: &PostgresUri, batch: i64) -> Result<u64, BoxError> 
         let mut tx = connection.begin().await?;
         let moved = sqlx::query(MOVE).bind(last.global_position).bind(position).execute(&mut *tx).await?;
         if moved.rows_affected() != 1 {
-            return Err("somebody else moved the checkpoint".into());
+            return Err("another process moved the checkpoint".into());
         }
         let mut rows: Vec<_> = documents.iter().collect();
         rows.sort_unstable_by_key(|(key, _)| *key);

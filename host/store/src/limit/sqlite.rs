@@ -52,14 +52,15 @@ pub(super) async fn run(path: &Path, batch: i64) -> Result<u64, BoxError> {
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
         let moved = sqlx::query(MOVE).bind(last.global_position).bind(position).execute(&mut *tx).await?;
         if moved.rows_affected() != 1 {
-            return Err("somebody else moved the checkpoint".into());
+            return Err("another process moved the checkpoint".into());
         }
         let mut rows: Vec<_> = documents.iter().collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
         for chunk in rows.chunks(ROWS) {
-            let places = vec!["(?, ?, ?)"; chunk.len()].join(", ");
-            let sql =
-                format!("INSERT INTO limit_document (key, document, revision) VALUES {places} {CONFLICT}");
+            let placeholders = vec!["(?, ?, ?)"; chunk.len()].join(", ");
+            let sql = format!(
+                "INSERT INTO limit_document (key, document, revision) VALUES {placeholders} {CONFLICT}"
+            );
             let mut write = sqlx::query(AssertSqlSafe(sql));
             for (key, (document, revision)) in chunk {
                 write = write.bind(key.as_str()).bind(document.as_str()).bind(revision);

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::claim;
-use kennel_core::lifecycle::Standing;
+use kennel_core::lifecycle::ReadModelStatus;
 use kennel_core::limits::GENERATIONS_KEPT;
 use kennel_core::membership::{Assignment, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-use kennel_core::port::{Ballot, Claimed, Coordination, GenerationRecord, NewWorker, StoreError, View};
+use kennel_core::port::{
+    ClaimOutcome, Coordination, GenerationRecord, NewWorker, ProposeOutcome, StoreError, View,
+};
 use kennel_core::projection::ReadModelId;
 
 use super::{MemoryStore, State, Worker};
@@ -78,11 +80,11 @@ impl Coordination for MemoryStore {
         parent: Generation,
         plan: &Plan,
         stale_after: Duration,
-    ) -> Result<Ballot, StoreError> {
+    ) -> Result<ProposeOutcome, StoreError> {
         let now = self.now();
         let mut state = self.state();
         if state.assignment(replica_set).generation != parent {
-            return Ok(Ballot::Superseded);
+            return Ok(ProposeOutcome::Superseded);
         }
         let generation = parent.next();
         let assignment = Assignment { generation, owners: plan.owners.clone() };
@@ -100,7 +102,7 @@ impl Coordination for MemoryStore {
                 || worker.is_alive(now, stale_after)
         });
         let stale_removed = (before - state.workers.len()) as u64;
-        Ok(Ballot::Accepted { generation, stale_removed })
+        Ok(ProposeOutcome::Accepted { generation, stale_removed })
     }
 
     async fn claim(
@@ -109,24 +111,24 @@ impl Coordination for MemoryStore {
         generation: Generation,
         read_model: ReadModelId,
         range: HashRange,
-    ) -> Result<Claimed, StoreError> {
+    ) -> Result<ClaimOutcome, StoreError> {
         let mut state = self.state();
         if state.assignment(replica_set).generation != generation {
-            return Ok(Claimed::Superseded);
+            return Ok(ClaimOutcome::Superseded);
         }
-        let open = state.read_models.get(&read_model).filter(|built| built.standing == Standing::Open);
+        let open = state.read_models.get(&read_model).filter(|built| built.status == ReadModelStatus::Active);
         if open.is_none() {
-            return Ok(Claimed::Held);
+            return Ok(ClaimOutcome::Fenced);
         }
         if let Some(set_back) = state.log_set_back(read_model, range) {
-            return Ok(Claimed::LogSetBack(set_back));
+            return Ok(ClaimOutcome::LogSetBack(set_back));
         }
-        let Some(built) = state.read_models.get_mut(&read_model) else { return Ok(Claimed::Held) };
+        let Some(built) = state.read_models.get_mut(&read_model) else { return Ok(ClaimOutcome::Fenced) };
         let claim = claim(&built.checkpoints, range, generation);
         built.checkpoints.retain(|row| !claim.removed.contains(&row.range));
         built.checkpoints.extend(claim.written);
         built.checkpoints.sort_unstable();
-        Ok(Claimed::Owned(claim.owned))
+        Ok(ClaimOutcome::Owned(claim.owned))
     }
 
     async fn history(

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kennel_core::event::{Event, NewEvent, Payload};
 use kennel_core::limits;
 use kennel_core::partition;
-use kennel_core::port::{Appended, Blocker, EventSource, Horizon, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Blocker, EventSource, HighWaterMark, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
@@ -33,7 +33,7 @@ impl PendingAppend {
             state.events.insert(event.position, event);
         }
         drop(state);
-        self.store.inner.signs.give();
+        self.store.inner.notifications.give();
         self.appended
     }
 }
@@ -44,8 +44,8 @@ impl Drop for PendingAppend {
         for event in &self.events {
             state.open.remove(&event.position);
             state.ids.remove(&event.event_id);
-            // What was rolled back leaves no version behind. Writers of one aggregate take turns, so
-            // nobody has built on it.
+            // What was rolled back leaves no version behind. Writers of one aggregate run one at a
+            // time, so no writer has built on it.
             let name =
                 (event.bounded_context.clone(), event.aggregate_type.clone(), event.aggregate_id.clone());
             if let Some(head) = state.heads.get_mut(&name) {
@@ -56,8 +56,8 @@ impl Drop for PendingAppend {
 }
 
 impl MemoryStore {
-    /// Appends in two steps, so that a test can let writers commit out of order or give up. The caller
-    /// sees to it that no two open appends touch the same aggregate.
+    /// Appends in two steps, so that a test can let writers commit out of order or roll back. The
+    /// caller sees to it that no two open appends touch the same aggregate.
     pub fn begin_append(&self, events: &[NewEvent]) -> Result<PendingAppend, StoreError> {
         check(events)?;
         let now = Timestamp::from_nanoseconds(u64::try_from(self.now().as_nanos()).unwrap_or(u64::MAX));
@@ -115,7 +115,7 @@ fn stored(event: &NewEvent, position: Position, version: i64, now: Timestamp) ->
 
 #[async_trait]
 impl EventSource for MemoryStore {
-    async fn horizon(&self) -> Result<Horizon, StoreError> {
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let state = self.state();
         let head = state.events.last_key_value().map_or(Position::START, |(position, _)| *position);
         let lowest_open = state.open.first().copied();
@@ -130,7 +130,7 @@ impl EventSource for MemoryStore {
             advice: "end it".to_owned(),
         };
         let blockers = if position < head { vec![blocker] } else { Vec::new() };
-        Ok(Horizon { position, head, blockers, witness, incarnation: state.incarnation })
+        Ok(HighWaterMark { position, head, blockers, witness, incarnation: state.incarnation })
     }
 
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
@@ -157,8 +157,8 @@ impl EventSource for MemoryStore {
         Ok(page)
     }
 
-    async fn hint(&self) {
-        self.inner.signs.next().await;
+    async fn notification(&self) {
+        self.inner.notifications.next().await;
     }
 
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {

@@ -1,7 +1,7 @@
 //! Logs in memory that were set back.
 
 use kennel_core::checkpoint::Checkpoint;
-use kennel_core::lifecycle::{Declined, Lifecycle};
+use kennel_core::lifecycle::{Lifecycle, Rejected};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::position::Position;
@@ -47,7 +47,7 @@ impl State {
         Some(LogSetBack { handled: furthest.position, witness: furthest.witness, log_end, common: None })
     }
 
-    pub(super) fn accept_log(&mut self, lifecycle: &Lifecycle, after: Position) -> Result<(), Declined> {
+    pub(super) fn accept_log(&mut self, lifecycle: &Lifecycle, after: Position) -> Result<(), Rejected> {
         let log_end = self.events.last_key_value().map_or(Position::START, |(position, _)| *position);
         let mut accepted = false;
         for read_model in &lifecycle.read_models {
@@ -55,7 +55,7 @@ impl State {
                 continue;
             }
             if after > log_end {
-                return Err(Declined::BeyondLog { after, log_end });
+                return Err(Rejected::BeyondLog { after, log_end });
             }
             let Some(built) = self.read_models.get(read_model) else { continue };
             let back = |row: &Checkpoint| match self.is_borne_out(row) {
@@ -72,6 +72,6 @@ impl State {
             }
             accepted = true;
         }
-        if accepted { Ok(()) } else { Err(Declined::LogHolds(lifecycle.projection.clone())) }
+        if accepted { Ok(()) } else { Err(Rejected::LogHolds(lifecycle.projection.clone())) }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
+use kennel_core::change::{Access, Change, CollectionChanges, Expectation, Stored, add};
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::port::{
     Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, StoreError, Wanted,
@@ -160,17 +160,17 @@ impl Built {
         let mut prepared = Prepared::new();
         for change in &changes.changes {
             let document: Arc<str> = match &change.operation {
-                Operation::Put(document) => Arc::clone(document),
-                Operation::Increment(amounts) => {
+                Access::Put(document) => Arc::clone(document),
+                Access::Increment(amounts) => {
                     let before = found(change).map(|stored| &*stored.document);
                     let sum = add(&changes.collection, &change.key, before, amounts);
-                    sum.map_err(|refused| CommitOutcome::Refused { reason: refused.to_string() })?.into()
+                    sum.map_err(|invalid| CommitOutcome::Invalid { reason: invalid.to_string() })?.into()
                 }
-                Operation::Delete => {
+                Access::Delete => {
                     prepared.insert(change.key.clone(), None);
                     continue;
                 }
-                Operation::Read => continue,
+                Access::Read => continue,
             };
             prepared.insert(change.key.clone(), Some(Stored { document, revision: change.revision }));
         }

@@ -8,13 +8,14 @@ use kennel_core::checkpoint::{self, Checkpoint};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{
-    self as law, Decision, Declined, Entry, Lifecycle, Ordered, Request, Signature, Stage, Standing, Verdict,
+    self as rules, Attribution, Decision, Entry, Lifecycle, OperationRecord, OperationRequest,
+    ReadModelStatus, Rejected, Role, Verdict,
 };
 use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::port::{
-    Changed, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent, Switched,
+    Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -55,14 +56,14 @@ impl Registry for MemoryStore {
     async fn change(
         &self,
         projection: &ProjectionName,
-        request: &Request,
-    ) -> Result<Result<Changed, Declined>, StoreError> {
+        request: &OperationRequest,
+    ) -> Result<Result<Changed, Rejected>, StoreError> {
         let now = self.now();
         let mut state = self.state();
         let known = state.projections.get(projection).cloned();
-        let before = known.unwrap_or_else(|| Lifecycle::unborn(projection.clone()));
-        let decision = match law::decide(&before, request) {
-            Err(declined) => return Ok(Err(declined)),
+        let before = known.unwrap_or_else(|| Lifecycle::new(projection.clone()));
+        let decision = match rules::decide(&before, request) {
+            Err(rejected) => return Ok(Err(rejected)),
             Ok(Verdict::Unchanged(number)) => {
                 return Ok(Ok(Changed { lifecycle: before, number, changed: false }));
             }
@@ -70,15 +71,15 @@ impl Registry for MemoryStore {
         };
         let number = decision.about;
         if let Some(after) = decision.accept_log
-            && let Err(declined) = state.accept_log(&before, after)
+            && let Err(rejected) = state.accept_log(&before, after)
         {
-            return Ok(Err(declined));
+            return Ok(Err(rejected));
         }
-        let lifecycle = state.apply(before, decision, &request.signature, now);
-        state.ordered.entry(projection.clone()).or_default().push(Ordered {
-            command: request.command.record(),
+        let lifecycle = state.apply(before, decision, &request.attribution, now);
+        state.operations.entry(projection.clone()).or_default().push(OperationRecord {
+            operation: request.operation.record(),
             deployment: number,
-            signature: request.signature.clone(),
+            attribution: request.attribution.clone(),
             at: micros(now),
         });
         drop(state);
@@ -90,8 +91,8 @@ impl Registry for MemoryStore {
         Ok(self.state().projections.get(projection).cloned())
     }
 
-    async fn orders(&self, projection: &ProjectionName) -> Result<Vec<Ordered>, StoreError> {
-        Ok(self.state().ordered.get(projection).cloned().unwrap_or_default())
+    async fn operations(&self, projection: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
+        Ok(self.state().operations.get(projection).cloned().unwrap_or_default())
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
@@ -104,20 +105,22 @@ impl Registry for MemoryStore {
         Ok(built.map(|built| checkpoint::merge(built.checkpoints.clone())).unwrap_or_default())
     }
 
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Stage)>, StoreError> {
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let state = self.state();
         let ours = state.projections.values().filter(|lifecycle| lifecycle.replica_set == *replica_set);
-        let mut active: Vec<(Deployment, Stage)> = ours
-            .flat_map(Lifecycle::at_work)
-            .map(|(entry, stage)| (entry.deployment.clone(), stage))
-            .collect();
+        let mut active: Vec<(Deployment, Role)> =
+            ours.flat_map(Lifecycle::at_work).map(|(entry, role)| (entry.deployment.clone(), role)).collect();
         active.sort_by(|(a, _), (b, _)| (&a.projection, a.number).cmp(&(&b.projection, b.number)));
         Ok(active)
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         let state = self.state();
-        Ok(state.projections.get(projection).and_then(Lifecycle::live).map(|live| live.deployment.clone()))
+        Ok(state
+            .projections
+            .get(projection)
+            .and_then(Lifecycle::serving)
+            .map(|serving| serving.deployment.clone()))
     }
 
     async fn report(
@@ -127,7 +130,7 @@ impl Registry for MemoryStore {
         failure: Option<&EventFailure>,
     ) -> Result<(), StoreError> {
         if let Some(report) = self.state().reports.get_mut(&deployment) {
-            // One partition that tries again does not hide that another stands still.
+            // One partition that retries does not hide that another is halted.
             if (report.state, state) == (ProjectionState::Halted, ProjectionState::Retrying) {
                 return Ok(());
             }
@@ -139,16 +142,16 @@ impl Registry for MemoryStore {
         Ok(())
     }
 
-    async fn hinder(
+    async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        obstacle: Option<&str>,
+        condition: Option<&str>,
     ) -> Result<(), StoreError> {
         if let Some(report) = self.state().reports.get_mut(&deployment) {
-            match obstacle {
-                Some(obstacle) => drop(report.obstacles.insert(source.to_owned(), obstacle.to_owned())),
-                None => drop(report.obstacles.remove(source)),
+            match condition {
+                Some(condition) => drop(report.conditions.insert(source.to_owned(), condition.to_owned())),
+                None => drop(report.conditions.remove(source)),
             }
         }
         Ok(())
@@ -158,35 +161,39 @@ impl Registry for MemoryStore {
         let now = micros(self.now());
         let state = self.state();
         let mut all = Vec::new();
-        for lifecycle in state.projections.values().filter(|one| one.activity != law::Activity::Retired) {
-            let mut entries: Vec<(&Entry, Stage)> =
-                lifecycle.live().into_iter().map(|one| (one, Stage::Live)).collect();
-            entries.extend(lifecycle.candidate().map(|one| (one, Stage::Building)));
+        for lifecycle in state.projections.values().filter(|one| one.activity != rules::Activity::Retired) {
+            let mut entries: Vec<(&Entry, Role)> =
+                lifecycle.serving().into_iter().map(|one| (one, Role::Serving)).collect();
+            entries.extend(lifecycle.candidate().map(|one| (one, Role::Candidate)));
             entries.sort_by_key(|(entry, _)| entry.deployment.number);
             all.extend(
-                entries.into_iter().map(|(entry, stage)| state.progress_of(lifecycle, entry, stage, now)),
+                entries.into_iter().map(|(entry, role)| state.progress_of(lifecycle, entry, role, now)),
             );
         }
         Ok(all)
     }
 
-    async fn begin_switch(&self, projection: &ProjectionName, slack: u64) -> Result<Switched, StoreError> {
-        Ok(self.step(projection, law::freeze, slack))
+    async fn begin_cutover(
+        &self,
+        projection: &ProjectionName,
+        slack: u64,
+    ) -> Result<CutoverOutcome, StoreError> {
+        Ok(self.step(projection, rules::begin_cutover, slack))
     }
 
-    async fn finish_switch(&self, projection: &ProjectionName) -> Result<Switched, StoreError> {
-        Ok(self.step(projection, law::complete, 0))
+    async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
+        Ok(self.step(projection, rules::complete_cutover, 0))
     }
 
-    async fn abandon_switch(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        self.step(projection, law::thaw, u64::MAX);
+    async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        self.step(projection, rules::abort_cutover, u64::MAX);
         Ok(())
     }
 
-    async fn sweep(&self) -> Result<u64, StoreError> {
+    async fn collect_garbage(&self) -> Result<u64, StoreError> {
         let mut state = self.state();
         let before = state.read_models.len();
-        state.read_models.retain(|_, built| built.standing != Standing::Condemned);
+        state.read_models.retain(|_, built| built.status != ReadModelStatus::Deleting);
         Ok((before - state.read_models.len()) as u64)
     }
 
@@ -200,25 +207,25 @@ impl Registry for MemoryStore {
 }
 
 impl MemoryStore {
-    /// A step of a switch, if it is due and what is being built is at most `slack` positions behind.
+    /// A step of a cutover, if it is due and the candidate is at most `slack` positions behind.
     fn step(
         &self,
         projection: &ProjectionName,
-        law: fn(&Lifecycle) -> Option<Decision>,
+        decide: fn(&Lifecycle) -> Option<Decision>,
         slack: u64,
-    ) -> Switched {
+    ) -> CutoverOutcome {
         let now = self.now();
         let mut state = self.state();
-        let Some(before) = state.projections.get(projection).cloned() else { return Switched::Nothing };
-        let Some(decision) = law(&before) else { return Switched::Nothing };
+        let Some(before) = state.projections.get(projection).cloned() else { return CutoverOutcome::Nothing };
+        let Some(decision) = decide(&before) else { return CutoverOutcome::Nothing };
         let behind = state.behind(&before);
         if behind > slack {
-            return Switched::Behind(behind);
+            return CutoverOutcome::Behind(behind);
         }
-        state.apply(before, decision, &Signature { author: String::new(), note: None }, now);
+        state.apply(before, decision, &Attribution { actor: String::new(), reason: None }, now);
         drop(state);
         self.inner.deployments.give();
-        Switched::Done
+        CutoverOutcome::Done
     }
 }
 
@@ -228,10 +235,11 @@ impl State {
             let built = entry.and_then(|entry| self.read_models.get(&entry.deployment.read_model));
             built.map(|built| built.checkpoints.clone()).unwrap_or_default()
         };
-        let mut leader = of(lifecycle.live());
-        let live = lifecycle.live().map(|live| live.deployment.read_model);
-        if let Some(set_back) = live.and_then(|live| self.log_set_back(live, HashRange::ALL)) {
-            // What serves went farther than the log does now: nothing can get there, and nothing has to.
+        let mut leader = of(lifecycle.serving());
+        let serving = lifecycle.serving().map(|serving| serving.deployment.read_model);
+        if let Some(set_back) = serving.and_then(|serving| self.log_set_back(serving, HashRange::ALL)) {
+            // The serving read model went farther than the log does now: nothing can get there, and
+            // nothing has to.
             leader.iter_mut().for_each(|row| row.position = row.position.min(set_back.log_end));
         }
         checkpoint::behind(&of(lifecycle.candidate()), &leader)
@@ -246,14 +254,14 @@ impl State {
         &mut self,
         before: Lifecycle,
         decision: Decision,
-        signature: &Signature,
+        attribution: &Attribution,
         now: Duration,
     ) -> Lifecycle {
         let mut after = Lifecycle {
             replica_set: decision.replica_set,
             activity: decision.activity,
-            switch: decision.switch,
-            frozen: decision.frozen,
+            promotion: decision.promotion,
+            fenced: decision.fenced,
             ..before
         };
         for entry in &mut after.history {
@@ -281,14 +289,14 @@ impl State {
             };
             self.reports.insert(
                 deployment.id,
-                Report { state: ProjectionState::Running, last_failure: None, obstacles: BTreeMap::new() },
+                Report { state: ProjectionState::Running, last_failure: None, conditions: BTreeMap::new() },
             );
             after.history.push(Entry {
                 deployment,
                 origin: new.origin,
                 returns_to: new.returns_to,
                 outcome: new.outcome,
-                signature: signature.clone(),
+                attribution: attribution.clone(),
                 from: from.unwrap_or(Position::START),
                 deployed_at: micros(now),
                 decided_at: micros(now),
@@ -297,11 +305,11 @@ impl State {
         let ours = self.read_models.iter_mut().filter(|(_, built)| built.projection == after.projection);
         let mut kept = Vec::new();
         for (id, built) in ours {
-            built.standing = after.standing(*id);
-            if built.standing != Standing::Open {
+            built.status = after.read_model_status(*id);
+            if built.status != ReadModelStatus::Active {
                 built.checkpoints.iter_mut().for_each(|row| row.generation = Generation::NONE);
             }
-            if built.standing != Standing::Condemned {
+            if built.status != ReadModelStatus::Deleting {
                 kept.push(*id);
             }
         }
@@ -315,8 +323,8 @@ impl State {
         let id = ReadModelId::new(self.next_id());
         let built = Built {
             projection: projection.clone(),
-            standing: Standing::Open,
-            checkpoints: vec![Checkpoint::UNTOUCHED],
+            status: ReadModelStatus::Active,
+            checkpoints: vec![Checkpoint::INITIAL],
             collections: BTreeMap::new(),
             dead_letters: BTreeMap::new(),
         };
@@ -324,22 +332,16 @@ impl State {
         id
     }
 
-    fn progress_of(
-        &self,
-        lifecycle: &Lifecycle,
-        entry: &Entry,
-        stage: Stage,
-        now: u64,
-    ) -> ProjectionProgress {
+    fn progress_of(&self, lifecycle: &Lifecycle, entry: &Entry, role: Role, now: u64) -> ProjectionProgress {
         let report = self.reports.get(&entry.deployment.id);
         let built = self.read_models.get(&entry.deployment.read_model);
         let log_set_back = self.log_set_back(entry.deployment.read_model, HashRange::ALL);
         ProjectionProgress {
             deployment: entry.deployment.clone(),
-            stage,
+            role,
             activity: lifecycle.activity,
-            switch: lifecycle.switch,
-            frozen: lifecycle.frozen,
+            promotion: lifecycle.promotion,
+            fenced: lifecycle.fenced,
             from: entry.from,
             age: Duration::from_micros(now.saturating_sub(entry.deployed_at)),
             state: match log_set_back {
@@ -350,9 +352,9 @@ impl State {
             last_failure: report.and_then(|report| report.last_failure.clone()),
             checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
             dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),
-            obstacle: report
-                .map(|report| &report.obstacles)
-                .filter(|all| !all.is_empty() && stage == Stage::Building)
+            condition: report
+                .map(|report| &report.conditions)
+                .filter(|all| !all.is_empty() && role == Role::Candidate)
                 .map(|all| all.values().cloned().collect::<Vec<_>>().join("; ")),
         }
     }

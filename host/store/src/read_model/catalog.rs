@@ -1,5 +1,5 @@
 //! Which table holds the documents of a collection, and making that table on the first write. A table
-//! never changes its name nor goes away while its read model is of use, so what is known stays true until the database
+//! never changes its name nor goes away while its read model is of use, so the entries stay true until the database
 //! itself is set back.
 
 use std::collections::{HashMap, HashSet};
@@ -47,7 +47,7 @@ impl Catalog {
         }
     }
 
-    /// Forgets a read model: what was known of it did not serve.
+    /// Forgets a read model: its entries were of no use.
     pub(crate) fn forget(&self, read_model: ReadModelId) {
         self.tables.write().unwrap_or_else(PoisonError::into_inner).remove(&read_model);
     }
@@ -118,21 +118,22 @@ impl Store {
         if !create {
             return Ok(None);
         }
-        let place = tx.row(&self.sql().read_model_place, &[Arg::Int(read_model.get())]).await.doing(doing)?;
-        let Some(place) = place else {
+        let namespace =
+            tx.row(&self.sql().read_model_namespace, &[Arg::Int(read_model.get())]).await.doing(doing)?;
+        let Some(namespace) = namespace else {
             return Err(StoreError::Invalid { message: format!("read model {read_model} does not exist") });
         };
-        let name = self.free_name(tx, &place.text(0).doing(doing)?, collection).await?;
+        let name = self.free_name(tx, &namespace.text(0).doing(doing)?, collection).await?;
         let table = self.backend().table_of(&name);
         self.backend().create_table(tx, &table).await.doing(doing)?;
         let args = [Arg::Int(read_model.get()), Arg::Text(collection), Arg::Text(&name)];
         tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
-        if place.int(3).doing(doing)? != 0 {
-            let (projection, place) = (place.text(1).doing(doing)?, place.text(2).doing(doing)?);
-            self.publish_collection(tx, &projection, &place, collection, &name).await?;
+        if namespace.int(3).doing(doing)? != 0 {
+            let (projection, namespace) = (namespace.text(1).doing(doing)?, namespace.text(2).doing(doing)?);
+            self.publish_collection(tx, &projection, &namespace, collection, &name).await?;
         }
-        // Until this transaction ends, nobody else makes a place, a table or a view: it must not wait for a table that
-        // somebody has locked.
+        // Until this transaction ends, no other transaction makes a namespace, a table or a view: it must not wait for
+        // a table that another session has locked.
         self.backend().limit_waiting(tx).await.doing(doing)?;
         Ok(Some(Arc::new(table)))
     }

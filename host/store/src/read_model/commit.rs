@@ -2,28 +2,28 @@
 //!
 //! The order matters. The fence comes first: it locks the checkpoints, so a worker that takes them over
 //! waits for this commit to land or makes it fail, and nothing in between. Collections are made next,
-//! before any document is locked, so that making one never waits for somebody who waits for us.
+//! before any document is locked, so that making one never waits for a transaction that waits for this one.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use kennel_core::change::{Change, CollectionChanges, Expectation, Operation, Stored, add};
+use kennel_core::change::{Access, Change, CollectionChanges, Expectation, Stored, add};
 use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
-use super::{Held, HeldText, Hold, Put, Table};
+use super::{LockSet, Locked, LockedText, Put, Table};
 use crate::error::{Doing, is_cut_short};
 use crate::row::{self, signed};
 use crate::session::{Arg, Row, Tx};
 use crate::store::Store;
 
-/// How often the sums of one batch are built again because somebody else made the document first.
+/// How often the sums of one batch are built again because another transaction made the document first.
 const RACES_MAX: usize = 100;
 
 /// Why a commit goes no further.
 pub(super) enum Stop {
     Outcome(CommitOutcome),
-    /// The database cannot hold a document of this collection; its words.
+    /// The database cannot hold a document of this collection; its message.
     Unfit {
         collection: String,
         message: String,
@@ -55,7 +55,9 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
             }
             return match stop {
                 Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
-                Stop::Unfit { collection, message } => refusal(store, batch, &collection, &message).await,
+                Stop::Unfit { collection, message } => {
+                    invalid_commit(store, batch, &collection, &message).await
+                }
                 Stop::Store(error) => cut_short(error),
             };
         }
@@ -92,8 +94,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     fence(store, tx, batch).await?;
     let mut tables = Vec::with_capacity(batch.changes.len());
     for changes in &batch.changes {
-        let creates =
-            |change: &Change| matches!(change.operation, Operation::Put(_) | Operation::Increment(_));
+        let creates = |change: &Change| matches!(change.operation, Access::Put(_) | Access::Increment(_));
         let create = changes.changes.iter().any(creates);
         tables.push(store.table_in(tx, batch.read_model, &changes.collection, create).await?);
     }
@@ -110,11 +111,11 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     Ok(tables)
 }
 
-/// Moves the checkpoints, or finds that they belong to somebody else by now, or that the log is another one.
+/// Moves the checkpoints, or finds that they belong to another worker by now, or that the log is another one.
 ///
 /// The owner's picture may be coarser than the rows: two rows that have reached the same position are
 /// one range to their owner. So a range is in order if the rows inside it that could be moved
-/// cover it completely. Rows are joined when somebody claims them.
+/// cover it completely. Rows are joined when a worker claims them.
 async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
     let (witness_position, witness_id) = row::witness_args(batch.to.witness);
     for range in &batch.ranges {
@@ -156,51 +157,51 @@ struct Collection<'a> {
 
 impl<'a> Collection<'a> {
     async fn apply(&self, tx: &mut Tx) -> Result<(), Stop> {
-        let hold = self.hold();
-        let mut held = self.find(tx, &hold).await?;
+        let lock = self.lock();
+        let mut locked = self.find(tx, &lock).await?;
         if !self.batch.sole_owner {
-            self.check(&held)?;
+            self.check(&locked)?;
         }
         let Some(table) = self.table else { return Ok(()) };
-        let deletes = self.keys(|change| change.operation == Operation::Delete);
+        let deletes = self.keys(|change| change.operation == Access::Delete);
         if !deletes.is_empty() {
             let deleted = self.store.backend().delete(tx, table, &deletes).await;
             deleted.map_err(|error| self.stop(error))?;
         }
         let mut pending: Vec<&'a Change> = self.changes.changes.iter().collect();
         for _ in 0..RACES_MAX {
-            let raced = self.put(tx, table, &pending, &held).await?;
+            let raced = self.put(tx, table, &pending, &locked).await?;
             if raced.is_empty() {
                 return Ok(());
             }
-            // Somebody made these documents since we looked. A sum can be built on what they wrote; for
-            // anything else it is a conflict.
+            // Another transaction made these documents since this one looked. A sum can be built on what they
+            // wrote; for anything else it is a conflict.
             pending.retain(|change| raced.contains(&change.key));
             if let Some(change) = pending.iter().find(|change| change.expectation != Expectation::Unread) {
                 return Err(self.conflict(&change.key));
             }
             let summed = pending.iter().map(|change| change.key.as_str()).collect();
-            held = self.find(tx, &Hold { summed, ..Hold::default() }).await?;
+            locked = self.find(tx, &LockSet { summed, ..LockSet::default() }).await?;
         }
         Err(self.conflict(pending.first().map_or("", |change| &change.key)))
     }
 
     /// What has to be found out before anything is written. A sole owner knows all but its sums.
-    fn hold(&self) -> Hold<'a> {
-        let summed = self.keys(|change| matches!(change.operation, Operation::Increment(_)));
+    fn lock(&self) -> LockSet<'a> {
+        let summed = self.keys(|change| matches!(change.operation, Access::Increment(_)));
         if self.batch.sole_owner {
-            return Hold { summed, ..Hold::default() };
+            return LockSet { summed, ..LockSet::default() };
         }
-        let is_read = |change: &Change| change.operation == Operation::Read;
-        Hold {
+        let is_read = |change: &Change| change.operation == Access::Read;
+        LockSet {
             absence_matters: !self
                 .keys(|change| is_read(change) && change.expectation == Expectation::Absent)
                 .is_empty(),
             may_create: self.changes.changes.iter().any(|change| {
-                matches!(change.operation, Operation::Put(_) | Operation::Increment(_))
+                matches!(change.operation, Access::Put(_) | Access::Increment(_))
                     && !matches!(change.expectation, Expectation::Revision(_))
             }),
-            written: self.keys(|change| matches!(change.operation, Operation::Put(_) | Operation::Delete)),
+            written: self.keys(|change| matches!(change.operation, Access::Put(_) | Access::Delete)),
             summed,
             read: self.keys(is_read),
         }
@@ -211,15 +212,15 @@ impl<'a> Collection<'a> {
         changes.filter(|change| wanted(change)).map(|change| change.key.as_str()).collect()
     }
 
-    async fn find(&self, tx: &mut Tx, hold: &Hold<'_>) -> Result<HashMap<String, Held>, Stop> {
+    async fn find(&self, tx: &mut Tx, lock: &LockSet<'_>) -> Result<HashMap<String, Locked>, Stop> {
         let found =
-            self.store.backend().hold(tx, self.batch.read_model, &self.changes.collection, self.table, hold);
+            self.store.backend().lock(tx, self.batch.read_model, &self.changes.collection, self.table, lock);
         found.await.map_err(|error| self.stop(error))
     }
 
-    fn check(&self, held: &HashMap<String, Held>) -> Result<(), Stop> {
+    fn check(&self, locked: &HashMap<String, Locked>) -> Result<(), Stop> {
         let as_expected = |change: &&Change| {
-            let found = held.get(&change.key).map(|held| held.revision);
+            let found = locked.get(&change.key).map(|locked| locked.revision);
             match change.expectation {
                 Expectation::Unread => true,
                 Expectation::Absent => found.is_none(),
@@ -239,12 +240,12 @@ impl<'a> Collection<'a> {
         tx: &mut Tx,
         table: &Table,
         pending: &[&'a Change],
-        held: &HashMap<String, Held>,
+        locked: &HashMap<String, Locked>,
     ) -> Result<HashSet<String>, Stop> {
         let mut raced = HashSet::new();
-        for part in parts(pending, held) {
+        for part in parts(pending, locked) {
             let wanting = part.iter().filter(|change| {
-                held.get(&change.key).is_some_and(|held| matches!(held.text, HeldText::TooMuch(_)))
+                locked.get(&change.key).is_some_and(|locked| matches!(locked.text, LockedText::TooMuch(_)))
             });
             let wanting: Vec<&str> = wanting.map(|change| change.key.as_str()).collect();
             let loaded = match wanting.is_empty() {
@@ -254,7 +255,7 @@ impl<'a> Collection<'a> {
                     loaded.map_err(|error| self.stop(error))?
                 }
             };
-            let puts = self.puts(part, held, &loaded)?;
+            let puts = self.puts(part, locked, &loaded)?;
             if !puts.is_empty() {
                 let put = self.store.backend().put(tx, table, &puts).await;
                 raced.extend(put.map_err(|error| self.stop(error))?);
@@ -267,20 +268,20 @@ impl<'a> Collection<'a> {
     fn puts(
         &self,
         pending: &[&'a Change],
-        held: &HashMap<String, Held>,
+        locked: &HashMap<String, Locked>,
         loaded: &HashMap<String, Stored>,
     ) -> Result<Vec<Put<'a>>, Stop> {
         let mut puts = Vec::with_capacity(pending.len());
         for change in pending {
-            let found = held.get(&change.key).map(|held| match &held.text {
-                HeldText::Loaded(text) => Some(&**text),
-                HeldText::TooMuch(_) => loaded.get(&change.key).map(|stored| &*stored.document),
-                HeldText::NotWanted => None,
+            let found = locked.get(&change.key).map(|locked| match &locked.text {
+                LockedText::Loaded(text) => Some(&**text),
+                LockedText::TooMuch(_) => loaded.get(&change.key).map(|stored| &*stored.document),
+                LockedText::NotWanted => None,
             });
             let (document, new) = match &change.operation {
-                Operation::Put(document) => (Arc::clone(document), change.expectation == Expectation::Absent),
-                Operation::Increment(amounts) => (self.sum(change, amounts, found)?, found.is_none()),
-                Operation::Delete | Operation::Read => continue,
+                Access::Put(document) => (Arc::clone(document), change.expectation == Expectation::Absent),
+                Access::Increment(amounts) => (self.sum(change, amounts, found)?, found.is_none()),
+                Access::Delete | Access::Read => continue,
             };
             let new = new && !self.batch.sole_owner;
             // Every write bears the position of its own event, also when a later one has written before: what
@@ -298,7 +299,7 @@ impl<'a> Collection<'a> {
     ) -> Result<Arc<str>, Stop> {
         let sum = add(&self.changes.collection, &change.key, found.flatten(), amounts);
         sum.map(Arc::from)
-            .map_err(|refused| Stop::Outcome(CommitOutcome::Refused { reason: refused.to_string() }))
+            .map_err(|invalid| Stop::Outcome(CommitOutcome::Invalid { reason: invalid.to_string() }))
     }
 
     fn conflict(&self, key: &str) -> Stop {
@@ -309,13 +310,13 @@ impl<'a> Collection<'a> {
     /// What an error means for the batch while documents are written.
     fn stop(&self, error: sqlx::Error) -> Stop {
         let code = error.as_database_error().and_then(|error| error.code()).unwrap_or_default().into_owned();
-        // PostgreSQL's serialization failure and deadlock: somebody else wanted the same documents.
+        // PostgreSQL's serialization failure and deadlock: another transaction wanted the same documents.
         if matches!(code.as_str(), "40001" | "40P01") {
             return self.conflict(self.changes.changes.first().map_or("", |change| &change.key));
         }
         // PostgreSQL's data exceptions, limits of a row and of nesting; SQLite's "too big".
-        let refused = code.len() == 5 && (code.starts_with("22") || code.starts_with("54")) || code == "18";
-        if !refused {
+        let invalid = code.len() == 5 && (code.starts_with("22") || code.starts_with("54")) || code == "18";
+        if !invalid {
             return crate::error::classify(error, "writing documents").into();
         }
         Stop::Unfit {
@@ -328,11 +329,11 @@ impl<'a> Collection<'a> {
 }
 
 /// Splits changes into parts whose documents take no more than is allowed at once, or are only one.
-fn parts<'a, 'c>(pending: &'c [&'a Change], held: &HashMap<String, Held>) -> Vec<&'c [&'a Change]> {
+fn parts<'a, 'c>(pending: &'c [&'a Change], locked: &HashMap<String, Locked>) -> Vec<&'c [&'a Change]> {
     let mut parts = Vec::with_capacity(1);
     let (mut begin, mut bytes) = (0, 0);
     for (index, change) in pending.iter().enumerate() {
-        let more = bytes_of(change, held.get(&change.key));
+        let more = bytes_of(change, locked.get(&change.key));
         if bytes + more > limits::COMMIT_BYTES_MAX && index > begin {
             parts.push(&pending[begin..index]);
             (begin, bytes) = (index, 0);
@@ -344,24 +345,24 @@ fn parts<'a, 'c>(pending: &'c [&'a Change], held: &HashMap<String, Held>) -> Vec
 }
 
 /// About how many bytes the document has that a change leads to.
-fn bytes_of(change: &Change, held: Option<&Held>) -> usize {
+fn bytes_of(change: &Change, locked: Option<&Locked>) -> usize {
     match &change.operation {
-        Operation::Put(document) => document.len(),
-        Operation::Increment(amounts) => {
-            let before = held.map_or(0, |held| match &held.text {
-                HeldText::Loaded(text) => text.len(),
-                HeldText::TooMuch(bytes) => *bytes,
-                HeldText::NotWanted => 0,
+        Access::Put(document) => document.len(),
+        Access::Increment(amounts) => {
+            let before = locked.map_or(0, |locked| match &locked.text {
+                LockedText::Loaded(text) => text.len(),
+                LockedText::TooMuch(bytes) => *bytes,
+                LockedText::NotWanted => 0,
             });
             before + amounts.keys().map(String::len).sum::<usize>()
         }
-        Operation::Delete | Operation::Read => 0,
+        Access::Delete | Access::Read => 0,
     }
 }
 
 /// Finds out which document it was. The database only says that one of a batch was wrong, so each is
-/// tried by itself; this happens once, and then somebody has to correct the guest.
-async fn refusal(
+/// tried by itself; this happens once, and then the guest has to be corrected.
+async fn invalid_commit(
     store: &Store,
     batch: &Commit,
     collection: &str,
@@ -370,7 +371,7 @@ async fn refusal(
     let changes = batch.changes.iter().filter(|changes| changes.collection == collection);
     let mut which = "a document".to_owned();
     for change in changes.flat_map(|changes| &changes.changes) {
-        let Operation::Put(document) = &change.operation else { continue };
+        let Access::Put(document) = &change.operation else { continue };
         if !store.backend().can_hold(document).await? {
             which = format!("document {}", limits::excerpt(&change.key));
             break;
@@ -378,5 +379,5 @@ async fn refusal(
     }
     let collection = limits::excerpt(collection);
     let reason = format!("the database cannot hold {which} of collection {collection}: {message}");
-    Ok(CommitOutcome::Refused { reason })
+    Ok(CommitOutcome::Invalid { reason })
 }

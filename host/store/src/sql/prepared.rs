@@ -6,7 +6,7 @@ mod postgres;
 
 use sqlx::{Executor, SqlStr};
 
-use super::{Shared, Words, statement};
+use super::{Shared, TableNames, statement};
 use crate::backend::Backend;
 use crate::connect::{ConnectOptions, Mode, connect};
 use crate::store::{Dialect, Store};
@@ -37,8 +37,8 @@ async fn sqlite_knows_every_statement() {
     let store = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
     let Backend::Sqlite(sqlite) = store.backend() else { panic!("another database") };
     let prepare = async |sql: SqlStr| (&sqlite.writer).prepare(sql).await.map(|_| ());
-    let words = Words::new(Dialect::Sqlite, &Default::default());
-    check(Shared::new(&words).all(), prepare).await;
+    let names = TableNames::new(Dialect::Sqlite, &Default::default());
+    check(Shared::new(&names).all(), prepare).await;
     let whole = |(name, _): &(&str, &SqlStr)| *name != "events_insert";
     check(sqlite.sql.all().into_iter().filter(whole), prepare).await;
     let table = crate::backend::sqlite::table_of("a \"table\"");
@@ -53,8 +53,8 @@ async fn postgres_knows_every_statement() {
     store.install_notify().await.unwrap();
     let Backend::Postgres(backend) = store.backend() else { panic!("another database") };
     let prepare = async |sql: SqlStr| (&backend.pool).prepare(sql).await.map(|_| ());
-    let words = Words::new(Dialect::Postgres, &Default::default());
-    check(Shared::new(&words).all(), prepare).await;
+    let names = TableNames::new(Dialect::Postgres, &Default::default());
+    check(Shared::new(&names).all(), prepare).await;
     check(backend.sql.all(), prepare).await;
     check(backend.read.all().map(|sql| ("events_read", sql)), prepare).await;
     let table = crate::backend::postgres::table_of("public.a \"table\"");
@@ -66,8 +66,8 @@ async fn postgres_knows_every_statement() {
 #[test]
 fn every_placeholder_is_filled_in() {
     for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-        let words = Words::new(dialect, &Default::default());
-        for (name, sql) in Shared::new(&words).all() {
+        let names = TableNames::new(dialect, &Default::default());
+        for (name, sql) in Shared::new(&names).all() {
             assert!(!sql.as_str().contains('{'), "{name}: {}", sql.as_str());
         }
     }

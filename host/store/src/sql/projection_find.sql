@@ -1,1 +1,1 @@
-SELECT replica_set, activity, switch, frozen, place FROM {k}projection WHERE name = $1
+SELECT replica_set, activity, promotion, fenced, namespace FROM {k}projection WHERE name = $1

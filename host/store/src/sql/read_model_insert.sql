@@ -1,1 +1,1 @@
-INSERT INTO {k}read_model (projection, place, standing) VALUES ($1, $2, $3) RETURNING id
+INSERT INTO {k}read_model (projection, namespace, status) VALUES ($1, $2, $3) RETURNING id

@@ -1,1 +1,1 @@
-SELECT standing FROM {k}read_model WHERE id = $1 {for_no_key_update}
+SELECT status FROM {k}read_model WHERE id = $1 {for_no_key_update}

@@ -1,1 +1,1 @@
-SELECT id, standing FROM {k}read_model WHERE projection = $1 AND standing <> 'dropped' ORDER BY id
+SELECT id, status FROM {k}read_model WHERE projection = $1 AND status <> 'dropped' ORDER BY id

@@ -1,1 +1,1 @@
-SELECT id FROM {k}read_model WHERE standing <> 'dropped'
+SELECT id FROM {k}read_model WHERE status <> 'dropped'

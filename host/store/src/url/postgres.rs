@@ -7,8 +7,8 @@ use std::fmt;
 
 use super::InvalidUrl;
 
-/// Parameters that are handed on as they are. They may hold secrets.
-const HANDED_ON: [&str; 12] = [
+/// Parameters that are passed on as they are. They may hold secrets.
+const PASSED_ON: [&str; 12] = [
     "sslrootcert",
     "ssl-root-cert",
     "ssl-ca",
@@ -50,12 +50,12 @@ impl PostgresUri {
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidUrl> {
         let parts = Parts::of(text)?;
         let shown = parts.shown();
-        let refused = |reason: String| InvalidUrl::Parameter { store: shown.clone(), reason };
+        let invalid = |reason: String| InvalidUrl::Parameter { store: shown.clone(), reason };
         let mut found = Parameters::default();
         for (name, value) in &parts.parameters {
-            found.take(name, value).map_err(refused)?;
+            found.take(name, value).map_err(invalid)?;
         }
-        let servers = parts.servers(&found).map_err(refused)?;
+        let servers = parts.servers(&found).map_err(invalid)?;
         // Kennel always writes. Of several servers those that only read are of no use, whether or not it was said.
         let writable = found.writable || servers.len() > 1;
         Ok(Self {
@@ -88,7 +88,7 @@ impl PostgresUri {
         self.connect_timeout_seconds
     }
 
-    /// The names of parameters that nobody reads.
+    /// The names of parameters that are ignored.
     pub(crate) fn ignored(&self) -> &[String] {
         &self.ignored
     }
@@ -167,7 +167,7 @@ impl<'a> Parts<'a> {
         let mut parameters = Vec::new();
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let (name, value) = parameter.split_once('=').ok_or_else(|| invalid(reserved))?;
-            let is_known = HANDED_ON.contains(&name) || name.starts_with("options");
+            let is_known = PASSED_ON.contains(&name) || name.starts_with("options");
             if !is_name(name) || !is_known && value.contains('@') {
                 return Err(invalid(reserved));
             }
@@ -185,7 +185,7 @@ impl<'a> Parts<'a> {
 
     fn servers(&self, found: &Parameters<'_>) -> Result<Vec<ServerUri>, String> {
         let of = |authority: &str, name: String, more: &[(&str, &str)]| {
-            let all = found.handed_on.iter().chain(more);
+            let all = found.passed_on.iter().chain(more);
             let all: Vec<String> = all.map(|(name, value)| format!("{name}={value}")).collect();
             let question = if all.is_empty() { "" } else { "?" };
             let Self { scheme, user, database, .. } = self;
@@ -218,7 +218,7 @@ impl<'a> Parts<'a> {
 /// What the parameters say.
 #[derive(Default)]
 struct Parameters<'a> {
-    handed_on: Vec<(&'a str, &'a str)>,
+    passed_on: Vec<(&'a str, &'a str)>,
     host_parameter: &'a str,
     hosts: Option<Vec<&'a str>>,
     ports: Option<Vec<&'a str>>,
@@ -228,7 +228,7 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// Takes a parameter, or says why it cannot be. The value is repeated only where it is one of a few words.
+    /// Takes a parameter, or says why it cannot be. The value is repeated only where it is one of a few known values.
     fn take(&mut self, name: &'a str, value: &'a str) -> Result<(), String> {
         match name {
             "host" | "hostaddr" => {
@@ -242,7 +242,7 @@ impl<'a> Parameters<'a> {
                 }
                 self.ports = Some(ports);
             }
-            "sslmode" | "ssl-mode" if SSL_MODES.contains(&value) => self.handed_on.push((name, value)),
+            "sslmode" | "ssl-mode" if SSL_MODES.contains(&value) => self.passed_on.push((name, value)),
             "sslmode" | "ssl-mode" => return Err(format!("`{name}` takes {}", SSL_MODES.join(", "))),
             "target_session_attrs" => match value {
                 "any" => {}
@@ -278,8 +278,8 @@ impl<'a> Parameters<'a> {
             "service" | "servicefile" | "passfile" | "require_auth" | "sslcrl" | "sslcrldir" => {
                 return Err(format!("`{name}` is not supported"));
             }
-            _ if HANDED_ON.contains(&name) || name.starts_with("options") => {
-                self.handed_on.push((name, value));
+            _ if PASSED_ON.contains(&name) || name.starts_with("options") => {
+                self.passed_on.push((name, value));
             }
             _ => self.ignored.push(name.to_owned()),
         }
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn several_servers_are_told_apart_and_each_has_a_url() {
+    fn several_servers_are_distinguished_and_each_has_a_url() {
         let uris = |text: &str| -> Vec<String> {
             parsed(text).servers().iter().map(|server| format!("{} {}", server.name, server.uri)).collect()
         };
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_refused_by_name_and_no_value_is_repeated() {
+    fn an_unsupported_parameter_is_rejected_by_name_and_no_value_is_repeated() {
         for (query, expected) in [
             ("target_session_attrs=standby", "`target_session_attrs=standby`"),
             ("target_session_attrs=s3cret", "takes `any`"),
@@ -384,10 +384,10 @@ mod tests {
             ("port=s3cret", "`port`"),
             ("host=a,b&port=1,2,3", "2 servers, and `port` 3 ports"),
         ] {
-            let told =
+            let reported =
                 PostgresUri::parse(&format!("postgres://me:s3cret@db/x?{query}")).unwrap_err().to_string();
-            assert!(told.contains(expected) && told.contains("postgres://me@db/x"), "{told}");
-            assert!(!told.contains("s3cret"), "{told}");
+            assert!(reported.contains(expected) && reported.contains("postgres://me@db/x"), "{reported}");
+            assert!(!reported.contains("s3cret"), "{reported}");
         }
         assert_eq!(parsed("postgres://db/x?channel_binding=s3cret").ignored(), ["channel_binding"]);
     }

@@ -1,9 +1,9 @@
-//! Components, deployments and what is reported about them. How a projection changes is in `lifecycle`.
+//! Components, deployments and reports about them. How a projection changes is in `lifecycle`.
 
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
-use kennel_core::lifecycle::{Activity, Command, Deploy, Mode, Stage, Switch};
+use kennel_core::lifecycle::{Activity, Deploy, Mode, Operation, Promotion, Role};
 use kennel_core::port::ProjectionState;
 use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
@@ -31,10 +31,10 @@ pub(crate) async fn components_are_listed_with_those_who_use_them(store: &dyn Po
     store.put_component(Digest::of(b"unused"), b"unused").await.unwrap();
     for (projection, code) in [("b", "b"), ("a", "a"), ("a", "b"), ("a", "a")] {
         let deploy = new_code(projection, code, Mode::Continue);
-        assert!(ask(store, projection, Command::Deploy(Box::new(deploy))).await.unwrap().changed);
+        assert!(ask(store, projection, Operation::Deploy(Box::new(deploy))).await.unwrap().changed);
     }
     let listed = store.components().await.unwrap();
-    let told: Vec<_> = listed
+    let reported: Vec<_> = listed
         .iter()
         .map(|one| {
             let users = one.used_by.iter().map(|(projection, number)| format!("{projection} {number}"));
@@ -44,18 +44,18 @@ pub(crate) async fn components_are_listed_with_those_who_use_them(store: &dyn Po
     let expected = [("a", 1, "a 1, a 3"), ("b", 1, "a 2, b 1"), ("unused", 6, "")];
     let expected =
         expected.map(|(text, bytes, users)| (Digest::of(text.as_bytes()), bytes, users.to_owned()));
-    assert_eq!(told, expected);
+    assert_eq!(reported, expected);
     assert!(listed.windows(2).all(|pair| pair[0].stored_at > pair[1].stored_at), "{listed:?}");
 }
 
-pub(crate) async fn what_serves_already_is_not_deployed_again(store: &dyn Ports) {
+pub(crate) async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
     let deployed = deploy(store, "order-summary").await;
     assert_eq!(deployed.number, 1);
     let asked = new_code("order-summary", "order-summary", Mode::Continue);
     for mode in [Mode::Continue, Mode::Rebuild] {
-        let again = Deploy { mode, ..asked.clone() };
+        let repeated = Deploy { mode, ..asked.clone() };
         let before = store.revision().await.unwrap();
-        let answer = ask(store, "order-summary", Command::Deploy(Box::new(again))).await.unwrap();
+        let answer = ask(store, "order-summary", Operation::Deploy(Box::new(repeated))).await.unwrap();
         assert_eq!((answer.number, answer.changed), (Some(1), false));
         assert_eq!(answer.lifecycle.history.len(), 1);
         assert_eq!(store.revision().await.unwrap(), before);
@@ -66,7 +66,7 @@ pub(crate) async fn what_serves_already_is_not_deployed_again(store: &dyn Ports)
         (found.descriptor, found.settings, found.digest),
         (asked.descriptor, asked.settings, asked.digest)
     );
-    assert_eq!(store.find(&name("nobody")).await.unwrap(), None);
+    assert_eq!(store.find(&name("unknown")).await.unwrap(), None);
 }
 
 pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
@@ -75,27 +75,27 @@ pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn P
     }
     let elsewhere =
         Deploy { replica_set: Some("other".parse().unwrap()), ..new_code("elsewhere", "e", Mode::Continue) };
-    ask(store, "elsewhere", Command::Deploy(Box::new(elsewhere))).await.unwrap();
-    let names = |list: Vec<(Deployment, Stage)>| {
-        list.into_iter().map(|(one, stage)| format!("{} {stage}", one.projection)).collect::<Vec<_>>()
+    ask(store, "elsewhere", Operation::Deploy(Box::new(elsewhere))).await.unwrap();
+    let names = |list: Vec<(Deployment, Role)>| {
+        list.into_iter().map(|(one, role)| format!("{} {role}", one.projection)).collect::<Vec<_>>()
     };
     let ours = store.active(&replica_set()).await.unwrap();
-    assert_eq!(names(ours), ["a live", "b live", "b-c live", "b_c live"]);
-    assert_eq!(names(store.active(&"other".parse().unwrap()).await.unwrap()), ["elsewhere live"]);
+    assert_eq!(names(ours), ["a serving", "b serving", "b-c serving", "b_c serving"]);
+    assert_eq!(names(store.active(&"other".parse().unwrap()).await.unwrap()), ["elsewhere serving"]);
     assert!(store.active(&"none".parse().unwrap()).await.unwrap().is_empty());
     assert_eq!(store.progress().await.unwrap().len(), 5);
 }
 
-pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
+pub(crate) async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
     assert!(store.progress().await.unwrap().is_empty());
     let deployment = deploy(store, "order-summary").await;
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!(progress.deployment, deployment);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Running, None));
-    assert_eq!((progress.checkpoints, progress.dead_letters), (vec![Checkpoint::UNTOUCHED], 0));
+    assert_eq!((progress.checkpoints, progress.dead_letters), (vec![Checkpoint::INITIAL], 0));
     assert_eq!(
-        (progress.stage, progress.activity, progress.switch, progress.from),
-        (Stage::Live, Activity::Running, Switch::Auto, Position::START)
+        (progress.role, progress.activity, progress.promotion, progress.from),
+        (Role::Serving, Activity::Running, Promotion::Auto, Position::START)
     );
     let failure = EventFailure {
         position: Position::new(7),
@@ -111,29 +111,29 @@ pub(crate) async fn progress_tells_state_and_last_failure(store: &dyn Ports) {
     store.report(deployment.id, ProjectionState::Halted, None).await.unwrap();
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure.clone())));
-    // Another partition tries an event again and gets on: this one still stands where it stood.
+    // Another partition retries an event and gets on: this one is still halted where it was.
     let other = EventFailure { aggregate_id: "b".to_owned(), ..failure.clone() };
     store.report(deployment.id, ProjectionState::Retrying, Some(&other)).await.unwrap();
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.last_failure), (ProjectionState::Halted, Some(failure)));
-    // What is reported of a deployment is not said of the next, on whatever read model.
+    // A report of a deployment is not one of the next, on whatever read model.
     for mode in [Mode::Continue, Mode::Rebuild] {
         let code = new_code("order-summary", mode.as_str(), mode);
-        ask(store, "order-summary", Command::Deploy(Box::new(code))).await.unwrap();
+        ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
         let latest = store.progress().await.unwrap().pop().unwrap();
         assert_eq!(latest.deployment.digest, Digest::of(mode.as_str().as_bytes()));
         assert_eq!((latest.state, latest.last_failure), (ProjectionState::Running, None), "{mode}");
     }
 }
 
-pub(crate) async fn obstacles_are_told_of_what_is_being_built(store: &dyn Ports) {
+pub(crate) async fn conditions_of_a_candidate_are_reported(store: &dyn Ports) {
     deploy(store, "order-summary").await;
     let code = new_code("order-summary", "2", Mode::Rebuild);
-    let changed = ask(store, "order-summary", Command::Deploy(Box::new(code))).await.unwrap();
-    let building = changed.lifecycle.candidate().unwrap().deployment.id;
-    let obstacles = || async {
+    let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
+    let candidate = changed.lifecycle.candidate().unwrap().deployment.id;
+    let conditions = || async {
         let progress = store.progress().await.unwrap();
-        progress.into_iter().map(|one| one.obstacle).collect::<Vec<_>>()
+        progress.into_iter().map(|one| one.condition).collect::<Vec<_>>()
     };
     let steps: [(&str, Option<&str>, Option<&str>); 6] = [
         ("b", Some("no memory"), Some("no memory")),
@@ -143,11 +143,11 @@ pub(crate) async fn obstacles_are_told_of_what_is_being_built(store: &dyn Ports)
         ("a", None, Some("no disk")),
         ("b", None, None),
     ];
-    for (source, obstacle, told) in steps {
-        store.hinder(building, source, obstacle).await.unwrap();
-        assert_eq!(obstacles().await, [None, told.map(str::to_owned)], "{source} {obstacle:?}");
+    for (source, condition, reported) in steps {
+        store.report_condition(candidate, source, condition).await.unwrap();
+        assert_eq!(conditions().await, [None, reported.map(str::to_owned)], "{source} {condition:?}");
     }
-    store.hinder(building, "a", Some("no memory")).await.unwrap();
-    ask(store, "order-summary", Command::Cancel).await.unwrap();
-    assert_eq!(obstacles().await, [None], "of what was given up nothing is told");
+    store.report_condition(candidate, "a", Some("no memory")).await.unwrap();
+    ask(store, "order-summary", Operation::Cancel).await.unwrap();
+    assert_eq!(conditions().await, [None], "of a cancelled candidate nothing is reported");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kennel_core::change::{Expectation, Operation};
+use kennel_core::change::{Access, Expectation};
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::limits;
@@ -37,7 +37,7 @@ pub(crate) async fn documents_and_checkpoint_move_together(store: &dyn Ports) {
     assert_eq!(document(store, id, "orders", "a").await, Some((json!({"n": 1}), 3)));
     assert_eq!(document(store, id, "orders", "b").await, Some((json!({"n": 2}), 4)));
     let rest = vec![
-        change("a", Operation::Delete, Expectation::Revision(Position::new(3)), 6),
+        change("a", Access::Delete, Expectation::Revision(Position::new(3)), 6),
         change("b", put("[1,2]"), Expectation::Unread, 7),
         change("c", put("null"), Expectation::Unread, 8),
     ];
@@ -82,7 +82,7 @@ pub(crate) async fn a_zombie_is_fenced_range_by_range(store: &dyn Ports) {
     assert_eq!((owned.len(), owned[0].range, owned[0].position.get()), (1, left, 10));
     // The old owner has lost the left half; all or nothing.
     assert_eq!(store.commit(&batch(id, old, 10, 20)).await.unwrap(), CommitOutcome::Fenced);
-    // Nobody has claimed the right half yet, so its old owner may finish its batch there.
+    // No worker has claimed the right half yet, so its old owner may finish its batch there.
     let finish = Commit { ranges: vec![right], ..batch(id, old, 10, 15) };
     commit(store, &finish).await;
     let owned = claim(store, new, id, right).await;
@@ -121,12 +121,12 @@ pub(crate) async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
         ("put over an older revision", "a", put("{}"), at(1)),
         ("put of a document thought absent", "a", put("{}"), Expectation::Absent),
         ("put of a document that is gone", "b", put("{}"), at(2)),
-        ("delete of an older revision", "a", Operation::Delete, at(1)),
-        ("delete of a document that is gone", "b", Operation::Delete, at(2)),
+        ("delete of an older revision", "a", Access::Delete, at(1)),
+        ("delete of a document that is gone", "b", Access::Delete, at(2)),
         ("increment of an older revision", "a", increment("n", 1), at(1)),
         ("increment of a document thought absent", "a", increment("n", 1), Expectation::Absent),
-        ("read of an older revision", "a", Operation::Read, at(1)),
-        ("read of a document thought absent", "a", Operation::Read, Expectation::Absent),
+        ("read of an older revision", "a", Access::Read, at(1)),
+        ("read of a document thought absent", "a", Access::Read, Expectation::Absent),
     ] {
         let mut changes = of("c", vec![change(key, operation, expectation, 4)]);
         changes[0].changes.push(change("z", put("{}"), Expectation::Unread, 4));
@@ -143,7 +143,7 @@ pub(crate) async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
     let right = vec![
         change("a", put("{\"n\":2}"), at(2), 4),
         change("b", put("{}"), Expectation::Absent, 4),
-        change("q", Operation::Read, Expectation::Absent, 0),
+        change("q", Access::Read, Expectation::Absent, 0),
     ];
     commit(store, &Commit { changes: of("c", right), ..shared }).await;
     assert_eq!(document(store, id, "c", "a").await, Some((json!({"n": 2}), 4)));
@@ -154,7 +154,7 @@ pub(crate) async fn increments_add_up(store: &dyn Ports) {
     for (step, sole_owner) in [(0, true), (1, false), (2, true)] {
         let amounts = BTreeMap::from([("n".to_owned(), 5), ("m".to_owned(), -1)]);
         let changes = vec![
-            change("new", Operation::Increment(amounts), Expectation::Unread, step + 1),
+            change("new", Access::Increment(amounts), Expectation::Unread, step + 1),
             change("other", increment("count", 1), Expectation::Unread, step + 1),
         ];
         commit(
@@ -173,7 +173,7 @@ pub(crate) async fn increments_add_up(store: &dyn Ports) {
     for (key, field, by) in [("new", "n", 1), ("new", "x", 1), ("list", "n", 1)] {
         let changes = of("c", vec![change(key, increment(field, by), Expectation::Unread, 5)]);
         let outcome = store.commit(&Commit { changes, ..batch(id, generation, 4, 5) }).await.unwrap();
-        let CommitOutcome::Refused { reason } = outcome else { panic!("{key}.{field}: {outcome:?}") };
+        let CommitOutcome::Invalid { reason } = outcome else { panic!("{key}.{field}: {outcome:?}") };
         assert!(reason.contains(field) && reason.contains(key), "{reason}");
     }
     let null = of("c", vec![change("new", increment("k", 2), Expectation::Unread, 5)]);
@@ -189,11 +189,11 @@ pub(crate) async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn P
         ..batch(id, generation, at - 1, at)
     };
     commit(store, &step(put("{}"), 1)).await;
-    commit(store, &step(Operation::Delete, 2)).await;
+    commit(store, &step(Access::Delete, 2)).await;
     commit(store, &step(put("{}"), 3)).await;
     let stale = change("a", put("{}"), Expectation::Revision(Position::new(1)), 4);
     let outcome =
-        store.commit(&Commit { changes: of("c", vec![stale]), ..step(Operation::Read, 4) }).await.unwrap();
+        store.commit(&Commit { changes: of("c", vec![stale]), ..step(Access::Read, 4) }).await.unwrap();
     assert!(matches!(outcome, CommitOutcome::Conflict { .. }), "{outcome:?}");
 }
 
@@ -276,8 +276,8 @@ pub(crate) async fn large_documents_are_read_and_added_to_a_few_at_a_time(store:
     let scanned = store.scan_up_to(id, "c", None, "", 1000, bytes_max).await.unwrap();
     assert_eq!(scanned.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["10", "11"]);
 
-    // More than a commit has in memory at once, and nobody has read them.
-    let amounts = || Operation::Increment(BTreeMap::from([("n".to_owned(), 2)]));
+    // More than a commit has in memory at once, and no guest has read them.
+    let amounts = || Access::Increment(BTreeMap::from([("n".to_owned(), 2)]));
     let changes = keys.iter().map(|key| change(key, amounts(), Expectation::Unread, DOCUMENTS + 1));
     let changes = of("c", changes.collect());
     commit(store, &Commit { changes, ..batch(id, generation, DOCUMENTS, DOCUMENTS + 1) }).await;
@@ -426,7 +426,7 @@ pub(crate) async fn large_batches_are_written_whole(store: &dyn Ports) {
         assert_eq!(written, count);
     }
     let deletes =
-        (0..4_999).map(|i| change(&format!("k{i:05}"), Operation::Delete, Expectation::Unread, 9)).collect();
+        (0..4_999).map(|i| change(&format!("k{i:05}"), Access::Delete, Expectation::Unread, 9)).collect();
     commit(store, &Commit { changes: of("c", deletes), ..batch(id, generation, 5, 6) }).await;
     assert_eq!(keys(store, id, "c").await, ["k04999"]);
 }

@@ -1,5 +1,5 @@
-//! The life of a projection: what each command changes in a store, and that it changes nothing else. How one
-//! read model takes the place of another is in `switches`.
+//! The life of a projection: what each operation changes in a store, and that it changes nothing else. How
+//! one read model replaces another is in `cutovers`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -7,11 +7,12 @@ use kennel_core::change::Expectation;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{
-    Activity, Command, Declined, Deploy, Lifecycle, Mode, Origin, Outcome, Request, Stage, Standing, Switch,
+    Activity, Deploy, Lifecycle, Mode, Operation, OperationRequest, Origin, Outcome, Promotion,
+    ReadModelStatus, Rejected, Role,
 };
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Changed, Claimed, Commit, CommitOutcome, Switched};
+use kennel_core::port::{Changed, ClaimOutcome, Commit, CommitOutcome, CutoverOutcome};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, ReadModelId};
 use serde_json::json;
@@ -23,27 +24,31 @@ use super::{
 
 pub(crate) const PROJECTION: &str = "order-summary";
 
-pub(crate) async fn told(store: &dyn Ports) -> Lifecycle {
+pub(crate) async fn reported(store: &dyn Ports) -> Lifecycle {
     store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
 }
 
 /// Deploys this code and expects it to change something. The new deployment.
 pub(crate) async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
-    changed(store, Command::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
-    told(store).await.history.pop().unwrap().deployment
+    changed(store, Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
+    reported(store).await.history.pop().unwrap().deployment
 }
 
-/// Back to what served before, also from what serves after a rollback.
+/// Back to the deployment that served before, also from the one that serves after a rollback.
 pub(crate) async fn go_back(store: &dyn Ports) -> Changed {
-    let to = told(store).await.previous().map(|previous| previous.deployment.number);
-    changed(store, Command::Rollback { to }).await
+    let to = reported(store).await.previous().map(|previous| previous.deployment.number);
+    changed(store, Operation::Rollback { to }).await
 }
 
-/// Has a command carried out that changes something.
-pub(crate) async fn changed(store: &dyn Ports, command: Command) -> Changed {
-    let changed = ask(store, PROJECTION, command.clone()).await.unwrap();
-    assert!(changed.changed, "{command:?} changed nothing");
-    assert_eq!(changed.lifecycle, told(store).await, "{command:?} tells of something else than there is");
+/// Has an operation carried out that changes something.
+pub(crate) async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
+    let changed = ask(store, PROJECTION, operation.clone()).await.unwrap();
+    assert!(changed.changed, "{operation:?} changed nothing");
+    assert_eq!(
+        changed.lifecycle,
+        reported(store).await,
+        "{operation:?} reports something else than there is"
+    );
     changed
 }
 
@@ -64,7 +69,7 @@ pub(crate) async fn claim_outcome(
     store: &dyn Ports,
     generation: Generation,
     read_model: ReadModelId,
-) -> Claimed {
+) -> ClaimOutcome {
     store.claim(&replica_set(), generation, read_model, HashRange::ALL).await.unwrap()
 }
 
@@ -73,22 +78,22 @@ fn outcomes(lifecycle: &Lifecycle) -> Vec<(u32, Origin, Outcome)> {
     lines.map(|entry| (entry.deployment.number, entry.origin, entry.outcome)).collect()
 }
 
-pub(crate) async fn the_history_tells_who_did_what_and_why(store: &dyn Ports) {
+pub(crate) async fn the_history_records_actor_operation_and_reason(store: &dyn Ports) {
     assert_eq!(store.lifecycle(&name(PROJECTION)).await.unwrap(), None);
     let first = deploy(store, PROJECTION).await;
     let second = renew(store, "2", Mode::Continue).await;
     let third = renew(store, "3", Mode::Rebuild).await;
-    changed(store, Command::Cancel).await;
-    let back = changed(store, Command::Rollback { to: None }).await;
+    changed(store, Operation::Cancel).await;
+    let back = changed(store, Operation::Rollback { to: None }).await;
     assert_eq!(back.number, Some(4));
-    let lifecycle = told(store).await;
+    let lifecycle = reported(store).await;
     assert_eq!(
         outcomes(&lifecycle),
         [
             (1, Origin::First, Outcome::Superseded),
             (2, Origin::Continue, Outcome::Superseded),
             (3, Origin::Rebuild, Outcome::Cancelled),
-            (4, Origin::Rollback, Outcome::Live),
+            (4, Origin::Rollback, Outcome::Serving),
         ]
     );
     let fourth = &lifecycle.history[3].deployment;
@@ -98,25 +103,29 @@ pub(crate) async fn the_history_tells_who_did_what_and_why(store: &dyn Ports) {
     );
     let returns: Vec<_> = lifecycle.history.iter().map(|entry| entry.returns_to).collect();
     assert_eq!(returns, [None, None, None, Some(1)]);
-    let orders = store.orders(&name(PROJECTION)).await.unwrap();
-    let told: Vec<_> = orders.iter().map(|one| (one.command.as_str(), one.deployment)).collect();
+    let operations = store.operations(&name(PROJECTION)).await.unwrap();
+    let reported: Vec<_> = operations.iter().map(|one| (one.operation.as_str(), one.deployment)).collect();
     let deploys = (1..=3).map(|number| ("deploy", Some(number)));
-    assert_eq!(told, deploys.chain([("cancel", Some(3)), ("rollback", Some(4))]).collect::<Vec<_>>());
-    assert!(orders.is_sorted_by_key(|one| one.at));
-    assert_eq!(orders[4].signature, lifecycle.history[3].signature);
+    assert_eq!(reported, deploys.chain([("cancel", Some(3)), ("rollback", Some(4))]).collect::<Vec<_>>());
+    assert!(operations.is_sorted_by_key(|one| one.at));
+    assert_eq!(operations[4].attribution, lifecycle.history[3].attribution);
     let mut ids: Vec<_> = lifecycle.history.iter().map(|entry| entry.deployment.id).collect();
     assert_eq!(ids[..3], [first.id, second.id, third.id]);
     ids.dedup();
     assert_eq!(ids.len(), 4);
     for entry in &lifecycle.history {
-        assert_eq!(entry.signature, request(Command::Pause).signature);
+        assert_eq!(entry.attribution, request(Operation::Pause).attribution);
         assert!(entry.deployed_at > 0 && entry.decided_at >= entry.deployed_at, "{entry:?}");
         assert_eq!(entry.deployment.replica_set, replica_set());
     }
     assert!(lifecycle.history.windows(2).all(|pair| pair[0].deployed_at <= pair[1].deployed_at));
-    assert_eq!(lifecycle.read_models, [first.read_model], "what was cancelled is condemned");
-    let again = ask(store, PROJECTION, Command::Rollback { to: None }).await.unwrap_err();
-    assert!(matches!(again, Declined::RolledBack { number: 4, returns_to: 1, .. }), "{again:?}");
+    assert_eq!(
+        lifecycle.read_models,
+        [first.read_model],
+        "the read model of a cancelled candidate is deleting"
+    );
+    let repeated = ask(store, PROJECTION, Operation::Rollback { to: None }).await.unwrap_err();
+    assert!(matches!(repeated, Rejected::RolledBack { number: 4, returns_to: 1, .. }), "{repeated:?}");
     assert_eq!(go_back(store).await.number, Some(5));
 }
 
@@ -128,136 +137,137 @@ pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Port
     let second = renew(store, "2", Mode::Continue).await;
     assert_eq!((second.number, second.read_model), (2, first.read_model));
     assert_ne!(second.id, first.id);
-    assert_eq!(store.active(&replica_set()).await.unwrap(), [(second.clone(), Stage::Live)]);
+    assert_eq!(store.active(&replica_set()).await.unwrap(), [(second.clone(), Role::Serving)]);
     assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(second.clone()));
-    assert_eq!(told(store).await.history[1].from, Position::new(5));
+    assert_eq!(reported(store).await.history[1].from, Position::new(5));
     let progress = store.progress().await.unwrap();
     assert_eq!((progress.len(), progress[0].from, progress[0].position().get()), (1, Position::new(5), 5));
-    // Whoever was at work goes on; so does whoever claims it anew.
+    // A worker that was at work goes on; so does one that claims it anew.
     assert_eq!(advance(store, second.read_model, generation, 5, 6).await, CommitOutcome::Committed);
     assert_eq!(claim(store, generation, second.read_model, HashRange::ALL).await[0].position.get(), 6);
     assert_eq!(document(store, second.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
 }
 
-pub(crate) async fn a_rebuild_stands_beside_what_serves(store: &dyn Ports) {
-    let live = deploy(store, PROJECTION).await;
+pub(crate) async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn Ports) {
+    let serving = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
-    claim(store, generation, live.read_model, HashRange::ALL).await;
-    assert_eq!(advance(store, live.read_model, generation, 0, 5).await, CommitOutcome::Committed);
-    let building = renew(store, "2", Mode::Rebuild).await;
-    assert_ne!(building.read_model, live.read_model);
+    claim(store, generation, serving.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, serving.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    let candidate = renew(store, "2", Mode::Rebuild).await;
+    assert_ne!(candidate.read_model, serving.read_model);
     let active = store.active(&replica_set()).await.unwrap();
-    assert_eq!(active, [(live.clone(), Stage::Live), (building.clone(), Stage::Building)]);
-    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(live.clone()), "the old one serves");
+    assert_eq!(active, [(serving.clone(), Role::Serving), (candidate.clone(), Role::Candidate)]);
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(serving.clone()), "the old one serves");
     let progress = store.progress().await.unwrap();
-    let told: Vec<_> = progress.iter().map(|one| (one.stage, one.from.get(), one.position().get())).collect();
-    assert_eq!(told, [(Stage::Live, 0, 5), (Stage::Building, 0, 0)]);
+    let reported: Vec<_> =
+        progress.iter().map(|one| (one.role, one.from.get(), one.position().get())).collect();
+    assert_eq!(reported, [(Role::Serving, 0, 5), (Role::Candidate, 0, 0)]);
     // Both are moved by the same generation, each for itself.
-    claim(store, generation, building.read_model, HashRange::ALL).await;
-    assert_eq!(document(store, building.read_model, "orders", "o-1").await, None);
-    assert_eq!(advance(store, building.read_model, generation, 0, 3).await, CommitOutcome::Committed);
-    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Committed);
-    assert_eq!(document(store, building.read_model, "orders", "o-1").await, Some((json!({"at": 3}), 3)));
-    assert_eq!(document(store, live.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
-    let again = new_code(PROJECTION, "2", Mode::Rebuild);
-    let same = ask(store, PROJECTION, Command::Deploy(Box::new(again.clone()))).await.unwrap();
-    assert_eq!((same.number, same.changed), (Some(2), false), "it is being built already");
-    let anew = Command::Deploy(Box::new(Deploy { again: true, ..again }));
+    claim(store, generation, candidate.read_model, HashRange::ALL).await;
+    assert_eq!(document(store, candidate.read_model, "orders", "o-1").await, None);
+    assert_eq!(advance(store, candidate.read_model, generation, 0, 3).await, CommitOutcome::Committed);
+    assert_eq!(advance(store, serving.read_model, generation, 5, 6).await, CommitOutcome::Committed);
+    assert_eq!(document(store, candidate.read_model, "orders", "o-1").await, Some((json!({"at": 3}), 3)));
+    assert_eq!(document(store, serving.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
+    let code = new_code(PROJECTION, "2", Mode::Rebuild);
+    let same = ask(store, PROJECTION, Operation::Deploy(Box::new(code.clone()))).await.unwrap();
+    assert_eq!((same.number, same.changed), (Some(2), false), "it is the candidate already");
+    let anew = Operation::Deploy(Box::new(Deploy { force: true, ..code }));
     let anew = changed(store, anew).await.lifecycle;
     let third = anew.candidate().unwrap().deployment.clone();
-    assert_eq!((third.number, anew.read_models.clone()), (3, vec![live.read_model, third.read_model]));
-    let fenced = advance(store, building.read_model, generation, 3, 4).await;
-    assert_eq!(fenced, CommitOutcome::Fenced, "what was given up is not moved any further");
-    assert_eq!(claim_outcome(store, generation, building.read_model).await, Claimed::Held);
+    assert_eq!((third.number, anew.read_models.clone()), (3, vec![serving.read_model, third.read_model]));
+    let fenced = advance(store, candidate.read_model, generation, 3, 4).await;
+    assert_eq!(fenced, CommitOutcome::Fenced, "a cancelled candidate is not moved any further");
+    assert_eq!(claim_outcome(store, generation, candidate.read_model).await, ClaimOutcome::Fenced);
 }
 
-pub(crate) async fn what_is_paused_is_neither_claimed_nor_moved(store: &dyn Ports) {
-    let live = deploy(store, PROJECTION).await;
-    let building = renew(store, "2", Mode::Rebuild).await;
+pub(crate) async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn Ports) {
+    let serving = deploy(store, PROJECTION).await;
+    let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
-    for deployment in [&live, &building] {
+    for deployment in [&serving, &candidate] {
         claim(store, generation, deployment.read_model, HashRange::ALL).await;
         commit(store, &batch(deployment.read_model, generation, 0, 5)).await;
     }
-    changed(store, Command::Pause).await;
+    changed(store, Operation::Pause).await;
     assert!(store.active(&replica_set()).await.unwrap().is_empty());
     let progress = store.progress().await.unwrap();
-    assert_eq!(progress.len(), 2, "it is still told of");
+    assert_eq!(progress.len(), 2, "it is still reported");
     assert!(progress.iter().all(|one| one.activity == Activity::Paused));
-    for deployment in [&live, &building] {
+    for deployment in [&serving, &candidate] {
         let read_model = deployment.read_model;
         assert_eq!(advance(store, read_model, generation, 5, 6).await, CommitOutcome::Fenced);
-        assert_eq!(claim_outcome(store, generation, read_model).await, Claimed::Held);
+        assert_eq!(claim_outcome(store, generation, read_model).await, ClaimOutcome::Fenced);
         assert_eq!(document(store, read_model, "orders", "o-1").await, None);
     }
-    assert_eq!(store.begin_switch(&name(PROJECTION), u64::MAX).await.unwrap(), Switched::Nothing);
+    assert_eq!(store.begin_cutover(&name(PROJECTION), u64::MAX).await.unwrap(), CutoverOutcome::Nothing);
     // Code that is deployed meanwhile waits with the rest.
-    changed(store, Command::Cancel).await;
+    changed(store, Operation::Cancel).await;
     let third = renew(store, "3", Mode::Continue).await;
     assert!(store.active(&replica_set()).await.unwrap().is_empty());
-    changed(store, Command::Resume).await;
-    assert_eq!(store.active(&replica_set()).await.unwrap(), [(third, Stage::Live)]);
-    let fenced = advance(store, live.read_model, generation, 5, 6).await;
-    assert_eq!(fenced, CommitOutcome::Fenced, "whoever was at work before has to claim it again");
-    let owned = claim(store, generation, live.read_model, HashRange::ALL).await;
+    changed(store, Operation::Resume).await;
+    assert_eq!(store.active(&replica_set()).await.unwrap(), [(third, Role::Serving)]);
+    let fenced = advance(store, serving.read_model, generation, 5, 6).await;
+    assert_eq!(fenced, CommitOutcome::Fenced, "a worker that was at work before has to claim it again");
+    let owned = claim(store, generation, serving.read_model, HashRange::ALL).await;
     assert_eq!((owned.len(), owned[0].position.get()), (1, 5));
-    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Committed);
+    assert_eq!(advance(store, serving.read_model, generation, 5, 6).await, CommitOutcome::Committed);
 }
 
-pub(crate) async fn what_is_retired_can_be_brought_back(store: &dyn Ports) {
-    let live = deploy(store, PROJECTION).await;
-    let building = renew(store, "2", Mode::Rebuild).await;
+pub(crate) async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) {
+    let serving = deploy(store, PROJECTION).await;
+    let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
-    claim(store, generation, live.read_model, HashRange::ALL).await;
-    assert_eq!(advance(store, live.read_model, generation, 0, 5).await, CommitOutcome::Committed);
-    changed(store, Command::Retire { drop: false }).await;
-    assert_eq!(claim_outcome(store, generation, live.read_model).await, Claimed::Held);
+    claim(store, generation, serving.read_model, HashRange::ALL).await;
+    assert_eq!(advance(store, serving.read_model, generation, 0, 5).await, CommitOutcome::Committed);
+    changed(store, Operation::Retire { drop: false }).await;
+    assert_eq!(claim_outcome(store, generation, serving.read_model).await, ClaimOutcome::Fenced);
     assert!(store.active(&replica_set()).await.unwrap().is_empty());
     assert!(store.progress().await.unwrap().is_empty());
-    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(live.clone()), "it can still be read");
-    let lifecycle = told(store).await;
-    assert_eq!((lifecycle.activity, lifecycle.read_models), (Activity::Retired, vec![live.read_model]));
-    assert!(!store.collections(live.read_model).await.unwrap().is_empty());
-    for command in [Command::Resume, Command::Pause, Command::Rollback { to: None }] {
-        let declined = ask(store, PROJECTION, command).await.unwrap_err();
-        assert_eq!(declined, Declined::Retired(name(PROJECTION)));
+    assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(serving.clone()), "it can still be read");
+    let lifecycle = reported(store).await;
+    assert_eq!((lifecycle.activity, lifecycle.read_models), (Activity::Retired, vec![serving.read_model]));
+    assert!(!store.collections(serving.read_model).await.unwrap().is_empty());
+    for operation in [Operation::Resume, Operation::Pause, Operation::Rollback { to: None }] {
+        let rejected = ask(store, PROJECTION, operation).await.unwrap_err();
+        assert_eq!(rejected, Rejected::Retired(name(PROJECTION)));
     }
     // It may come back elsewhere, and goes on where it stood.
     let elsewhere = Deploy {
         replica_set: Some("other".parse().unwrap()),
         ..new_code(PROJECTION, PROJECTION, Mode::Continue)
     };
-    let back = changed(store, Command::Deploy(Box::new(elsewhere))).await.lifecycle;
-    let third = back.live().unwrap().deployment.clone();
-    assert_eq!((third.number, third.read_model), (3, live.read_model));
-    assert_eq!(back.live().unwrap().from, Position::new(5));
-    assert_eq!(store.active(&"other".parse().unwrap()).await.unwrap(), [(third, Stage::Live)]);
+    let back = changed(store, Operation::Deploy(Box::new(elsewhere))).await.lifecycle;
+    let third = back.serving().unwrap().deployment.clone();
+    assert_eq!((third.number, third.read_model), (3, serving.read_model));
+    assert_eq!(back.serving().unwrap().from, Position::new(5));
+    assert_eq!(store.active(&"other".parse().unwrap()).await.unwrap(), [(third, Role::Serving)]);
     assert!(store.active(&replica_set()).await.unwrap().is_empty());
-    assert_eq!(advance(store, live.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
-    assert_eq!(document(store, building.read_model, "orders", "o-1").await, None);
+    assert_eq!(advance(store, serving.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
+    assert_eq!(document(store, candidate.read_model, "orders", "o-1").await, None);
 }
 
-pub(crate) async fn what_is_retired_and_dropped_begins_anew(store: &dyn Ports) {
+pub(crate) async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Ports) {
     let first = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, first.read_model, HashRange::ALL).await;
     assert_eq!(advance(store, first.read_model, generation, 0, 5).await, CommitOutcome::Committed);
-    changed(store, Command::Retire { drop: true }).await;
+    changed(store, Operation::Retire { drop: true }).await;
     assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), None);
     assert_eq!(advance(store, first.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
-    assert!(told(store).await.read_models.is_empty());
+    assert!(reported(store).await.read_models.is_empty());
     let second = renew(store, PROJECTION, Mode::Continue).await;
     assert_ne!(second.read_model, first.read_model);
-    let lifecycle = told(store).await;
+    let lifecycle = reported(store).await;
     assert_eq!(
         outcomes(&lifecycle),
-        [(1, Origin::First, Outcome::Superseded), (2, Origin::Rebuild, Outcome::Live)]
+        [(1, Origin::First, Outcome::Superseded), (2, Origin::Rebuild, Outcome::Serving)]
     );
-    // What was condemned before it was removed stays condemned, whether or not somebody has swept.
+    // A read model that is deleting before it is removed stays so, whether or not garbage was collected.
     assert_eq!(lifecycle.read_models, [second.read_model]);
-    let gone = ask(store, PROJECTION, Command::Rollback { to: None }).await.unwrap_err();
-    assert!(matches!(gone, Declined::ReadModelGone { number: 1, .. }), "{gone:?}");
-    assert_eq!(store.sweep().await.unwrap(), 1);
+    let gone = ask(store, PROJECTION, Operation::Rollback { to: None }).await.unwrap_err();
+    assert!(matches!(gone, Rejected::ReadModelGone { number: 1, .. }), "{gone:?}");
+    assert_eq!(store.collect_garbage().await.unwrap(), 1);
     assert_eq!(claim(store, generation, second.read_model, HashRange::ALL).await[0].position.get(), 0);
     assert_eq!(advance(store, second.read_model, generation, 0, 1).await, CommitOutcome::Committed);
 }
@@ -265,91 +275,94 @@ pub(crate) async fn what_is_retired_and_dropped_begins_anew(store: &dyn Ports) {
 pub(crate) async fn only_changes_move_the_revision(store: &dyn Ports) {
     let mut last = store.revision().await.unwrap();
     let projection = name(PROJECTION);
-    let deploy = |code: &str, mode| Command::Deploy(Box::new(new_code(PROJECTION, code, mode)));
-    let manual = Deploy { switch: Switch::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
-    for (command, moves) in [
-        (Command::Pause, false),
+    let deploy = |code: &str, mode| Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)));
+    let manual = Deploy { promotion: Promotion::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
+    for (operation, moves) in [
+        (Operation::Pause, false),
         (deploy("1", Mode::Continue), true),
         (deploy("1", Mode::Continue), false),
         (deploy("2", Mode::Continue), true),
-        (Command::Switch, false),
-        (Command::Cancel, false),
-        (Command::Resume, false),
-        (Command::Pause, true),
-        (Command::Pause, false),
-        (Command::Resume, true),
-        (Command::Deploy(Box::new(manual)), true),
+        (Operation::Promote, false),
+        (Operation::Cancel, false),
+        (Operation::Resume, false),
+        (Operation::Pause, true),
+        (Operation::Pause, false),
+        (Operation::Resume, true),
+        (Operation::Deploy(Box::new(manual)), true),
         (deploy("4", Mode::Continue), false),
-        (Command::Switch, true),
-        (Command::Switch, false),
-        (Command::Cancel, true),
-        (Command::Rollback { to: Some(9) }, false),
-        (Command::Rollback { to: None }, true),
-        (Command::Retire { drop: false }, true),
-        (Command::Retire { drop: false }, false),
-        (Command::Retire { drop: true }, true),
-        (Command::Retire { drop: true }, false),
+        (Operation::Promote, true),
+        (Operation::Promote, false),
+        (Operation::Cancel, true),
+        (Operation::Rollback { to: Some(9) }, false),
+        (Operation::Rollback { to: None }, true),
+        (Operation::Retire { drop: false }, true),
+        (Operation::Retire { drop: false }, false),
+        (Operation::Retire { drop: true }, true),
+        (Operation::Retire { drop: true }, false),
         (deploy("1", Mode::Continue), true),
     ] {
         let before = store.lifecycle(&projection).await.unwrap();
-        let answer = ask(store, PROJECTION, command.clone()).await;
-        assert_eq!(answer.is_ok_and(|changed| changed.changed), moves, "{command:?}");
+        let answer = ask(store, PROJECTION, operation.clone()).await;
+        assert_eq!(answer.is_ok_and(|changed| changed.changed), moves, "{operation:?}");
         let now = store.revision().await.unwrap();
-        assert_eq!(now != last, moves, "{command:?}");
-        assert_eq!(store.lifecycle(&projection).await.unwrap() != before, moves, "{command:?}");
+        assert_eq!(now != last, moves, "{operation:?}");
+        assert_eq!(store.lifecycle(&projection).await.unwrap() != before, moves, "{operation:?}");
         last = now;
     }
-    assert_eq!(store.begin_switch(&projection, 0).await.unwrap(), Switched::Nothing);
-    assert_eq!(store.finish_switch(&projection).await.unwrap(), Switched::Nothing);
-    store.abandon_switch(&projection).await.unwrap();
-    store.abandon_switch(&name("nobody")).await.unwrap();
-    assert_eq!(store.finish_switch(&name("nobody")).await.unwrap(), Switched::Nothing);
-    assert_eq!(store.lifecycle(&name("nobody")).await.unwrap(), None);
+    assert_eq!(store.begin_cutover(&projection, 0).await.unwrap(), CutoverOutcome::Nothing);
+    assert_eq!(store.complete_cutover(&projection).await.unwrap(), CutoverOutcome::Nothing);
+    store.abort_cutover(&projection).await.unwrap();
+    store.abort_cutover(&name("unknown")).await.unwrap();
+    assert_eq!(store.complete_cutover(&name("unknown")).await.unwrap(), CutoverOutcome::Nothing);
+    assert_eq!(store.lifecycle(&name("unknown")).await.unwrap(), None);
     let digest = Digest::of(b"x");
     store.put_component(digest, b"x").await.unwrap();
     let _ = (store.active(&replica_set()).await.unwrap(), store.progress().await.unwrap());
     assert_eq!(store.revision().await.unwrap(), last);
 }
 
-pub(crate) async fn of_two_commands_one_wins(store: &dyn Ports) {
+pub(crate) async fn of_two_operations_one_wins(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     for round in 1..=20 {
         let asked = |code: &str| {
             let deploy = new_code(PROJECTION, &format!("{code} {round}"), Mode::Continue);
-            Request { seen: Some(round), ..request(Command::Deploy(Box::new(deploy))) }
+            OperationRequest {
+                expected_deployment: Some(round),
+                ..request(Operation::Deploy(Box::new(deploy)))
+            }
         };
         let (left, right) = (asked("left"), asked("right"));
         let projection = name(PROJECTION);
         let answers = tokio::join!(store.change(&projection, &left), store.change(&projection, &right));
         let answers = [answers.0.unwrap(), answers.1.unwrap()];
-        let winner = answers.iter().flatten().next().expect("one of them wins").lifecycle.live().cloned();
+        let winner = answers.iter().flatten().next().expect("one of them wins").lifecycle.serving().cloned();
         let winner = winner.unwrap().deployment;
-        let overtaken = Declined::Overtaken {
+        let overtaken = Rejected::Overtaken {
             projection,
             number: round + 1,
             component: winner.digest.short(),
-            author: "me".to_owned(),
+            actor: "me".to_owned(),
         };
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
         assert_eq!(answers.iter().filter_map(|answer| answer.as_ref().err()).next(), Some(&overtaken));
         assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(winner));
-        assert_eq!(told(store).await.latest(), round + 1);
+        assert_eq!(reported(store).await.latest(), round + 1);
     }
 }
 
-/// Whoever looks while somebody changes a projection sees it as it was before or as it is after.
-pub(crate) async fn what_is_read_of_a_projection_is_of_one_moment(store: &dyn Ports) {
+/// A reader that looks while a projection changes sees it as it was before or as it is after.
+pub(crate) async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     let done = AtomicBool::new(false);
     let changing = async {
         for round in 0..25 {
             renew(store, &format!("{round}"), Mode::Rebuild).await;
-            let next = if round % 2 == 0 { Command::Cancel } else { Command::Pause };
+            let next = if round % 2 == 0 { Operation::Cancel } else { Operation::Pause };
             changed(store, next).await;
             if round % 2 == 1 {
-                changed(store, Command::Resume).await;
+                changed(store, Operation::Resume).await;
             }
-            // A store that waits for nothing lets the other have its turn.
+            // A store that waits for nothing lets the other run.
             tokio::task::yield_now().await;
         }
         done.store(true, Ordering::SeqCst);
@@ -357,15 +370,18 @@ pub(crate) async fn what_is_read_of_a_projection_is_of_one_moment(store: &dyn Po
     let looking = async {
         let mut looked = 0;
         while !done.load(Ordering::SeqCst) {
-            let life = told(store).await;
-            for entry in life.live().into_iter().chain(life.candidate()) {
+            let life = reported(store).await;
+            for entry in life.serving().into_iter().chain(life.candidate()) {
                 assert!(life.read_models.contains(&entry.deployment.read_model), "{life:#?}");
             }
             let kept = life.read_models.iter();
-            assert!(kept.clone().all(|id| life.standing(*id) != Standing::Condemned), "{life:#?}");
+            assert!(
+                kept.clone().all(|id| life.read_model_status(*id) != ReadModelStatus::Deleting),
+                "{life:#?}"
+            );
             assert!(life.latest() as usize == life.history.len(), "{life:#?}");
             for progress in store.progress().await.unwrap() {
-                assert_eq!(progress.checkpoints, [Checkpoint::UNTOUCHED]);
+                assert_eq!(progress.checkpoints, [Checkpoint::INITIAL]);
             }
             looked += 1;
             tokio::task::yield_now().await;
@@ -376,12 +392,12 @@ pub(crate) async fn what_is_read_of_a_projection_is_of_one_moment(store: &dyn Po
     assert!(looked > 0);
 }
 
-pub(crate) async fn projections_are_listed_and_their_read_models_stand_somewhere(store: &dyn Ports) {
+pub(crate) async fn projections_are_listed_and_their_read_models_have_a_position(store: &dyn Ports) {
     assert!(store.projections().await.unwrap().is_empty());
     for projection in ["b-c", "a", "b_c", "b"] {
         deploy(store, projection).await;
     }
-    ask(store, "a", Command::Retire { drop: true }).await.unwrap();
+    ask(store, "a", Operation::Retire { drop: true }).await.unwrap();
     let names = store.projections().await.unwrap();
     assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a", "b", "b-c", "b_c"]);
     let read_model = store.find(&name("b")).await.unwrap().unwrap().read_model;
@@ -397,36 +413,36 @@ pub(crate) async fn projections_are_listed_and_their_read_models_stand_somewhere
     assert_eq!(store.position(ReadModelId::new(999)).await.unwrap(), Position::START);
 }
 
-/// The standing that the law gives to every read model is the one that workers meet.
-pub(crate) async fn workers_meet_the_standing_that_the_law_gives(store: &dyn Ports) {
+/// The status that the rules assign to every read model is the one that workers meet.
+pub(crate) async fn workers_meet_the_status_that_the_rules_assign(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     let mut all: Vec<ReadModelId> = Vec::new();
-    let rebuild = |code: &str| Command::Deploy(Box::new(new_code(PROJECTION, code, Mode::Rebuild)));
-    for command in [
+    let rebuild = |code: &str| Operation::Deploy(Box::new(new_code(PROJECTION, code, Mode::Rebuild)));
+    for operation in [
         rebuild("2"),
         rebuild("3"),
-        Command::Pause,
+        Operation::Pause,
         rebuild("4"),
-        Command::Resume,
-        Command::Cancel,
+        Operation::Resume,
+        Operation::Cancel,
         rebuild("5"),
-        Command::Retire { drop: false },
+        Operation::Retire { drop: false },
         rebuild("6"),
-        Command::Retire { drop: true },
+        Operation::Retire { drop: true },
         rebuild("7"),
     ] {
-        changed(store, command.clone()).await;
-        let lifecycle = told(store).await;
+        changed(store, operation.clone()).await;
+        let lifecycle = reported(store).await;
         all.extend(lifecycle.history.iter().map(|entry| entry.deployment.read_model));
         all.sort_unstable();
         all.dedup();
         for read_model in &all {
             let claimed = claim_outcome(store, generation, *read_model).await;
-            let open = lifecycle.standing(*read_model) == Standing::Open;
-            assert_eq!(matches!(claimed, Claimed::Owned(_)), open, "{read_model} after {command:?}");
-            let kept = lifecycle.standing(*read_model) != Standing::Condemned;
-            assert_eq!(lifecycle.read_models.contains(read_model), kept, "{read_model} after {command:?}");
+            let open = lifecycle.read_model_status(*read_model) == ReadModelStatus::Active;
+            assert_eq!(matches!(claimed, ClaimOutcome::Owned(_)), open, "{read_model} after {operation:?}");
+            let kept = lifecycle.read_model_status(*read_model) != ReadModelStatus::Deleting;
+            assert_eq!(lifecycle.read_models.contains(read_model), kept, "{read_model} after {operation:?}");
         }
     }
     assert!(all.len() >= 6, "{all:?}");

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{Ports, event};
 
 async fn read(store: &dyn Ports, after: u64, scope: &Scope, ranges: &[HashRange], limit: usize) -> Page {
-    let upto = store.horizon().await.unwrap().position;
+    let upto = store.high_water_mark().await.unwrap().position;
     let query = ReadQuery { after: Position::new(after), upto, scope, ranges, limit };
     store.read(query).await.unwrap()
 }
@@ -25,8 +25,8 @@ fn positions(page: &Page) -> Vec<u64> {
     page.events.iter().map(|event| event.position.get()).collect()
 }
 
-pub(crate) async fn what_is_appended_is_read(store: &dyn Ports) {
-    assert_eq!(store.horizon().await.unwrap().position, Position::START);
+pub(crate) async fn appended_events_are_read(store: &dyn Ports) {
+    assert_eq!(store.high_water_mark().await.unwrap().position, Position::START);
     assert_eq!(everything(store).await, Page::default());
     let full = NewEvent {
         metadata: Some("{\"who\": \"me\"}".to_owned()),
@@ -42,7 +42,7 @@ pub(crate) async fn what_is_appended_is_read(store: &dyn Ports) {
     let page = everything(store).await;
     let read = &page.events[0];
     assert_eq!(page.reached, appended.head);
-    assert_eq!(store.horizon().await.unwrap().position, appended.head);
+    assert_eq!(store.high_water_mark().await.unwrap().position, appended.head);
     assert_eq!(read.event_id, full.event_id);
     assert_eq!(read.aggregate_version, 1);
     assert_eq!((&read.bounded_context, &read.aggregate_type), (&full.bounded_context, &full.aggregate_type));
@@ -63,14 +63,14 @@ pub(crate) async fn the_store_gives_the_time_where_the_writer_does_not(store: &d
 
 pub(crate) async fn known_events_are_skipped(store: &dyn Ports) {
     store.append(&[event(1, "a"), event(2, "a")]).await.unwrap();
-    let again = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
-    assert_eq!((again.written, again.skipped), (1, 2));
+    let force = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
+    assert_eq!((force.written, force.skipped), (1, 2));
     let versions: Vec<u64> =
         everything(store).await.events.iter().map(|event| event.aggregate_version).collect();
     assert_eq!(versions, [1, 2, 3]);
     let nothing = store.append(&[event(1, "a")]).await.unwrap();
-    assert_eq!((nothing.written, nothing.skipped, nothing.head), (0, 1, again.head));
-    assert_eq!(store.append(&[]).await.unwrap().head, again.head);
+    assert_eq!((nothing.written, nothing.skipped, nothing.head), (0, 1, force.head));
+    assert_eq!(store.append(&[]).await.unwrap().head, force.head);
 }
 
 pub(crate) async fn a_wrong_version_writes_nothing(store: &dyn Ports) {
@@ -86,7 +86,7 @@ pub(crate) async fn a_wrong_version_writes_nothing(store: &dyn Ports) {
     assert_eq!(everything(store).await.events.last().unwrap().aggregate_version, 4);
 }
 
-pub(crate) async fn what_no_store_can_hold_is_refused(store: &dyn Ports) {
+pub(crate) async fn invalid_events_are_rejected(store: &dyn Ports) {
     let bad = [
         NewEvent { aggregate_id: "a\0b".to_owned(), ..event(1, "a") },
         NewEvent { event_type: "\0".to_owned(), ..event(1, "a") },
@@ -143,19 +143,23 @@ pub(crate) async fn scopes_are_combined_with_and(store: &dyn Ports) {
         of(5, "A", "t", "e"),
     ];
     store.append(&events).await.unwrap();
-    let words = |list: &[&str]| list.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
     for (contexts, types, event_types, expected) in [
-        (words(&[]), words(&[]), words(&[]), vec![1_u128, 2, 3, 4, 5]),
-        (words(&["a"]), words(&[]), words(&[]), vec![1, 3, 4]),
-        (words(&["a", "b"]), words(&["t"]), words(&["e"]), vec![1, 2]),
-        (words(&["c"]), words(&[]), words(&[]), vec![]),
-        (words(&["a'"]), words(&["\"t"]), words(&[]), vec![]),
+        (texts(&[]), texts(&[]), texts(&[]), vec![1_u128, 2, 3, 4, 5]),
+        (texts(&["a"]), texts(&[]), texts(&[]), vec![1, 3, 4]),
+        (texts(&["a", "b"]), texts(&["t"]), texts(&["e"]), vec![1, 2]),
+        (texts(&["c"]), texts(&[]), texts(&[]), vec![]),
+        (texts(&["a'"]), texts(&["\"t"]), texts(&[]), vec![]),
     ] {
         let scope = Scope { bounded_contexts: contexts, aggregate_types: types, event_types };
         let page = read(store, 0, &scope, &[HashRange::ALL], 10).await;
         let ids: Vec<Uuid> = page.events.iter().map(|event| event.event_id).collect();
         assert_eq!(ids, expected.iter().copied().map(Uuid::from_u128).collect::<Vec<_>>(), "{scope:?}");
-        assert_eq!(page.reached, store.horizon().await.unwrap().position, "a short page reaches the end");
+        assert_eq!(
+            page.reached,
+            store.high_water_mark().await.unwrap().position,
+            "a short page reaches the end"
+        );
     }
 }
 
@@ -268,7 +272,7 @@ pub(crate) async fn long_rows_among_short_ones_are_read_in_order(store: &dyn Por
         })
         .collect();
     store.append(&events).await.unwrap();
-    let upto = store.horizon().await.unwrap().position.get();
+    let upto = store.high_water_mark().await.unwrap().position.get();
     let halves = [0, 1].map(|index| HashRange::of_partition(index, 2));
     for limit in [1, 2, 7, 50, 5_000] {
         let mut seen: Vec<(u64, usize, Option<usize>)> = Vec::new();

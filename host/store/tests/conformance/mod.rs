@@ -1,28 +1,28 @@
 //! What every store has to do, checked through the ports alone. Each check gets an empty store.
 
+pub(crate) mod cutovers;
 pub(crate) mod deployments;
 pub(crate) mod documents;
 pub(crate) mod lifecycle;
 pub(crate) mod log;
-pub(crate) mod switches;
 pub(crate) mod witness;
 pub(crate) mod workers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kennel_core::change::{Change, CollectionChanges, Expectation, Operation};
+use kennel_core::change::{Access, Change, CollectionChanges, Expectation};
 use kennel_core::checkpoint::{Checkpoint, Mark};
 use kennel_core::digest::Digest;
 use kennel_core::event::{Event, NewEvent};
-use kennel_core::lifecycle::{Command, Declined, Deploy, Mode, Request, Signature, Switch};
+use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Rejected};
 use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Changed, Claimed, Commit, CommitOutcome, Coordination, EventSource, ReadModel, ReadQuery,
-    Registry, Wanted,
+    Changed, ClaimOutcome, Commit, CommitOutcome, Coordination, EventSource, ProposeOutcome, ReadModel,
+    ReadQuery, Registry, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
@@ -81,38 +81,42 @@ pub(crate) fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
             config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
             ..Settings::default()
         },
-        settings_of: None,
+        settings_from: None,
         mode,
-        switch: Switch::Auto,
+        promotion: Promotion::Auto,
         replica_set: None,
-        again: false,
+        force: false,
     }
 }
 
-pub(crate) fn request(command: Command) -> Request {
-    let signature = Signature { author: "me".to_owned(), note: Some("wärum \"not\"".to_owned()) };
-    Request { command, signature, seen: None }
+pub(crate) fn request(operation: Operation) -> OperationRequest {
+    let attribution = Attribution { actor: "me".to_owned(), reason: Some("wärum \"not\"".to_owned()) };
+    OperationRequest { operation, attribution, expected_deployment: None }
 }
 
-/// Has a command carried out, or declined.
-pub(crate) async fn ask(store: &dyn Ports, projection: &str, command: Command) -> Result<Changed, Declined> {
-    store.change(&name(projection), &request(command)).await.unwrap()
+/// Has an operation carried out, or rejected.
+pub(crate) async fn ask(
+    store: &dyn Ports,
+    projection: &str,
+    operation: Operation,
+) -> Result<Changed, Rejected> {
+    store.change(&name(projection), &request(operation)).await.unwrap()
 }
 
 /// The first deployment of a projection.
 pub(crate) async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
     let deploy = new_code(projection, projection, Mode::Continue);
-    let changed = ask(store, projection, Command::Deploy(Box::new(deploy))).await.unwrap();
+    let changed = ask(store, projection, Operation::Deploy(Box::new(deploy))).await.unwrap();
     assert_eq!((changed.number, changed.changed), (Some(1), true));
-    changed.lifecycle.live().unwrap().deployment.clone()
+    changed.lifecycle.serving().unwrap().deployment.clone()
 }
 
 /// Makes the generation after `parent`, with `partitions` owners.
 pub(crate) async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> Generation {
     let plan = Plan { owners: (1..=partitions).map(worker).collect(), cause: Cause::First };
     match store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap() {
-        Ballot::Accepted { generation, .. } => generation,
-        Ballot::Superseded => panic!("generation {parent} is not current"),
+        ProposeOutcome::Accepted { generation, .. } => generation,
+        ProposeOutcome::Superseded => panic!("generation {parent} is not current"),
     }
 }
 
@@ -123,10 +127,10 @@ pub(crate) async fn claim(
     range: HashRange,
 ) -> Vec<Checkpoint> {
     match store.claim(&replica_set(), generation, read_model, range).await.unwrap() {
-        Claimed::Owned(owned) => owned,
-        Claimed::Superseded => panic!("generation {generation} is not current"),
-        Claimed::Held => panic!("read model {read_model} is held"),
-        Claimed::LogSetBack(set_back) => panic!("{set_back:?}"),
+        ClaimOutcome::Owned(owned) => owned,
+        ClaimOutcome::Superseded => panic!("generation {generation} is not current"),
+        ClaimOutcome::Fenced => panic!("read model {read_model} is fenced"),
+        ClaimOutcome::LogSetBack(set_back) => panic!("{set_back:?}"),
     }
 }
 
@@ -147,23 +151,23 @@ pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, 
 
 /// The same, with the last event of the log at or below where it goes as its witness.
 pub(crate) async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
-    let upto = store.horizon().await.unwrap().position.min(batch.to.position);
+    let upto = store.high_water_mark().await.unwrap().position.min(batch.to.position);
     let (after, scope) = (Position::START, Scope::default());
     let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
     let witness = store.read(query).await.unwrap().events.last().map(Event::witness);
     Commit { to: Mark { witness, ..batch.to }, ..batch }
 }
 
-pub(crate) fn change(key: &str, operation: Operation, expectation: Expectation, revision: u64) -> Change {
+pub(crate) fn change(key: &str, operation: Access, expectation: Expectation, revision: u64) -> Change {
     Change { key: key.to_owned(), operation, expectation, revision: Position::new(revision) }
 }
 
-pub(crate) fn put(document: &str) -> Operation {
-    Operation::Put(document.into())
+pub(crate) fn put(document: &str) -> Access {
+    Access::Put(document.into())
 }
 
-pub(crate) fn increment(field: &str, by: i64) -> Operation {
-    Operation::Increment(BTreeMap::from([(field.to_owned(), by)]))
+pub(crate) fn increment(field: &str, by: i64) -> Access {
+    Access::Increment(BTreeMap::from([(field.to_owned(), by)]))
 }
 
 pub(crate) fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChanges> {

@@ -1,10 +1,10 @@
 //! Witnesses: a checkpoint moves only with the log that was read, and a log that does not bear it out is found out.
 
 use kennel_core::checkpoint::{Checkpoint, Mark};
-use kennel_core::lifecycle::{Command, Declined};
+use kennel_core::lifecycle::{Operation, Rejected};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Claimed, Commit, CommitOutcome, ProjectionState};
+use kennel_core::port::{ClaimOutcome, Commit, CommitOutcome, ProjectionState};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use kennel_core::witness::{LogSetBack, Witness};
@@ -43,14 +43,14 @@ async fn begin(store: &dyn Ports) -> (ReadModelId, Generation) {
 }
 
 pub(crate) async fn the_end_of_the_log_comes_with_its_event(store: &dyn Ports) {
-    let empty = store.horizon().await.unwrap();
+    let empty = store.high_water_mark().await.unwrap();
     assert_eq!((empty.position, empty.witness), (Position::START, None));
     store.append(&[event(11, "a"), event(12, "b")]).await.unwrap();
-    let horizon = store.horizon().await.unwrap();
-    assert_eq!((horizon.position, horizon.witness), (at(2), witness(2, 12)));
+    let high_water_mark = store.high_water_mark().await.unwrap();
+    assert_eq!((high_water_mark.position, high_water_mark.witness), (at(2), witness(2, 12)));
     store.append(&[event(13, "a")]).await.unwrap();
-    let grown = store.horizon().await.unwrap();
-    assert_eq!((grown.witness, grown.incarnation), (witness(3, 13), horizon.incarnation));
+    let grown = store.high_water_mark().await.unwrap();
+    assert_eq!((grown.witness, grown.incarnation), (witness(3, 13), high_water_mark.incarnation));
 }
 
 pub(crate) async fn a_batch_moves_only_with_the_last_event_as_its_witness(store: &dyn Ports) {
@@ -74,27 +74,27 @@ pub(crate) async fn a_batch_moves_only_with_the_last_event_as_its_witness(store:
 
 pub(crate) async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted(store: &dyn Ports) {
     let (read_model, generation) = begin(store).await;
-    // Nothing lies between the last event and 50, and what is written there belongs to another log.
+    // Nothing lies between the last event and 50, and an event that is written there belongs to another log.
     commit(store, &to(read_model, generation, 0, 50, witness(3, 13))).await;
-    let holds = ask(store, "orders", Command::AcceptLog { after: at(3) }).await.unwrap_err();
-    assert!(matches!(holds, Declined::LogHolds(_)), "{holds:?}");
+    let holds = ask(store, "orders", Operation::AcceptLog { after: at(3) }).await.unwrap_err();
+    assert!(matches!(holds, Rejected::LogHolds(_)), "{holds:?}");
     store.append(&[event(14, "d")]).await.unwrap();
 
     let next = to(read_model, generation, 50, 60, witness(4, 14));
     assert_eq!(store.commit(&next).await.unwrap(), CommitOutcome::LogSetBack);
     let claimed = store.claim(&replica_set(), generation, read_model, HashRange::ALL).await.unwrap();
-    let Claimed::LogSetBack(found) = claimed else { panic!("{claimed:?}") };
+    let ClaimOutcome::LogSetBack(found) = claimed else { panic!("{claimed:?}") };
     let LogSetBack { handled, witness: last, log_end, .. } = found.clone();
     assert_eq!((handled, last, log_end), (at(50), witness(3, 13), at(4)));
     let progress = store.progress().await.unwrap().remove(0);
     assert_eq!((progress.state, progress.log_set_back), (ProjectionState::Halted, Some(found)));
 
-    let beyond = ask(store, "orders", Command::AcceptLog { after: at(5) }).await.unwrap_err();
-    assert_eq!(beyond, Declined::BeyondLog { after: at(5), log_end: at(4) });
-    ask(store, "orders", Command::AcceptLog { after: at(3) }).await.unwrap();
-    let orders = store.orders(&"orders".parse().unwrap()).await.unwrap();
-    assert_eq!(orders.last().map(|order| order.command.as_str()), Some("accept-log after 3"));
-    // What was under way for the old checkpoint is fenced; who claims goes on.
+    let beyond = ask(store, "orders", Operation::AcceptLog { after: at(5) }).await.unwrap_err();
+    assert_eq!(beyond, Rejected::BeyondLog { after: at(5), log_end: at(4) });
+    ask(store, "orders", Operation::AcceptLog { after: at(3) }).await.unwrap();
+    let operations = store.operations(&"orders".parse().unwrap()).await.unwrap();
+    assert_eq!(operations.last().map(|record| record.operation.as_str()), Some("accept-log after 3"));
+    // What was under way for the old checkpoint is fenced; a worker that claims goes on.
     let late = to(read_model, generation, 3, 4, witness(4, 14));
     assert_eq!(store.commit(&late).await.unwrap(), CommitOutcome::Fenced);
     let owned = claim(store, generation, read_model, HashRange::ALL).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::{self, Plan};
-use kennel_core::port::{Ballot, Claimed, NewWorker, View};
+use kennel_core::port::{ClaimOutcome, NewWorker, ProposeOutcome, View};
 use kennel_core::projection::ReadModelId;
 
 use super::{Ports, STALE_AFTER, agree, batch, claim, commit, deploy, replica_set, worker};
@@ -51,30 +51,34 @@ pub(crate) async fn of_two_proposals_one_wins(store: &dyn Ports) {
     let plan = plan::next(&view(store).await.assignment, &[worker(1)]).unwrap();
     let set = replica_set();
     let propose = || store.propose(&set, Generation::NONE, &plan, STALE_AFTER);
-    let ballots = tokio::join!(propose(), propose());
-    let ballots = [ballots.0.unwrap(), ballots.1.unwrap()];
-    let first = Ballot::Accepted { generation: Generation::new(1), stale_removed: 0 };
-    assert_eq!(ballots.iter().filter(|ballot| **ballot == first).count(), 1, "{ballots:?}");
-    assert_eq!(ballots.iter().filter(|ballot| **ballot == Ballot::Superseded).count(), 1, "{ballots:?}");
+    let outcomes = tokio::join!(propose(), propose());
+    let outcomes = [outcomes.0.unwrap(), outcomes.1.unwrap()];
+    let first = ProposeOutcome::Accepted { generation: Generation::new(1), stale_removed: 0 };
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == first).count(), 1, "{outcomes:?}");
+    assert_eq!(
+        outcomes.iter().filter(|outcome| **outcome == ProposeOutcome::Superseded).count(),
+        1,
+        "{outcomes:?}"
+    );
     let assignment = view(store).await.assignment;
     assert_eq!((assignment.generation, assignment.owners), (Generation::new(1), vec![worker(1)]));
 }
 
-pub(crate) async fn history_is_told_newest_first(store: &dyn Ports) {
+pub(crate) async fn history_is_listed_newest_first(store: &dyn Ports) {
     assert!(store.history(&replica_set(), 5).await.unwrap().is_empty());
     let mut parent = Generation::NONE;
     for (count, cause) in [(1, Cause::First), (2, Cause::Joined), (1, Cause::Left)] {
         let plan = Plan { owners: (1..=count).map(worker).collect(), cause };
-        let ballot = store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap();
-        assert_eq!(ballot, Ballot::Accepted { generation: parent.next(), stale_removed: 0 });
+        let outcome = store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap();
+        assert_eq!(outcome, ProposeOutcome::Accepted { generation: parent.next(), stale_removed: 0 });
         parent = parent.next();
     }
     let history = store.history(&replica_set(), 2).await.unwrap();
-    let told: Vec<_> = history
+    let reported: Vec<_> = history
         .iter()
         .map(|record| (record.assignment.generation.get(), record.assignment.owners.len(), record.cause))
         .collect();
-    assert_eq!(told, [(3, 1, Cause::Left), (2, 2, Cause::Joined)]);
+    assert_eq!(reported, [(3, 1, Cause::Left), (2, 2, Cause::Joined)]);
     assert!(history[0].age <= history[1].age);
 }
 
@@ -82,15 +86,15 @@ pub(crate) async fn stale_workers_are_removed_with_the_next_generation(store: &d
     for number in 1..=3 {
         join(store, number).await;
     }
-    // Nobody is fresh enough for this: whoever the plan leaves out goes, whoever it names stays.
+    // No worker is fresh enough for this: those that the plan leaves out go, those that it names stay.
     let at_once = Duration::ZERO;
     assert!(store.view(&replica_set(), at_once).await.unwrap().alive().is_empty());
     let plan = Plan { owners: vec![worker(2)], cause: Cause::First };
     let superseded = store.propose(&replica_set(), Generation::new(9), &plan, at_once).await.unwrap();
-    assert_eq!(superseded, Ballot::Superseded);
+    assert_eq!(superseded, ProposeOutcome::Superseded);
     assert_eq!(view(store).await.members.len(), 3);
-    let ballot = store.propose(&replica_set(), Generation::NONE, &plan, at_once).await.unwrap();
-    assert_eq!(ballot, Ballot::Accepted { generation: Generation::new(1), stale_removed: 2 });
+    let outcome = store.propose(&replica_set(), Generation::NONE, &plan, at_once).await.unwrap();
+    assert_eq!(outcome, ProposeOutcome::Accepted { generation: Generation::new(1), stale_removed: 2 });
     assert_eq!(view(store).await.alive(), [worker(2)]);
     assert_eq!(beat(store, &[1, 2]).await, [worker(2)]);
 }
@@ -100,12 +104,12 @@ pub(crate) async fn claims_need_the_current_generation(store: &dyn Ports) {
     let set = replica_set();
     let all = HashRange::ALL;
     let stale = store.claim(&set, Generation::new(1), read_model, all).await.unwrap();
-    assert_eq!(stale, Claimed::Superseded);
+    assert_eq!(stale, ClaimOutcome::Superseded);
     let first = agree(store, Generation::NONE, 1).await;
     let second = agree(store, first, 2).await;
-    assert_eq!(store.claim(&set, first, read_model, all).await.unwrap(), Claimed::Superseded);
+    assert_eq!(store.claim(&set, first, read_model, all).await.unwrap(), ClaimOutcome::Superseded);
     let unknown = store.claim(&set, second, ReadModelId::new(999), all).await;
-    assert_eq!(unknown.unwrap(), Claimed::Held, "nobody may move what does not exist");
+    assert_eq!(unknown.unwrap(), ClaimOutcome::Fenced, "no worker may move a read model that does not exist");
     let once = claim(store, second, read_model, HashRange::of_partition(0, 2)).await;
     assert_eq!(claim(store, second, read_model, HashRange::of_partition(0, 2)).await, once);
 }

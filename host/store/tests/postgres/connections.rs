@@ -16,8 +16,8 @@ use super::conformance::{
 };
 use super::{CLUSTER, sql, store, stranger};
 
-/// Nobody may stand still for longer.
-const STANDSTILL_MAX: Duration = Duration::from_secs(2);
+/// No task may hang for longer.
+const HANG_MAX: Duration = Duration::from_secs(2);
 
 /// A migrated database that a role may use with so many connections at a time.
 async fn limited(role: &str, connections: u32) -> String {
@@ -56,7 +56,7 @@ async fn longest(store: &Store, tasks: usize, rounds: usize) -> Duration {
             for _ in 0..rounds {
                 let began = now();
                 store.progress().await.unwrap();
-                store.horizon().await.unwrap();
+                store.high_water_mark().await.unwrap();
                 longest = longest.max(began.elapsed());
             }
             longest
@@ -70,18 +70,18 @@ async fn longest(store: &Store, tasks: usize, rounds: usize) -> Duration {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_waits_for_a_refusal_while_a_connection_is_there() {
+async fn no_task_waits_for_a_denial_while_a_connection_is_there() {
     let url = limited("five", 5).await;
     let store = open_with(&url, 12, false).await.unwrap();
     store.append(&[event(1, "a")]).await.unwrap();
     let took = longest(&store, 24, 4).await;
-    assert!(took < STANDSTILL_MAX, "somebody waited for {took:?}");
+    assert!(took < HANG_MAX, "a task waited for {took:?}");
     let usage = store.connections().unwrap();
     assert!(
-        usage.refused > 0 && usage.open <= 5,
-        "the server refused none, so this has shown nothing: {usage:?}"
+        usage.denied > 0 && usage.open <= 5,
+        "the server denied none, so this has shown nothing: {usage:?}"
     );
-    assert!(usage.refusal.unwrap().contains("too many connections for role"));
+    assert!(usage.denial.unwrap().contains("too many connections for role"));
     store.close().await;
 }
 
@@ -95,22 +95,22 @@ async fn a_worker_shows_that_it_is_alive_with_the_last_connection_but_one() {
     host.join(&new).await.unwrap();
     assert_eq!(host.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap(), [worker(1)]);
     assert!(host.view(&replica_set(), STALE_AFTER).await.unwrap().members[0].alive);
-    assert!(longest(&host, 8, 2).await < STANDSTILL_MAX);
+    assert!(longest(&host, 8, 2).await < HANG_MAX);
     assert_eq!(host.connections().unwrap().open, 1);
     host.close().await;
     others[0].close().await;
 }
 
 #[tokio::test]
-async fn too_few_connections_are_refused_in_words() {
+async fn too_few_connections_are_reported() {
     let url = limited("three", 3).await;
-    let refused = open_with(&url, 6, true).await.unwrap_err().to_string();
+    let rejected = open_with(&url, 6, true).await.unwrap_err().to_string();
     assert!(
-        refused.contains(
+        rejected.contains(
             "the role three (`ALTER ROLE three CONNECTION LIMIT …`) allows 3 connections at a time, and a process that \
              runs projections needs at least 4"
         ),
-        "{refused}"
+        "{rejected}"
     );
     // A command gets along with one.
     let database = url.rsplit('/').next().unwrap();
@@ -119,16 +119,16 @@ async fn too_few_connections_are_refused_in_words() {
     assert!(command.progress().await.unwrap().is_empty());
     let began = now();
     let full = open_with(&url, 6, false).await.unwrap_err();
-    assert!(matches!(&full, ConnectError::Full { .. }) && began.elapsed() < STANDSTILL_MAX, "{full:?}");
-    let told = full.to_string();
+    assert!(matches!(&full, ConnectError::Full { .. }) && began.elapsed() < HANG_MAX, "{full:?}");
+    let reported = full.to_string();
     assert!(
-        told.contains("too many connections for role \"three\"") && told.contains("CONNECTION LIMIT"),
-        "{told}"
+        reported.contains("too many connections for role \"three\"") && reported.contains("CONNECTION LIMIT"),
+        "{reported}"
     );
     command.close().await;
 }
 
-/// A table that somebody has locked keeps the commits and the reads of its projection from ending.
+/// A table that another session has locked keeps the commits and the reads of its projection from ending.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_table_holds_up_its_own_projection_only_however_few_connections_there_are() {
     for connections_max in [2, 4] {
@@ -167,13 +167,13 @@ async fn a_locked_table_holds_up_its_own_projection_only_however_few_connections
         for at in 2..=6 {
             let began = now();
             commit(&store, &step(ids[1], generation, at)).await;
-            store.horizon().await.unwrap();
+            store.high_water_mark().await.unwrap();
             longest = longest.max(began.elapsed());
         }
-        assert!(longest < STANDSTILL_MAX, "with {connections_max} connections it took {longest:?}");
+        assert!(longest < HANG_MAX, "with {connections_max} connections it took {longest:?}");
         assert!(
             held_up.iter().all(|task| !task.is_finished()),
-            "nobody was held up, so this has shown nothing"
+            "no batch was held up, so this has shown nothing"
         );
         sql(&mut other, "ROLLBACK").await;
         for task in held_up {
@@ -195,9 +195,9 @@ fn quoted(table: &str) -> String {
     table.split('.').map(|part| format!("\"{part}\"")).collect::<Vec<_>>().join(".")
 }
 
-/// With all connections in use, whoever waits is seen while it waits.
+/// With all connections in use, a waiting task is reported while it waits.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_waits_for_a_connection_is_seen() {
+async fn waiting_for_a_connection_is_reported() {
     let (url, first) = store().await;
     first.close().await;
     let store = open_with(&url, 1, false).await.unwrap();
@@ -205,7 +205,7 @@ async fn whoever_waits_for_a_connection_is_seen() {
     sql(&mut other, "BEGIN; LOCK TABLE events IN ACCESS EXCLUSIVE MODE").await;
     let blocked = tokio::spawn({
         let store = store.clone();
-        async move { store.horizon().await.map(|_| ()) }
+        async move { store.high_water_mark().await.map(|_| ()) }
     });
     let deadline = now() + Duration::from_secs(10);
     while sqlx::query("SELECT 1 FROM pg_locks WHERE NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())")

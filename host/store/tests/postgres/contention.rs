@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use kennel_core::change::{Expectation, Operation};
+use kennel_core::change::{Access, Expectation};
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Ballot, Claimed, Commit, CommitOutcome, Coordination as _, ReadModel as _, Registry as _, Wanted,
+    ClaimOutcome, Commit, CommitOutcome, Coordination as _, ProposeOutcome, ReadModel as _, Registry as _,
+    Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
@@ -106,7 +107,7 @@ async fn increments_of_missing_documents_add_up_without_conflict() {
                 let amounts = BTreeMap::from([("n".to_owned(), 1), (format!("by-{index}"), 1)]);
                 let changes = vec![
                     change("all", increment("n", 1), Expectation::Unread, at * 2 + index as u64),
-                    change(&fresh, Operation::Increment(amounts), Expectation::Unread, at * 2 + index as u64),
+                    change(&fresh, Access::Increment(amounts), Expectation::Unread, at * 2 + index as u64),
                 ];
                 let batch = Commit { changes: of("c", changes), ..step(id, generation, halves[index], at) };
                 assert_eq!(store.commit(&batch).await.unwrap(), CommitOutcome::Committed);
@@ -123,8 +124,8 @@ async fn increments_of_missing_documents_add_up_without_conflict() {
     }
 }
 
-/// Each finds the other's document absent and then writes its own. One after the other, whoever comes
-/// second would have found it, so at most one may succeed.
+/// Each finds the other's document absent and then writes its own. One after the other, the second would
+/// have found it, so at most one may succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_document_that_was_found_absent_does_not_come_into_being_meanwhile() {
     let (_, store) = store().await;
@@ -136,7 +137,7 @@ async fn a_document_that_was_found_absent_does_not_come_into_being_meanwhile() {
             let (mine, others) = (&names[index], &names[1 - index]);
             let mut changes = vec![
                 change(mine, put("1"), Expectation::Unread, 1),
-                change(others, Operation::Read, Expectation::Absent, 0),
+                change(others, Access::Read, Expectation::Absent, 0),
             ];
             changes.sort_by(|a, b| a.key.cmp(&b.key));
             let (store, batch) = (
@@ -182,13 +183,13 @@ async fn whatever_is_claimed_and_committed_at_once_documents_and_checkpoints_agr
                     let current = store.view(&replica_set(), STALE_AFTER).await.unwrap().assignment;
                     let mut current_generation = current.generation;
                     let mut count = current.partitions().max(1);
-                    let ballot =
+                    let outcome =
                         store.propose(&replica_set(), current_generation, &plan, STALE_AFTER).await.unwrap();
-                    if let Ballot::Accepted { generation, .. } = ballot {
+                    if let ProposeOutcome::Accepted { generation, .. } = outcome {
                         (current_generation, count) = (generation, u32::try_from(partitions).unwrap());
                     }
                     let range = HashRange::of_partition(u32::try_from(round + index).unwrap() % count, count);
-                    if let Claimed::Owned(rows) =
+                    if let ClaimOutcome::Owned(rows) =
                         store.claim(&replica_set(), current_generation, id, range).await.unwrap()
                     {
                         owned = (current_generation, rows);
@@ -231,7 +232,7 @@ async fn whatever_is_claimed_and_committed_at_once_documents_and_checkpoints_agr
 
 /// Many workers write to many new collections at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn collections_are_made_once_by_whoever_comes_first() {
+async fn collections_are_made_once_by_the_first_worker() {
     let (_, store) = store().await;
     let (id, generation, halves) = halves(&store).await;
     let run = |index: usize| {

@@ -45,13 +45,13 @@ async fn a_worker_whose_connection_drops_is_dead_at_once() {
     join(&second, 3).await;
     assert_eq!(alive(&first).await, [true, true, true]);
     assert_eq!(alive(&second).await, [true, true, true]);
-    // The process ends without a word: its heartbeats are still fresh.
+    // The process ends silently: its heartbeats are still fresh.
     second.close().await;
     drop(second);
     until(&first, &[true, false, false]).await;
     let generation = agree(&first, Generation::NONE, 1).await;
     assert_eq!(generation, Generation::new(1));
-    assert_eq!(alive(&first).await, [true], "the plan's proposer removes who is dead");
+    assert_eq!(alive(&first).await, [true], "the plan's proposer removes dead workers");
     first.leave(&[worker(1)]).await.unwrap();
     assert!(alive(&first).await.is_empty());
 }
@@ -62,7 +62,7 @@ async fn beats(store: &Store) -> bool {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_mended_by_the_next_heartbeat() {
+async fn a_broken_connection_is_repaired_by_the_next_heartbeat() {
     let (url, first) = store().await;
     let second = open(&url, Mode::ReadWrite).await.unwrap();
     join(&first, 1).await;
@@ -73,7 +73,7 @@ async fn a_broken_connection_is_mended_by_the_next_heartbeat() {
     until(&second, &[false]).await;
     assert!(beats(&first).await);
     assert_eq!(alive(&second).await, [true]);
-    // Looking mends it as well: a process must not find its own workers dead.
+    // Looking repairs it as well: a process must not find its own workers dead.
     sql(&mut other, kill).await;
     assert_eq!(alive(&first).await, [true]);
 }
@@ -87,7 +87,7 @@ async fn a_server_that_restarts_is_unavailable_for_a_moment() {
     join(&store, 1).await;
     store.append(&[event(1, "a")]).await.unwrap();
     cluster.stop();
-    let gone = store.horizon().await.unwrap_err();
+    let gone = store.high_water_mark().await.unwrap_err();
     assert!(matches!(gone, StoreError::Unavailable { .. }), "{gone:?}");
     let gone = store.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap_err();
     assert!(matches!(gone, StoreError::Unavailable { .. }), "{gone:?}");
@@ -99,15 +99,15 @@ async fn a_server_that_restarts_is_unavailable_for_a_moment() {
     }
     assert!(beats(&store).await);
     assert_eq!(alive(&store).await, [true]);
-    assert_eq!(store.horizon().await.unwrap().position, store.horizon().await.unwrap().head);
+    assert_eq!(store.high_water_mark().await.unwrap().position, store.high_water_mark().await.unwrap().head);
 }
 
-/// A process that is frozen between two statements of a commit keeps the rows that it has moved.
+/// A process that is suspended between two statements of a commit keeps the rows that it has moved.
 #[tokio::test]
-async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on() {
+async fn a_session_that_hangs_in_a_transaction_is_ended_and_others_go_on() {
     let (url, second) = store().await;
     let options = ConnectOptions { stalled_after: Duration::from_secs(2), ..ConnectOptions::default() };
-    let named = format!("{url}?application_name=frozen").parse().unwrap();
+    let named = format!("{url}?application_name=suspended").parse().unwrap();
     let first = kennel_store::connect(&named, &options).await.unwrap();
     let id = deploy(&second, "p").await.read_model;
     let generation = agree(&second, Generation::NONE, 1).await;
@@ -118,19 +118,19 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
         changes: of("c", vec![change("k", put("{}"), Expectation::Unread, 1)]),
         ..batch(id, generation, 0, 1)
     };
-    // Nobody polls this commit any more once it has moved the checkpoint.
-    let mut frozen = Box::pin(first.commit(&batch_of_first));
-    // Whoever has not written yet has no transaction id.
-    let frozen_sessions = "SELECT count(*) FROM pg_stat_activity \
-        WHERE application_name = 'frozen' AND backend_xid IS NOT NULL AND query <> 'COMMIT'";
+    // No task polls this commit any more once it has moved the checkpoint.
+    let mut suspended = Box::pin(first.commit(&batch_of_first));
+    // A session that has not written yet has no transaction id.
+    let suspended_sessions = "SELECT count(*) FROM pg_stat_activity \
+        WHERE application_name = 'suspended' AND backend_xid IS NOT NULL AND query <> 'COMMIT'";
     loop {
-        match poll_once(&mut frozen).await {
+        match poll_once(&mut suspended).await {
             None => {}
-            // On a busy machine the session may be ended before it is where it should be frozen.
-            Some(Err(StoreError::Unavailable { .. })) => frozen = Box::pin(first.commit(&batch_of_first)),
-            done => panic!("it ended before it could be frozen: {done:?}"),
+            // On a busy machine the session may be ended before it is where it should be suspended.
+            Some(Err(StoreError::Unavailable { .. })) => suspended = Box::pin(first.commit(&batch_of_first)),
+            done => panic!("it ended before it could be suspended: {done:?}"),
         }
-        let row = sqlx::query(frozen_sessions).fetch_one(&mut other).await.unwrap();
+        let row = sqlx::query(suspended_sessions).fetch_one(&mut other).await.unwrap();
         if row.get::<i64, _>(0) > 0 {
             break;
         }
@@ -144,7 +144,7 @@ async fn a_session_that_stands_still_in_a_transaction_is_ended_and_others_go_on(
     };
     tokio::time::timeout(Duration::from_secs(60), take_over).await.expect("the server ends the session");
     // The first one wakes up: nothing of its batch has taken effect.
-    let late = frozen.await.unwrap_err();
+    let late = suspended.await.unwrap_err();
     assert!(matches!(late, StoreError::Unavailable { .. }), "{late:?}");
     assert_eq!(keys(&second, id, "c").await, [""; 0]);
 }
@@ -171,13 +171,13 @@ async fn sessions_say_who_they_are() {
 }
 
 #[tokio::test]
-async fn who_leaves_and_what_is_agreed_on_is_announced() {
+async fn leaving_workers_and_new_generations_are_announced() {
     let (url, ours) = store().await;
     let theirs = open(&url, Mode::ReadWrite).await.unwrap();
     let soon = Duration::from_secs(20);
     join(&theirs, 1).await;
     join(&theirs, 2).await;
-    // The first sign says that somebody listens now.
+    // The first notification shows that the process listens now.
     timeout(soon, ours.changed()).await.unwrap();
     assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "nothing has changed");
     let generation = agree(&theirs, Generation::NONE, 2).await;

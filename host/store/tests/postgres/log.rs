@@ -27,10 +27,10 @@ pub(super) async fn insert(connection: &mut PgConnection, writer: usize, number:
     id
 }
 
-/// Reads on from `after` to the horizon; returns the ids and where it got.
+/// Reads on from `after` to the high-water mark; returns the ids and where it got.
 pub(super) async fn follow(store: &Store, after: Position, seen: &mut BTreeSet<Uuid>) -> Position {
-    let upto = store.horizon().await.unwrap().position;
-    assert!(upto >= after, "the horizon went back from {after} to {upto}");
+    let upto = store.high_water_mark().await.unwrap().position;
+    assert!(upto >= after, "the high-water mark went back from {after} to {upto}");
     let scope = Scope::default();
     let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
     let page = store.read(query).await.unwrap();
@@ -50,23 +50,28 @@ async fn an_open_writer_is_named_and_not_waited_out() {
     insert(&mut open_tx, 2, 1).await;
     insert(&mut quick, 1, 2).await;
     for _ in 0..3 {
-        let horizon = store.horizon().await.unwrap();
-        assert_eq!((horizon.position.get(), horizon.head.get()), (1, 3));
-        assert_eq!((horizon.blockers.len(), horizon.blockers[0].pid), (1, Some(pid)));
-        assert_eq!(horizon.blockers[0].application, "stranger");
-        assert!(horizon.blockers[0].open_seconds.is_some());
-        assert!(horizon.blockers[0].advice.starts_with(&format!("`SELECT pg_terminate_backend({pid})`")));
+        let high_water_mark = store.high_water_mark().await.unwrap();
+        assert_eq!((high_water_mark.position.get(), high_water_mark.head.get()), (1, 3));
+        assert_eq!((high_water_mark.blockers.len(), high_water_mark.blockers[0].pid), (1, Some(pid)));
+        assert_eq!(high_water_mark.blockers[0].application, "stranger");
+        assert!(high_water_mark.blockers[0].open_seconds.is_some());
+        assert!(
+            high_water_mark.blockers[0].advice.starts_with(&format!("`SELECT pg_terminate_backend({pid})`"))
+        );
     }
-    // Somebody else, who begins now, is not waited for.
+    // Another writer, which begins now, is not waited for.
     let mut late = stranger(&url).await;
     let mut late_tx = late.begin().await.unwrap();
     insert(&mut late_tx, 3, 1).await;
     open_tx.commit().await.unwrap();
-    assert_eq!(store.horizon().await.unwrap().position.get(), 3);
+    assert_eq!(store.high_water_mark().await.unwrap().position.get(), 3);
     late_tx.rollback().await.unwrap();
     insert(&mut quick, 1, 3).await;
-    let horizon = store.horizon().await.unwrap();
-    assert_eq!((horizon.position, horizon.position.get(), horizon.blockers.len()), (horizon.head, 5, 0));
+    let high_water_mark = store.high_water_mark().await.unwrap();
+    assert_eq!(
+        (high_water_mark.position, high_water_mark.position.get(), high_water_mark.blockers.len()),
+        (high_water_mark.head, 5, 0)
+    );
 }
 
 /// A process that starts while a writer is open goes on where the stored checkpoints are, also when old
@@ -81,16 +86,16 @@ async fn a_new_process_does_not_fall_back_behind_old_gaps() {
     let id = deploy(&first, "p").await.read_model;
     let generation = agree(&first, Generation::NONE, 1).await;
     claim(&first, generation, id, HashRange::ALL).await;
-    assert_eq!(first.horizon().await.unwrap().position.get(), 3);
+    assert_eq!(first.high_water_mark().await.unwrap().position.get(), 3);
     commit(&first, &witnessed(&first, batch(id, generation, 0, 3)).await).await;
     let mut slow = stranger(&url).await;
     let mut tx = slow.begin().await.unwrap();
     insert(&mut tx, 2, 1).await;
     insert(&mut other, 1, 3).await;
     let second = open(&url, Mode::ReadWrite).await.unwrap();
-    assert_eq!(second.horizon().await.unwrap().position.get(), 3);
+    assert_eq!(second.high_water_mark().await.unwrap().position.get(), 3);
     tx.commit().await.unwrap();
-    assert_eq!(second.horizon().await.unwrap().position.get(), 5);
+    assert_eq!(second.high_water_mark().await.unwrap().position.get(), 5);
 }
 
 #[tokio::test]
@@ -98,20 +103,20 @@ async fn appends_are_announced() {
     let (url, ours) = store().await;
     let theirs = open(&url, Mode::ReadWrite).await.unwrap();
     let soon = Duration::from_secs(20);
-    // The first sign says that somebody listens now.
-    timeout(soon, ours.hint()).await.unwrap();
-    assert!(timeout(Duration::from_millis(300), ours.hint()).await.is_err(), "nothing was appended");
+    // The first notification shows that the process listens now.
+    timeout(soon, ours.notification()).await.unwrap();
+    assert!(timeout(Duration::from_millis(300), ours.notification()).await.is_err(), "nothing was appended");
     theirs.append(&[event(1, "a")]).await.unwrap();
-    timeout(soon, ours.hint()).await.unwrap();
+    timeout(soon, ours.notification()).await.unwrap();
     ours.append(&[event(2, "a")]).await.unwrap();
-    timeout(soon, ours.hint()).await.unwrap();
+    timeout(soon, ours.notification()).await.unwrap();
     // A stranger's insert says nothing until the trigger is there.
-    while timeout(Duration::from_millis(300), ours.hint()).await.is_ok() {}
+    while timeout(Duration::from_millis(300), ours.notification()).await.is_ok() {}
     ours.install_notify().await.unwrap();
     ours.install_notify().await.unwrap();
     let mut other = stranger(&url).await;
     insert(&mut other, 1, 1).await;
-    timeout(soon, ours.hint()).await.unwrap();
+    timeout(soon, ours.notification()).await.unwrap();
 }
 
 /// Writers of the same new aggregates, through Kennel, at the same time.
@@ -145,8 +150,8 @@ async fn appends_at_the_same_time_number_each_aggregate_without_gap() {
     assert_eq!(seen.len(), 4 * 15 * 9 + 15);
 }
 
-/// Most of the log is of no interest, and then there is a wide gap: whoever reads is back soon each time, so that it can
-/// be told to stop, and is through in a few steps.
+/// Most of the log is of no interest, and then there is a wide gap: a reader is back soon each time, so that it can be
+/// stopped, and is through in a few steps.
 #[tokio::test]
 async fn a_read_looks_at_so_much_and_no_more() {
     const COMMON: u64 = 2 * limits::READ_POSITIONS_MAX + 50_000;
@@ -161,7 +166,7 @@ async fn a_read_looks_at_so_much_and_no_more() {
     sql(&mut connection, &many).await;
     insert(&mut connection, 1, 1).await;
     let scope = Scope { event_types: vec!["e".to_owned()], ..Scope::default() };
-    let upto = store.horizon().await.unwrap().position;
+    let upto = store.high_water_mark().await.unwrap().position;
     assert_eq!(upto, Position::new(FAR + 1));
     let (mut after, mut reached, mut found) = (Position::START, Vec::new(), 0);
     while after < upto {

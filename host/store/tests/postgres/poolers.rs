@@ -44,19 +44,19 @@ async fn join(store: &Store) {
 }
 
 #[tokio::test]
-async fn a_pooler_that_keeps_no_statements_is_refused_in_words() {
+async fn a_pooler_that_keeps_no_statements_is_rejected_with_a_message() {
     let keeps = pgbouncer().1 >= KEEPS_STATEMENTS;
     let settings: &[(&str, &str)] = if keeps { &[("max_prepared_statements", "0")] } else { &[] };
     let (url, _pooler, _) = behind(&[&[("pool_mode", "transaction")], settings].concat()).await;
     // The second meets what the first has left behind on the sessions.
     for _ in 0..2 {
         for mode in [Mode::Existing, Mode::Migrate] {
-            let refused = open(&url, mode).await.unwrap_err();
-            let told = refused.to_string();
-            assert!(matches!(refused, ConnectError::Unfit { .. }), "{refused:?}");
+            let rejected = open(&url, mode).await.unwrap_err();
+            let reported = rejected.to_string();
+            assert!(matches!(rejected, ConnectError::Unfit { .. }), "{rejected:?}");
             assert!(
-                told.contains("does not keep prepared statements: use PgBouncer 1.21 or later"),
-                "{told}"
+                reported.contains("does not keep prepared statements: use PgBouncer 1.21 or later"),
+                "{reported}"
             );
         }
     }
@@ -76,13 +76,13 @@ async fn a_pooler_of_sessions_is_like_the_server() {
 }
 
 #[tokio::test]
-async fn a_pooler_of_statements_is_refused_in_words() {
+async fn a_pooler_of_statements_is_rejected_with_a_message() {
     if pgbouncer().1 < KEEPS_STATEMENTS {
         return;
     }
     let (url, _pooler, _) = behind(&[("pool_mode", "statement"), ("max_prepared_statements", "100")]).await;
-    let told = open(&url, Mode::Existing).await.unwrap_err().to_string();
-    assert!(told.contains("a pooler that pools statements, and Kennel needs transactions"), "{told}");
+    let reported = open(&url, Mode::Existing).await.unwrap_err().to_string();
+    assert!(reported.contains("a pooler that pools statements, and Kennel needs transactions"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -107,7 +107,7 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
             claim(&store, generation, id, halves[index]).await;
             for at in 1..=20 {
                 store.append(&[event(at.into(), &format!("{index}")[..])]).await.ok();
-                store.horizon().await.unwrap();
+                store.high_water_mark().await.unwrap();
                 let key = format!("{index}-{at:02}");
                 let changes =
                     of("c", vec![change(&key, put("{}"), Expectation::Unread, at * 2 + index as u64)]);
@@ -132,13 +132,13 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
     assert_eq!(left_behind(&url).await, Vec::<String>::new());
 }
 
-/// Another program behind the pooler, which refuses parameters that it does not know.
+/// Another program behind the pooler, which rejects parameters that it does not know.
 async fn through(url: &str) -> PgConnection {
     let options: PgConnectOptions = url.parse().unwrap();
     PgConnection::connect_with(&options.extra_float_digits(None)).await.unwrap()
 }
 
-/// What is set, locked or listened to on the sessions of the server, as whoever uses them next finds it.
+/// Settings, locks and listeners left on the sessions of the server, as their next user finds it.
 async fn left_behind(url: &str) -> Vec<String> {
     // Those that the pooler itself keeps track of are its own business.
     let ask = "SELECT 'set ' || name FROM pg_settings WHERE source = 'session' AND name NOT IN

@@ -17,7 +17,7 @@ async fn of_several_servers_the_one_that_accepts_writes_is_used() {
     let (url, store) = store().await;
     store.close().await;
     let database = url.rsplit('/').next().unwrap();
-    // As a standby does, it answers and refuses to write. The first of the three does not answer at all.
+    // As a standby does, it answers and rejects writes. The first of the three does not answer at all.
     let reads_only = Cluster::start_with(&[("default_transaction_read_only", "on"), ("fsync", "off")]);
     let (dead, reads, writes) = ("127.0.0.1:1", server(&reads_only.url("postgres")).to_owned(), server(&url));
     for (hosts, parameters) in [
@@ -28,7 +28,7 @@ async fn of_several_servers_the_one_that_accepts_writes_is_used() {
         let named = format!("postgres://kennel@{hosts}/{database}{parameters}");
         let store = open(&named, Mode::Existing).await.unwrap_or_else(|error| panic!("{hosts}: {error:?}"));
         store.append(&[event(1, "a")]).await.unwrap();
-        assert_eq!(store.horizon().await.unwrap().head.get(), 1);
+        assert_eq!(store.high_water_mark().await.unwrap().head.get(), 1);
         store.close().await;
     }
     let none = format!("postgres://kennel@{dead},{reads}/postgres");
@@ -73,7 +73,7 @@ async fn a_server_that_stops_accepting_writes_is_left() {
     store.close().await;
 }
 
-/// Whatever is printed, and whatever is told of a mistake: no secret is in it.
+/// Whatever is printed, and whatever is reported about a mistake: no secret is in it.
 #[tokio::test]
 async fn no_secret_of_a_url_is_shown() {
     let (url, first) = store().await;
@@ -86,14 +86,14 @@ async fn no_secret_of_a_url_is_shown() {
     let mut shown = format!("{parsed} {parsed:?} {store:?}");
     for (from, to) in [("127.0.0.1:", "127.0.0.1:1"), ("kennel:", "stranger:"), ("sslkey=", "sslmode=")] {
         let wrong = given.replacen(from, to, 1);
-        let told = match wrong.parse::<StoreUrl>() {
+        let reported = match wrong.parse::<StoreUrl>() {
             Err(error) => format!("{error} {error:?}"),
             Ok(_) => match open(&wrong, Mode::Existing).await {
                 Err(error) => format!("{error} {error:?} {:?}", std::error::Error::source(&error)),
                 Ok(_) => panic!("{wrong} is of use"),
             },
         };
-        shown.push_str(&told);
+        shown.push_str(&reported);
     }
     assert!(!shown.contains("s3cret"), "{shown}");
     store.close().await;

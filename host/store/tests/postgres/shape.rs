@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use super::conformance::{agree, batch, change, claim, commit, deploy, event, of, put, witnessed};
 use super::{CLUSTER, open, sql, store, stranger};
 
-async fn refusal(url: &str, mode: Mode) -> String {
+async fn open_error(url: &str, mode: Mode) -> String {
     open(url, mode).await.unwrap_err().to_string()
 }
 
@@ -20,51 +20,51 @@ async fn a_database_that_is_of_no_use_is_explained() {
     let database = url.rsplit('/').next().unwrap();
     let server = url.trim_end_matches(database);
     assert_eq!(
-        refusal(&url, Mode::ReadWrite).await,
+        open_error(&url, Mode::ReadWrite).await,
         format!("the store {url} has no Kennel tables, or old ones: run `kennel migrate --store …` once")
     );
-    let missing = refusal(&format!("{server}nowhere"), Mode::Migrate).await;
+    let missing = open_error(&format!("{server}nowhere"), Mode::Migrate).await;
     assert!(
         missing.ends_with(
             "database \"nowhere\" does not exist; create the database first, for example with `createdb`"
         ),
         "{missing}"
     );
-    let nobody = refusal(&url.replace("kennel@", "nobody:secret@"), Mode::Migrate).await;
-    assert!(nobody.contains("role \"nobody\" does not exist") && !nobody.contains("secret"), "{nobody}");
-    let unreachable = refusal("postgres://kennel@127.0.0.1:1/x", Mode::Migrate).await;
+    let unknown = open_error(&url.replace("kennel@", "unknown:secret@"), Mode::Migrate).await;
+    assert!(unknown.contains("role \"unknown\" does not exist") && !unknown.contains("secret"), "{unknown}");
+    let unreachable = open_error("postgres://kennel@127.0.0.1:1/x", Mode::Migrate).await;
     assert_eq!(
         unreachable,
         "the store postgres://kennel@127.0.0.1:1/x cannot be reached: check that it is running and that the URL is right"
     );
     CLUSTER.sql("postgres", "CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
-    let latin = refusal(&CLUSTER.url("latin"), Mode::Migrate).await;
+    let latin = open_error(&CLUSTER.url("latin"), Mode::Migrate).await;
     assert!(latin.contains("its encoding is LATIN1"), "{latin}");
 }
 
 #[tokio::test]
-async fn an_event_log_that_hides_events_is_refused() {
+async fn an_event_log_that_hides_events_is_rejected() {
     let (url, store) = store().await;
     store.close().await;
     let mut other = stranger(&url).await;
     sql(&mut other, "ALTER SEQUENCE events_global_position_seq CACHE 20").await;
-    let refused = refusal(&url, Mode::Existing).await;
-    assert!(refused.contains("ALTER SEQUENCE events_global_position_seq CACHE 1"), "{refused}");
+    let rejected = open_error(&url, Mode::Existing).await;
+    assert!(rejected.contains("ALTER SEQUENCE events_global_position_seq CACHE 1"), "{rejected}");
     sql(
         &mut other,
         "ALTER SEQUENCE events_global_position_seq CACHE 1; ALTER TABLE events RENAME COLUMN payload TO body",
     )
     .await;
-    let refused = refusal(&url, Mode::Existing).await;
-    assert!(refused.ends_with("its table public.events is no event log: it lacks payload"), "{refused}");
+    let rejected = open_error(&url, Mode::Existing).await;
+    assert!(rejected.ends_with("its table public.events is no event log: it lacks payload"), "{rejected}");
     sql(&mut other, "DROP TABLE events").await;
-    let refused = refusal(&url, Mode::Existing).await;
-    assert!(refused.contains("it has no table events:"), "{refused}");
+    let rejected = open_error(&url, Mode::Existing).await;
+    assert!(rejected.contains("it has no table events:"), "{rejected}");
 }
 
 /// A log that another program made, under another name, is read as it is and not altered.
 #[tokio::test]
-async fn a_log_of_somebody_elses_is_read_as_it_is() {
+async fn the_log_of_another_program_is_read_as_it_is() {
     let url = CLUSTER.create_database();
     let mut other = stranger(&url).await;
     let create = "CREATE SCHEMA sales; CREATE TABLE sales.log (global_position BIGSERIAL PRIMARY KEY, bounded_context TEXT NOT NULL, \
@@ -83,12 +83,12 @@ async fn a_log_of_somebody_elses_is_read_as_it_is() {
     let options = ConnectOptions { mode: Mode::Migrate, tables, ..ConnectOptions::default() };
     let store = kennel_store::connect(&url.parse().unwrap(), &options).await.unwrap();
     store.migrate().await.unwrap();
-    let horizon = store.horizon().await.unwrap();
+    let high_water_mark = store.high_water_mark().await.unwrap();
     let scope = kennel_core::projection::Scope::default();
     for ranges in [vec![HashRange::ALL], vec![HashRange::of_partition(0, 2), HashRange::of_partition(1, 2)]] {
         let query = kennel_core::port::ReadQuery {
             after: Default::default(),
-            upto: horizon.position,
+            upto: high_water_mark.position,
             scope: &scope,
             ranges: &ranges,
             limit: 10,
@@ -124,9 +124,9 @@ async fn read_models_are_tables_that_people_can_query() {
         commit(&store, &Commit { changes, ..batch(id, generation, 0, 1) }).await;
         let found = "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'orders' AND table_schema LIKE $1";
         let row = sqlx::query(found).bind(format!("{schema}%")).fetch_all(&mut other).await.unwrap();
-        let place: String = row.last().unwrap().get(0);
-        assert!(place.starts_with(schema), "{place}");
-        let query = format!("SELECT document ->> 'total' FROM \"{place}\".orders WHERE key = 'o-1'");
+        let namespace: String = row.last().unwrap().get(0);
+        assert!(namespace.starts_with(schema), "{namespace}");
+        let query = format!("SELECT document ->> 'total' FROM \"{namespace}\".orders WHERE key = 'o-1'");
         let row = sqlx::query(sqlx::AssertSqlSafe(query)).fetch_one(&mut other).await.unwrap();
         assert_eq!(row.get::<String, _>(0), "12.50");
     }
@@ -135,7 +135,7 @@ async fn read_models_are_tables_that_people_can_query() {
 }
 
 #[tokio::test]
-async fn what_jsonb_cannot_hold_is_refused_with_the_documents_name() {
+async fn a_document_that_jsonb_cannot_hold_is_rejected_by_name() {
     let (_, store) = store().await;
     let id = deploy(&store, "p").await.read_model;
     let generation = agree(&store, Generation::NONE, 1).await;
@@ -154,7 +154,7 @@ async fn what_jsonb_cannot_hold_is_refused_with_the_documents_name() {
             ];
             let batch = Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, 0, 1) };
             let outcome = store.commit(&witnessed(&store, batch).await).await.unwrap();
-            let CommitOutcome::Refused { reason } = outcome else { panic!("{outcome:?}") };
+            let CommitOutcome::Invalid { reason } = outcome else { panic!("{outcome:?}") };
             assert!(reason.contains(expected), "{reason}");
         }
     }

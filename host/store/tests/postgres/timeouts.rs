@@ -1,4 +1,4 @@
-//! What the database cuts short because it takes longer than is allowed is done in smaller pieces.
+//! Work that the database cuts short because it takes longer than is allowed is done in smaller pieces.
 
 use kennel_core::change::Expectation;
 use kennel_core::membership::Generation;
@@ -13,7 +13,7 @@ use super::conformance::{agree, batch, change, claim, commit, deploy, event, of,
 use super::{open, sql, store, stranger};
 use kennel_store::Mode;
 
-/// Each row takes so long, so that what is done with many of them takes too long.
+/// Each row takes so long, so that a statement with many of them takes too long.
 const ROW_MS: u32 = 10;
 const TIMEOUT_MS: u32 = 300;
 const ROWS: u64 = 120;
@@ -61,7 +61,7 @@ async fn a_commit_that_takes_too_long_is_cut_short_and_a_smaller_one_fits() {
 }
 
 /// The session is ended by a transaction timeout of later releases, by limits of memory and of temporary files; they
-/// are told apart by their codes alone.
+/// are distinguished by their codes alone.
 #[tokio::test]
 async fn whatever_ends_a_commit_for_its_size_cuts_it_short() {
     let (url, store, id, generation, table) = hurried().await;
@@ -117,7 +117,7 @@ async fn reads_of_the_log_that_take_too_long_are_done_in_pieces() {
         let upto = Position::new(ROWS);
         let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 1000 };
         let page = store.read(query).await.unwrap();
-        assert!(page.reached > after, "it stands still at {after}");
+        assert!(page.reached > after, "it makes no progress at {after}");
         positions.extend(page.events.iter().map(|event| event.position.get()));
         after = page.reached;
     }
@@ -128,12 +128,12 @@ async fn reads_of_the_log_that_take_too_long_are_done_in_pieces() {
 async fn slow_view(connection: &mut sqlx::PgConnection, table: &str, name: &str) {
     let seconds = f64::from(ROW_MS) / 1000.0;
     let unquoted = table.rsplit('.').next().unwrap();
-    let place = table.strip_suffix(unquoted).unwrap();
+    let namespace = table.strip_suffix(unquoted).unwrap();
     sql(
         connection,
         &format!(
             "ALTER TABLE {table} RENAME TO {name}; \
-             CREATE VIEW {table} AS SELECT * FROM {place}{name} WHERE pg_sleep({seconds}) IS NOT NULL"
+             CREATE VIEW {table} AS SELECT * FROM {namespace}{name} WHERE pg_sleep({seconds}) IS NOT NULL"
         ),
     )
     .await;

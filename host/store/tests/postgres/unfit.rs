@@ -1,5 +1,5 @@
-//! Logs in which events would be missed, and logs that are not where they seem to be: refused in words, when a store is
-//! opened and while it is followed.
+//! Logs in which events would be missed, and logs that are not where they seem to be: rejected with a message, when a
+//! store is opened and while it is followed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::log::{follow, insert};
 use super::{open, sql, store, stranger};
 
-/// What is done to a log, what is said about it, and how it is made good.
+/// A fault that is made in a log, the message about it, and the repair.
 const FAULTS: [(&str, &str, &str); 13] = [
     (
         "ALTER SEQUENCE events_global_position_seq CACHE 20",
@@ -99,11 +99,11 @@ async fn each(url: &str, statements: &str) {
     }
 }
 
-/// Waits until the log is refused with these words.
+/// Waits until the log is rejected with this message.
 async fn unfit(store: &Store, said: &str) -> String {
     let began = Instant::now();
     loop {
-        match store.horizon().await {
+        match store.high_water_mark().await {
             Err(StoreError::Unfit { reason }) if reason.contains(said) => return reason,
             other => assert!(began.elapsed() < Duration::from_secs(20), "{other:?}"),
         }
@@ -112,21 +112,22 @@ async fn unfit(store: &Store, said: &str) -> String {
 }
 
 #[tokio::test]
-async fn logs_in_which_events_would_be_missed_are_refused_at_start_and_while_running() {
+async fn logs_in_which_events_would_be_missed_are_rejected_at_start_and_while_running() {
     let (url, running) = store().await;
     let mut other = stranger(&url).await;
-    for (number, (spoil, said, mend)) in (1..).zip(FAULTS) {
+    for (number, (spoil, said, repair)) in (1..).zip(FAULTS) {
         // A position is missing, so that it is looked at once whether the log is fit.
         sql(&mut other, "SELECT nextval('events_global_position_seq')").await;
         insert(&mut other, 1, number).await;
         each(&url, spoil).await;
-        let refused = open(&url, Mode::Existing).await.map(|_| ()).unwrap_err().to_string();
-        assert!(refused.contains(said), "{spoil}: {refused}");
+        let rejected = open(&url, Mode::Existing).await.map(|_| ()).unwrap_err().to_string();
+        assert!(rejected.contains(said), "{spoil}: {rejected}");
         unfit(&running, said).await;
-        each(&url, mend).await;
-        open(&url, Mode::Existing).await.unwrap_or_else(|error| panic!("{mend}: {error}")).close().await;
-        let horizon = running.horizon().await.unwrap_or_else(|error| panic!("{mend}: {error}"));
-        assert_eq!(horizon.position, horizon.head, "{mend}");
+        each(&url, repair).await;
+        open(&url, Mode::Existing).await.unwrap_or_else(|error| panic!("{repair}: {error}")).close().await;
+        let high_water_mark =
+            running.high_water_mark().await.unwrap_or_else(|error| panic!("{repair}: {error}"));
+        assert_eq!(high_water_mark.position, high_water_mark.head, "{repair}");
     }
 }
 
@@ -141,8 +142,10 @@ async fn nothing_is_lost_when_a_sequence_begins_to_hand_out_blocks() {
     sql(&mut late, "ALTER SEQUENCE events_global_position_seq CACHE 20").await;
     insert(&mut early, 1, 2).await;
     insert(&mut late, 2, 1).await;
-    // A position is missing, so that nobody goes on for a moment without having looked.
-    let Err(StoreError::Unfit { reason }) = store.horizon().await else { panic!("the horizon went on") };
+    // A position is missing, so that no reader goes on for a moment without having looked.
+    let Err(StoreError::Unfit { reason }) = store.high_water_mark().await else {
+        panic!("the high-water mark went on")
+    };
     assert!(reason.contains("in blocks of 20"), "{reason}");
     insert(&mut early, 1, 3).await;
     unfit(&store, "in blocks of 20").await;
@@ -158,15 +161,15 @@ async fn nothing_is_lost_when_a_sequence_begins_to_hand_out_blocks() {
     assert_eq!(positions, "1 2 3 22 42 43");
 }
 
-/// What no lock shows: the number is drawn in a transaction of its own. The event is missed, and that is told.
+/// What no lock shows: the number is drawn in a transaction of its own. The event is missed, and that is reported.
 #[tokio::test]
-async fn an_event_that_appears_where_none_may_is_told() {
+async fn an_event_that_appears_where_none_may_is_reported() {
     let (url, store) = store().await;
     let mut other = stranger(&url).await;
     insert(&mut other, 1, 1).await;
     sql(&mut other, "SELECT nextval('events_global_position_seq')").await;
     insert(&mut other, 1, 2).await;
-    assert_eq!(store.horizon().await.unwrap().position.get(), 3);
+    assert_eq!(store.high_water_mark().await.unwrap().position.get(), 3);
     let late = "INSERT INTO events (global_position, bounded_context, aggregate_type, aggregate_id, aggregate_version, \
                 event_id, event_type, payload) \
                 VALUES (2, 'c', 't', 'late', 1, '00000000-0000-0000-0000-0000000000ff', 'e', '{}')";
@@ -177,11 +180,11 @@ async fn an_event_that_appears_where_none_may_is_told() {
     let reason = unfit(&store, said).await;
     assert!(reason.contains("run `kennel rebuild`"), "{reason}");
     // It does not pass.
-    assert_eq!(store.horizon().await.unwrap_err().to_string(), reason);
+    assert_eq!(store.high_water_mark().await.unwrap_err().to_string(), reason);
 }
 
 #[tokio::test]
-async fn row_level_security_that_may_hide_events_is_refused() {
+async fn row_level_security_that_may_hide_events_is_rejected() {
     let (url, store) = store().await;
     store.close().await;
     let mut admin = stranger(&url).await;
@@ -192,24 +195,24 @@ async fn row_level_security_that_may_hide_events_is_refused() {
     )
     .await;
     let theirs = url.replace("kennel@", "shielded@");
-    let refused = async || open(&theirs, Mode::ReadWrite).await.map(|_| ()).unwrap_err().to_string();
-    let no_right = refused().await;
+    let rejected = async || open(&theirs, Mode::ReadWrite).await.map(|_| ()).unwrap_err().to_string();
+    let no_right = rejected().await;
     assert!(no_right.ends_with("run `GRANT SELECT ON events TO shielded`"), "{no_right}");
     sql(&mut admin, "GRANT SELECT ON events TO shielded").await;
     let running = open(&theirs, Mode::ReadWrite).await.unwrap();
     sql(&mut admin, "ALTER TABLE events ENABLE ROW LEVEL SECURITY").await;
     let said = "row-level security may hide rows of events from shielded, and events would be missed: run `ALTER ROLE \
                 shielded BYPASSRLS`, or `CREATE POLICY kennel ON events FOR SELECT TO shielded USING (true)`";
-    assert!(refused().await.contains(said), "{}", refused().await);
+    assert!(rejected().await.contains(said), "{}", rejected().await);
     unfit(&running, said).await;
     // The one who owns the table sees all of it.
     open(&url, Mode::ReadWrite).await.unwrap().close().await;
     sql(&mut admin, "CREATE POLICY few ON events USING (aggregate_version > 1)").await;
-    assert!(refused().await.contains(said));
+    assert!(rejected().await.contains(said));
     sql(&mut admin, "CREATE POLICY kennel ON events FOR SELECT TO shielded USING (true)").await;
-    running.horizon().await.unwrap();
+    running.high_water_mark().await.unwrap();
     sql(&mut admin, "CREATE POLICY fewer ON events AS RESTRICTIVE USING (aggregate_version > 1)").await;
-    assert!(refused().await.contains(said));
+    assert!(rejected().await.contains(said));
     sql(&mut admin, "DROP POLICY kennel ON events; ALTER ROLE shielded BYPASSRLS").await;
     open(&theirs, Mode::ReadWrite).await.unwrap().close().await;
     running.close().await;
@@ -222,7 +225,7 @@ async fn opened(url: &str, mode: Mode) -> Result<u64, String> {
     if mode == Mode::Migrate {
         store.migrate().await.map_err(|error| error.to_string())?;
     }
-    let head = store.horizon().await.unwrap().head.get();
+    let head = store.high_water_mark().await.unwrap().head.get();
     store.close().await;
     Ok(head)
 }
@@ -248,13 +251,13 @@ async fn the_log_is_found_once_and_never_made_where_another_one_is_visible() {
     sql(&mut other, "CREATE SCHEMA front; CREATE VIEW front.events AS SELECT 1 AS one").await;
     let path = format!("{url}?options=-csearch_path%3Dfront,public");
     assert_eq!(opened(&path, Mode::ReadWrite).await, Ok(1));
-    // Two tables: nobody guesses.
+    // Two tables: neither is guessed.
     sql(&mut other, "DROP VIEW front.events; CREATE TABLE front.events (global_position BIGSERIAL)").await;
     let said = "`events` may be front.events or public.events: name the one that is meant with its schema, as `table` in \
                 `[events]` of kennel.toml";
     for mode in [Mode::Migrate, Mode::ReadWrite] {
-        let refused = opened(&path, mode).await.unwrap_err();
-        assert!(refused.ends_with(said), "{refused}");
+        let rejected = opened(&path, mode).await.unwrap_err();
+        assert!(rejected.ends_with(said), "{rejected}");
     }
     // One that is not on the path.
     sql(
@@ -262,8 +265,8 @@ async fn the_log_is_found_once_and_never_made_where_another_one_is_visible() {
         "DROP TABLE front.events; CREATE SCHEMA \"sa.les\"; ALTER TABLE events SET SCHEMA \"sa.les\"",
     )
     .await;
-    let refused = opened(&url, Mode::Migrate).await.unwrap_err();
-    assert!(refused.contains("has a table events, but there is sa.les.events: name the one"), "{refused}");
+    let rejected = opened(&url, Mode::Migrate).await.unwrap_err();
+    assert!(rejected.contains("has a table events, but there is sa.les.events: name the one"), "{rejected}");
     let path = format!("{url}?options=-csearch_path%3D%22sa.les%22,public");
     assert_eq!(opened(&path, Mode::ReadWrite).await, Ok(1));
     // Asked for by its name, a new one is made.
@@ -271,5 +274,5 @@ async fn the_log_is_found_once_and_never_made_where_another_one_is_visible() {
     let options = ConnectOptions { mode: Mode::Migrate, tables, ..ConnectOptions::default() };
     let store = kennel_store::connect(&url.parse().unwrap(), &options).await.unwrap();
     store.migrate().await.unwrap();
-    assert_eq!(store.horizon().await.unwrap().head.get(), 0);
+    assert_eq!(store.high_water_mark().await.unwrap().head.get(), 0);
 }

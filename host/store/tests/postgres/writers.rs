@@ -1,4 +1,4 @@
-//! Everybody who writes to the log in a way of their own: none of their events is missed.
+//! Writers that write to the log in ways of their own: none of their events is missed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,13 +32,13 @@ const PARTITIONED: &str = "
 const COLUMNS: &str =
     "bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id, event_type, payload";
 
-/// How somebody writes an event.
+/// How a writer writes an event.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Plain,
     /// As ORMs do: the number first, the event some time later.
     NumberFirst,
-    /// The number is drawn in a savepoint that is given up, and used all the same.
+    /// The number is drawn in a savepoint that is rolled back, and used all the same.
     Savepoint,
     Partition,
     /// A partition that is attached while the log is followed.
@@ -60,7 +60,7 @@ const WAYS: [Way; 7] = [
 /// What comes in between.
 enum Pause {
     For(Duration),
-    /// Until somebody allows it, once for each pause.
+    /// Until the test permits it, once for each pause.
     Until(Arc<Semaphore>),
 }
 
@@ -68,7 +68,7 @@ impl Pause {
     async fn end(&self) {
         match self {
             Self::For(time) => sleep(*time).await,
-            Self::Until(gate) => gate.acquire().await.unwrap().forget(),
+            Self::Until(permits) => permits.acquire().await.unwrap().forget(),
         }
     }
 }
@@ -120,13 +120,13 @@ async fn write(connection: &mut PgConnection, way: Way, id: Uuid, pause: &Pause,
 }
 
 /// Promise 1. Writers of every kind sleep between drawing, inserting and committing, some roll back, each stalls once;
-/// whoever reads up to the horizon misses nothing. A reader that trusts positions runs beside it, so that it shows that
-/// there was something to miss.
+/// a reader up to the high-water mark misses nothing. A reader that trusts positions runs beside it, so that it shows
+/// that there was something to miss.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_event_is_missed_when_writers_commit_out_of_order() {
     let (url, store) = partitioned(&CLUSTER).await;
     // It is looked at before the last partition is there.
-    assert_eq!(store.horizon().await.unwrap().position, Position::START);
+    assert_eq!(store.high_water_mark().await.unwrap().position, Position::START);
     sql(
         &mut stranger(&url).await,
         "ALTER TABLE events ATTACH PARTITION events_later FOR VALUES IN ('later')",
@@ -161,8 +161,13 @@ async fn no_event_is_missed_when_writers_commit_out_of_order() {
     let mut blamed = false;
     while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
         reached = follow(&store, reached, &mut seen).await;
-        blamed |=
-            store.horizon().await.unwrap().blockers.iter().any(|blocker| blocker.application == "stranger");
+        blamed |= store
+            .high_water_mark()
+            .await
+            .unwrap()
+            .blockers
+            .iter()
+            .any(|blocker| blocker.application == "stranger");
         let rows =
             sqlx::query("SELECT global_position, event_id FROM events WHERE global_position > $1").bind(last);
         for row in rows.fetch_all(&mut trusting).await.unwrap() {
@@ -178,24 +183,24 @@ async fn no_event_is_missed_when_writers_commit_out_of_order() {
     }
     assert_eq!(seen.symmetric_difference(&committed).count(), 0, "of {} events", committed.len());
     assert!(trusted.len() < committed.len(), "nothing came out of order, so this test has shown nothing");
-    assert!(blamed, "nobody was named");
-    let end = store.horizon().await.unwrap();
+    assert!(blamed, "no writer was named");
+    let end = store.high_water_mark().await.unwrap();
     assert_eq!((end.position, end.blockers.len()), (end.head, 0));
     assert_eq!(reached, end.position);
 }
 
-/// Each kind of writer by itself, open while somebody else's later event is there already.
+/// Each kind of writer by itself, open while a later event of another writer is there already.
 #[tokio::test]
 async fn each_kind_of_writer_is_waited_for() {
     for way in WAYS {
         let (url, store) = partitioned(&CLUSTER).await;
         let mut other = stranger(&url).await;
-        assert_eq!(store.horizon().await.unwrap().position, Position::START);
+        assert_eq!(store.high_water_mark().await.unwrap().position, Position::START);
         if let Way::LaterPartition = way {
             sql(&mut other, "ALTER TABLE events ATTACH PARTITION events_later FOR VALUES IN ('later')").await;
         }
-        let (id, gate) = (Uuid::from_u128(7), Arc::new(Semaphore::new(0)));
-        let (url, opened) = (url.clone(), Arc::clone(&gate));
+        let (id, permits) = (Uuid::from_u128(7), Arc::new(Semaphore::new(0)));
+        let (url, opened) = (url.clone(), Arc::clone(&permits));
         let writer = tokio::spawn(async move {
             write(&mut stranger(&url).await, way, id, &Pause::Until(opened), true).await;
         });
@@ -208,11 +213,11 @@ async fn each_kind_of_writer_is_waited_for() {
         let pauses = if matches!(way, Way::NumberFirst | Way::Savepoint | Way::Prepared) { 2 } else { 1 };
         for _ in 0..pauses {
             for _ in 0..3 {
-                let horizon = store.horizon().await.unwrap();
-                assert_eq!((horizon.position.get(), horizon.head.get()), (0, 2), "{way:?}");
-                assert_eq!(horizon.blockers.len(), 1, "{way:?}: {:?}", horizon.blockers);
+                let high_water_mark = store.high_water_mark().await.unwrap();
+                assert_eq!((high_water_mark.position.get(), high_water_mark.head.get()), (0, 2), "{way:?}");
+                assert_eq!(high_water_mark.blockers.len(), 1, "{way:?}: {:?}", high_water_mark.blockers);
             }
-            gate.add_permits(1);
+            permits.add_permits(1);
         }
         writer.await.unwrap();
         let mut seen = BTreeSet::new();
@@ -231,9 +236,12 @@ async fn a_prepared_transaction_is_waited_for_through_a_restart_of_the_server() 
     insert(&mut other, 1, 1).await;
     sql(&mut other, "PREPARE TRANSACTION 'it''s later'").await;
     insert(&mut other, 2, 1).await;
-    let horizon = store.horizon().await.unwrap();
-    assert_eq!((horizon.position.get(), horizon.head.get(), horizon.blockers.len()), (0, 2, 1));
-    let blocker = &horizon.blockers[0];
+    let high_water_mark = store.high_water_mark().await.unwrap();
+    assert_eq!(
+        (high_water_mark.position.get(), high_water_mark.head.get(), high_water_mark.blockers.len()),
+        (0, 2, 1)
+    );
+    let blocker = &high_water_mark.blockers[0];
     assert_eq!((blocker.pid, blocker.application.as_str()), (None, "a prepared transaction"));
     assert_eq!(blocker.prepared.as_deref(), Some("it's later"));
     assert!(blocker.open_seconds.is_some());
@@ -244,18 +252,18 @@ async fn a_prepared_transaction_is_waited_for_through_a_restart_of_the_server() 
     let began = Instant::now();
     let mut looks = 0;
     while looks < 3 {
-        match store.horizon().await {
-            Ok(horizon) => {
+        match store.high_water_mark().await {
+            Ok(high_water_mark) => {
                 looks += 1;
-                assert_eq!((horizon.position.get(), horizon.blockers.len()), (0, 1));
-                assert_eq!(horizon.blockers[0].prepared.as_deref(), Some("it's later"));
+                assert_eq!((high_water_mark.position.get(), high_water_mark.blockers.len()), (0, 1));
+                assert_eq!(high_water_mark.blockers[0].prepared.as_deref(), Some("it's later"));
             }
             Err(error) => assert!(began.elapsed() < Duration::from_secs(20), "{error:?}"),
         }
     }
     let mut other = stranger(&url).await;
     sql(&mut other, "COMMIT PREPARED 'it''s later'").await;
-    assert_eq!(store.horizon().await.unwrap().position.get(), 2);
+    assert_eq!(store.high_water_mark().await.unwrap().position.get(), 2);
 }
 
 /// The age of other roles' transactions is hidden: it is shown as unknown, with the grant that shows it.
@@ -276,13 +284,13 @@ async fn a_hidden_age_is_unknown_and_not_zero() {
     sql(&mut tx, "BEGIN").await;
     insert(&mut tx, 1, 1).await;
     insert(&mut admin, 2, 1).await;
-    let horizon = store.horizon().await.unwrap();
-    let blocker = &horizon.blockers[0];
+    let high_water_mark = store.high_water_mark().await.unwrap();
+    let blocker = &high_water_mark.blockers[0];
     assert_eq!((blocker.application.as_str(), blocker.open_seconds), ("stranger", None));
     assert!(blocker.advice.starts_with("`GRANT pg_read_all_stats TO \"no-statistics\"` shows since when;"));
     sql(&mut admin, &format!("GRANT pg_read_all_stats TO {role}")).await;
-    let horizon = store.horizon().await.unwrap();
-    assert!(horizon.blockers[0].open_seconds.is_some(), "{:?}", horizon.blockers);
+    let high_water_mark = store.high_water_mark().await.unwrap();
+    assert!(high_water_mark.blockers[0].open_seconds.is_some(), "{:?}", high_water_mark.blockers);
     sql(&mut tx, "ROLLBACK").await;
     store.close().await;
     sql(&mut admin, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;

@@ -1,5 +1,5 @@
 //! What core says about JSON held against the server: what it takes, `jsonb` takes and gives back within the bound,
-//! and what it refuses, the server refuses or makes too much of.
+//! and what it rejects, the server rejects or makes too much of.
 
 use kennel_core::document::{Unfit, check_document};
 use kennel_core::event::is_json;
@@ -24,8 +24,8 @@ impl Draw {
         usize::try_from(self.0 >> 33).unwrap() % below
     }
 
-    fn of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len())]
+    fn of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.below(texts.len())]
     }
 
     fn digits(&mut self, max: usize) -> String {
@@ -123,15 +123,15 @@ async fn check(server: &mut PgConnection, text: &str) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_taken_here_the_server_takes_and_gives_back() {
+async fn accepted_documents_are_taken_and_given_back_by_the_server() {
     let mut server = stranger(&CLUSTER.create_database()).await;
     let mut draw = Draw(1);
-    let (mut taken, mut refused) = (0, 0);
+    let (mut taken, mut rejected) = (0, 0);
     for _ in 0..4_000 {
         let text = draw.value(3);
-        if check(&mut server, &text).await { taken += 1 } else { refused += 1 }
+        if check(&mut server, &text).await { taken += 1 } else { rejected += 1 }
     }
-    assert!(taken > 500 && refused > 500, "{taken} taken, {refused} refused");
+    assert!(taken > 500 && rejected > 500, "{taken} taken, {rejected} rejected");
     let deepest = format!("{}{}", "[".repeat(limits::JSON_DEPTH_MAX), "]".repeat(limits::JSON_DEPTH_MAX));
     let fullest = format!("[{}]", ["1e131071"; 7].join(","));
     for text in

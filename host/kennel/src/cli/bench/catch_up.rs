@@ -8,8 +8,8 @@ use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
 use tokio::time::Instant;
 
-use super::report::{CatchUp, Pace};
-use super::{Bench, Place, load};
+use super::report::{CatchUp, Speed};
+use super::{Bench, Setup, load};
 use crate::cli::output;
 use crate::exit::Kind;
 use crate::wire;
@@ -17,25 +17,25 @@ use crate::wire;
 /// Events appended in one transaction.
 const CHUNK: u64 = 5000;
 /// Seldom, because each look is work for the store that the loop by hand is not burdened with; it is part of
-/// what is measured.
+/// the measurement.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Appends the log and catches up with it.
-pub(super) async fn measure(bench: &Bench, place: &Place) -> anyhow::Result<CatchUp> {
-    append(bench, place).await?;
+pub(super) async fn measure(bench: &Bench, setup: &Setup) -> anyhow::Result<CatchUp> {
+    append(bench, setup).await?;
     let (mut kennel, mut by_hand) = (Vec::new(), Vec::new());
     for round in 1..=bench.rounds {
-        kennel.push(by_kennel(bench, place, round).await?);
+        kennel.push(by_kennel(bench, setup, round).await?);
         let bar = output::progress("by hand", None);
         let work = Work::begin();
-        let handled = wire::run_by_hand(place.target.url(), bench.batch).await?;
+        let handled = wire::run_by_hand(setup.target.url(), bench.batch).await?;
         by_hand.push(work.end(handled));
         bar.finish();
     }
     Ok(CatchUp::of(kennel, by_hand))
 }
 
-async fn append(bench: &Bench, place: &Place) -> anyhow::Result<()> {
+async fn append(bench: &Bench, setup: &Setup) -> anyhow::Result<()> {
     let bar = output::progress("appending", Some(bench.events));
     let mut numbers = 0..bench.events;
     loop {
@@ -48,40 +48,40 @@ async fn append(bench: &Bench, place: &Place) -> anyhow::Result<()> {
             bar.finish();
             return Ok(());
         }
-        place.store.append(&chunk).await?;
+        setup.store.append(&chunk).await?;
         bar.inc(chunk.len() as u64);
     }
 }
 
-async fn by_kennel(bench: &Bench, place: &Place, round: usize) -> anyhow::Result<Pace> {
-    let deployment = place.deploy(&format!("bench-{round}"), Some(bench.batch)).await?;
-    let head = place.store.horizon().await?.head;
+async fn by_kennel(bench: &Bench, setup: &Setup, round: usize) -> anyhow::Result<Speed> {
+    let deployment = setup.deploy(&format!("bench-{round}"), Some(bench.batch)).await?;
+    let head = setup.store.high_water_mark().await?.head;
     let bar = output::progress("Kennel", Some(head.get()));
     let work = Work::begin();
-    let engine = place.run(&deployment)?;
+    let engine = setup.run(&deployment)?;
     loop {
-        let position = position(place, &deployment).await?;
+        let position = position(setup, &deployment).await?;
         bar.set_position(position.get());
         if position >= head {
             break;
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
-    let pace = work.end(bench.events);
+    let speed = work.end(bench.events);
     bar.finish();
     engine.end().await?;
-    Ok(pace)
+    Ok(speed)
 }
 
-/// How far the deployment is. One that stands still would be waited for in vain.
-pub(super) async fn position(place: &Place, deployment: &Deployment) -> anyhow::Result<Position> {
-    let progress = place.store.progress().await?;
+/// How far the deployment is. One that is halted would be waited for in vain.
+pub(super) async fn position(setup: &Setup, deployment: &Deployment) -> anyhow::Result<Position> {
+    let progress = setup.store.progress().await?;
     let Some(found) = progress.into_iter().find(|progress| progress.deployment.id == deployment.id) else {
         return Err(Kind::Missing.error(format!("the deployment of {} is gone", deployment.projection)));
     };
     if found.state == ProjectionState::Halted {
         let reason = found.last_failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
-        return Err(Kind::Halted.error(format!("{} stands still: {reason}", deployment.projection)));
+        return Err(Kind::Halted.error(format!("{} is halted: {reason}", deployment.projection)));
     }
     Ok(found.position())
 }
@@ -97,13 +97,13 @@ impl Work {
         Self { began: Instant::now(), cpu: cpu_time() }
     }
 
-    fn end(self, events: u64) -> Pace {
+    fn end(self, events: u64) -> Speed {
         let cpu = cpu_time().zip(self.cpu).map(|(after, before)| after.saturating_sub(before));
-        Pace::of(events, self.began.elapsed(), cpu)
+        Speed::of(events, self.began.elapsed(), cpu)
     }
 }
 
-/// Processor time that this process has used, where the system tells.
+/// Processor time that this process has used, where the system reports it.
 fn cpu_time() -> Option<Duration> {
     // Fields 14 and 15 of proc(5), in clock ticks; after the command's name, which ends with the last `)`.
     const TICKS_PER_SECOND: u64 = 100;

@@ -10,7 +10,7 @@ use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use super::report::Times;
-use super::{Place, load};
+use super::{Setup, load};
 use crate::cli::output;
 use crate::exit::Kind;
 use crate::wire::StoreUrl;
@@ -25,24 +25,24 @@ const FIRST: u64 = 1 << 41;
 
 /// Kills one of two processes and appends; the time is that from the kill until everything is handled.
 /// Nothing to measure on SQLite, which one process runs.
-pub(super) async fn measure(kills: usize, place: &Place) -> anyhow::Result<Option<Times>> {
-    if kills == 0 || matches!(place.target.url(), StoreUrl::Sqlite(_)) {
+pub(super) async fn measure(kills: usize, setup: &Setup) -> anyhow::Result<Option<Times>> {
+    if kills == 0 || matches!(setup.target.url(), StoreUrl::Sqlite(_)) {
         return Ok(None);
     }
-    let deployment = place.deploy("bench-failover", None).await?;
+    let deployment = setup.deploy("bench-failover", None).await?;
     let bar = output::progress("kills", Some(kills as u64));
     let mut numbers = FIRST..;
-    let mut survivor = start(place, &deployment)?;
+    let mut survivor = start(setup, &deployment)?;
     let mut times = Vec::new();
     for _ in 0..kills {
-        let mut victim = start(place, &deployment)?;
-        agreed(place, &deployment).await?;
-        append(place, &mut numbers).await?;
-        handled(place, &deployment).await?;
+        let mut victim = start(setup, &deployment)?;
+        agreed(setup, &deployment).await?;
+        append(setup, &mut numbers).await?;
+        handled(setup, &deployment).await?;
         let began = Instant::now();
         victim.start_kill()?;
-        append(place, &mut numbers).await?;
-        handled(place, &deployment).await?;
+        append(setup, &mut numbers).await?;
+        handled(setup, &deployment).await?;
         times.push(began.elapsed());
         victim.wait().await?;
         bar.inc(1);
@@ -52,7 +52,7 @@ pub(super) async fn measure(kills: usize, place: &Place) -> anyhow::Result<Optio
     Ok(Some(Times::of(times)))
 }
 
-fn start(place: &Place, deployment: &Deployment) -> anyhow::Result<Child> {
+fn start(setup: &Setup, deployment: &Deployment) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // Nothing that is configured here for the given store is meant for the one that is measured.
     for (name, _) in std::env::vars_os() {
@@ -64,7 +64,7 @@ fn start(place: &Place, deployment: &Deployment) -> anyhow::Result<Child> {
         .current_dir(std::env::temp_dir())
         .args(["run", "--workers", "1", "--listen", "127.0.0.1:0", "--replica-set"])
         .arg(deployment.replica_set.as_str())
-        .env("KENNEL_STORE", place.target.url().with_password())
+        .env("KENNEL_STORE", setup.target.url().with_password())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -73,10 +73,10 @@ fn start(place: &Place, deployment: &Deployment) -> anyhow::Result<Child> {
 }
 
 /// Waits until two workers share the work.
-async fn agreed(place: &Place, deployment: &Deployment) -> anyhow::Result<()> {
+async fn agreed(setup: &Setup, deployment: &Deployment) -> anyhow::Result<()> {
     let began = Instant::now();
     loop {
-        let view = place.store.view(&deployment.replica_set, kennel_core::limits::STALE_AFTER).await?;
+        let view = setup.store.view(&deployment.replica_set, kennel_core::limits::STALE_AFTER).await?;
         let alive = view.alive();
         let owners = &view.assignment.owners;
         if alive.len() == 2 && owners.len() == 2 && owners.iter().all(|owner| alive.contains(owner)) {
@@ -86,21 +86,21 @@ async fn agreed(place: &Place, deployment: &Deployment) -> anyhow::Result<()> {
     }
 }
 
-async fn append(place: &Place, numbers: &mut std::ops::RangeFrom<u64>) -> anyhow::Result<()> {
+async fn append(setup: &Setup, numbers: &mut std::ops::RangeFrom<u64>) -> anyhow::Result<()> {
     let events: Vec<_> = numbers
         .by_ref()
         .take(usize::try_from(AGGREGATES)?)
         .map(|number| load::event(number, format!("failover-{}", number % AGGREGATES)))
         .collect();
-    place.store.append(&events).await?;
+    setup.store.append(&events).await?;
     Ok(())
 }
 
 /// Waits until the whole log is handled.
-async fn handled(place: &Place, deployment: &Deployment) -> anyhow::Result<()> {
+async fn handled(setup: &Setup, deployment: &Deployment) -> anyhow::Result<()> {
     let began = Instant::now();
-    let head = place.store.horizon().await?.head;
-    while super::catch_up::position(place, deployment).await? < head {
+    let head = setup.store.high_water_mark().await?.head;
+    while super::catch_up::position(setup, deployment).await? < head {
         wait(began, "the log was not handled").await?;
     }
     Ok(())

@@ -6,12 +6,12 @@ use kennel_core::port::{EventSource as _, ReadModel as _, Wanted};
 use tokio::time::Instant;
 
 use super::report::{Latency, Times};
-use super::{Place, load};
+use super::{Setup, load};
 use crate::cli::output;
 use crate::exit::Kind;
 use crate::wire;
 
-/// Between looks at the read model. It is part of what is measured.
+/// Between looks at the read model. It is part of the measurement.
 const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// Between an event that was seen and the next append.
 const REST: Duration = Duration::from_millis(5);
@@ -21,17 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const FIRST: u64 = 1 << 40;
 
 /// Appends events one by one through a connection of its own, as another program would.
-pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Option<Latency>> {
+pub(super) async fn measure(appends: usize, setup: &Setup) -> anyhow::Result<Option<Latency>> {
     if appends == 0 {
         return Ok(None);
     }
-    let deployment = place.deploy("bench-latency", None).await?;
-    let engine = place.run(&deployment)?;
-    let head = place.store.horizon().await?.head;
-    while super::catch_up::position(place, &deployment).await? < head {
+    let deployment = setup.deploy("bench-latency", None).await?;
+    let engine = setup.run(&deployment)?;
+    let head = setup.store.high_water_mark().await?.head;
+    while super::catch_up::position(setup, &deployment).await? < head {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let writer = wire::open(&place.target).await?;
+    let writer = wire::open(&setup.target).await?;
     let bar = output::progress("single appends", Some(appends as u64));
     let (mut appended, mut visible, mut after_commit) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..appends {
@@ -42,7 +42,7 @@ pub(super) async fn measure(appends: usize, place: &Place) -> anyhow::Result<Opt
         writer.append(&[event]).await?;
         let committed = Instant::now();
         appended.push(committed - began);
-        while place.store.fetch(deployment.read_model, &wanted).await?.iter().flatten().all(Option::is_none) {
+        while setup.store.fetch(deployment.read_model, &wanted).await?.iter().flatten().all(Option::is_none) {
             if began.elapsed() > PATIENCE {
                 return Err(Kind::Halted.error("an appended event did not become visible within 30 s"));
             }

@@ -25,15 +25,15 @@ pub(super) struct Figures {
 /// Catching up, round by round, by Kennel and by hand.
 #[derive(Serialize)]
 pub(super) struct CatchUp {
-    kennel: Vec<Pace>,
-    by_hand: Vec<Pace>,
+    kennel: Vec<Speed>,
+    by_hand: Vec<Speed>,
     /// The median speed of Kennel over that of the loop by hand.
     ratio: Option<f64>,
 }
 
 /// How fast events were handled.
 #[derive(Clone, Copy, Debug, Serialize)]
-pub(super) struct Pace {
+pub(super) struct Speed {
     events_per_second: f64,
     /// Processor time of this process for each event. The database server's is not in it; SQLite's is.
     cpu_microseconds_per_event: Option<f64>,
@@ -59,7 +59,7 @@ pub(super) struct Times {
     max: f64,
 }
 
-impl Pace {
+impl Speed {
     #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
     pub(super) fn of(events: u64, took: Duration, cpu: Option<Duration>) -> Self {
         let events = events.max(1) as f64;
@@ -83,9 +83,9 @@ impl Times {
 }
 
 impl CatchUp {
-    pub(super) fn of(kennel: Vec<Pace>, by_hand: Vec<Pace>) -> Self {
-        let speed = |paces: &[Pace]| median(paces.iter().map(|pace| pace.events_per_second));
-        let ratio = speed(&kennel).zip(speed(&by_hand)).map(|(ours, theirs)| rounded(ours / theirs));
+    pub(super) fn of(kennel: Vec<Speed>, by_hand: Vec<Speed>) -> Self {
+        let typical = |speeds: &[Speed]| median(speeds.iter().map(|speed| speed.events_per_second));
+        let ratio = typical(&kennel).zip(typical(&by_hand)).map(|(ours, theirs)| rounded(ours / theirs));
         Self { kennel, by_hand, ratio }
     }
 }
@@ -100,9 +100,9 @@ impl Figures {
             output::thousands(self.batch as u64),
         ))?;
         let shown = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.1}"));
-        let row = |name: &str, paces: &[Pace]| {
-            let speeds = paces.iter().map(|pace| pace.events_per_second);
-            let cpu = paces.iter().filter_map(|pace| pace.cpu_microseconds_per_event);
+        let row = |name: &str, speeds: &[Speed]| {
+            let cpu = speeds.iter().filter_map(|speed| speed.cpu_microseconds_per_event);
+            let speeds = speeds.iter().map(|speed| speed.events_per_second);
             vec![
                 name.to_owned(),
                 whole(median(speeds.clone())),

@@ -27,11 +27,11 @@ struct Open {
     id: String,
     version: u64,
     items_to_come: u64,
-    stage: Stage,
+    step: Step,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Stage {
+enum Step {
     Placing,
     Filling,
     Paid,
@@ -54,29 +54,29 @@ impl Orders {
     fn place(&mut self) -> Open {
         self.placed += 1;
         let items_to_come = 1 + self.below(5);
-        Open { id: format!("order-{}", self.placed), version: 0, items_to_come, stage: Stage::Placing }
+        Open { id: format!("order-{}", self.placed), version: 0, items_to_come, step: Step::Placing }
     }
 
     /// The order's next event, and whether it was the last.
     fn step(&mut self, order: &mut Open) -> (&'static str, serde_json::Value, bool) {
-        match order.stage {
-            Stage::Placing => {
-                order.stage = Stage::Filling;
+        match order.step {
+            Step::Placing => {
+                order.step = Step::Filling;
                 let customer = format!("customer-{}", 1 + self.below(CUSTOMERS));
                 ("OrderPlaced", json!({"customer": customer, "currency": "EUR"}), false)
             }
-            Stage::Filling if order.items_to_come > 0 => {
+            Step::Filling if order.items_to_come > 0 => {
                 order.items_to_come -= 1;
                 let sku = format!("sku-{}", 1 + self.below(500));
                 let (quantity, price) = (1 + self.below(4), 99 + self.below(20_000));
                 ("ItemAdded", json!({"sku": sku, "quantity": quantity, "unit_price_cents": price}), false)
             }
-            Stage::Filling if self.below(10) == 0 => ("OrderCancelled", json!({}), true),
-            Stage::Filling => {
-                order.stage = Stage::Paid;
+            Step::Filling if self.below(10) == 0 => ("OrderCancelled", json!({}), true),
+            Step::Filling => {
+                order.step = Step::Paid;
                 ("OrderPaid", json!({}), false)
             }
-            Stage::Paid => ("OrderShipped", json!({}), true),
+            Step::Paid => ("OrderShipped", json!({}), true),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the demo tells at its end.
+//! What the demo prints at its end.
 
 use std::path::Path;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl Outcome {
         reason = "a rate for people"
     )]
     fn events_per_second(&self) -> u64 {
-        (self.audit.events as f64 / self.took.as_secs_f64()) as u64
+        (self.check.events as f64 / self.took.as_secs_f64()) as u64
     }
 
     /// The duration that `percent` of the calls did not exceed.
@@ -51,13 +51,13 @@ fn microseconds(duration: Duration) -> f64 {
 }
 
 pub(super) fn print_json(outcome: &Outcome) -> anyhow::Result<()> {
-    let audit = outcome.audit;
+    let check = outcome.check;
     output::json(&Json {
-        events: audit.events,
-        handled_once: audit.handled_once,
-        missed: audit.missed,
-        doubled: audit.doubled,
-        out_of_order: audit.out_of_order,
+        events: check.events,
+        handled_once: check.handled_once,
+        missed: check.missed,
+        doubled: check.doubled,
+        out_of_order: check.out_of_order,
         events_per_second: outcome.events_per_second(),
         handler_calls: outcome.calls.len() as u64,
         handler_p50_microseconds: microseconds(outcome.percentile(50)),
@@ -71,7 +71,7 @@ pub(super) async fn print(
     outcome: &Outcome,
     kept: Option<&Path>,
 ) -> anyhow::Result<()> {
-    let audit = outcome.audit;
+    let check = outcome.check;
     output::line("\norder-summary, a few of its documents:")?;
     for collection in ["orders", "customers"] {
         for row in store.scan(summary.read_model, collection, None, "", 2).await? {
@@ -82,11 +82,11 @@ pub(super) async fn print(
     output::line("\nEvery event against the read model of audit-log:")?;
     output::line(format!(
         "  {} events: handled once {}, missed {}, doubled {}, out of order {}",
-        output::thousands(audit.events),
-        output::thousands(audit.handled_once),
-        audit.missed,
-        audit.doubled,
-        audit.out_of_order
+        output::thousands(check.events),
+        output::thousands(check.handled_once),
+        check.missed,
+        check.doubled,
+        check.out_of_order
     ))?;
     output::line(format!(
         "  {} events/s through two sandboxed projections, in {:.2} s; a handler call took {} µs (p50), {} µs (p99)",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use kennel_core::checkpoint::Checkpoint;
-use kennel_core::lifecycle::{Activity, Stage, Switch};
+use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::limits;
 use kennel_core::membership::Assignment;
 use kennel_core::name::{ProjectionName, ReplicaSet};
@@ -22,10 +22,10 @@ use crate::wire::Store;
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// A projection that the store calls halted may have been halted by an earlier run and be under way again:
-/// unless this process says so too, it has to stand still for so long. An event's first try fits in.
+/// unless this process says so too, it has to make no progress for so long. An event's first try fits in.
 const HALT_BELIEVED_AFTER: Duration = Duration::from_secs(10);
 
-/// Waits; `true` if a projection stands still. Ends early when a stop is asked for.
+/// Waits; `true` if a projection is halted. Ends early when a stop is asked for.
 pub(super) async fn wait(
     store: &Store,
     replica_set: &ReplicaSet,
@@ -35,14 +35,14 @@ pub(super) async fn wait(
     let mut shown: BTreeMap<String, Shown> = BTreeMap::new();
     let mut conditions: BTreeMap<ProjectionName, String> = BTreeMap::new();
     loop {
-        let horizon = store.horizon().await?;
+        let high_water_mark = store.high_water_mark().await?;
         let blocked: Vec<String> = status.blocked().into_keys().collect();
-        let mut done = horizon.position == horizon.head;
+        let mut done = high_water_mark.position == high_water_mark.head;
         let mut halted = false;
-        // Who is alive is of no interest here.
+        // Which workers are alive is of no interest here.
         let assignment = store.view(replica_set, limits::STALE_AFTER).await?.assignment;
         for progress in store.progress().await? {
-            // A paused projection is meant to stand still.
+            // A paused projection makes no progress by intent.
             if progress.deployment.replica_set != *replica_set || progress.activity != Activity::Running {
                 continue;
             }
@@ -51,17 +51,17 @@ pub(super) async fn wait(
                 conditions.insert(projection.clone(), set_back.message(projection));
             }
             let mut name = projection.to_string();
-            if progress.stage == Stage::Building {
-                name.push_str(" (new)");
-                // It is not through before it serves, unless that is somebody's decision.
-                done &= progress.switch == Switch::Manual;
+            if progress.role == Role::Candidate {
+                name.push_str(" (candidate)");
+                // It is not through before it serves, unless the operator decides on that.
+                done &= progress.promotion == Promotion::Manual;
             }
-            let shown = shown.entry(name).or_insert_with_key(|name| Shown::new(name, horizon.head));
-            shown.update(&progress, horizon.head);
-            if shown.stands_still(&progress, &blocked, &assignment, horizon.head) {
+            let shown = shown.entry(name).or_insert_with_key(|name| Shown::new(name, high_water_mark.head));
+            shown.update(&progress, high_water_mark.head);
+            if shown.is_halted(&progress, &blocked, &assignment, high_water_mark.head) {
                 halted = true;
-                shown.bar.set_message("stands still");
-            } else if shown.position < horizon.head {
+                shown.bar.set_message("halted");
+            } else if shown.position < high_water_mark.head {
                 done = false;
             }
         }
@@ -71,7 +71,7 @@ pub(super) async fn wait(
                 output::note(format!("{projection} is halted: {message}"));
             }
             if halted {
-                output::note("a projection stands still: `kennel status` says why");
+                output::note("a projection is halted: `kennel status` says why");
             }
             return Ok(halted);
         }
@@ -82,7 +82,7 @@ pub(super) async fn wait(
     }
 }
 
-/// What is shown of one projection.
+/// The progress of one projection, as shown.
 struct Shown {
     bar: ProgressBar,
     position: Position,
@@ -107,9 +107,8 @@ impl Shown {
         self.bar.set_position(self.position.get());
     }
 
-    /// Whether nothing more will happen: a partition stands still, and those that do not are through with the
-    /// log.
-    fn stands_still(
+    /// Whether nothing more will happen: a partition is halted, and those that are not are through with the log.
+    fn is_halted(
         &self,
         progress: &ProjectionProgress,
         blocked: &[String],
@@ -119,10 +118,10 @@ impl Shown {
         if progress.log_set_back.is_some() {
             return true;
         }
-        // What cannot even be loaded bears the projection's name alone, its partitions add their range.
+        // A component that cannot be loaded is listed by the projection's name alone, partitions add their range.
         let name = format!("projection {}", progress.deployment.projection);
-        if progress.stage == Stage::Building {
-            // Nothing in this process says that it stands still: the old one serves.
+        if progress.role == Role::Candidate {
+            // Nothing in this process says that it is halted: the old one serves.
             return progress.state == ProjectionState::Halted && self.moved.elapsed() >= HALT_BELIEVED_AFTER;
         }
         if blocked.contains(&name) {

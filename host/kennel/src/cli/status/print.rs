@@ -1,6 +1,6 @@
 //! `kennel status` as text: what matters about every projection on one screen, failures in full below.
 
-use kennel_core::lifecycle::Switch;
+use kennel_core::lifecycle::Promotion;
 use kennel_core::position::Position;
 use kennel_core::text::escaped;
 
@@ -30,7 +30,7 @@ impl FailureView {
 }
 
 impl WriterView {
-    fn print(&self, horizon: Position) -> anyhow::Result<()> {
+    fn print(&self, high_water_mark: Position) -> anyhow::Result<()> {
         let who = match (self.pid, &self.prepared) {
             (Some(pid), _) => format!("pid {pid} ({})", escaped(&self.application)),
             (None, Some(gid)) => format!("the prepared transaction {gid}"),
@@ -41,7 +41,7 @@ impl WriterView {
             None => "since an unknown time".to_owned(),
         };
         output::line(format!(
-            "  events above {horizon} wait for a writer: {who}, its transaction is open {since}; {}",
+            "  events above {high_water_mark} wait for a writer: {who}, its transaction is open {since}; {}",
             self.advice
         ))
     }
@@ -49,9 +49,9 @@ impl WriterView {
 
 impl StatusView {
     pub(super) fn print(&self) -> anyhow::Result<()> {
-        output::line(format!("log: head {}, complete up to {}", self.head, self.horizon))?;
+        output::line(format!("log: head {}, complete up to {}", self.head, self.high_water_mark))?;
         for writer in &self.writers {
-            writer.print(self.horizon)?;
+            writer.print(self.high_water_mark)?;
         }
         self.print_projections()?;
         self.print_builds()?;
@@ -82,14 +82,14 @@ impl StatusView {
         output::table(&header, rows.collect())
     }
 
-    /// What is being built beside what serves.
+    /// The candidates that are being built.
     fn print_builds(&self) -> anyhow::Result<()> {
         let builds =
-            self.projections.iter().filter_map(|one| one.building.as_ref().map(|build| (one, build)));
+            self.projections.iter().filter_map(|one| one.candidate.as_ref().map(|build| (one, build)));
         let rows: Vec<Vec<String>> = builds
             .map(|(projection, build)| {
-                let left = match (build.switch, build.remaining, build.seconds_left) {
-                    (Switch::Manual, 0, _) => format!("`kennel switch {}` puts it in place", projection.name),
+                let left = match (build.promotion, build.remaining, build.seconds_left) {
+                    (Promotion::Manual, 0, _) => format!("`kennel promote {}` promotes it", projection.name),
                     (_, _, Some(seconds)) => left(seconds),
                     (_, _, None) => String::new(),
                 };
@@ -108,10 +108,10 @@ impl StatusView {
             return Ok(());
         }
         output::line("")?;
-        output::table(&["BUILDING", "DEPLOYMENT", "POSITION", "LAG", "DONE", "STATE", ""], rows)
+        output::table(&["CANDIDATE", "DEPLOYMENT", "POSITION", "LAG", "DONE", "STATE", ""], rows)
     }
 
-    /// The partitions that are furthest behind. One alone is its projection, which has been told of.
+    /// The partitions that are furthest behind. One alone is its projection, which has been printed already.
     fn print_partitions(&self) -> anyhow::Result<()> {
         let divided = self.projections.iter().filter(|projection| projection.partitions.len() > 1);
         let all =
@@ -157,10 +157,10 @@ impl StatusView {
             if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
                 error.print(&projection.name, "last error")?;
             }
-            let build = projection.building.as_ref();
+            let build = projection.candidate.as_ref();
             for (what, reason) in [
                 ("last error of", build.and_then(|build| build.last_error.as_ref())),
-                ("in the way of", build.and_then(|build| build.obstacle.as_ref())),
+                ("blocked by", build.and_then(|build| build.blocked_by.as_ref())),
                 (
                     "halted",
                     build.and_then(|build| build.condition.as_ref()).map(|condition| &condition.message),
@@ -168,7 +168,7 @@ impl StatusView {
             ] {
                 let Some(reason) = reason else { continue };
                 let shown = reason.replace('\n', "\n  ");
-                output::line(format!("\n{}: {what} what is being built:\n  {shown}", projection.name))?;
+                output::line(format!("\n{}: {what} the candidate:\n  {shown}", projection.name))?;
             }
         }
         Ok(())

@@ -1,5 +1,5 @@
 //! Which files are to be deployed now: those that have changed and have settled since, and those whose last attempt
-//! failed for a reason that passes. It is told what there is and what time it is; it touches no file itself.
+//! failed for a reason that passes. The caller passes the files and the time; it touches no file itself.
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
@@ -44,7 +44,7 @@ pub(super) struct Files(BTreeMap<PathBuf, File>);
 struct File {
     stamp: Stamp,
     state: State,
-    /// The bytes of which all has been told that there is to tell.
+    /// The digest of the bytes whose outcome has been reported.
     done: Option<Digest>,
     /// Why the last attempt failed, while it is repeated.
     failed: Option<String>,
@@ -109,7 +109,7 @@ impl Files {
             State::Changing | State::Done => PAUSE_MIN,
         };
         file.state = State::Again { at: now + pause, pause };
-        // Nobody knows what has become of it: its answer may have been lost.
+        // The outcome is unknown: the answer may have been lost.
         file.done = None;
         let news = file.failed.as_deref() != Some(reason);
         file.failed = Some(reason.to_owned());
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_failed_is_tried_again_at_growing_intervals_and_told_once() {
+    fn a_failed_attempt_is_repeated_at_growing_intervals_and_reported_once() {
         let (mut files, mut now) = due();
         let path = Path::new("a.wasm");
         for (attempt, seconds) in [1, 2, 4, 8, 16, 30, 30].into_iter().enumerate() {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_failure_nothing_is_known_of_what_is_deployed() {
+    fn after_a_failure_the_deployed_component_is_unknown() {
         let (mut files, now) = due();
         let path = Path::new("a.wasm");
         files.done(path, Some(Digest::of(b"1")));

@@ -57,7 +57,7 @@ impl fmt::Display for HostUrl {
 }
 
 impl HostUrl {
-    /// Whether what is sent there cannot be read on the way: it does not leave this machine, or it is encrypted.
+    /// Whether requests to it cannot be read on the way: they do not leave this machine, or they are encrypted.
     pub(crate) fn is_private(&self) -> bool {
         self.0.scheme() == "https" || self.is_loopback()
     }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_a_host_is_refused_in_words() {
+    fn an_invalid_url_is_reported() {
         for (given, said) in [
             ("localhost:9090", "`localhost:9090` is not the URL of a host"),
             ("", "`` is not the URL of a host"),

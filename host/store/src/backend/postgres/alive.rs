@@ -1,9 +1,9 @@
 //! Shows that this process is alive. One connection holds an advisory lock for each of its workers;
 //! when the process dies, the server sees the connection drop and the locks are gone at once, long
 //! before heartbeats would be missed. Heartbeats travel on the same connection, so a broken one is
-//! noticed and mended by the next of them.
+//! noticed and repaired by the next of them.
 //!
-//! A proxy that pools transactions gives a session's connection to others in between, so a lock tells
+//! A proxy that pools transactions gives a session's connection to others in between, so a lock shows
 //! nothing there, and would stay on a session that others use. There, liveness falls back to heartbeats.
 
 use std::collections::BTreeSet;
@@ -16,7 +16,7 @@ use sqlx::{PgConnection, SqlStr};
 use tokio::sync::Mutex;
 
 use super::connector::Connector;
-use super::pool::{Pool, is_refusal};
+use super::pool::{Pool, is_denial};
 use crate::error::{Doing, is_transient};
 use crate::session::{Arg, Row, bound};
 
@@ -25,7 +25,7 @@ const SILENCE_MAX: Duration = Duration::from_secs(4);
 
 #[derive(Debug)]
 pub(crate) struct Alive {
-    /// Makes the connection; nothing where locks of a session tell nothing.
+    /// Makes the connection; nothing where locks of a session show nothing.
     connector: Option<Arc<Connector>>,
     pool: Pool,
     state: Mutex<State>,
@@ -49,7 +49,7 @@ impl Alive {
         Self { connector, pool, state: Mutex::default() }
     }
 
-    /// Takes a worker's lock. Returns its key, or `None` where locks tell nothing.
+    /// Takes a worker's lock. Returns its key, or `None` where locks show nothing.
     pub(crate) async fn announce(
         &self,
         worker: WorkerId,
@@ -98,9 +98,9 @@ impl Alive {
         }
     }
 
-    /// Runs a worker's statement about itself on the connection that holds the locks, mending that once
-    /// if it is broken. Returns its rows and how many were touched; `None` if this process has no
-    /// workers with locks.
+    /// Runs a worker's statement about itself on the connection that holds the locks, repairing that once
+    /// if it is broken. Returns its rows and how many were touched; `None` if this process has no workers
+    /// with locks.
     pub(crate) async fn run(
         &self,
         statement: &SqlStr,
@@ -120,8 +120,8 @@ impl Alive {
         self.attempt(&mut state, statement, args, sql).await.map(Some)
     }
 
-    /// Runs a statement within a bounded time. A connection that fails or keeps silent is given up: over a
-    /// network that swallows everything, it would be waited for until long after this process counts as
+    /// Runs a statement within a bounded time. A connection that fails or keeps silent is abandoned: over
+    /// a network that swallows everything, it would be waited for until long after this process counts as
     /// dead.
     async fn attempt(
         &self,
@@ -172,7 +172,7 @@ impl Alive {
     async fn connection(&self) -> Result<PgConnection, sqlx::Error> {
         let Some(connector) = &self.connector else { return Err(sqlx::Error::WorkerCrashed) };
         match connector.connect().await {
-            Err(error) if is_refusal(&error) => self.pool.part_with().await?.ok_or(error),
+            Err(error) if is_denial(&error) => self.pool.part_with().await?.ok_or(error),
             made => made,
         }
     }

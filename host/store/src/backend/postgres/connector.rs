@@ -41,7 +41,7 @@ impl fmt::Debug for Connector {
 impl Connector {
     pub(crate) fn new(uri: &PostgresUri) -> Result<Self, sqlx::Error> {
         let server = |server: &ServerUri| {
-            // Poolers refuse a parameter that they do not know, and nothing here is read as a float.
+            // Poolers reject a parameter that they do not know, and nothing here is read as a float.
             let options = PgConnectOptions::from_str(&server.uri)?.disable_statement_logging();
             let options = options.extra_float_digits(None);
             let named = options.get_application_name().is_some();
@@ -132,7 +132,7 @@ fn not_of_use(reason: String) -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::other(reason))
 }
 
-/// One error for all servers. What a server itself says tells more than that another does not answer.
+/// One error for all servers. The message of a server says more than that another does not answer.
 fn combined(mut failures: Vec<(&String, sqlx::Error)>) -> sqlx::Error {
     let said = failures.iter().position(|(_, error)| error.as_database_error().is_some());
     if let Some(index) = said.or((failures.len() == 1).then_some(0)) {

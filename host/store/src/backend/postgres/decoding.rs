@@ -47,7 +47,7 @@ pub(super) fn row_bytes(row: &PgRow) -> usize {
     (0..row.len()).filter_map(sent).sum()
 }
 
-/// The event of a row, or what is wrong with it.
+/// The event of a row, or why it is invalid.
 pub(super) fn event(row: &PgRow) -> Result<Event, Unreadable> {
     let unreadable = |reason: String| Unreadable {
         position: Position::new(unsigned(row.try_get(0).unwrap_or_default())),
@@ -97,7 +97,7 @@ fn decode(row: &PgRow) -> Result<Event, String> {
     })
 }
 
-/// A column of an event, or what is wrong with it.
+/// A column of an event, or why it is invalid.
 fn column<'r, T>(row: &'r PgRow, index: usize, name: &str) -> Result<T, String>
 where
     T: Decode<'r, Postgres> + Type<Postgres>,

@@ -2,8 +2,8 @@
 //! can query them with plain SQL.
 //!
 //! Rows are locked in the order of their keys, collections in the order of their names, so that two
-//! batches that want the same documents wait for each other in turn. Where that is not enough, the
-//! database finds the deadlock and one of them runs again.
+//! batches that want the same documents wait one for the other. Where that is not enough, the database
+//! finds the deadlock and one of them runs again.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,7 +17,7 @@ use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{PgConnection, Row as _, SqlStr};
 
 use super::PostgresSql;
-use crate::read_model::{Held, HeldText, Hold, Put};
+use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
 use crate::sql::{quoted, statement};
 
@@ -27,8 +27,8 @@ pub(crate) struct Table {
     pub(crate) create: SqlStr,
     fetch: SqlStr,
     scan: SqlStr,
-    hold: SqlStr,
-    hold_read: SqlStr,
+    lock: SqlStr,
+    lock_read: SqlStr,
     delete: SqlStr,
     upsert: SqlStr,
     insert: SqlStr,
@@ -42,8 +42,8 @@ pub(crate) fn table_of(name: &str) -> Table {
         create: of(include_str!("../../sql/postgres/documents_create.sql")),
         fetch: of(include_str!("../../sql/postgres/documents_fetch.sql")),
         scan: of(include_str!("../../sql/postgres/documents_scan.sql")),
-        hold: of(include_str!("../../sql/postgres/documents_hold.sql")),
-        hold_read: of(include_str!("../../sql/postgres/documents_hold_read.sql")),
+        lock: of(include_str!("../../sql/postgres/documents_lock.sql")),
+        lock_read: of(include_str!("../../sql/postgres/documents_lock_read.sql")),
         delete: of(include_str!("../../sql/postgres/documents_delete.sql")),
         upsert: of(include_str!("../../sql/postgres/documents_upsert.sql")),
         insert: of(include_str!("../../sql/postgres/documents_insert.sql")),
@@ -61,8 +61,8 @@ impl Table {
         [
             ("fetch", &self.fetch),
             ("scan", &self.scan),
-            ("hold", &self.hold),
-            ("hold_read", &self.hold_read),
+            ("lock", &self.lock),
+            ("lock_read", &self.lock_read),
             ("delete", &self.delete),
             ("upsert", &self.upsert),
             ("insert", &self.insert),
@@ -128,30 +128,31 @@ impl Table {
         sqlx::query(self.delete.clone()).bind(keys).execute(connection).await.map(|_| ())
     }
 
-    async fn hold(
+    async fn lock(
         &self,
         connection: &mut PgConnection,
-        hold: &Hold<'_>,
-        held: &mut HashMap<String, Held>,
+        lock: &LockSet<'_>,
+        locked: &mut HashMap<String, Locked>,
     ) -> Result<(), sqlx::Error> {
         let changed =
-            hold.written.iter().map(|key| (*key, false)).chain(hold.summed.iter().map(|key| (*key, true)));
+            lock.written.iter().map(|key| (*key, false)).chain(lock.summed.iter().map(|key| (*key, true)));
         let (keys, summed): (Vec<&str>, Vec<bool>) = changed.unzip();
         if !keys.is_empty() {
-            let query = sqlx::query(self.hold.clone()).bind(keys).bind(summed);
+            let query = sqlx::query(self.lock.clone()).bind(keys).bind(summed);
             let mut rows = query.fetch(&mut *connection);
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await? {
                 let document: Option<&str> = row.try_get(2)?;
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, text: HeldText::of(document, &mut bytes) });
+                locked
+                    .insert(row.try_get(0)?, Locked { revision, text: LockedText::of(document, &mut bytes) });
             }
         }
-        if !hold.read.is_empty() {
-            let query = sqlx::query(self.hold_read.clone()).bind(hold.read.as_slice());
+        if !lock.read.is_empty() {
+            let query = sqlx::query(self.lock_read.clone()).bind(lock.read.as_slice());
             for row in query.fetch_all(connection).await? {
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, text: HeldText::NotWanted });
+                locked.insert(row.try_get(0)?, Locked { revision, text: LockedText::NotWanted });
             }
         }
         Ok(())
@@ -163,15 +164,15 @@ impl Table {
 /// A document that does not exist cannot be locked. If its absence was read, no other batch may create
 /// documents in the collection until this one is through: creators share a lock, and who depends on an
 /// absence takes it alone.
-pub(crate) async fn hold(
+pub(crate) async fn lock(
     connection: &mut PgConnection,
     sql: &PostgresSql,
     read_model: ReadModelId,
     collection: &str,
     table: Option<&Table>,
-    hold: &Hold<'_>,
-) -> Result<HashMap<String, Held>, sqlx::Error> {
-    let lock = match (hold.absence_matters, hold.may_create) {
+    locks: &LockSet<'_>,
+) -> Result<HashMap<String, Locked>, sqlx::Error> {
+    let lock = match (locks.absence_matters, locks.may_create) {
         (true, _) => Some(&sql.lock_collection),
         (false, true) => Some(&sql.lock_collection_shared),
         (false, false) => None,
@@ -179,11 +180,11 @@ pub(crate) async fn hold(
     if let Some(lock) = lock {
         sqlx::query(lock.clone()).bind(lock_key(read_model, collection)).execute(&mut *connection).await?;
     }
-    let mut held = HashMap::new();
+    let mut locked = HashMap::new();
     if let Some(table) = table {
-        table.hold(connection, hold, &mut held).await?;
+        table.lock(connection, locks, &mut locked).await?;
     }
-    Ok(held)
+    Ok(locked)
 }
 
 fn lock_key(read_model: ReadModelId, collection: &str) -> i64 {

@@ -1,10 +1,10 @@
-//! The event log in PostgreSQL: horizon and appending. How pages are read is in `reading`.
+//! The event log in PostgreSQL: high-water mark and appending. How pages are read is in `reading`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, Horizon, StoreError};
+use kennel_core::port::{Appended, HighWaterMark, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use sqlx::{Row as _, SqlStr};
@@ -16,7 +16,7 @@ use super::log_watch::LogWatch;
 use super::{PostgresBackend, Tx};
 use crate::append::{Aggregate, Culprit, Numbered, aggregate_of, check, number};
 use crate::error::{Doing, classify, reason_of_row};
-use crate::horizon::{Question, SEARCH_MAX, Tracker};
+use crate::high_water_mark::{Question, SEARCH_MAX, Tracker};
 use crate::row::{self, signed, unsigned};
 use crate::session::Row;
 
@@ -25,9 +25,9 @@ const INSERT_ROWS: usize = 2_000;
 /// How often an append that met another one is begun again.
 const APPEND_ATTEMPTS: u32 = 10;
 
-/// What this process knows of the horizon, looked at by one caller at a time.
+/// What this process knows of the high-water mark, looked at by one caller at a time.
 #[derive(Debug, Default)]
-pub(crate) struct SharedHorizon {
+pub(crate) struct SharedHighWaterMark {
     known: Mutex<Known>,
     looks: AtomicU64,
 }
@@ -35,7 +35,7 @@ pub(crate) struct SharedHorizon {
 #[derive(Debug, Default)]
 struct Known {
     tracker: Option<Tracker>,
-    /// The last event at or below the horizon: while the log holds it there, it is the log that it was.
+    /// The last event at or below the high-water mark: while the log holds it there, it is the log that it was.
     witness: Option<Witness>,
     /// Since when the server runs, in microseconds since 1970.
     server: Option<i64>,
@@ -46,7 +46,7 @@ struct Known {
 }
 
 impl Known {
-    /// Whether this was seen of another log than what is known: one that was set back, or that another server has.
+    /// Whether this was seen of another log than the known one: one that was set back, or that another server has.
     fn is_other(&self, seen: &Seen) -> bool {
         let is_another_server = self.server.is_some_and(|server| server != seen.server);
         self.tracker.is_some() && (is_another_server || seen.witness != self.witness)
@@ -57,12 +57,17 @@ impl Known {
         *self = Self { incarnation: self.incarnation + 1, ..Self::default() };
     }
 
-    fn horizon(&self) -> Option<Horizon> {
-        let horizon = self.tracker.as_ref()?.horizon();
-        // Told with the event that is there, and no farther: should the log have been set back a moment ago, what was
-        // settled in the old one says nothing of the new one.
+    fn high_water_mark(&self) -> Option<HighWaterMark> {
+        let high_water_mark = self.tracker.as_ref()?.high_water_mark();
+        // Reported with the event that is there, and no farther: should the log have been set back a moment ago, what
+        // was settled in the old one says nothing of the new one.
         let position = self.witness.map_or(Position::START, |witness| witness.position);
-        Some(Horizon { position, witness: self.witness, incarnation: self.incarnation, ..horizon })
+        Some(HighWaterMark {
+            position,
+            witness: self.witness,
+            incarnation: self.incarnation,
+            ..high_water_mark
+        })
     }
 }
 
@@ -79,21 +84,21 @@ struct Seen {
 }
 
 impl PostgresBackend {
-    /// Up to where the log is complete; see [`crate::horizon`].
+    /// Up to where the log is complete; see [`crate::high_water_mark`].
     ///
     /// Callers that wait while another looks share what the next look finds.
-    pub(crate) async fn horizon(&self) -> Result<Horizon, StoreError> {
-        let arrived = self.horizon.looks.load(Ordering::SeqCst);
-        let mut known = self.horizon.known.lock().await;
-        if let Some(horizon) = known.horizon().filter(|_| known.finished > arrived) {
-            return Ok(horizon);
+    pub(crate) async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+        let arrived = self.high_water_mark.looks.load(Ordering::SeqCst);
+        let mut known = self.high_water_mark.known.lock().await;
+        if let Some(high_water_mark) = known.high_water_mark().filter(|_| known.finished > arrived) {
+            return Ok(high_water_mark);
         }
-        let look = self.horizon.looks.fetch_add(1, Ordering::SeqCst) + 1;
+        let look = self.high_water_mark.looks.fetch_add(1, Ordering::SeqCst) + 1;
         loop {
             match self.look(&mut known).await {
-                Ok(Some(horizon)) => {
+                Ok(Some(high_water_mark)) => {
                     known.finished = look;
-                    return Ok(horizon);
+                    return Ok(high_water_mark);
                 }
                 Ok(None) => {}
                 // A log that is not fit may be one that cannot even be asked: why it is not says more.
@@ -107,14 +112,14 @@ impl PostgresBackend {
     }
 
     /// Looks once; nothing if it had to be seen first that this is no longer the log that was known.
-    async fn look(&self, known: &mut Known) -> Result<Option<Horizon>, StoreError> {
+    async fn look(&self, known: &mut Known) -> Result<Option<HighWaterMark>, StoreError> {
         // The floor is asked for before the head: a checkpoint that lies behind the head by then was behind
-        // a horizon, and one beyond it belongs to a log that this one has replaced.
+        // a high-water mark, and one beyond it belongs to a log that this one has replaced.
         let floor = match known.tracker {
             Some(_) => Position::START,
             None => self.position(&self.sql.events_floor).await?,
         };
-        let settled = known.tracker.as_ref().map_or(floor, |tracker| tracker.horizon().position);
+        let settled = known.tracker.as_ref().map_or(floor, |tracker| tracker.high_water_mark().position);
         // While writers are waited for there is a gap for certain, and no use in counting.
         let counts = !known.tracker.as_ref().is_some_and(Tracker::waits);
         let mut seen = self.seen(settled, counts, known.witness).await?;
@@ -144,7 +149,7 @@ impl PostgresBackend {
             question = tracker.first_missing(missing);
         }
         if question == Question::Writers {
-            // Both after the head was read: whoever could draw or hold a position below it then is on the list.
+            // Both after the head was read: a writer that could draw or hold a position below it then is on the list.
             self.see_fit(watch).await?;
             let open = self.writers().await?;
             // Transactions that were prepared bear other names at a server that was started again.
@@ -154,14 +159,14 @@ impl PostgresBackend {
             }
             tracker.writers(open.writers);
         }
-        let reached = tracker.horizon().position;
+        let reached = tracker.high_water_mark().position;
         self.note_gaps(watch, reached, complete_after).await?;
         known.witness = match known.witness {
             _ if reached == seen.head => seen.last,
             Some(witness) if reached == settled => Some(witness),
             _ => self.last_event(reached).await?,
         };
-        Ok(known.horizon())
+        Ok(known.high_water_mark())
     }
 
     async fn position(&self, sql: &SqlStr) -> Result<Position, StoreError> {
@@ -223,9 +228,9 @@ impl PostgresBackend {
                     self.listen.announce();
                     return Ok(appended);
                 }
-                Err(Failed::Refused(error)) => return Err(error),
-                // Somebody else has just begun one of the aggregates or written one of the events: looking
-                // again tells which, in words.
+                Err(Failed::Invalid(error)) => return Err(error),
+                // Another writer has just begun one of the aggregates or written one of the events: looking again
+                // shows which, with a message.
                 Err(Failed::Database(error)) if is_race(&error) && attempt < APPEND_ATTEMPTS => attempt += 1,
                 Err(Failed::Database(error)) if is_race(&error) => {
                     let message = "an event with the same aggregate and version exists although the table of aggregate \
@@ -234,26 +239,26 @@ impl PostgresBackend {
                 }
                 Err(Failed::Database(error)) => {
                     let Some(reason) = reason_of_row(&error) else { return Err(classify(error, doing)) };
-                    return Err(self.refused(events, reason).await?);
+                    return Err(self.invalid(events, reason).await?);
                 }
             }
         }
     }
 
     /// Finds out which event the database does not take. It only says that one of them is wrong.
-    async fn refused(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
+    async fn invalid(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
         let mut culprit = Culprit::among(events.len(), reason);
         while let Some(some) = culprit.next() {
-            let refused = match self.try_append(&events[..some], false).await {
+            let invalid = match self.try_append(&events[..some], false).await {
                 Ok(_) => None,
-                Err(Failed::Refused(error)) => return Err(error),
+                Err(Failed::Invalid(error)) => return Err(error),
                 Err(Failed::Database(error)) => {
                     let reason = reason_of_row(&error);
                     let doing = "looking for an event that the database does not take";
                     Some(reason.ok_or_else(|| classify(error, doing))?)
                 }
             };
-            culprit.tried(some, refused);
+            culprit.tried(some, invalid);
         }
         Ok(culprit.found(events))
     }
@@ -261,13 +266,13 @@ impl PostgresBackend {
     /// Appends, or only tries to and leaves no trace.
     async fn try_append(&self, events: &[NewEvent], keep: bool) -> Result<Appended, Failed> {
         let mut tx = self.pool.begin().await?;
-        // The heads come first: whoever holds them is alone with these aggregates, so that the events that
-        // are known afterwards are all that will be.
+        // The heads come first: the transaction that holds them is alone with these aggregates, so that the events
+        // that are known afterwards are all that will be.
         let mut heads = self.lock_heads(&mut tx, events).await?;
         let ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
         let rows = sqlx::query(self.sql.events_known.clone()).bind(ids).fetch_all(&mut *tx).await?;
         let mut known = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
-        let numbered = number(events, &mut known, &mut heads).map_err(Failed::Refused)?;
+        let numbered = number(events, &mut known, &mut heads).map_err(Failed::Invalid)?;
         for rows in numbered.chunks(INSERT_ROWS) {
             self.insert(&mut tx, rows).await?;
         }
@@ -295,7 +300,7 @@ impl PostgresBackend {
         events: &'a [NewEvent],
     ) -> Result<HashMap<Aggregate<'a>, i64>, sqlx::Error> {
         let mut wanted: Vec<Aggregate<'a>> = events.iter().map(aggregate_of).collect();
-        // In one order for everybody, so that two appends wait for each other in turn.
+        // In one order for all appends, so that two of them wait one for the other.
         wanted.sort_unstable();
         wanted.dedup();
         let (contexts, types, ids) = columns(&wanted);
@@ -350,7 +355,7 @@ impl PostgresBackend {
 
 /// Why an append came to nothing.
 enum Failed {
-    Refused(StoreError),
+    Invalid(StoreError),
     Database(sqlx::Error),
 }
 

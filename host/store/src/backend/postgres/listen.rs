@@ -1,9 +1,9 @@
-//! Signs of new events and of changes among the workers: what this process does itself, and notifications
-//! of any other. One task listens for the whole process, from the first time that somebody waits.
+//! Notifications of new events and of changes among the workers: those of this process, and those of any other. One
+//! task listens for the whole process, from the first time that a caller waits.
 //!
-//! Signs may be lost: whoever waits also looks by itself from time to time. So a connection that breaks, or that the
-//! server refuses, is no error; it is made again. Where sessions are shared, nobody can listen, and there are no
-//! signs of other processes at all.
+//! Notifications may be lost: a waiting task also looks by itself from time to time. So a connection that breaks, or
+//! that the server denies, is no error; it is made again. Where sessions are shared, no process can listen, and
+//! there are no notifications of other processes at all.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::connector::Connector;
-use crate::signs::Signs;
+use crate::notifications::Notifications;
 
 /// The channel that appends are announced on, by Kennel and by the trigger that it installs.
 const CHANNEL: &str = "kennel_events";
@@ -32,62 +32,63 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(crate) struct Listen {
-    /// Nothing where nobody can listen.
+    /// Nothing where no process can listen.
     connector: Option<Arc<Connector>>,
-    signs: Arc<Heard>,
+    notifications: Arc<Heard>,
     task: OnceLock<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
 struct Heard {
-    events: Signs,
-    workers: Signs,
-    deployments: Signs,
+    events: Notifications,
+    workers: Notifications,
+    deployments: Notifications,
     /// The connection that is listened on, in the form that a listener takes.
     pool: Mutex<Option<PgPool>>,
 }
 
 impl Listen {
     pub(crate) fn new(connector: Option<Arc<Connector>>) -> Self {
-        Self { connector, signs: Arc::default(), task: OnceLock::new() }
+        Self { connector, notifications: Arc::default(), task: OnceLock::new() }
     }
 
-    /// Whether signs of other processes are heard.
+    /// Whether notifications of other processes are received.
     pub(crate) fn hears(&self) -> bool {
         self.connector.is_some()
     }
 
     /// Announces an append of this process.
     pub(crate) fn announce(&self) {
-        self.signs.events.give();
+        self.notifications.events.give();
     }
 
-    /// Resolves at the next sign of new events.
+    /// Resolves at the next notification of new events.
     pub(crate) async fn next(&self) {
         self.listen();
-        self.signs.events.next().await;
+        self.notifications.events.next().await;
     }
 
-    /// Resolves at the next sign of a change among the workers.
+    /// Resolves at the next notification of a change among the workers.
     pub(crate) async fn next_change(&self) {
         self.listen();
-        self.signs.workers.next().await;
+        self.notifications.workers.next().await;
     }
 
-    /// Resolves at the next sign that a projection has changed.
+    /// Resolves at the next notification that a projection has changed.
     pub(crate) async fn next_deployment(&self) {
         self.listen();
-        self.signs.deployments.next().await;
+        self.notifications.deployments.next().await;
     }
 
     fn listen(&self) {
         let Some(connector) = &self.connector else { return };
-        self.task.get_or_init(|| tokio::spawn(listen(Arc::clone(connector), Arc::clone(&self.signs))));
+        self.task
+            .get_or_init(|| tokio::spawn(listen(Arc::clone(connector), Arc::clone(&self.notifications))));
     }
 
     pub(crate) async fn close(&self) {
         self.stop();
-        let pool = self.signs.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let pool = self.notifications.pool.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(pool) = pool {
             // A listener says goodbye to the server, which may not answer.
             let _ = tokio::time::timeout(GOODBYE_MAX, pool.close()).await;
@@ -107,14 +108,14 @@ impl Drop for Listen {
     }
 }
 
-async fn listen(connector: Arc<Connector>, signs: Arc<Heard>) {
+async fn listen(connector: Arc<Connector>, notifications: Arc<Heard>) {
     let mut pause = PAUSE_MIN;
     loop {
         let began = Instant::now();
-        let heard = hear(&connector, &signs).await;
+        let heard = hear(&connector, &notifications).await;
         let lasted = began.elapsed() > PAUSE_MAX;
         if let Err(error) = heard {
-            // Told once: what follows is the same until it has worked for a while.
+            // Reported once: what follows is the same until it has worked for a while.
             if lasted || pause == PAUSE_MIN {
                 tracing::warn!(
                     %error,
@@ -131,7 +132,7 @@ async fn listen(connector: Arc<Connector>, signs: Arc<Heard>) {
     }
 }
 
-async fn hear(connector: &Arc<Connector>, signs: &Heard) -> Result<(), sqlx::Error> {
+async fn hear(connector: &Arc<Connector>, notifications: &Heard) -> Result<(), sqlx::Error> {
     let settings = Arc::clone(connector);
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -143,21 +144,21 @@ async fn hear(connector: &Arc<Connector>, signs: &Heard) -> Result<(), sqlx::Err
             Box::pin(async move { settings.prepare(connection).await })
         })
         .connect_lazy_with(connector.options());
-    *signs.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
+    *notifications.pool.lock().unwrap_or_else(PoisonError::into_inner) = Some(pool.clone());
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen_all([CHANNEL, WORKERS_CHANNEL, DEPLOYMENTS_CHANNEL]).await?;
     // What has happened before is not announced again.
-    signs.events.give();
-    signs.workers.give();
-    signs.deployments.give();
+    notifications.events.give();
+    notifications.workers.give();
+    notifications.deployments.give();
     while let Some(mut heard) = listener.try_recv().await? {
         loop {
-            let signs = match heard.channel() {
-                WORKERS_CHANNEL => &signs.workers,
-                DEPLOYMENTS_CHANNEL => &signs.deployments,
-                _ => &signs.events,
+            let notifications = match heard.channel() {
+                WORKERS_CHANNEL => &notifications.workers,
+                DEPLOYMENTS_CHANNEL => &notifications.deployments,
+                _ => &notifications.events,
             };
-            signs.give();
+            notifications.give();
             match listener.next_buffered() {
                 Some(next) => heard = next,
                 None => break,

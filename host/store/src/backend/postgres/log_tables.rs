@@ -42,7 +42,7 @@ async fn find_events(
     let tables: Vec<&String> = found.iter().filter(|(_, is_table)| *is_table).map(|(name, _)| name).collect();
     match (tables.as_slice(), found.first()) {
         ([schema], _) => return Ok(wanted.in_schema(schema)),
-        // Nothing but a view: whoever looks at it closely says what is wrong with it.
+        // Nothing but a view: the check of the event log reports why it is unfit.
         ([], Some((schema, _))) => return Ok(wanted.in_schema(schema)),
         ([], None) => {}
         ([first, second, ..], _) => {

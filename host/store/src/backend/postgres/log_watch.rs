@@ -1,8 +1,8 @@
 //! Whether the event log can be followed without missing an event, and who writes to it now: what
-//! [`crate::horizon`] relies on.
+//! [`crate::high_water_mark`] relies on.
 //!
-//! A log that is unfit is refused in words, when a store is opened and while it is followed: before anything is settled
-//! over a gap, and every few seconds besides.
+//! A log that is unfit is rejected with a message, when a store is opened and while it is followed: before anything is
+//! settled over a gap, and every few seconds besides.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use tokio::time::Instant;
 use super::PostgresBackend;
 use crate::error::Doing as _;
 use crate::gaps::{GAPS_MAX, Gaps};
-use crate::horizon::{SEARCH_MAX, Writer};
+use crate::high_water_mark::{SEARCH_MAX, Writer};
 use crate::row::{signed, unsigned};
 
 /// How long a log that was found fit is taken for fit while no position is missing.
 const FIT_FOR: Duration = Duration::from_secs(2);
 
-/// What is known of the log and of those who write to it.
+/// The known state of the log and of its writers.
 #[derive(Debug, Default)]
 pub(super) struct LogWatch {
     /// When the log was last found to be fit.
     fit: Option<Instant>,
     gaps: Gaps,
-    /// An event that appeared where none may, in words. It has been missed, so this does not pass.
+    /// The message about an event that appeared where none may. It has been missed, so this does not pass.
     late: Option<String>,
 }
 
-/// Who writes to the log.
+/// The writers of the log.
 pub(super) struct Open {
     pub(super) writers: Vec<Writer>,
-    /// Since when the server runs, in microseconds since 1970; not known if nobody writes.
+    /// Since when the server runs, in microseconds since 1970; not known if there are no writers.
     pub(super) server: Option<i64>,
 }
 
@@ -61,7 +61,7 @@ impl PostgresBackend {
         let found =
             self.unfit_log(&self.pool).await.doing("looking whether the event log can be followed")?;
         if let Some(reason) = found {
-            let table = &self.words.tables().events;
+            let table = &self.names.tables().events;
             return Err(StoreError::Unfit {
                 reason: format!("the event log {table} cannot be followed: {reason}"),
             });
@@ -70,7 +70,7 @@ impl PostgresBackend {
         Ok(())
     }
 
-    /// What is wrong with the log, if something is.
+    /// Why the log is unfit, if it is.
     pub(super) async fn unfit_log(
         &self,
         executor: impl PgExecutor<'_>,
@@ -79,11 +79,11 @@ impl PostgresBackend {
         let Some(row) = row else { return Ok(None) };
         let [fault, subject, detail, role]: [String; 4] =
             [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?];
-        let table = self.words.tables().events.to_string();
+        let table = self.names.tables().events.to_string();
         Ok(Some(reason(&fault, &Found { subject, detail, role, table })))
     }
 
-    /// Notes the gaps that the horizon has gone past. No position is missing after `complete_after`.
+    /// Notes the gaps that the high-water mark has gone past. No position is missing after `complete_after`.
     pub(super) async fn note_gaps(
         &self,
         watch: &mut LogWatch,
@@ -105,7 +105,7 @@ impl PostgresBackend {
         Ok(())
     }
 
-    /// Sees that no event has appeared in a gap that the horizon has gone past.
+    /// Sees that no event has appeared in a gap that the high-water mark has gone past.
     async fn see_nothing_late(&self, watch: &mut LogWatch) -> Result<(), StoreError> {
         let doing = "looking for late events";
         let bounds = watch.gaps.bounds().map(|(first, last)| (signed(first.get()), signed(last.get())));
@@ -121,7 +121,7 @@ impl PostgresBackend {
              projections may have missed it: its writer drew the position in another transaction than the one that wrote \
              the event, or wrote it under a number of its own. Have it draw and write in one transaction, then start this \
              process anew and run `kennel rebuild` for the projections that have gone past the event",
-            self.words.tables().events
+            self.names.tables().events
         );
         watch.late = Some(reason.clone());
         Err(StoreError::Unfit { reason })
@@ -174,7 +174,7 @@ struct Found {
     table: String,
 }
 
-/// What is wrong, and what to do.
+/// The fault, and what to do.
 fn reason(fault: &str, Found { subject, detail, role, table }: &Found) -> String {
     match fault {
         "gone" => format!("there is no table {table} any more: put it back, or name the right table"),

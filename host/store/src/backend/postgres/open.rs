@@ -11,29 +11,29 @@ use tokio::time::Instant;
 use super::PostgresBackend;
 use super::connector::Connector;
 use super::log_tables::{self, Unclear};
-use super::pool::{Pool, PoolOptions, is_refusal};
+use super::pool::{Pool, PoolOptions, is_denial};
 use super::pooler::{self, Sessions, is_lost_statement};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
 use crate::error::KEEPS_NO_STATEMENTS;
-use crate::sql::{Words, statement};
+use crate::sql::{TableNames, statement};
 use crate::store::Dialect;
 use crate::url::PostgresUri;
 
 /// The oldest server that is supported.
 const VERSION_MIN: i64 = 130_000;
-/// How long a process that is to run projections waits for a connection that the server refuses it at first.
-const REFUSED_MAX: Duration = Duration::from_secs(5);
-const REFUSED_PAUSE: Duration = Duration::from_millis(200);
+/// How long a process that is to run projections waits for a connection that the server denies it at first.
+const DENIED_MAX: Duration = Duration::from_secs(5);
+const DENIED_PAUSE: Duration = Duration::from_millis(200);
 /// Connections of a process that runs projections beside those for its work, where it has sessions of its own: it
 /// shows on one that it is alive, and listens on the other.
 const APART: u32 = 2;
-/// How long a commit waits for somebody else's lock before it gives its connection back and begins again.
+/// How long a commit waits for the lock of another transaction before it gives its connection back and begins again.
 pub(super) const LOCK_WAIT_MAX: Duration = Duration::from_secs(2);
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 const MIGRATIONS_TABLE: &str = "kennel.migration";
 
-/// What the events table must have. Its other columns are nobody's business.
+/// What the events table must have. Its other columns do not matter.
 const EVENT_COLUMNS: [&str; 14] = [
     "global_position",
     "bounded_context",
@@ -78,7 +78,7 @@ pub(crate) async fn open(
         Unclear::Unfit(reason) => ConnectError::Unfit { store: name.clone(), reason },
         Unclear::Database(error) => cannot_connect(&name, error),
     })?;
-    let words = Words::new(Dialect::Postgres, &tables);
+    let names = TableNames::new(Dialect::Postgres, &tables);
     let apart = if options.runs_projections && !shared { APART } else { 0 };
     let pool_options = PoolOptions {
         connections_max: options.connections_max.saturating_sub(apart).max(1) as usize,
@@ -86,9 +86,9 @@ pub(crate) async fn open(
         begin: begin(shared, stalled),
     };
     let own_sessions = (!shared).then(|| Arc::clone(&connector));
-    // Checked before the pool has it: what is wrong is to be told, and not tried again.
+    // Checked before the pool has it: a fault is to be reported, and not tried again.
     let pool = Pool::new(connector, pool_options, second.into_iter().collect());
-    let mut backend = PostgresBackend::new(name, pool, own_sessions, words);
+    let mut backend = PostgresBackend::new(name, pool, own_sessions, names);
     backend.check_server(&mut first).await?;
     if options.runs_projections {
         if shared {
@@ -116,20 +116,20 @@ async fn connect(
     options: &ConnectOptions,
 ) -> Result<(PgConnection, Option<PgConnection>), ConnectError> {
     let began = Instant::now();
-    let mut told = false;
+    let mut reported = false;
     let mut have: Vec<PgConnection> = Vec::new();
     while have.len() < 2 {
         // Made without the pool, which would hide the reason.
         match connector.connect().await {
             Ok(connection) => have.push(connection),
-            Err(error) if is_refusal(&error) && options.runs_projections && began.elapsed() < REFUSED_MAX => {
-                if !told {
-                    tracing::warn!(%error, "the server refuses a connection; trying again for a few seconds");
-                    told = true;
+            Err(error) if is_denial(&error) && options.runs_projections && began.elapsed() < DENIED_MAX => {
+                if !reported {
+                    tracing::warn!(%error, "the server denies a connection; trying again for a few seconds");
+                    reported = true;
                 }
-                tokio::time::sleep(REFUSED_PAUSE).await;
+                tokio::time::sleep(DENIED_PAUSE).await;
             }
-            Err(error) if is_refusal(&error) && !have.is_empty() && !options.runs_projections => break,
+            Err(error) if is_denial(&error) && !have.is_empty() && !options.runs_projections => break,
             Err(error) => return Err(cannot_connect(name, error)),
         }
     }
@@ -140,7 +140,7 @@ async fn connect(
     }
 }
 
-/// Whether sessions are shared; those that are shared without what Kennel needs are refused.
+/// Whether sessions are shared; those that are shared without what Kennel needs are rejected.
 fn is_shared(sessions: Sessions, name: &str) -> Result<bool, ConnectError> {
     let reason = match sessions {
         Sessions::Own => return Ok(false),
@@ -159,9 +159,9 @@ fn stalled_ms(stalled_after: Duration) -> u128 {
     stalled_after.as_millis().clamp(1, i32::MAX as u128)
 }
 
-/// The settings of each session that belongs to a connection. A process that is frozen in the middle of a
-/// transaction keeps its row locks, and everybody who wants to take over its work waits: the server ends such a session
-/// after `stalled_ms`. One that rests between two batches is not to be ended. A vanished host is noticed by
+/// The settings of each session that belongs to a connection. A process that is suspended in the middle of a
+/// transaction keeps its row locks, and every worker that wants to take over its work waits: the server ends such a
+/// session after `stalled_ms`. One that rests between two batches is not to be ended. A vanished host is noticed by
 /// keepalives.
 fn session(stalled_ms: u128) -> SqlStr {
     statement(format!(
@@ -235,23 +235,23 @@ impl PostgresBackend {
         Ok(())
     }
 
-    /// Refuses limits that cannot do: the process would stand still most of the time, and not know why.
+    /// Rejects limits that cannot do: the process would hang most of the time, and not know why.
     async fn check_limits(&self, connection: &mut PgConnection, wanted: u32) -> Result<(), ConnectError> {
         let row = sqlx::query(self.sql.limits.clone()).fetch_optional(connection).await;
         let Some(row) = row.map_err(|error| self.failed(error))? else { return Ok(()) };
         let role: String = row.get(0);
-        let places: [(i64, String); 3] = [
+        let namespaces: [(i64, String); 3] = [
             (row.get(1), format!("the role {role} (`ALTER ROLE {role} CONNECTION LIMIT …`)")),
             (row.get(2), "the database (`ALTER DATABASE … CONNECTION LIMIT …`)".to_owned()),
             (row.get(3), "the server (`max_connections`)".to_owned()),
         ];
-        let Some((limit, place)) = places.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
+        let Some((limit, namespace)) = namespaces.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
             return Ok(());
         };
         let least = limits::CONNECTIONS_MIN;
         if limit < i64::from(least) {
             return Err(self.unfit(format!(
-                "{place} allows {limit} connections at a time, and a process that runs projections needs at least \
+                "{namespace} allows {limit} connections at a time, and a process that runs projections needs at least \
                  {least}: allow it as many for each such process"
             )));
         }
@@ -259,7 +259,7 @@ impl PostgresBackend {
             tracing::warn!(
                 limit,
                 wanted,
-                "{place} allows fewer connections than this process may use: it gets along with those that it is given"
+                "{namespace} allows fewer connections than this process may use: it gets along with those that it is given"
             );
         }
         Ok(())
@@ -286,14 +286,14 @@ impl PostgresBackend {
         }
     }
 
-    /// Checks the events table, which may be somebody else's.
+    /// Checks the events table, which may be another program's.
     async fn check_events(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
         let columns = sqlx::query(self.sql.events_columns.clone()).fetch_all(&mut *connection).await;
         let columns: Vec<String> =
             columns.map_err(|error| self.failed(error))?.iter().map(|row| row.get(0)).collect();
         let missing: Vec<&str> =
             EVENT_COLUMNS.into_iter().filter(|column| !columns.iter().any(|found| found == column)).collect();
-        let table = &self.words.tables().events;
+        let table = &self.names.tables().events;
         // A name that could not be given a schema is not there, whatever the search path finds in Kennel's own.
         if columns.is_empty() || table.schema().is_none() {
             return Err(
@@ -321,7 +321,7 @@ impl PostgresBackend {
             other => ConnectError::Migration { store: self.name.clone(), source: other.into() },
         };
         let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
-        // What is there needs no right to make it.
+        // A table that exists needs no right to make it.
         if !self.is_migrated(&mut connection).await? {
             let mut migrations = Migrator { migrations: MIGRATIONS.migrations.clone(), ..Migrator::DEFAULT };
             migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
@@ -359,7 +359,7 @@ impl PostgresBackend {
 
     /// Creates those tables of the log that do not exist.
     async fn create_log(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
-        let tables = self.words.tables();
+        let tables = self.names.tables();
         let has_events = self.exists(connection, &self.sql.table_exists, &tables.events.quoted()).await?;
         if !has_events {
             self.execute_all(connection, include_str!("../../sql/postgres/events_create.sql")).await?;
@@ -369,7 +369,7 @@ impl PostgresBackend {
             return Ok(());
         }
         match self.execute_all(connection, include_str!("../../sql/postgres/heads_create.sql")).await {
-            // Whoever follows a log that others write does not need it.
+            // A process that follows a log that others write does not need it.
             Err(ConnectError::Unfit { reason, .. }) if has_events => {
                 tracing::warn!(
                     reason,
@@ -403,7 +403,7 @@ impl PostgresBackend {
         let run = async {
             let mut tx = connection.begin().await?;
             sqlx::query(self.sql.lock_catalog.clone()).execute(&mut *tx).await?;
-            tx.execute(sqlx::raw_sql(self.words.fill(template))).await?;
+            tx.execute(sqlx::raw_sql(self.names.fill(template))).await?;
             tx.commit().await
         };
         run.await.map_err(|error| self.failed(error))

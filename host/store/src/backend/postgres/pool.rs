@@ -1,9 +1,9 @@
-//! The connections of this process that do its work: a few, lent to whoever asked first.
+//! The connections of this process that do its work: a few, lent in the order of the requests.
 //!
-//! It differs from a pool of sqlx in what it does when the server refuses a connection: it settles for those that
-//! there are, and asks for more only from time to time. Nobody waits for a refusal while a connection is idle, and if
-//! there is none at all, nobody waits in vain. Who waits for long is seen ([`Pool::usage`]), and no read model has all
-//! connections while others want one.
+//! It differs from a pool of sqlx in what it does when the server denies a connection: it settles for those that there
+//! are, and asks for more only from time to time. No task waits for a denial while a connection is idle, and if there
+//! is none at all, no task waits in vain. Long waits are seen ([`Pool::usage`]), and no read model has all connections
+//! while others want one.
 //!
 //! How connections are lent and given back is in `pool/lease`; who comes next is decided in `pool/queue`.
 
@@ -32,7 +32,7 @@ use crate::sql::statement;
 const RESTED: Duration = Duration::from_secs(1);
 /// How long a server may take to say that a connection lives.
 const SILENCE_MAX: Duration = Duration::from_secs(2);
-/// A connection that is idle for longer is closed, unless it is the last: others may be refused one.
+/// A connection that is idle for longer is closed, unless it is the last: others may be denied one.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 /// The age at which a connection is closed: what a session remembers grows, and servers behind an address change.
 const AGE_MAX: Duration = Duration::from_secs(30 * 60);
@@ -74,7 +74,7 @@ impl fmt::Debug for Share<'_> {
 #[derive(Debug)]
 pub(crate) struct PoolOptions {
     pub(crate) connections_max: usize,
-    /// How long anybody waits for a connection.
+    /// How long a task waits for a connection.
     pub(crate) wait_max: Duration,
     /// What each transaction begins with.
     pub(crate) begin: String,
@@ -120,7 +120,7 @@ impl Pool {
         Tx::begin(self.acquire().await?, statement(format!("{begin}{set}"))).await
     }
 
-    /// Gives up one of several connections for good, for somebody who is refused one by the server.
+    /// Releases one of several connections for good, for a user of connections that is denied one by the server.
     pub(crate) async fn part_with(&self) -> Result<Option<PgConnection>, sqlx::Error> {
         if self.state().open() < 2 {
             return Ok(None);
@@ -144,19 +144,19 @@ impl Pool {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lends what is idle to those who wait, and makes more for those who are left.
+    /// Lends idle connections to the waiting tasks, and makes more for those that are left.
     fn serve(&self, state: &mut State) {
         let now = Instant::now();
         while let Some((waiting, idle)) = state.next(now) {
             let lease = Lease::new(self.clone(), waiting.owner, idle);
-            // Whoever asked may have gone away meanwhile.
+            // The task that asked may have gone away meanwhile.
             if let Err(Ok(lease)) = waiting.give.send(Ok(lease))
                 && let Some((owner, idle)) = lease.take_apart()
             {
                 state.put_back(owner, idle);
             }
         }
-        // Outside a runtime, as when the last is dropped, nobody waits.
+        // Outside a runtime, as when the last is dropped, no task waits.
         let Ok(runtime) = Handle::try_current() else { return };
         for _ in 0..state.wanted(now) {
             state.begin_making();
@@ -195,7 +195,7 @@ impl Pool {
                         open,
                         max,
                         reason,
-                        "the server refuses another connection: going on with those that there are; leave room for \
+                        "the server denies another connection: going on with those that there are; leave room for \
                          the connections of each process, or set `connections` lower"
                     );
                 }
@@ -247,8 +247,8 @@ impl Share<'_> {
         Tx::begin(self.acquire().await?, self.pool.0.begin.clone()).await
     }
 
-    /// A transaction that gives up a lock which it cannot have in time: whoever keeps it must not keep a connection
-    /// from everybody else as well.
+    /// A transaction that stops waiting for a lock which it cannot have in time: the holder of the lock must not keep
+    /// a connection from all others as well.
     pub(crate) async fn begin_waiting_at_most(self, lock_wait: Duration) -> Result<Tx, sqlx::Error> {
         let (begin, wait) = (self.pool.0.begin.as_str(), lock_wait.as_millis());
         Tx::begin(self.acquire().await?, statement(format!("{begin}; SET LOCAL lock_timeout = {wait}"))).await
@@ -256,19 +256,19 @@ impl Share<'_> {
 }
 
 /// Whether the server, or a pooler in front of it, says that it has no room for another connection.
-pub(super) fn is_refusal(error: &sqlx::Error) -> bool {
+pub(super) fn is_denial(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("53300" | "08P01"))
 }
 
-/// What the server said, without the words around it.
+/// What the server said, without the text around it.
 fn said(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned())
 }
 
 fn in_vain(usage: &ConnectionUsage, waited: Duration) -> sqlx::Error {
-    let ConnectionUsage { open, refusal, .. } = usage;
-    let why = refusal.as_ref().map(|said| format!(", and the server gives no more ({said})"));
+    let ConnectionUsage { open, denial, .. } = usage;
+    let why = denial.as_ref().map(|said| format!(", and the server gives no more ({said})"));
     sqlx::Error::Io(std::io::Error::other(format!(
         "no connection became free within {} s: all {open} of this process are in use{}; raise `connections` in [run], \
          or see what the database is busy with",

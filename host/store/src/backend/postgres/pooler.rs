@@ -1,6 +1,6 @@
 //! Finds out what stands between this process and the server. A proxy that pools transactions gives each transaction
-//! whichever session of the server is free. Then nothing may be left on a session, locks of a session tell nothing,
-//! nobody can listen, and prepared statements work only if the proxy keeps them for each client.
+//! whichever session of the server is free. Then nothing may be left on a session, locks of a session show nothing,
+//! no process can listen, and prepared statements work only if the proxy keeps them for each client.
 
 use sqlx::{Executor as _, PgConnection, Row as _};
 
@@ -25,7 +25,7 @@ pub(crate) async fn examine(
     second: Option<&mut PgConnection>,
 ) -> Result<Sessions, sqlx::Error> {
     match names_are_kept(first).await {
-        // A proxy that keeps statements gives them names of its own: whatever happens around us, this tells it.
+        // A proxy that keeps statements gives them names of its own: whatever happens around us, this shows it.
         Ok(false) => return transactions(first).await,
         Ok(true) => {}
         Err(error) if is_lost_statement(&error) => return Ok(Sessions::SharedWithoutStatements),
@@ -43,7 +43,7 @@ pub(crate) async fn examine(
 }
 
 /// Whether an error says that a prepared statement is not what this connection believes it to be: there is none of
-/// its name, or one that somebody else has prepared.
+/// its name, or one that another client has prepared.
 pub(crate) fn is_lost_statement(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|error| error.code());
     matches!(code.as_deref(), Some("26000" | "42P05"))

@@ -24,13 +24,13 @@ use super::PostgresBackend;
 use super::decoding::{SHORT_PAYLOAD, SHORT_TEXT, event, is_long, is_short, row_bytes, stored_upto};
 use crate::error::{Doing, classify, reason_of_row, was_cut_short};
 use crate::row::{signed, unsigned};
-use crate::sql::{Words, statement};
+use crate::sql::{TableNames, statement};
 
 /// Positions that a reading statement looks at: at least, beside what the page should need, and at most.
 const WINDOW_MIN: u64 = 64;
 const WINDOW_MAX: u64 = 100_000;
 /// Bytes that are thrown away at most when a page has turned out fuller than was asked for. A connection with more to
-/// come is given up.
+/// come is abandoned.
 const DROPPED_BYTES_MAX: usize = limits::BATCH_EVENT_BYTES_MAX;
 /// What stands for a ratio of 1.
 const PER_MILLE: u64 = 1000;
@@ -44,7 +44,7 @@ struct Forms {
 }
 
 impl Forms {
-    fn new(words: &Words, template: &str) -> Self {
+    fn new(names: &TableNames, template: &str) -> Self {
         const HASH: &str = "('x' || substr(md5(coalesce(aggregate_id::text, '')), 1, 8))::bit(32)::bigint";
         let wanted = include_str!("../../sql/postgres/events_wanted.sql");
         let template = template
@@ -52,7 +52,7 @@ impl Forms {
             .replace("{event_bytes_max}", &limits::EVENT_BYTES_MAX.to_string())
             .replace("{short_payload}", &SHORT_PAYLOAD.to_string())
             .replace("{short_text}", &SHORT_TEXT.to_string());
-        let template = words.fill(&template);
+        let template = names.fill(&template);
         let of = |in_ranges: &str| {
             statement(template.as_str().replace("{in_ranges}", &in_ranges.replace("{hash}", HASH)))
         };
@@ -68,7 +68,7 @@ impl Forms {
 
     /// The form for a query, with its parameters.
     fn bound<'a>(&self, query: &ReadQuery<'_>, bytes: u64) -> Query<'a, Postgres, PgArguments> {
-        let list = |words: &[String]| (!words.is_empty()).then(|| words.to_vec());
+        let list = |names: &[String]| (!names.is_empty()).then(|| names.to_vec());
         let scoped = |sql: &SqlStr| {
             sqlx::query(sql.clone())
                 .bind(signed(query.after.get()))
@@ -103,11 +103,11 @@ pub(crate) struct ReadSql {
 }
 
 impl ReadSql {
-    pub(crate) fn new(words: &Words) -> Self {
+    pub(crate) fn new(names: &TableNames) -> Self {
         Self {
-            read: Forms::new(words, include_str!("../../sql/postgres/events_read.sql")),
-            read_weighed: Forms::new(words, include_str!("../../sql/postgres/events_read_weighed.sql")),
-            identify: Forms::new(words, include_str!("../../sql/postgres/events_identify.sql")),
+            read: Forms::new(names, include_str!("../../sql/postgres/events_read.sql")),
+            read_weighed: Forms::new(names, include_str!("../../sql/postgres/events_read_weighed.sql")),
+            identify: Forms::new(names, include_str!("../../sql/postgres/events_identify.sql")),
             are_short: AtomicBool::new(true),
             ratio: AtomicU64::new(PER_MILLE),
             fits: AtomicU64::new(u64::MAX),
@@ -292,7 +292,7 @@ impl PostgresBackend {
                 dropped += row_bytes(&row);
                 if dropped > DROPPED_BYTES_MAX {
                     drop(rows);
-                    // The server stops when nobody takes what it sends.
+                    // The server stops when no client takes what it sends.
                     connection.discard();
                     return Ok(());
                 }

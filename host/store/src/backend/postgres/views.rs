@@ -1,26 +1,27 @@
 //! Views that people read, replaced while they read them.
 //!
-//! To replace a view, nobody may be reading it. Whoever reads several in one statement takes them one after the
-//! other, in whatever order; so whoever wants them all may have the first while a reader has the second and waits
-//! for the first. Both would wait for each other. Therefore all are asked for in one message, for a short time
-//! only, and when they cannot be had all are given back, so that readers get on, and asked for again.
+//! To replace a view, no session may be reading it. A reader of several in one statement takes them one after the
+//! other, in whatever order; so a transaction that wants them all may have the first while a reader has the
+//! second and waits for the first. Both would wait for each other. Therefore all are asked for in one message,
+//! for a short time only, and when they cannot be had all are given back, so that readers get on, and asked for
+//! again.
 
 use super::{Tx, quoted_path};
 use crate::backend::View;
 use crate::sql::statement;
 
-/// How long readers may have to wait for a switch that waits for others, each time.
+/// How long readers may have to wait for a cutover that waits for others, each time.
 const WAIT_MS: u32 = 50;
 /// Together with the wait: how long it is tried.
 const ATTEMPTS: usize = 10;
 
-/// Makes views in place of those that there are. Fails like a lock that is not available if somebody keeps
+/// Makes views in place of those that there are. Fails like a lock that is not available if another session keeps
 /// reading one of them.
 pub(crate) async fn create_views(tx: &mut Tx, views: &[View]) -> Result<(), sqlx::Error> {
     create_all(tx, views, ATTEMPTS).await
 }
 
-/// The same for one view, unless somebody is reading it: then it stays as it is, and `false` is returned.
+/// The same for one view, unless another session is reading it: then it stays as it is, and `false` is returned.
 pub(crate) async fn create_view_unless_in_use(tx: &mut Tx, view: &View) -> Result<bool, sqlx::Error> {
     match create_all(tx, std::slice::from_ref(view), 1).await {
         Ok(()) => Ok(true),

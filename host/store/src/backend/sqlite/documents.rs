@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
 use crate::backend::View;
-use crate::read_model::{Held, HeldText, Hold, Put};
+use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
 use crate::sql::{quoted, statement};
 
@@ -159,33 +159,33 @@ impl Table {
 
     /// What the transaction finds of the documents it is about to check and to change. The transaction
     /// is the only writer, so nothing has to be locked.
-    pub(crate) async fn hold(
+    pub(crate) async fn lock(
         &self,
         tx: &mut Transaction<'static, Sqlite>,
-        hold: &Hold<'_>,
-    ) -> Result<HashMap<String, Held>, sqlx::Error> {
-        let mut held = HashMap::new();
-        let checked: Vec<&str> = hold.written.iter().chain(&hold.read).copied().collect();
+        lock: &LockSet<'_>,
+    ) -> Result<HashMap<String, Locked>, sqlx::Error> {
+        let mut locked = HashMap::new();
+        let checked: Vec<&str> = lock.written.iter().chain(&lock.read).copied().collect();
         if !checked.is_empty() {
             let query = sqlx::query(self.revisions.clone()).bind(json_list(&checked));
             for row in query.fetch_all(&mut **tx).await? {
                 let revision = Position::new(unsigned(row.try_get(1)?));
-                held.insert(row.try_get(0)?, Held { revision, text: HeldText::NotWanted });
+                locked.insert(row.try_get(0)?, Locked { revision, text: LockedText::NotWanted });
             }
         }
-        if !hold.summed.is_empty() {
-            let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(&hold.summed)).fetch(&mut **tx);
+        if !lock.summed.is_empty() {
+            let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(&lock.summed)).fetch(&mut **tx);
             let mut bytes = 0;
             while let Some(row) = rows.try_next().await? {
                 let revision = Position::new(unsigned(row.try_get_unchecked(2)?));
                 let text = match row.try_get_unchecked::<Option<&str>, _>(1)? {
-                    Some(text) => HeldText::of(Some(text), &mut bytes),
-                    None => HeldText::TooMuch(bytes_of(&row)?),
+                    Some(text) => LockedText::of(Some(text), &mut bytes),
+                    None => LockedText::TooMuch(bytes_of(&row)?),
                 };
-                held.insert(row.try_get_unchecked(0)?, Held { revision, text });
+                locked.insert(row.try_get_unchecked(0)?, Locked { revision, text });
             }
         }
-        Ok(held)
+        Ok(locked)
     }
 
     pub(crate) async fn put(
@@ -237,8 +237,8 @@ pub(crate) async fn create_views(
     Ok(())
 }
 
-fn json_list(words: &[&str]) -> String {
-    serde_json::json!(words).to_string()
+fn json_list(names: &[&str]) -> String {
+    serde_json::json!(names).to_string()
 }
 
 /// The bytes of a document that is fetched or scanned, read or not.

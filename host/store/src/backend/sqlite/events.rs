@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, Horizon, StoreError};
+use kennel_core::port::{Appended, HighWaterMark, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 use sqlx::sqlite::SqliteRow;
@@ -26,13 +26,13 @@ const INSERT_COLUMNS: usize = 13;
 
 /// What was last seen of the end of the log.
 #[derive(Debug, Default)]
-pub(crate) struct SharedHorizon(Mutex<Horizon>);
+pub(crate) struct SharedHighWaterMark(Mutex<HighWaterMark>);
 
 impl SqliteBackend {
-    /// Up to where the log is complete: writers take turns, and positions are given out under the write lock, so that
-    /// is where it ends.
-    pub(crate) async fn horizon(&self) -> Result<Horizon, StoreError> {
-        let mut known = self.horizon.0.lock().await;
+    /// Up to where the log is complete: writers run one at a time, and positions are given out under the write lock,
+    /// so that is where it ends.
+    pub(crate) async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+        let mut known = self.high_water_mark.0.lock().await;
         let seen = known.witness.map_or(Position::START, |witness| witness.position);
         let (witness, head) = self.last_event(seen).await?;
         if witness != known.witness {
@@ -44,7 +44,7 @@ impl SqliteBackend {
             false => self.last_event(head).await?.0,
         };
         let position = known.witness.map_or(Position::START, |witness| witness.position);
-        *known = Horizon { position, head, ..known.clone() };
+        *known = HighWaterMark { position, head, ..known.clone() };
         Ok(known.clone())
     }
 
@@ -64,20 +64,20 @@ impl SqliteBackend {
                 Ok(appended)
             }
             Err(Failed::Store(error)) => Err(error),
-            Err(Failed::Row(reason)) => Err(self.refused(events, reason).await?),
+            Err(Failed::Row(reason)) => Err(self.invalid(events, reason).await?),
         }
     }
 
     /// Finds out which event the database does not take. It only says that one of them is wrong.
-    async fn refused(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
+    async fn invalid(&self, events: &[NewEvent], reason: String) -> Result<StoreError, StoreError> {
         let mut culprit = Culprit::among(events.len(), reason);
         while let Some(some) = culprit.next() {
-            let refused = match self.try_append(&events[..some], false).await {
+            let invalid = match self.try_append(&events[..some], false).await {
                 Ok(_) => None,
                 Err(Failed::Row(reason)) => Some(reason),
                 Err(Failed::Store(error)) => return Err(error),
             };
-            culprit.tried(some, refused);
+            culprit.tried(some, invalid);
         }
         Ok(culprit.found(events))
     }
@@ -196,7 +196,7 @@ async fn insert_rows(
 
 /// Why an append came to nothing.
 enum Failed {
-    /// Because of one of the events: the database's words.
+    /// Because of one of the events: the database's message.
     Row(String),
     Store(StoreError),
 }

@@ -2,7 +2,7 @@
 //! this process has it open. What they hold is none of its business.
 //!
 //! A file that is removed or replaced lives on for those who have it open, so that SQLite notices nothing: commits
-//! succeed, and are gone with the process. Worse, a new file in its place finds the write-ahead log of the old one
+//! succeed, and are gone with the process. Worse, a new file of the same name finds the write-ahead log of the old one
 //! beside itself. So the files are compared with those that were opened, before every write and twice a second.
 //!
 //! No file is opened here that SQLite has open: to close it would drop SQLite's locks, which belong to the process.
@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// Nobody but the owner may read what is in a new store.
+/// Only the owner may read a new store.
 const PRIVATE: u32 = 0o600;
 /// Symbolic links that are followed to a file that is to be made.
 const LINKS_MAX: u32 = 16;
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_to_them_changes_nothing() {
+    fn writing_to_the_files_changes_nothing() {
         let (_folder, database, files) = store();
         fs::write(beside(&database, "-wal"), [0; 100]).unwrap();
         assert_eq!(files.check(), Ok(100));

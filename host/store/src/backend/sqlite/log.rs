@@ -1,7 +1,7 @@
-//! Keeps SQLite's write-ahead log short. SQLite begins it anew only at a moment when nobody reads from it; where pages are
-//! read while batches are committed there is no such moment, and the log grows without end. So whoever wants to write
-//! into a log that has become long first waits for the readers of this moment, with the write lock: those that come later
-//! find everything in the database, and keep nobody waiting.
+//! Keeps SQLite's write-ahead log short. SQLite begins it anew only at a moment when no reader reads from it; where
+//! pages are read while batches are committed there is no such moment, and the log grows without end. So a writer to a
+//! log that has become long first waits for the readers of this moment, with the write lock: those that come later find
+//! everything in the database, and keep no writer waiting.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,32 +15,32 @@ use super::open::BUSY_TIMEOUT;
 /// How long the log may get before it is begun anew, in bytes. Each time costs a wait for readers and a file that has to
 /// grow again: so it is not done more often than the bound of 128 MiB asks for.
 const LONG: u64 = 48 << 20;
-/// How much longer it may have got when that is tried again, because somebody has been reading for long.
+/// How much longer it may have got when that is tried again, because a reader has been reading for long.
 const LONGER: u64 = 8 << 20;
-/// When an operator is told, in bytes, and again each time that it has doubled.
-const TOLD: u64 = 128 << 20;
+/// When an operator is warned, in bytes, and again each time that it has doubled.
+const REPORTED: u64 = 128 << 20;
 /// How long a writer waits for readers.
 const READERS_END_WITHIN: Duration = Duration::from_secs(1);
 /// How long the last checkpoint of a lost file may take, for other writes to end as well.
-const GIVE_UP_WITHIN: Duration = Duration::from_secs(2);
+const MOVED_WITHIN: Duration = Duration::from_secs(2);
 
-/// What is known of the log.
+/// The known state of the log.
 #[derive(Debug)]
 pub(super) struct WriteAheadLog {
     /// At which size something is done about it.
     next: AtomicU64,
-    /// At which size an operator is told.
-    told: AtomicU64,
+    /// At which size an operator is warned.
+    reported: AtomicU64,
 }
 
 impl Default for WriteAheadLog {
     fn default() -> Self {
-        Self { next: AtomicU64::new(LONG), told: AtomicU64::new(TOLD) }
+        Self { next: AtomicU64::new(LONG), reported: AtomicU64::new(REPORTED) }
     }
 }
 
 impl WriteAheadLog {
-    /// Begins a log of so many bytes anew if it is long. That it cannot be done now keeps nobody from writing.
+    /// Begins a log of so many bytes anew if it is long. That it cannot be done now keeps no writer from writing.
     pub(super) async fn keep_short(&self, writer: &SqlitePool, path: &Path, bytes: u64) {
         if bytes < self.next.load(Ordering::Relaxed) {
             return;
@@ -48,12 +48,12 @@ impl WriteAheadLog {
         let Ok(mut connection) = writer.acquire().await else { return };
         if truncate(&mut connection, READERS_END_WITHIN).await.unwrap_or(false) {
             self.next.store(LONG, Ordering::Relaxed);
-            self.told.store(TOLD, Ordering::Relaxed);
+            self.reported.store(REPORTED, Ordering::Relaxed);
             return;
         }
         self.next.store(bytes + LONGER, Ordering::Relaxed);
-        if bytes >= self.told.load(Ordering::Relaxed) {
-            self.told.store(bytes * 2, Ordering::Relaxed);
+        if bytes >= self.reported.load(Ordering::Relaxed) {
+            self.reported.store(bytes * 2, Ordering::Relaxed);
             tracing::warn!(
                 store = %path.display(),
                 mebibytes = bytes >> 20,
@@ -63,9 +63,9 @@ impl WriteAheadLog {
         }
     }
 
-    /// Moves what is left in the log into the database, by a connection that is open already.
-    pub(super) async fn give_up(&self, writer: &SqlitePool) {
-        let moved = tokio::time::timeout(GIVE_UP_WITHIN, async {
+    /// Moves the rest of the log into the database, by a connection that is open already.
+    pub(super) async fn move_rest(&self, writer: &SqlitePool) {
+        let moved = tokio::time::timeout(MOVED_WITHIN, async {
             loop {
                 if let Some(mut connection) = writer.try_acquire() {
                     return truncate(&mut connection, READERS_END_WITHIN).await.unwrap_or(false);
@@ -86,7 +86,7 @@ async fn truncate(connection: &mut PoolConnection<Sqlite>, wait: Duration) -> Re
     busy_timeout(connection, wait).await?;
     let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut **connection).await;
     busy_timeout(connection, BUSY_TIMEOUT).await?;
-    // Its first column says whether somebody was in the way.
+    // Its first column says whether another connection blocked it.
     Ok(done?.try_get::<i64, _>(0)? == 0)
 }
 

@@ -1,4 +1,4 @@
-//! Opens a SQLite file, creates and upgrades its tables. Says in words what is wrong with a path.
+//! Opens a SQLite file, creates and upgrades its tables. Reports a bad path with a message.
 
 use std::fs;
 use std::io;
@@ -10,14 +10,14 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, SqliteConnection, SqlitePool};
 
-use super::events::SharedHorizon;
+use super::events::SharedHighWaterMark;
 use super::files::{self, Files};
 use super::log::WriteAheadLog;
 use super::{SqliteBackend, SqliteSql, begin_of, watch::Watch};
 use crate::connect::{ConnectError, ConnectOptions, Mode};
 use crate::run_lock;
 use crate::session::Durability;
-use crate::sql::{Words, statement};
+use crate::sql::{TableNames, statement};
 use crate::store::Dialect;
 
 /// How long a write waits for another process that is writing. `kennel append` of a large file holds
@@ -25,8 +25,8 @@ use crate::store::Dialect;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Enough for every projection's reads to overlap with one commit.
 const READERS_MAX: u32 = 4;
-/// Rows that a reader may run ahead of the code that takes them: fewer cost more switching between threads. No statement
-/// gives rows of more than some 40 KiB that could be this many, so a connection has 5 MiB of them at most.
+/// Rows that a reader may run ahead of the code that takes them: fewer cost more changes of threads. No statement gives
+/// rows of more than some 40 KiB that could be this many, so a connection has 5 MiB of them at most.
 const ROWS_AHEAD: usize = 128;
 /// Statements that a connection keeps prepared: those of some hundred collections.
 const STATEMENTS_MAX: usize = 512;
@@ -52,7 +52,7 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
     // Whatever becomes of links to it, this process stays with the file that it has opened first.
     let database = path.canonicalize().map_err(not_writable)?;
     check_names(&database, path)?;
-    let words = Words::new(Dialect::Sqlite, &options.tables);
+    let names = TableNames::new(Dialect::Sqlite, &options.tables);
     let base = SqliteConnectOptions::new()
         .filename(&database)
         .create_if_missing(false)
@@ -73,13 +73,13 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         files: Files::at(&database),
         log: WriteAheadLog::default(),
         database,
-        watch: Watch::new(base, words.fill(include_str!("../../sql/sqlite/events_head.sql"))),
+        watch: Watch::new(base, names.fill(include_str!("../../sql/sqlite/events_head.sql"))),
         writer,
         readers,
-        horizon: SharedHorizon::default(),
-        last_event: words.fill(include_str!("../../sql/events_last.sql")),
-        sql: SqliteSql::new(&words),
-        words,
+        high_water_mark: SharedHighWaterMark::default(),
+        last_event: names.fill(include_str!("../../sql/events_last.sql")),
+        sql: SqliteSql::new(&names),
+        names,
     };
     backend.migrate().await?;
     backend.files.remember();
@@ -203,7 +203,7 @@ impl SqliteBackend {
         };
         migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
         migrations.run(&mut *tx).await.map_err(failed)?;
-        let events = self.words.fill(include_str!("../../sql/sqlite/events_create.sql"));
+        let events = self.names.fill(include_str!("../../sql/sqlite/events_create.sql"));
         tx.execute(sqlx::raw_sql(events)).await.map_err(|error| failed(error.into()))?;
         tx.commit().await.map_err(|error| failed(error.into()))
     }

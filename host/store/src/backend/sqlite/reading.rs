@@ -1,5 +1,5 @@
 //! Reads pages of the event log in SQLite, which keeps in a column whatever it is given: a row that is no event ends
-//! the page, in words. A large row is read by itself, because the driver reads others ahead.
+//! the page, with a message. A large row is read by itself, because the driver reads others ahead.
 
 use futures::TryStreamExt as _;
 use kennel_core::event::{Event, Payload, is_json};
@@ -55,7 +55,7 @@ impl Filling<'_> {
             return Taken::More;
         }
         match event(row) {
-            // No event has a number where its text should be, so only what is none has to be looked at again.
+            // No event has a number where its text should be, so only a row that is none has to be looked at again.
             Err(_) if MAYBE_LONG.iter().any(|index| is_long(row, *index)) => Taken::Long,
             read => self.add(row, read),
         }
@@ -95,7 +95,7 @@ impl Filling<'_> {
 impl SqliteBackend {
     pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
         let doing = "reading events";
-        let list = |words: &[String]| (!words.is_empty()).then(|| serde_json::json!(words).to_string());
+        let list = |names: &[String]| (!names.is_empty()).then(|| serde_json::json!(names).to_string());
         let scope = query.scope;
         let lists = [list(&scope.bounded_contexts), list(&scope.aggregate_types), list(&scope.event_types)];
         let end = query.end();
@@ -117,21 +117,21 @@ impl SqliteBackend {
                 .bind(events)
                 .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
                 .fetch(&self.readers);
-            let (mut rows_seen, mut taken) = (0, Taken::More);
+            let (mut rows_read, mut taken) = (0, Taken::More);
             while taken == Taken::More
                 && let Some(row) = rows.try_next().await.doing(doing)?
             {
-                rows_seen += 1;
+                rows_read += 1;
                 filling.page.reached = Position::new(unsigned(row.try_get(0).doing(doing)?));
                 taken = filling.take_short(&row);
             }
-            // Before another statement begins: whoever held a connection and waited for a second could wait for
-            // somebody who does the same.
+            // Before another statement begins: a task that held a connection and waited for a second could wait for
+            // a task that does the same.
             drop(rows);
             match taken {
                 Taken::Last => return Ok(filling.page),
                 Taken::Long if self.read_long(&mut filling).await? == Taken::Last => return Ok(filling.page),
-                Taken::More if rows_seen < query.limit => {
+                Taken::More if rows_read < query.limit => {
                     filling.page.reached = end.max(query.after);
                     return Ok(filling.page);
                 }
@@ -205,7 +205,7 @@ fn identity(row: &SqliteRow, index: usize) -> String {
     bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-/// The event of a row, or what is wrong with it.
+/// The event of a row, or why it is invalid.
 fn event(row: &SqliteRow) -> Result<Event, String> {
     let metadata = text_or_null(row, 12, "metadata")?;
     if metadata.as_deref().is_some_and(|metadata| !is_json(metadata)) {

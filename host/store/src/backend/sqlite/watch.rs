@@ -1,8 +1,8 @@
-//! Signs of new events. Appends of this process announce themselves; those of other processes show in
-//! `PRAGMA data_version`, which changes with every commit of another connection.
+//! Notifications of new events. Appends of this process announce themselves; those of other processes
+//! show in `PRAGMA data_version`, which changes with every commit of another connection.
 //!
 //! Commits of this process's projections change it too, so a change only counts when the head of the
-//! log has moved: otherwise every commit would wake everybody for nothing.
+//! log has moved: otherwise every commit would wake all waiters for nothing.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr, SqliteConnection};
 use tokio::sync::Mutex;
 
-use crate::signs::Signs;
+use crate::notifications::Notifications;
 
 /// How often to look. Looking costs some 20 microseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -19,7 +19,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Watch {
     options: SqliteConnectOptions,
     head: SqlStr,
-    signs: Signs,
+    notifications: Notifications,
     eye: Mutex<Option<Eye>>,
 }
 
@@ -32,29 +32,30 @@ struct Eye {
 
 impl Watch {
     pub(crate) fn new(options: SqliteConnectOptions, head: SqlStr) -> Self {
-        Self { options, head, signs: Signs::default(), eye: Mutex::new(None) }
+        Self { options, head, notifications: Notifications::default(), eye: Mutex::new(None) }
     }
 
     /// Announces an append of this process.
     pub(crate) fn announce(&self) {
-        self.signs.give();
+        self.notifications.give();
     }
 
-    /// Resolves at the next sign of new events.
+    /// Resolves at the next notification of new events.
     pub(crate) async fn next(&self) {
         tokio::select! {
-            () = self.signs.next() => {}
+            () = self.notifications.next() => {}
             () = self.look() => {
-                // For the others who wait; this caller has had the sign.
-                self.signs.give();
-                self.signs.next().await;
+                // For the others who wait; this caller has had the notification.
+                self.notifications.give();
+                self.notifications.next().await;
             }
         }
     }
 
     /// Stops watching.
     pub(crate) async fn close(&self) {
-        // Somebody who is looking holds the lock for good; then the connection ends with the process.
+        // A caller that is looking holds the lock for good; then the connection ends with the
+        // process.
         let eye = self.eye.try_lock().ok().and_then(|mut eye| eye.take());
         if let Some(eye) = eye {
             // An error is of no consequence: nothing was written by it.

@@ -1,4 +1,4 @@
--- What is wrong with the log, worst first: no row if it can be followed without missing an event.
+-- Faults of the log, worst first: no row if it can be followed without missing an event.
 WITH RECURSIVE {events_members}, policy AS (
     SELECT p.polpermissive, pg_get_expr(p.polqual, p.polrelid) IS NOT DISTINCT FROM 'true' AS shows_all
     FROM root JOIN pg_policy p ON p.polrelid = root.oid
@@ -47,5 +47,5 @@ FROM (
     UNION ALL
     SELECT 11, 'unlogged', c.oid::regclass::text, ''
     FROM drawn JOIN pg_class c ON c.oid = drawn.sequence WHERE c.relpersistence <> 'p'
-) found (place, fault, subject, detail)
-ORDER BY place, subject
+) found (namespace, fault, subject, detail)
+ORDER BY namespace, subject

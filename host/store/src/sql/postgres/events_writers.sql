@@ -1,6 +1,6 @@
--- The transactions that may hold a position which is not visible. Whoever has called `nextval` holds a lock on the
--- sequence until its end, whoever has inserted one on the table that the row went to. A prepared transaction has no
--- process; its number leads to its name.
+-- The transactions that may hold a position which is not visible. A transaction that has called `nextval` holds a
+-- lock on the sequence until its end, one that has inserted holds a lock on the table that the row went to. A
+-- prepared transaction has no process; its number leads to its name.
 WITH RECURSIVE {events_members}, held AS MATERIALIZED (
     SELECT locktype, relation, virtualtransaction, transactionid, pid, mode, granted FROM pg_locks
     WHERE locktype = 'transactionid' AND pid IS NULL

@@ -1,3 +1,4 @@
--- The driver reads rows ahead, so none may be large: what is long is left out, and the row is read by itself.
+-- The driver reads rows ahead, so none may be large: a long document is left out, and the row is read by
+-- itself.
 SELECT key, CASE WHEN octet_length(document) <= 16384 THEN document END, revision, octet_length(document)
 FROM {table} WHERE key IN (SELECT value FROM json_each($1))

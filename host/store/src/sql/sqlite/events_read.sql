@@ -1,4 +1,5 @@
--- The driver reads rows ahead, so none may be large: what is long comes as the number 0, and the row is read by itself.
+-- The driver reads rows ahead, so none may be large: a long column comes as the number 0, and the row is read by
+-- itself.
 SELECT global_position,
     CASE WHEN octet_length(bounded_context) > 1024 THEN 0 ELSE bounded_context END,
     CASE WHEN octet_length(aggregate_type) > 1024 THEN 0 ELSE aggregate_type END,

@@ -1,4 +1,4 @@
-//! Connections while they are lent. What was left in the middle of something is put in order before anybody else
+//! Connections while they are lent. What was left in the middle of something is put in order before another task
 //! gets it, or closed.
 
 use std::fmt;
@@ -23,7 +23,7 @@ pub(super) struct Idle {
 }
 
 impl Idle {
-    /// Tells the server, without waiting for it.
+    /// Notifies the server, without waiting for it.
     pub(super) fn close(self) {
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move { timeout(GOODBYE_MAX, self.connection.close()).await });
@@ -69,7 +69,7 @@ impl Deref for Lease {
 }
 
 impl DerefMut for Lease {
-    /// Whoever uses it says how that ended, with [`Self::done`]; otherwise it is asked whether it is in order.
+    /// Its user says how that ended, with [`Self::done`]; otherwise it is asked whether it is in order.
     fn deref_mut(&mut self) -> &mut PgConnection {
         if self.left == Left::InOrder {
             self.left = Left::Unknown;
@@ -111,7 +111,7 @@ impl Lease {
         Some(idle.connection)
     }
 
-    /// Closes it without a word: it is broken, or the server has more to say than anybody wants to hear.
+    /// Closes it silently: it is broken, or the server has more to send than is wanted.
     pub(crate) fn discard(self) {
         drop(self.keep());
     }
@@ -170,7 +170,7 @@ impl Tx {
 
     pub(crate) async fn rollback(mut self) -> Result<(), sqlx::Error> {
         self.0.execute(sqlx::raw_sql("ROLLBACK")).await?;
-        // Whoever goes back may have met a server that does not write any more.
+        // A transaction that rolls back may have met a server that does not write any more.
         self.0.left = if self.0.pool.0.connector.writable() { Left::Unknown } else { Left::InOrder };
         Ok(())
     }

@@ -10,15 +10,15 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::lease::{Idle, Lease};
-use super::{AGE_MAX, IDLE_MAX, is_refusal, said};
+use super::{AGE_MAX, IDLE_MAX, is_denial, said};
 
-/// After a refusal the server is asked again after so long, and then after twice as long each time.
-const REFUSED_PAUSE_MIN: Duration = Duration::from_secs(1);
-const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(30);
-/// Who waits for less has not waited.
+/// After a denial the server is asked again after so long, and then after twice as long each time.
+const DENIED_PAUSE_MIN: Duration = Duration::from_secs(1);
+const DENIED_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// A shorter wait does not count.
 const WAITED_MIN: Duration = Duration::from_millis(10);
 
-/// Somebody who waits. Those who work on no read model have no owner.
+/// A waiting task. Those that work on no read model have no owner.
 pub(super) struct Waiting {
     pub(super) owner: Option<ReadModelId>,
     pub(super) since: Instant,
@@ -34,14 +34,14 @@ pub(super) struct State {
     making: usize,
     pub(super) waiting: VecDeque<Waiting>,
     /// Connections that are lent to read models.
-    held: HashMap<ReadModelId, usize>,
-    refusal: Option<Refusal>,
-    refused: u64,
+    lent: HashMap<ReadModelId, usize>,
+    denial: Option<Denial>,
+    denied: u64,
     waits: u64,
     closed: bool,
 }
 
-struct Refusal {
+struct Denial {
     said: String,
     /// No other connection is asked for before.
     until: Instant,
@@ -56,9 +56,9 @@ impl State {
             open: 0,
             making: 0,
             waiting: VecDeque::new(),
-            held: HashMap::new(),
-            refusal: None,
-            refused: 0,
+            lent: HashMap::new(),
+            denial: None,
+            denied: 0,
             waits: 0,
             closed: false,
         }
@@ -86,8 +86,8 @@ impl State {
         self.idle.push(idle);
     }
 
-    /// The next to be served, and with what. Of those who wait, those come first whose read model has the fewest; among
-    /// them, whoever asked first.
+    /// The next to be served, and with what. Of the waiting tasks, those come first whose read model has the fewest;
+    /// among them, the one that asked first.
     pub(super) fn next(&mut self, now: Instant) -> Option<(Waiting, Idle)> {
         self.waiting.retain(|waiting| !waiting.give.is_closed());
         self.shed(now);
@@ -103,33 +103,33 @@ impl State {
             .min_by_key(|(has, index, _)| (*has, *index))?;
         let (waiting, idle) = (self.waiting.remove(index)?, self.idle.pop()?);
         if let Some(owner) = owner {
-            *self.held.entry(owner).or_default() += 1;
+            *self.lent.entry(owner).or_default() += 1;
         }
         Some((waiting, idle))
     }
 
     fn has(&self, owner: ReadModelId) -> usize {
-        self.held.get(&owner).copied().unwrap_or(0)
+        self.lent.get(&owner).copied().unwrap_or(0)
     }
 
-    /// Most connections of one read model: one is left to everybody else, and half of them if there are others that
-    /// want some. Whatever keeps its statements from ending keeps no other read model from going on.
+    /// Most connections of one read model: one is left to all others, and half of them if there are others that want
+    /// some. Whatever keeps its statements from ending keeps no other read model from going on.
     fn share_max(&self) -> usize {
-        let all = if self.refusal.is_some() { self.open - self.making } else { self.connections_max };
+        let all = if self.denial.is_some() { self.open - self.making } else { self.connections_max };
         let waiting = self.waiting.iter().filter_map(|waiting| waiting.owner);
-        let owners: BTreeSet<ReadModelId> = self.held.keys().copied().chain(waiting).collect();
+        let owners: BTreeSet<ReadModelId> = self.lent.keys().copied().chain(waiting).collect();
         let most = if owners.len() > 1 { all / 2 } else { all.saturating_sub(1) };
         most.max(1)
     }
 
-    /// How many more connections are to be made for those who wait.
+    /// How many more connections are to be made for the waiting tasks.
     pub(super) fn wanted(&self, now: Instant) -> usize {
-        // With none at all, whoever asks has the server asked.
-        let may = self.open == 0 || self.refusal.as_ref().is_none_or(|refusal| now >= refusal.until);
+        // With none at all, every request has the server asked.
+        let may = self.open == 0 || self.denial.as_ref().is_none_or(|denial| now >= denial.until);
         if self.closed || !may {
             return 0;
         }
-        // What is lent to no avail is not counted: those who may not have more do not need more to be made.
+        // Tasks that may not have more are not counted: they do not need more to be made.
         let share = self.share_max();
         let may_have = |waiting: &&Waiting| waiting.owner.is_none_or(|owner| self.has(owner) < share);
         let waiting = self.waiting.iter().filter(may_have).count();
@@ -143,7 +143,7 @@ impl State {
 
     pub(super) fn made(&mut self, connection: PgConnection, now: Instant) {
         self.making -= 1;
-        self.refusal = None;
+        self.denial = None;
         if self.closed {
             self.open -= 1;
             return;
@@ -151,20 +151,20 @@ impl State {
         self.idle.push(Idle { connection, born: now, since: now });
     }
 
-    /// A connection could not be made. Returns whether the server begins to refuse with this.
+    /// A connection could not be made. Returns whether the server begins to deny with this.
     pub(super) fn not_made(&mut self, error: &sqlx::Error, now: Instant) -> bool {
         self.making -= 1;
         self.open -= 1;
-        let refused = is_refusal(error);
-        let begins = refused && self.refusal.is_none();
-        if refused {
-            self.refused += 1;
-            let before = self.refusal.take().map_or(Duration::ZERO, |refusal| refusal.pause);
-            let pause = (before * 2).clamp(REFUSED_PAUSE_MIN, REFUSED_PAUSE_MAX);
-            self.refusal = Some(Refusal { said: said(error), until: now + pause, pause });
+        let denied = is_denial(error);
+        let begins = denied && self.denial.is_none();
+        if denied {
+            self.denied += 1;
+            let before = self.denial.take().map_or(Duration::ZERO, |denial| denial.pause);
+            let pause = (before * 2).clamp(DENIED_PAUSE_MIN, DENIED_PAUSE_MAX);
+            self.denial = Some(Denial { said: said(error), until: now + pause, pause });
         }
-        // Nobody is going to give one back, or the server is away: there is nothing to wait for.
-        if !refused || self.open == 0 {
+        // No task is going to give one back, or the server is away: there is nothing to wait for.
+        if !denied || self.open == 0 {
             for waiting in self.waiting.drain(..) {
                 let _ = waiting.give.send(Err(copy(error)));
             }
@@ -174,7 +174,7 @@ impl State {
 
     /// A connection that was lent comes back.
     pub(super) fn put_back(&mut self, owner: Option<ReadModelId>, idle: Idle) {
-        self.not_held(owner);
+        self.not_lent(owner);
         if self.closed || idle.born.elapsed() > AGE_MAX {
             self.open -= 1;
             idle.close();
@@ -185,21 +185,21 @@ impl State {
 
     /// A connection that was lent is gone.
     pub(super) fn gone(&mut self, owner: Option<ReadModelId>) {
-        self.not_held(owner);
+        self.not_lent(owner);
         self.open -= 1;
     }
 
-    fn not_held(&mut self, owner: Option<ReadModelId>) {
+    fn not_lent(&mut self, owner: Option<ReadModelId>) {
         let Some(owner) = owner else { return };
-        if let Some(held) = self.held.get_mut(&owner) {
-            *held -= 1;
-            if *held == 0 {
-                self.held.remove(&owner);
+        if let Some(lent) = self.lent.get_mut(&owner) {
+            *lent -= 1;
+            if *lent == 0 {
+                self.lent.remove(&owner);
             }
         }
     }
 
-    /// Closes what has been idle for long: others may be refused a connection.
+    /// Closes what has been idle for long: others may be denied a connection.
     fn shed(&mut self, now: Instant) {
         while self.idle.len() > 1 && self.idle.first().is_some_and(|idle| now - idle.since > IDLE_MAX) {
             self.open -= 1;
@@ -216,7 +216,7 @@ impl State {
         self.waits += u64::from(long >= WAITED_MIN);
     }
 
-    /// Ends all waiting; returns what is idle.
+    /// Ends all waiting; returns the idle connections.
     pub(super) fn close(&mut self) -> Vec<PgConnection> {
         self.closed = true;
         self.waiting.clear();
@@ -234,13 +234,13 @@ impl State {
             waiting: waiting.count(),
             longest_wait: since.map_or(Duration::ZERO, |since| now - since),
             waits: self.waits,
-            refused: self.refused,
-            refusal: self.refusal.as_ref().map(|refusal| refusal.said.clone()),
+            denied: self.denied,
+            denial: self.denial.as_ref().map(|denial| denial.said.clone()),
         }
     }
 }
 
-/// The same error for everybody who waits.
+/// The same error for every waiting task.
 fn copy(error: &sqlx::Error) -> sqlx::Error {
     let kind = match error {
         sqlx::Error::Io(error) => error.kind(),

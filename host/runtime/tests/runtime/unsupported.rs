@@ -1,0 +1,193 @@
+//! Files that this host cannot run, each with the message for its developer.
+
+use insta::assert_snapshot;
+
+use crate::support::{WIT, dummy, dummy_core, guest, guest_core, prepare, runtime, runtime_with, wrap};
+
+/// The error of `prepare`; that it fails is part of the check. `inspect` must report the same.
+async fn message(bytes: Vec<u8>) -> String {
+    let inspection = kennel_runtime::inspect(&bytes);
+    let message = prepare(&runtime(), bytes).await.err().expect("this must be rejected");
+    assert!(!inspection.runnable);
+    for problem in inspection.problems {
+        assert!(message.contains(&problem), "inspect says {problem:?}, prepare {message:?}");
+    }
+    message
+}
+
+/// The contract with one thing changed.
+fn changed(from: &str, to: &str) -> String {
+    let changed = WIT.replacen(from, to, 1);
+    assert_ne!(changed, WIT);
+    changed
+}
+
+#[tokio::test]
+async fn not_wasm_at_all() {
+    assert_snapshot!("empty", message(Vec::new()).await);
+    assert_snapshot!("shell_script", message(b"#!/bin/sh\necho hello\n".to_vec()).await);
+    assert_snapshot!("elf", message(b"\x7fELF\x02\x01\x01\0\0\0\0\0".to_vec()).await);
+    assert_snapshot!("text_format", message(b"(component)".to_vec()).await);
+    assert_snapshot!("header_only_half", message(b"\0asm\x0d".to_vec()).await);
+    assert_snapshot!("unknown_version", message(b"\0asm\x07\0\x09\0".to_vec()).await);
+}
+
+#[tokio::test]
+async fn damaged() {
+    let whole = guest("");
+    assert_snapshot!("cut_short", message(whole[..whole.len() / 2].to_vec()).await);
+    let mut flipped = whole;
+    flipped[8] = 0x77;
+    assert_snapshot!("flipped", message(flipped).await);
+}
+
+#[tokio::test]
+async fn too_large() {
+    let mut large = guest("");
+    large.resize(65 * 1024 * 1024, 0);
+    assert_snapshot!(message(large).await);
+}
+
+#[tokio::test]
+async fn an_export_is_missing() {
+    let without = changed("  export handle: func(event: event) -> result<_, failure>;\n", "");
+    assert_snapshot!("no_handle", message(dummy(&without)).await);
+    assert_snapshot!(
+        "other_world",
+        message(dummy("package my:app; world app { export run: func(); }")).await
+    );
+    let empty = wat::parse_str("(component)").unwrap();
+    assert_snapshot!("nothing", message(empty).await);
+}
+
+#[tokio::test]
+async fn an_export_differs() {
+    let fewer = changed("    causation-id: option<string>,\n", "");
+    assert_snapshot!("field_missing", message(dummy(&fewer)).await);
+    let more = changed("    created-at: timestamp,\n", "    created-at: timestamp,\n    tenant: string,\n");
+    assert_snapshot!("field_extra", message(dummy(&more)).await);
+    let renamed = changed("    event-version: u32,", "    schema: u32,");
+    assert_snapshot!("field_renamed", message(dummy(&renamed)).await);
+    let retyped = changed("    position: u64,", "    position: u32,");
+    assert_snapshot!("field_retyped", message(dummy(&retyped)).await);
+    let swapped = changed("retry(string),", "SWAP,").replacen("reject(string),", "retry(string),", 1);
+    let swapped = swapped.replacen("SWAP,", "reject(string),", 1);
+    assert_snapshot!("cases_swapped", message(dummy(&swapped)).await);
+    let case = changed("    binary(list<u8>),", "    binary(list<u8>),\n    avro(list<u8>),");
+    assert_snapshot!("case_extra", message(dummy(&case)).await);
+    let result = changed(
+        "export handle: func(event: event) -> result<_, failure>;",
+        "export handle: func(event: event);",
+    );
+    assert_snapshot!("result_missing", message(dummy(&result)).await);
+    let error = changed("-> result<_, failure>", "-> result<u32, string>");
+    assert_snapshot!("result_differs", message(dummy(&error)).await);
+    let param = changed("handle: func(event: event)", "handle: func(event: event, attempt: u32)");
+    assert_snapshot!("parameter_extra", message(dummy(&param)).await);
+}
+
+#[tokio::test]
+async fn an_import_is_unknown() {
+    let own = "package my:app; interface mailer { send: func(to: string); }
+        world w { import mailer; import now: func() -> u64; export run: func(); }";
+    assert_snapshot!("own_interface", message(dummy(own)).await);
+    let truncate = changed("  delete: func(", "  truncate: func(collection: string);\n  delete: func(");
+    assert_snapshot!("unknown_function", message(dummy(&truncate)).await);
+    let retyped = changed("by: s64);", "by: f64) -> u64;");
+    assert_snapshot!("import_retyped", message(dummy(&retyped)).await);
+    for (name, import) in [
+        ("http", "wasi:http/outgoing-handler@0.2.0"),
+        ("wasi_0_3", "wasi:cli/stdout@0.3.0"),
+        ("keyvalue", "wasi:keyvalue/store@0.2.0-draft"),
+    ] {
+        assert_snapshot!(name, message(importing(import)).await);
+    }
+}
+
+/// A guest that fits, but for one import more.
+fn importing(name: &str) -> Vec<u8> {
+    let (interface, version) = name.split_once('@').unwrap();
+    let (package, interface) = interface.split_once('/').unwrap();
+    let import = format!("  import log;\n  import {name};");
+    let wit = changed("  import log;", &import);
+    dummy(&format!("{wit}\npackage {package}@{version} {{ interface {interface} {{ f: func(); }} }}"))
+}
+
+#[tokio::test]
+async fn another_version_of_the_world() {
+    assert_snapshot!(message(dummy(&changed("@0.1.0", "@0.2.0"))).await);
+}
+
+#[tokio::test]
+async fn core_modules() {
+    let plain = wat::parse_str("(module (func (export \"handle\")))").unwrap();
+    assert_snapshot!("without_world", message(plain).await);
+    let program = r#"(module (import "wasi_snapshot_preview1" "proc_exit" (func (param i32))) (func (export "_start")))"#;
+    assert_snapshot!("program", message(wat::parse_str(program).unwrap()).await);
+    assert_snapshot!(
+        "other_world_core",
+        message(dummy_core("package my:app; world app { export run: func(); }")).await
+    );
+    let adapter = guest_core_importing("wasi_snapshot_preview1", "proc_exit");
+    assert_snapshot!("needs_adapter", message(adapter).await);
+    let stranger = guest_core_importing("env", "host_magic");
+    assert_snapshot!("unknown_core_import", message(stranger).await);
+}
+
+fn guest_core_importing(module: &str, name: &str) -> Vec<u8> {
+    use wit_component::{StringEncoding, embed_component_metadata};
+    let (resolve, world) = crate::support::world(WIT);
+    let wat = format!(
+        "(module (import \"{module}\" \"{name}\" (func (param i32))) (memory (export \"memory\") 1))"
+    );
+    let mut bytes = wat::parse_str(wat).unwrap();
+    embed_component_metadata(&mut bytes, &resolve, world, StringEncoding::UTF8).unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn features_that_are_not_offered() {
+    let threads = wat::parse_str("(component (core module (memory 1 1 shared)))").unwrap();
+    assert_snapshot!(message(threads).await);
+}
+
+#[tokio::test]
+async fn too_much_memory_from_the_start() {
+    let extra = "(memory $big 3000)";
+    assert_snapshot!(message(wrap(&guest_core("", extra))).await);
+}
+
+#[tokio::test]
+async fn a_describe_that_fails_or_lies() {
+    assert_snapshot!("describe_traps", error_after_check(dummy(WIT)).await);
+    let describe = |data: &str| {
+        let core = guest_core("", data);
+        wrap(&core)
+    };
+    // Overwrites the descriptor: a name of no bytes.
+    let nameless = describe(r#"(data (i32.const 512) "\00\04\00\00\00\00\00\00")"#);
+    assert_snapshot!("nameless", error_after_check(nameless).await);
+    let endless = describe(r#"(data (i32.const 512) "\00\00\00\00\00\10\00\00")"#);
+    assert_snapshot!("long_name", error_after_check(endless).await);
+    let wild = describe(r#"(data (i32.const 512) "\00\00\00\ff\00\10\00\00")"#);
+    assert_snapshot!("wild_name", error_after_check(wild).await);
+    let spin = describe("(func $spin (loop $again (br $again))) (start $spin)");
+    let runtime = runtime_with(|options| options.describe_deadline = std::time::Duration::from_millis(50));
+    assert_snapshot!("start_loops", prepare(&runtime, spin).await.err().unwrap());
+}
+
+/// Fits the world as far as types go.
+async fn error_after_check(bytes: Vec<u8>) -> String {
+    assert!(kennel_runtime::inspect(&bytes).runnable);
+    prepare(&runtime(), bytes).await.err().expect("this must be rejected")
+}
+
+#[test]
+fn what_inspect_shows_of_a_good_file() {
+    let inspection = kennel_runtime::inspect(&guest(""));
+    assert!(inspection.runnable, "{:?}", inspection.problems);
+    let mut shown = serde_json::to_value(&inspection).unwrap();
+    shown["digest"] = "…".into();
+    shown["bytes"] = 0.into();
+    assert_snapshot!(serde_json::to_string_pretty(&shown).unwrap());
+}

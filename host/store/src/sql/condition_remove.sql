@@ -1,0 +1,1 @@
+DELETE FROM {k}condition WHERE deployment = $1 AND source = $2

@@ -1,0 +1,1 @@
+DELETE FROM {k}condition WHERE reported_at <= {now} - $1

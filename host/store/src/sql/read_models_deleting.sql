@@ -1,0 +1,1 @@
+SELECT id, namespace FROM {k}read_model WHERE status = 'deleting' ORDER BY id
