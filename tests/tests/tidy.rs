@@ -11,12 +11,15 @@ mod house;
 mod prose;
 #[path = "tidy/rust.rs"]
 mod rust;
+#[path = "tidy/vocabulary.rs"]
+mod vocabulary;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use house::{House, has_extension, numbered};
+use vocabulary::words_are_those_of_the_field;
 
 /// The complaints about a repository: each names a location and says what to do.
 type Rule = fn(&House) -> Vec<String>;
@@ -25,28 +28,44 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The crates, and which of ours each may see. Imports go down only; siblings meet through core's ports.
-const FLOORS: [(&str, &[&str]); 6] = [
+const FLOORS: [(&str, &[&str]); 8] = [
     ("host/core", &[]),
     ("host/engine", &["kennel-core"]),
     ("host/store", &["kennel-core"]),
     ("host/runtime", &["kennel-core"]),
     ("host/kennel", &["kennel-core", "kennel-engine", "kennel-store", "kennel-runtime"]),
+    ("host/server", &["kennel", "kennel-core", "kennel-engine"]),
+    (
+        "host/cli",
+        &["kennel", "kennel-core", "kennel-engine", "kennel-runtime", "kennel-server", "kennel-store"],
+    ),
     ("guest-sdk/rust", &[]),
 ];
-const OUR_CRATES: [&str; 6] =
-    ["kennel", "kennel-core", "kennel-engine", "kennel-store", "kennel-runtime", "kennel-guest"];
+const OUR_CRATES: [&str; 8] = [
+    "kennel",
+    "kennel-cli",
+    "kennel-core",
+    "kennel-engine",
+    "kennel-guest",
+    "kennel-runtime",
+    "kennel-server",
+    "kennel-store",
+];
 
 /// Heavy dependencies, and the crates that keep them behind their door.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 12] = [
     ("sqlx", &["host/store"]),
     ("wasmtime", &["host/runtime"]),
     ("wasmtime-wasi", &["host/runtime"]),
     ("wasmparser", &["host/runtime"]),
     ("wit-component", &["host/runtime"]),
-    ("prometheus", &["host/engine", "host/kennel"]),
-    ("axum", &["host/kennel"]),
-    ("clap", &["host/kennel"]),
-    ("tokio", &["host/engine", "host/store", "host/runtime", "host/kennel"]),
+    ("prometheus", &["host/engine", "host/kennel", "host/server", "host/cli"]),
+    ("axum", &["host/server"]),
+    ("clap", &["host/cli"]),
+    ("indicatif", &["host/cli"]),
+    ("oci-client", &["host/cli"]),
+    ("reqwest", &["host/cli"]),
+    ("tokio", &["host/engine", "host/store", "host/runtime", "host/kennel", "host/server", "host/cli"]),
 ];
 
 /// The top level is fixed: what belongs nowhere here belongs in one of these.
@@ -233,7 +252,7 @@ fn the_top_level_is_fixed(house: &House) -> Vec<String> {
 fn may_see(folder: &str) -> Option<&'static [&'static str]> {
     // Programs of users who embed Kennel; their tests use what all tests share.
     if folder == "examples/embedding" {
-        return Some(&["kennel", "kennel-tests"]);
+        return Some(&["kennel", "kennel-server", "kennel-tests"]);
     }
     if folder.starts_with("examples/") {
         return Some(&["kennel-guest"]);
@@ -283,5 +302,6 @@ rules!(
     paths_in_docs_exist,
     the_changelog_has_an_unreleased_section,
     scripts_stop_at_the_first_failure,
+    words_are_those_of_the_field,
     the_top_level_is_fixed,
 );

@@ -8,13 +8,13 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{Registry as _, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 
-use crate::config::ProjectionConfig;
 use crate::control::local::Local;
 use crate::control::{Control as _, ControlError, DeployRequest};
+use crate::settings::ProjectionConfig;
 use crate::wire::Store;
 
 /// Checks a component, stores it and deploys it. An older one goes on where it stands with the new code.
-pub(crate) async fn activate(
+pub async fn activate(
     store: &Store,
     runtime: Arc<dyn Runtime>,
     bytes: Vec<u8>,

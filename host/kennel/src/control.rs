@@ -4,7 +4,6 @@
 pub mod diff;
 pub mod local;
 pub mod partitions;
-pub mod remote;
 pub mod replica_set;
 pub mod request;
 pub mod status;
@@ -21,9 +20,8 @@ use utoipa::ToSchema;
 
 use self::status::StatusView;
 use self::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
-use crate::config::ProjectionConfig;
-use crate::exit::Kind;
 use crate::json;
+use crate::settings::ProjectionConfig;
 
 /// What to deploy, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -202,18 +200,6 @@ impl ControlError {
             | Self::Unreachable { .. } => 503,
             Self::Store(StoreError::Failed { .. }) => 500,
             Self::Host { status, .. } => *status,
-        }
-    }
-
-    /// The exit code that says the same.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self.status() {
-            401 | 403 => Kind::Config,
-            404 => Kind::Missing,
-            409 => Kind::Taken,
-            400..500 => Kind::Input,
-            _ => Kind::Store,
         }
     }
 }

@@ -9,7 +9,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, Error, MapAccess, Unexpected, Visitor};
 
 /// A table, and nothing else.
-pub(crate) fn table<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+pub fn table<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
     struct Table<T>(PhantomData<T>);
 
     impl<'de, T: DeserializeOwned> Visitor<'de> for Table<T> {
@@ -28,9 +28,7 @@ pub(crate) fn table<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer
 }
 
 /// A whole number, or nothing.
-pub(crate) fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
+pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<u64>>(deserializer: D) -> Result<Option<T>, D::Error> {
     struct Whole;
 
     impl<'de> Visitor<'de> for Whole {

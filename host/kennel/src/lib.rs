@@ -1,32 +1,20 @@
-//! Kennel: runs event-sourcing projections as sandboxed WebAssembly components.
+//! Kennel: runs event-sourcing projections as sandboxed WebAssembly components, inside another program.
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`orchestrator`], [`metrics`] | Kennel inside another program |
-//! | [`cli`] | the subcommands, one file each |
-//! | [`config`] | `kennel.toml`, one file a section |
-//! | [`control`] | what people and pipelines do with projections, on a store or through a host |
-//! | [`api`] | the HTTP endpoints that `kennel run` serves |
+//! | [`orchestrator`] | the workers of this process |
+//! | [`control`] | operations on projections |
+//! | [`settings`] | what the operator sets for a projection |
 //! | [`wire`] | the only place that names concrete stores and runtimes |
-//! | [`jsonl`] | events as lines of JSON |
-//! | [`oci`] | components in OCI registries |
-//! | [`exactly_once`] | was every event handled exactly once? |
-//! | [`telemetry`] | the log |
-//! | [`exit`] | exit codes, a documented part of the command's interface |
+//! | [`json`] | how the bodies of operations are read |
+//!
+//! `kennel_server` serves these over HTTP, and `kennel_cli` is the `kennel` command.
 
-mod activate;
-pub mod api;
-pub mod cli;
-pub mod config;
+pub mod activate;
 pub mod control;
-pub mod exactly_once;
-pub mod exit;
-mod json;
-pub mod jsonl;
-pub mod metrics;
-pub mod oci;
+pub mod json;
 pub mod orchestrator;
-pub mod telemetry;
+pub mod settings;
 pub mod wire;
 
 pub use control::{Control, ControlError};

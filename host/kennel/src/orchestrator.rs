@@ -136,7 +136,7 @@ impl Orchestrator {
     #[must_use]
     pub fn builder() -> Builder {
         Builder {
-            store: crate::config::DEFAULT_STORE.to_owned(),
+            store: wire::DEFAULT_STORE.to_owned(),
             target: None,
             replica_set: ReplicaSet::default().into(),
             projections: Vec::new(),

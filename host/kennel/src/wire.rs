@@ -2,26 +2,21 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::lifecycle::Rejected;
 use kennel_core::limits;
-use kennel_core::name::ProjectionName;
-use kennel_core::port::{Registry as _, Runtime};
-use kennel_core::projection::Deployment;
+use kennel_core::port::Runtime;
 use kennel_engine::{Entropy, Ports};
 use kennel_runtime::{Compiler, RuntimeOptions, WasmRuntime};
-use kennel_store::{ConnectOptions, Dialect, Mode};
+use kennel_store::{ConnectOptions, InvalidUrl, Mode};
 
 pub use kennel_runtime::{RuntimeError, inspect};
-pub(crate) use kennel_runtime::{ServeError, serve_compiler};
-pub(crate) use kennel_store::ConnectError;
 pub use kennel_store::{EventTables, RunLock, Scratch, Store, StoreUrl, TableName};
 
-use crate::config::nearest;
-use crate::exit::{Kind, ResultExt as _};
+/// The store that is used when nothing names one.
+pub const DEFAULT_STORE: &str = "sqlite:kennel.db";
 
 /// Which store to work on, and all that must be known to open it. Every way to open a store takes one, so
 /// that none can forget a setting.
@@ -35,8 +30,8 @@ pub struct Target {
 
 impl Target {
     /// As [`Self::at`], for a URL that is not parsed yet.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
-        Ok(Self::at(url.parse().kind(Kind::Config)?))
+    pub fn new(url: &str) -> Result<Self, InvalidUrl> {
+        Ok(Self::at(url.parse()?))
     }
 
     /// The store at `url`, with settings that are the default ones.
@@ -69,7 +64,7 @@ impl Target {
         Self { connections: connections.or(self.connections), ..self }
     }
 
-    pub(crate) fn options(&self, mode: Mode) -> ConnectOptions {
+    pub fn options(&self, mode: Mode) -> ConnectOptions {
         let default = ConnectOptions::default();
         let stalled_after = self.stalled_after.unwrap_or(default.stalled_after);
         let connections_max = self.connections.unwrap_or(default.connections_max);
@@ -90,88 +85,16 @@ fn stalled_after(stale_after: Duration) -> Duration {
     ConnectOptions::default().stalled_after.min(stale_after / 2)
 }
 
-/// Opens a store. A SQLite file that is missing is created.
-pub async fn open(target: &Target) -> anyhow::Result<Store> {
-    connect(target, Mode::ReadWrite).await
-}
-
-/// Opens a store that must be there already.
-pub async fn open_existing(target: &Target) -> anyhow::Result<Store> {
-    connect(target, Mode::Existing).await
-}
-
-/// Creates or updates the tables of a store, and has it announce appends if asked to.
-pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()> {
-    let store = connect(target, Mode::Migrate).await?;
-    store.migrate().await.kind(Kind::Store)?;
-    if install_notify {
-        store.install_notify().await.kind(Kind::Store)?;
-    }
-    Ok(())
-}
-
-async fn connect(target: &Target, mode: Mode) -> anyhow::Result<Store> {
-    let connected = kennel_store::connect(&target.url, &target.options(mode)).await;
-    let store = connected.map_err(|error| {
-        let kind = if matches!(error, ConnectError::Taken(_)) { Kind::Taken } else { Kind::Store };
-        kind.of(error)
-    })?;
-    if store.dialect() == Dialect::Sqlite {
-        opened().push(store.clone());
-    }
-    Ok(store)
-}
-
-/// The SQLite files that this command has opened, to be closed at its end.
-static OPENED: Mutex<Vec<Store>> = Mutex::new(Vec::new());
-
-fn opened() -> MutexGuard<'static, Vec<Store>> {
-    OPENED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Closes the stores that were opened. A command that ends without that leaves a log beside a SQLite file, which users
-/// who copy or move the file may not think of.
-pub(crate) async fn close_stores() {
-    /// Another process may be using the file, and a task of this one a connection.
-    const CLOSES_WITHIN: Duration = Duration::from_secs(5);
-    let stores = std::mem::take(&mut *opened());
-    for store in stores {
-        let _ = tokio::time::timeout(CLOSES_WITHIN, store.close()).await;
-    }
-}
-
-/// Handles the whole log by a hand-written loop, to compare with; returns the number of events.
-pub async fn run_by_hand(url: &StoreUrl, batch: usize) -> anyhow::Result<u64> {
-    Ok(kennel_store::limit::run(url, batch).await?)
-}
-
-/// The runtime of the `kennel` command: with a cache for compiled components in the user's cache folder, and with
-/// this program as the compiler.
-pub(crate) fn runtime() -> anyhow::Result<Arc<dyn Runtime>> {
-    Ok(start_runtime(Some(this_program()))?)
-}
-
 /// As [`runtime`], with the error that a library reports. `compiler` is a `kennel` program; without one, components
 /// are compiled in this process.
-pub(crate) fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, RuntimeError> {
+pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, RuntimeError> {
     let compiler = compiler.map(|program| Compiler { program, arguments: vec![COMPILE.into()] });
     let options = RuntimeOptions { cache_dir: cache_dir(), compiler, ..RuntimeOptions::default() };
     Ok(Arc::new(WasmRuntime::new(options)?))
 }
 
 /// The subcommand in which [`serve_compiler`] runs.
-const COMPILE: &str = "compile";
-
-/// This program, to be started again. Only the `kennel` command may ask: any other is no compiler.
-pub(crate) fn this_program() -> PathBuf {
-    // On Linux this is the program that runs, even if its file has been replaced by another release meanwhile.
-    let running = Path::new("/proc/self/exe");
-    if running.exists() {
-        return running.to_owned();
-    }
-    // Without either, whichever is found by its name: one of another build is not used.
-    std::env::current_exe().unwrap_or_else(|_| "kennel".into())
-}
+pub const COMPILE: &str = "compile";
 
 fn cache_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -244,24 +167,4 @@ pub fn host() -> String {
     name.map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "localhost".to_owned())
-}
-
-/// The active deployment of a projection; if there is none, an error that names those there are.
-pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyhow::Result<Deployment> {
-    if let Some(deployment) = store.find(projection).await? {
-        return Ok(deployment);
-    }
-    if store.lifecycle(projection).await?.is_some() {
-        return Err(Kind::Missing.of(Rejected::Retired(projection.clone())));
-    }
-    let progress = store.progress().await?;
-    let known: Vec<&str> = progress.iter().map(|progress| progress.deployment.projection.as_str()).collect();
-    let hint = match nearest(projection.as_str(), &known) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => {
-            "nothing is deployed yet: `kennel deploy NAME FILE.wasm` adds a projection".to_owned()
-        }
-        None => format!("there are: {}", known.join(", ")),
-    };
-    Err(Kind::Missing.error(format!("there is no projection `{projection}`; {hint}")))
 }

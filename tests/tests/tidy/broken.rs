@@ -157,3 +157,27 @@ fn careless_scripts_and_new_top_level_folders_are_reported() {
         &["scripts/: the top level"],
     );
 }
+
+#[test]
+fn old_words_are_reported_wherever_they_are() {
+    let rule = words_are_those_of_the_field;
+    check(
+        rule,
+        &[("docs/a.md", "The high-water mark. Connection refused.\nHe foretells a storytelling.\n")],
+        &[],
+    );
+    check(
+        rule,
+        &[(
+            "docs/a.md",
+            "One horizon.\nfn what_is_refused() {}\nstruct SharedHorizon;\nIt TAKES ITS PLACE.\n",
+        )],
+        &[
+            "a.md:1: `horizon` is now: high-water mark",
+            "a.md:2: `refused`",
+            "a.md:3: `horizon`",
+            "a.md:4: `takes its place`",
+        ],
+    );
+    check(rule, &[("host/core/src/steward.rs", "//! Duty.\n")], &["steward.rs: `steward` in its name"]);
+}

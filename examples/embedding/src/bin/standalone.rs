@@ -6,7 +6,7 @@
 
 use embedding::{announce, arguments, end_requested};
 use kennel::Orchestrator;
-use kennel::metrics::Server;
+use kennel_server::metrics::Server;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {

@@ -139,7 +139,7 @@ impl RetireRequest {
 
 impl Action {
     /// The last part of the path at which a host takes this operation, and the request as JSON.
-    pub(super) fn request(self, by: By) -> Result<(&'static str, Vec<u8>), serde_json::Error> {
+    pub fn request(self, by: By) -> Result<(&'static str, Vec<u8>), serde_json::Error> {
         let (path, body) = match self {
             Self::Rebuild { promotion } => {
                 let request = RebuildRequest { promotion: Some(promotion), ..RebuildRequest::attributed(by) };

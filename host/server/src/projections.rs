@@ -1,0 +1,202 @@
+//! The operations on projections, as HTTP has them.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use kennel_core::name::ProjectionName;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::extract::{Asked, JsonBody, Named, OptionalBody};
+use super::problem::{Compares, Operations, Problem, Reads, ReadsOne};
+use super::v1::Api;
+use kennel::control::request::{AcceptLogRequest, RebuildRequest, RetireRequest, RollbackRequest};
+use kennel::control::status::StatusView;
+use kennel::control::view::{ChangeView, DeploymentView, DiffView, OperationView, ProjectionView};
+use kennel::control::{Action, By, DeployRequest};
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// The name in the path, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct NameParam {
+    /// The projection.
+    #[expect(dead_code, reason = "it describes to the document what `Named` reads")]
+    #[param(pattern = "^[a-z][a-z0-9_-]{0,47}$", min_length = 1, max_length = 48)]
+    name: String,
+}
+
+/// How many documents to show of each collection that differ.
+#[derive(Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DiffParams {
+    /// Documents to show of each collection that are missing, surplus or different.
+    #[param(minimum = 0, maximum = 1000)]
+    samples: usize,
+}
+
+impl Default for DiffParams {
+    fn default() -> Self {
+        Self { samples: 5 }
+    }
+}
+
+/// How the projections are doing, and which workers run them
+#[utoipa::path(get, path = "/v1/status", tag = "projections",
+    responses((status = 200, body = StatusView, description = "What `kennel status --json` prints"), Reads))]
+pub(super) async fn status(State(api): State<Api>) -> Answer<StatusView> {
+    Ok(Json(api.control.status().await?))
+}
+
+/// All projections, by name
+///
+/// Those that are retired as well, each with its whole history.
+#[utoipa::path(get, path = "/v1/projections", tag = "projections",
+    responses((status = 200, body = Vec<ProjectionView>, description = "All projections"), Reads))]
+pub(super) async fn list_projections(State(api): State<Api>) -> Answer<Vec<ProjectionView>> {
+    Ok(Json(api.control.projections().await?))
+}
+
+/// One projection with its whole history
+#[utoipa::path(get, path = "/v1/projections/{name}", tag = "projections", params(NameParam),
+    responses((status = 200, body = ProjectionView, description = "The projection"), ReadsOne))]
+pub(super) async fn get_projection(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<ProjectionView> {
+    Ok(Json(api.control.projection(&name).await?))
+}
+
+/// The deployments of a projection, by number
+#[utoipa::path(get, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
+    responses((status = 200, body = Vec<DeploymentView>, description = "Its deployments"), ReadsOne))]
+pub(super) async fn list_deployments(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<Vec<DeploymentView>> {
+    Ok(Json(api.control.projection(&name).await?.deployments))
+}
+
+/// The operations on a projection, by whom and why, the oldest first
+///
+/// Deployments among the rest. Operations that changed nothing are not among them.
+#[utoipa::path(get, path = "/v1/projections/{name}/operations", tag = "projections", params(NameParam),
+    responses((status = 200, body = Vec<OperationView>, description = "Its operations"), ReadsOne))]
+pub(super) async fn list_operations(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+) -> Answer<Vec<OperationView>> {
+    Ok(Json(api.control.operations(&name).await?))
+}
+
+/// Deploys a component that the host holds
+///
+/// `PUT /v1/components/{digest}` stores one there. Deploying the same again changes nothing, so that a request whose
+/// answer was lost can be repeated.
+#[utoipa::path(post, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
+    request_body = DeployRequest,
+    responses(
+        (status = 201, body = ChangeView, description = "There is a new deployment",
+            headers(("Location" = String, description = "The path of the projection"))),
+        (status = 200, body = ChangeView, description = "It was deployed already; nothing was changed"),
+        Operations))]
+pub(super) async fn deploy(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    JsonBody(request): JsonBody<DeployRequest>,
+) -> Result<Response, Problem> {
+    let _permit = api.compiling.take().await?;
+    let Json(change) = api.counted(api.control.deploy(&name, request).await)?;
+    if !change.changed {
+        return Ok(Json(change).into_response());
+    }
+    let location = [(header::LOCATION, format!("/v1/projections/{name}"))];
+    Ok((StatusCode::CREATED, location, Json(change)).into_response())
+}
+
+/// How the read model of the candidate differs from the one that serves
+///
+/// Without a candidate, the one that served before is compared.
+#[utoipa::path(get, path = "/v1/projections/{name}/diff", tag = "projections", params(NameParam, DiffParams),
+    responses((status = 200, body = DiffView, description = "Where they differ"), Compares))]
+pub(super) async fn diff(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    Asked(DiffParams { samples }): Asked<DiffParams>,
+) -> Answer<DiffView> {
+    let _permit = api.comparing.take().await?;
+    Ok(Json(api.control.diff(&name, samples).await?))
+}
+
+/// Declares the endpoint of an operation on a projection. Its body may be left out.
+macro_rules! request {
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $request:ident, |$given:ident| $act:expr) => {
+        $(#[doc = $doc])*
+        #[utoipa::path(post, path = $path, tag = "projections", params(NameParam),
+            request_body = Option<$request>,
+            responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
+        pub(super) async fn $name(
+            State(api): State<Api>,
+            Named(name): Named<ProjectionName>,
+            OptionalBody($given): OptionalBody<$request>,
+        ) -> Answer<ChangeView> {
+            let (action, by): (Action, By) = $act;
+            let _permit = match action {
+                Action::Rebuild { .. } => Some(api.compiling.take().await?),
+                _ => None,
+            };
+            api.counted(api.control.act(&name, action, by).await)
+        }
+    };
+}
+
+request! {
+    /// Builds the read model anew, beside the one that serves
+    "/v1/projections/{name}/rebuild", rebuild, RebuildRequest, |request| (request.action(), request.by())
+}
+request! {
+    /// Returns to an earlier deployment
+    ///
+    /// After a rebuild the old read model is brought up to date first, and then replaces the newer one as a whole.
+    "/v1/projections/{name}/rollback", rollback, RollbackRequest, |request| (request.action(), request.by())
+}
+request! {
+    /// Promotes the candidate: its read model begins to serve once it has caught up
+    "/v1/projections/{name}/promote", promote, By, |by| (Action::Promote, by)
+}
+request! {
+    /// Cancels the candidate
+    "/v1/projections/{name}/cancel", cancel, By, |by| (Action::Cancel, by)
+}
+request! {
+    /// Pauses a projection until it is resumed
+    "/v1/projections/{name}/pause", pause, By, |by| (Action::Pause, by)
+}
+request! {
+    /// Resumes a paused projection
+    "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
+}
+request! {
+    /// Takes a projection out of service
+    ///
+    /// Its history stays, and deploying to it brings it back.
+    "/v1/projections/{name}/retire", retire, RetireRequest, |request| (request.action(), request.by())
+}
+
+/// Goes on with a log that was set back
+///
+/// What was handled stays in the read model; what the log holds after the given position is handled. 422 if the log ends
+/// before it, 409 if the log was not set back.
+#[utoipa::path(post, path = "/v1/projections/{name}/accept-log", tag = "projections", params(NameParam),
+    request_body = AcceptLogRequest,
+    responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
+pub(super) async fn accept_log(
+    State(api): State<Api>,
+    Named(name): Named<ProjectionName>,
+    JsonBody(request): JsonBody<AcceptLogRequest>,
+) -> Answer<ChangeView> {
+    api.counted(api.control.act(&name, request.action(), request.by()).await)
+}

@@ -1,1 +1,0 @@
-DELETE FROM {k}obstacle WHERE told_at <= {now} - $1

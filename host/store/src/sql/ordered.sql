@@ -1,1 +1,0 @@
-SELECT command, deployment, author, note, ordered_at FROM {k}ordered WHERE projection = $1 ORDER BY id

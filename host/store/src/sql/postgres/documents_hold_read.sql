@@ -1,1 +1,0 @@
-SELECT key, revision FROM {table} WHERE key = ANY($1) ORDER BY key FOR SHARE

@@ -1,1 +1,0 @@
-UPDATE {k}read_model SET standing = $2 WHERE id = $1

@@ -1,1 +1,0 @@
-SELECT id, place FROM {k}read_model WHERE standing = 'condemned' ORDER BY id
