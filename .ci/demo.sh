@@ -11,7 +11,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
   say "guests"
   .ci/guests.sh
   say "kennel"
-  cargo build --release --locked -p kennel
+  cargo build --release --locked -p kennel-cli
 } >&2
 
 exec "${CARGO_TARGET_DIR:-target}/release/kennel" demo "$@"

@@ -39,7 +39,7 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Coordination as _, EventSource as _, Registry as _};
+use kennel_core::port::{Coordination as _, DeploymentStore as _, LogReader as _, StatusReports as _};
 use kennel_core::position::Position;
 use kennel_store::memory::MemoryStore;
 

@@ -12,8 +12,9 @@ use kennel_core::event::{Event, NewEvent};
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appended, CallFailure, Component, ComponentError, EventSource, GuestEnv, HighWaterMark, Instance, Origin,
-    Page, ReadQuery, Registry as _, Runtime, StoreError,
+    Appended, Appender, CallFailure, Component, ComponentError, ComponentStore as _, DeploymentStore as _,
+    GuestEnv, HighWaterMark, Instance, LogReader, Origin, Page, ReadQuery, Runtime, StatusReports as _,
+    StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
@@ -39,7 +40,7 @@ fn once_less(left: &AtomicU64) -> bool {
 }
 
 #[async_trait]
-impl EventSource for Log {
+impl LogReader for Log {
     async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         assert!(!once_less(&self.looks), "no end is in sight");
         self.store.high_water_mark().await
@@ -56,7 +57,10 @@ impl EventSource for Log {
     async fn notification(&self) {
         self.store.notification().await;
     }
+}
 
+#[async_trait]
+impl Appender for Log {
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         self.store.append(events).await
     }
@@ -179,9 +183,12 @@ impl Bed {
             tried: Arc::default(),
         };
         let ports = Ports {
-            events: Arc::new(log.clone()),
+            log: Arc::new(log.clone()),
             read_model: Arc::new(store.clone()),
-            registry: Arc::new(store.clone()),
+            components: Arc::new(store.clone()),
+            deployments: Arc::new(store.clone()),
+            reports: Arc::new(store.clone()),
+            cutover: Arc::new(store.clone()),
             coordination: Arc::new(store),
             runtime: Arc::new(Guests),
         };

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
-use kennel_core::port::{EventSource as _, ReadModel as _, Registry as _, Wanted};
+use kennel_core::port::{Appender as _, DeploymentStore as _, ReadModel as _, Wanted};
 use kennel_store::{ConnectOptions, connect};
 use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::Kennel;

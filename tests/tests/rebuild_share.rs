@@ -11,8 +11,8 @@ use kennel_core::failure::FailureKind;
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    CallFailure, Component, ComponentError, EventSource as _, GuestEnv, Instance, Origin, Registry as _,
-    Runtime,
+    Appender as _, CallFailure, Component, ComponentError, ComponentStore as _, DeploymentStore as _,
+    GuestEnv, Instance, Origin, Runtime, StatusReports as _,
 };
 use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
@@ -155,9 +155,12 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
 
 fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
     let ports = Ports {
-        events: Arc::new(store.clone()),
+        log: Arc::new(store.clone()),
         read_model: Arc::new(store.clone()),
-        registry: Arc::new(store.clone()),
+        components: Arc::new(store.clone()),
+        deployments: Arc::new(store.clone()),
+        reports: Arc::new(store.clone()),
+        cutover: Arc::new(store.clone()),
         coordination: Arc::new(store.clone()),
         runtime: Arc::new(Guests(Arc::clone(work))),
     };

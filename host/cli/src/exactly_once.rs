@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use kennel_core::limits;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{EventSource, ReadModel, ReadQuery, StoreError, Wanted};
+use kennel_core::port::{LogReader, ReadModel, ReadQuery, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ struct Aggregate {
 
 /// Reads the whole log and every document of the read model.
 pub async fn check(
-    events: &dyn EventSource,
+    events: &dyn LogReader,
     documents: &dyn ReadModel,
     read_model: ReadModelId,
 ) -> Result<ExactlyOnce, StoreError> {

@@ -12,9 +12,12 @@ mod runtime;
 
 pub use connections::ConnectionUsage;
 pub use coordination::{ClaimOutcome, Coordination, GenerationRecord, NewWorker, ProposeOutcome, View};
-pub use event_source::{Appended, Blocker, EventSource, HighWaterMark, Page, ReadQuery, Unreadable};
+pub use event_source::{Appended, Appender, Blocker, HighWaterMark, LogReader, Page, ReadQuery, Unreadable};
 pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, Wanted};
-pub use registry::{Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoredComponent};
+pub use registry::{
+    Changed, ComponentStore, Cutover, CutoverOutcome, DeploymentStore, ProjectionProgress, ProjectionState,
+    StatusReports, StoredComponent,
+};
 pub use runtime::{
     CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Runtime,
 };

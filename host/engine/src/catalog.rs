@@ -12,7 +12,7 @@ use std::time::Duration;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Lifecycle, Origin, Role};
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Component, Registry, Runtime, StoreError};
+use kennel_core::port::{Component, ComponentStore, DeploymentStore, Runtime, StatusReports, StoreError};
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
@@ -32,7 +32,9 @@ const LOADED_AT_ONCE: usize = 2;
 
 /// Keeps the catalog up to date.
 pub struct Watcher {
-    pub registry: Arc<dyn Registry>,
+    pub components: Arc<dyn ComponentStore>,
+    pub deployments: Arc<dyn DeploymentStore>,
+    pub reports: Arc<dyn StatusReports>,
     pub runtime: Arc<dyn Runtime>,
     pub replica_set: ReplicaSet,
     /// The name of this machine.
@@ -127,7 +129,7 @@ impl Watcher {
                 biased;
                 () = stop.requested() => return,
                 Some(ended) = components.loading.join_next_with_id() => self.loaded(&mut components, ended),
-                () = self.registry.changed() => {}
+                () = self.deployments.changed() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
@@ -136,14 +138,14 @@ impl Watcher {
     /// Asks the store which deployments should run, if anything has changed since it was asked last.
     async fn look(&self, components: &mut Components) -> Result<(), StoreError> {
         // Read before the deployments: a change in between is seen at the next look.
-        let revision = self.registry.revision().await?;
+        let revision = self.deployments.revision().await?;
         if components.revision == Some(revision) {
             return Ok(());
         }
-        let wanted = self.registry.active(&self.replica_set).await?;
+        let wanted = self.deployments.active(&self.replica_set).await?;
         let mut returning = BTreeSet::new();
         for (deployment, _) in wanted.iter().filter(|(_, role)| *role == Role::Candidate) {
-            let life = self.registry.lifecycle(&deployment.projection).await?;
+            let life = self.deployments.lifecycle(&deployment.projection).await?;
             let candidate = life.as_ref().and_then(Lifecycle::candidate);
             let returns = candidate.filter(|candidate| candidate.origin == Origin::Rollback);
             returning.extend(returns.map(|candidate| candidate.deployment.id));
@@ -205,8 +207,8 @@ impl Watcher {
         }
         let loads = components.under_way.values().filter(|one| one.loads).count();
         for digest in absent.into_iter().take(LOADED_AT_ONCE.saturating_sub(loads)) {
-            let (registry, runtime) = (Arc::clone(&self.registry), Arc::clone(&self.runtime));
-            let load = async move { (digest, prepare(&*registry, &*runtime, digest).await) };
+            let (store, runtime) = (Arc::clone(&self.components), Arc::clone(&self.runtime));
+            let load = async move { (digest, prepare(&*store, &*runtime, digest).await) };
             components
                 .under_way
                 .insert(digest, UnderWay { task: components.loading.spawn(load), loads: true });
@@ -320,7 +322,7 @@ impl Watcher {
             let condition = failed
                 .as_ref()
                 .map(|(reason, _)| format!("{} cannot load its component: {reason}", self.host));
-            match self.registry.report_condition(id, &self.host, condition.as_deref()).await {
+            match self.reports.report_condition(id, &self.host, condition.as_deref()).await {
                 Ok(()) => drop(components.reported.insert(id, failed)),
                 // The next look tries again.
                 Err(error) => tracing::debug!(reason = crate::chain(&error), "a condition was not recorded"),
@@ -341,11 +343,11 @@ impl Watcher {
 }
 
 async fn prepare(
-    registry: &dyn Registry,
+    store: &dyn ComponentStore,
     runtime: &dyn Runtime,
     digest: Digest,
 ) -> Result<Arc<dyn Component>, Unloaded> {
-    let stored = registry.component(digest).await.map_err(|error| Unloaded::Away(crate::chain(&error)))?;
+    let stored = store.component(digest).await.map_err(|error| Unloaded::Away(crate::chain(&error)))?;
     let Some(bytes) = stored else {
         return Err(Unloaded::Failed(format!("the store has no component {digest}: deploy it again")));
     };

@@ -12,7 +12,9 @@ use kennel_core::checkpoint;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoreError};
+use kennel_core::port::{
+    Cutover, CutoverOutcome, ProjectionProgress, ProjectionState, StatusReports, StoreError,
+};
 use kennel_core::projection::{Deployment, DeploymentId};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -74,7 +76,8 @@ enum Attempt {
 
 /// Cuts over the projections of a replica set, and collects garbage.
 pub struct CutoverController {
-    pub registry: Arc<dyn Registry>,
+    pub cutover: Arc<dyn Cutover>,
+    pub reports: Arc<dyn StatusReports>,
     pub high_water_mark: high_water_mark::Watch,
     pub metrics: ReplicaSetMetrics,
 }
@@ -129,7 +132,7 @@ impl CutoverController {
             self.cut_over_all(memory).await;
         }
         if collection_is_due {
-            let collected = self.registry.collect_garbage().await;
+            let collected = self.cutover.collect_garbage().await;
             memory.collection_due =
                 Instant::now() + if collected.is_ok() { COLLECT_EVERY } else { LEFT_ALONE };
             memory.troubles.log_failure("collecting garbage", collected);
@@ -137,7 +140,7 @@ impl CutoverController {
     }
 
     async fn cut_over_all(&self, memory: &mut Memory) {
-        let progress = self.registry.progress().await;
+        let progress = self.reports.progress().await;
         let Some(progress) = memory.troubles.log_failure("reading the progress of projections", progress)
         else {
             return;
@@ -192,7 +195,7 @@ impl CutoverController {
         memory.left_alone.insert(*id, Rest { until: Instant::now() + long, long });
         if let Some(reason) = condition {
             let reported = format!("the cutover is blocked: {reason}");
-            if let Err(error) = self.registry.report_condition(*id, CUTOVER, Some(&reported)).await {
+            if let Err(error) = self.reports.report_condition(*id, CUTOVER, Some(&reported)).await {
                 tracing::debug!(reason = crate::chain(&error), "a condition was not recorded");
             }
             memory.troubles.report(&doing, reason);
@@ -216,7 +219,7 @@ impl CutoverController {
     /// `fenced`: the read model was fenced before this began.
     async fn cut_over(&self, projection: &ProjectionName, fenced: bool) -> Result<Attempt, StoreError> {
         // Another process may be at it, or may have died over it: then the read model is fenced already.
-        match self.registry.begin_cutover(projection, limits::CUTOVER_SLACK_POSITIONS).await? {
+        match self.cutover.begin_cutover(projection, limits::CUTOVER_SLACK_POSITIONS).await? {
             CutoverOutcome::Behind(_) => return Ok(Attempt::Behind),
             CutoverOutcome::Busy if !fenced => {
                 return Ok(Attempt::Blocked(
@@ -228,7 +231,7 @@ impl CutoverController {
         let until = Instant::now() + FENCED_MAX;
         let mut reason = "a reader keeps the serving read model busy".to_owned();
         while Instant::now() < until {
-            let pause = match self.registry.complete_cutover(projection).await {
+            let pause = match self.cutover.complete_cutover(projection).await {
                 Ok(CutoverOutcome::Done) => {
                     tracing::info!(%projection, "the cutover is complete: the candidate serves");
                     self.metrics.count_deployment(DeploymentOutcome::Promoted);
@@ -259,7 +262,7 @@ impl CutoverController {
             };
             tokio::time::sleep(pause).await;
         }
-        self.registry.abort_cutover(projection).await?;
+        self.cutover.abort_cutover(projection).await?;
         Ok(Attempt::Released(reason))
     }
 }

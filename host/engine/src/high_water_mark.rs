@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kennel_core::checkpoint::Mark;
-use kennel_core::port::{Blocker, EventSource, HighWaterMark};
+use kennel_core::port::{Blocker, HighWaterMark, LogReader};
 use kennel_core::position::Position;
 use tokio::sync::Notify;
 
@@ -93,7 +93,7 @@ impl Watch {
 
 /// The log that is watched, and where it is reported.
 pub struct Watcher {
-    pub events: Arc<dyn EventSource>,
+    pub log: Arc<dyn LogReader>,
     pub metrics: HighWaterMarkMetrics,
     pub status: Arc<Status>,
     /// The pause between looks grows from the first to the second while nothing happens.
@@ -109,11 +109,11 @@ impl std::fmt::Debug for Watcher {
 impl Watcher {
     /// Publishes the high-water mark until a stop is asked for.
     pub async fn watch(self, watch: Watch, mut stop: Shutdown) {
-        let Self { events, metrics, status, polls: (poll_min, poll_max) } = self;
+        let Self { log, metrics, status, polls: (poll_min, poll_max) } = self;
         let mut pause = poll_min;
         let mut last = HighWaterMark::default();
         loop {
-            match events.high_water_mark().await {
+            match log.high_water_mark().await {
                 Ok(high_water_mark) => {
                     status.clear(status::HIGH_WATER_MARK);
                     metrics.observed(&last, &high_water_mark);
@@ -147,7 +147,7 @@ impl Watcher {
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
-                () = events.notification() => pause = poll_min,
+                () = log.notification() => pause = poll_min,
                 () = tokio::time::sleep(pause) => {}
             }
         }

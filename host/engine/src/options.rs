@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Coordination, EventSource, ReadModel, Registry, Runtime};
+use kennel_core::port::{
+    ComponentStore, Coordination, Cutover, DeploymentStore, LogReader, ReadModel, Runtime, StatusReports,
+};
 use kennel_core::retry::RetryPolicy;
 
 use crate::memory::Memory;
@@ -14,9 +16,12 @@ use crate::memory::Memory;
 /// The store and the runtime that the engine drives.
 #[derive(Clone)]
 pub struct Ports {
-    pub events: Arc<dyn EventSource>,
+    pub log: Arc<dyn LogReader>,
     pub read_model: Arc<dyn ReadModel>,
-    pub registry: Arc<dyn Registry>,
+    pub components: Arc<dyn ComponentStore>,
+    pub deployments: Arc<dyn DeploymentStore>,
+    pub reports: Arc<dyn StatusReports>,
+    pub cutover: Arc<dyn Cutover>,
     pub coordination: Arc<dyn Coordination>,
     pub runtime: Arc<dyn Runtime>,
 }

@@ -138,7 +138,9 @@ impl Engine {
         };
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
         let watcher = || catalog::Watcher {
-            registry: Arc::clone(&self.ports.registry),
+            components: Arc::clone(&self.ports.components),
+            deployments: Arc::clone(&self.ports.deployments),
+            reports: Arc::clone(&self.ports.reports),
             runtime: Arc::clone(&self.ports.runtime),
             replica_set: self.options.replica_set.clone(),
             host: self.options.host.clone(),
@@ -148,13 +150,14 @@ impl Engine {
             metrics: self.metrics.clone(),
         };
         let log = || high_water_mark::Watcher {
-            events: Arc::clone(&self.ports.events),
+            log: Arc::clone(&self.ports.log),
             metrics: self.high_water_mark_metrics.clone(),
             status: Arc::clone(&self.status),
             polls: (self.options.poll_min, self.options.poll_max),
         };
         let controller = || CutoverController {
-            registry: Arc::clone(&self.ports.registry),
+            cutover: Arc::clone(&self.ports.cutover),
+            reports: Arc::clone(&self.ports.reports),
             high_water_mark: high_water_mark.clone(),
             metrics: self.metrics.clone(),
         };

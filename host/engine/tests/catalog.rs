@@ -16,8 +16,9 @@ use kennel_core::lifecycle::{
 };
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, ComponentError, CutoverOutcome, Fault, GuestEnv, Instance, Origin,
-    ProjectionProgress, ProjectionState, Registry, Runtime, StoreError, StoredComponent,
+    CallFailure, Changed, Component, ComponentError, ComponentStore, DeploymentStore, Fault, GuestEnv,
+    Instance, Origin, ProjectionProgress, ProjectionState, Runtime, StatusReports, StoreError,
+    StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -100,7 +101,9 @@ fn start(script: Script) -> Watched {
     let ports = Arc::new(Scripted { script: Mutex::new(script), began: Instant::now() });
     let status = Arc::new(Status::default());
     let watcher = Watcher {
-        registry: Arc::clone(&ports) as _,
+        components: Arc::clone(&ports) as _,
+        deployments: Arc::clone(&ports) as _,
+        reports: Arc::clone(&ports) as _,
         runtime: Arc::clone(&ports) as _,
         replica_set: ReplicaSet::default(),
         host: "here".to_owned(),
@@ -209,20 +212,12 @@ impl Component for Loadable {
 }
 
 #[async_trait]
-impl Registry for Scripted {
+impl ComponentStore for Scripted {
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         if self.script.lock().unwrap().away {
             return Err(StoreError::Failed { doing: "fetching".to_owned(), source: "scripted".into() });
         }
         Ok((0..=u8::MAX).find(|byte| Digest::of(&[*byte]) == digest).map(|byte| vec![byte]))
-    }
-
-    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
-        Ok(self.script.lock().unwrap().wanted.clone())
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.script.lock().unwrap().revision)
     }
 
     async fn put_component(&self, _: Digest, _: &[u8]) -> Result<(), StoreError> {
@@ -231,6 +226,17 @@ impl Registry for Scripted {
 
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
         unreachable!("a watcher lists nothing")
+    }
+}
+
+#[async_trait]
+impl DeploymentStore for Scripted {
+    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
+        Ok(self.script.lock().unwrap().wanted.clone())
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.script.lock().unwrap().revision)
     }
 
     async fn change(
@@ -265,12 +271,15 @@ impl Registry for Scripted {
         unreachable!("a watcher lists nothing")
     }
 
-    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        unreachable!("a watcher knows no positions")
-    }
-
     async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         unreachable!("a watcher looks at the active deployments")
+    }
+}
+
+#[async_trait]
+impl StatusReports for Scripted {
+    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        unreachable!("a watcher knows no positions")
     }
 
     async fn report(
@@ -296,22 +305,6 @@ impl Registry for Scripted {
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         unreachable!("a watcher knows no positions")
-    }
-
-    async fn begin_cutover(&self, _: &ProjectionName, _: u64) -> Result<CutoverOutcome, StoreError> {
-        unreachable!("a watcher cuts nothing over")
-    }
-
-    async fn complete_cutover(&self, _: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
-        unreachable!("a watcher cuts nothing over")
-    }
-
-    async fn abort_cutover(&self, _: &ProjectionName) -> Result<(), StoreError> {
-        unreachable!("a watcher cuts nothing over")
-    }
-
-    async fn collect_garbage(&self) -> Result<u64, StoreError> {
-        unreachable!("a watcher removes nothing")
     }
 }
 

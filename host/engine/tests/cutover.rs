@@ -11,13 +11,11 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{
-    Activity, Lifecycle, OperationRecord, OperationRequest, Promotion, Rejected, Role,
-};
+use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, CutoverOutcome, GuestEnv, HighWaterMark, Instance, Origin,
-    ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent,
+    CallFailure, Component, Cutover, CutoverOutcome, GuestEnv, HighWaterMark, Instance, Origin,
+    ProjectionProgress, ProjectionState, StatusReports, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -118,7 +116,7 @@ fn progress(script: &Script, name: &str, role: Role) -> ProjectionProgress {
 }
 
 #[async_trait]
-impl Registry for Scripted {
+impl StatusReports for Scripted {
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let script = self.0.lock().unwrap();
         if script.blind {
@@ -131,6 +129,33 @@ impl Registry for Scripted {
         Ok(broken.chain([progress(&script, "ledger", Role::Serving)]).chain(candidate).collect())
     }
 
+    async fn report_condition(
+        &self,
+        _: DeploymentId,
+        source: &str,
+        condition: Option<&str>,
+    ) -> Result<(), StoreError> {
+        assert_eq!(source, "cutover");
+        self.0.lock().unwrap().conditions.extend(condition.map(str::to_owned));
+        Ok(())
+    }
+
+    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        unreachable!("a controller looks at the progress")
+    }
+
+    async fn report(
+        &self,
+        _: DeploymentId,
+        _: ProjectionState,
+        _: Option<&EventFailure>,
+    ) -> Result<(), StoreError> {
+        unreachable!("a controller handles no events")
+    }
+}
+
+#[async_trait]
+impl Cutover for Scripted {
     async fn begin_cutover(&self, projection: &ProjectionName, _: u64) -> Result<CutoverOutcome, StoreError> {
         if projection.as_str() == "broken" {
             drop(self.step("fail"));
@@ -163,17 +188,6 @@ impl Registry for Scripted {
         Ok(())
     }
 
-    async fn report_condition(
-        &self,
-        _: DeploymentId,
-        source: &str,
-        condition: Option<&str>,
-    ) -> Result<(), StoreError> {
-        assert_eq!(source, "cutover");
-        self.0.lock().unwrap().conditions.extend(condition.map(str::to_owned));
-        Ok(())
-    }
-
     async fn collect_garbage(&self) -> Result<u64, StoreError> {
         let mut script = self.step("collect");
         if script.stuck > 0 {
@@ -181,63 +195,6 @@ impl Registry for Scripted {
             return failed();
         }
         Ok(0)
-    }
-
-    async fn put_component(&self, _: Digest, _: &[u8]) -> Result<(), StoreError> {
-        unreachable!("a controller stores nothing")
-    }
-
-    async fn component(&self, _: Digest) -> Result<Option<Vec<u8>>, StoreError> {
-        unreachable!("a controller loads nothing")
-    }
-
-    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
-        unreachable!("a controller lists nothing")
-    }
-
-    async fn change(
-        &self,
-        _: &ProjectionName,
-        _: &OperationRequest,
-    ) -> Result<Result<Changed, Rejected>, StoreError> {
-        unreachable!("a controller requests no operations")
-    }
-
-    async fn lifecycle(&self, _: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
-        unreachable!("a controller reads no history")
-    }
-
-    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
-        unreachable!("a controller lists nothing")
-    }
-
-    async fn operations(&self, _: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
-        unreachable!("a controller reads no operations")
-    }
-
-    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        unreachable!("a controller looks at the progress")
-    }
-
-    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
-        unreachable!("a controller gets the deployments from the catalog")
-    }
-
-    async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
-        unreachable!("a controller looks at the progress")
-    }
-
-    async fn report(
-        &self,
-        _: DeploymentId,
-        _: ProjectionState,
-        _: Option<&EventFailure>,
-    ) -> Result<(), StoreError> {
-        unreachable!("a controller handles no events")
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        unreachable!("a controller looks at the progress")
     }
 }
 
@@ -276,7 +233,12 @@ async fn serve_in(
 ) -> Arc<Scripted> {
     let registry = Arc::new(Scripted(Mutex::new(script)));
     let metrics = Metrics::default().replica_set(&ReplicaSet::default());
-    let controller = CutoverController { registry: Arc::clone(&registry) as _, high_water_mark, metrics };
+    let controller = CutoverController {
+        cutover: Arc::clone(&registry) as _,
+        reports: Arc::clone(&registry) as _,
+        high_water_mark,
+        metrics,
+    };
     let (_catalog, catalog) = watch::channel(runs);
     let (_trigger, stop) = Shutdown::channel();
     // It ends at the time limit: a controller serves until its process stops.
@@ -473,7 +435,8 @@ async fn two_controllers_fence_a_read_model_no_longer_than_one_does() {
     let serve = || {
         let metrics = Metrics::default().replica_set(&ReplicaSet::default());
         let controller = CutoverController {
-            registry: Arc::clone(&registry) as _,
+            cutover: Arc::clone(&registry) as _,
+            reports: Arc::clone(&registry) as _,
             high_water_mark: high_water_mark.clone(),
             metrics,
         };

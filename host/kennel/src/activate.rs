@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kennel_core::lifecycle::Rejected;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Registry as _, Runtime};
+use kennel_core::port::{ComponentStore as _, DeploymentStore as _, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 
 use crate::control::local::Local;

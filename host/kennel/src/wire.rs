@@ -106,9 +106,12 @@ fn cache_dir() -> Option<PathBuf> {
 #[must_use]
 pub fn ports(store: &Store, runtime: Arc<dyn Runtime>) -> Ports {
     Ports {
-        events: Arc::new(store.clone()),
+        log: Arc::new(store.clone()),
         read_model: Arc::new(store.clone()),
-        registry: Arc::new(store.clone()),
+        components: Arc::new(store.clone()),
+        deployments: Arc::new(store.clone()),
+        reports: Arc::new(store.clone()),
+        cutover: Arc::new(store.clone()),
         coordination: Arc::new(store.clone()),
         runtime,
     }

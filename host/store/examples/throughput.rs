@@ -12,7 +12,7 @@ use conformance::{agree, batch, change, claim, commit, deploy, event, increment,
 use kennel_core::change::{CollectionChanges, Expectation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, EventSource as _, ReadModel as _, ReadQuery, Wanted};
+use kennel_core::port::{Appender as _, Commit, LogReader as _, ReadModel as _, ReadQuery, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{ConnectOptions, Mode, Store};

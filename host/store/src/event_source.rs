@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, EventSource, HighWaterMark, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Appender, HighWaterMark, LogReader, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::witness::Witness;
 
@@ -13,7 +13,7 @@ use crate::session::Arg;
 use crate::store::Store;
 
 #[async_trait]
-impl EventSource for Store {
+impl LogReader for Store {
     async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let high_water_mark = match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.high_water_mark().await?,
@@ -49,7 +49,10 @@ impl EventSource for Store {
             Backend::Postgres(postgres) => postgres.listen.next().await,
         }
     }
+}
 
+#[async_trait]
+impl Appender for Store {
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         match self.backend() {
             Backend::Sqlite(sqlite) => sqlite.append(events).await,

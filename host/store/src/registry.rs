@@ -15,7 +15,8 @@ use kennel_core::lifecycle::{Lifecycle, OperationRecord, OperationRequest, Outco
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent,
+    Changed, ComponentStore, Cutover, CutoverOutcome, DeploymentStore, ProjectionProgress, ProjectionState,
+    StatusReports, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -28,7 +29,7 @@ use crate::session::{Arg, Durability, Row, Tx};
 use crate::store::Store;
 
 #[async_trait]
-impl Registry for Store {
+impl ComponentStore for Store {
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let doing = "storing a component";
         if bytes.len() > limits::COMPONENT_BYTES_MAX {
@@ -85,7 +86,10 @@ impl Registry for Store {
         }
         Ok(components)
     }
+}
 
+#[async_trait]
+impl DeploymentStore for Store {
     async fn change(
         &self,
         projection: &ProjectionName,
@@ -123,13 +127,6 @@ impl Registry for Store {
         rows.iter().map(|found| row::projection(found.text(0).doing(doing)?)).collect()
     }
 
-    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        let doing = "reading checkpoints";
-        let args = [Arg::Int(read_model.get())];
-        let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
-        rows.iter().map(|found| row::checkpoint(found, 0)).collect()
-    }
-
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let args = [Arg::Text(replica_set.as_str())];
         let rows = self.backend().rows(&self.sql().deployments_active, &args, "listing deployments").await?;
@@ -140,6 +137,38 @@ impl Registry for Store {
         let args = [Arg::Text(projection.as_str())];
         let row = self.backend().row(&self.sql().deployment_find, &args, "finding a deployment").await?;
         row.as_ref().map(row::deployment).transpose()
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        let doing = "asking whether projections have changed";
+        let row = self.backend().row(&self.sql().registry_revision, &[], doing).await?;
+        row.map_or(Ok(0), |row| row.int(0).map(unsigned).doing(doing))
+    }
+
+    async fn changed(&self) {
+        /// How often another process's changes are looked for where nothing announces them: some 20
+        /// microseconds each.
+        const LOOK_EVERY: Duration = Duration::from_millis(100);
+        if self.backend().next_deployment().await {
+            return;
+        }
+        let known = self.revision().await.ok();
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if self.revision().await.ok() != known {
+                return;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl StatusReports for Store {
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        let doing = "reading checkpoints";
+        let args = [Arg::Int(read_model.get())];
+        let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
+        rows.iter().map(|found| row::checkpoint(found, 0)).collect()
     }
 
     async fn report(
@@ -228,7 +257,10 @@ impl Registry for Store {
         }
         Ok(progress)
     }
+}
 
+#[async_trait]
+impl Cutover for Store {
     async fn begin_cutover(
         &self,
         projection: &ProjectionName,
@@ -252,28 +284,6 @@ impl Registry for Store {
         self.expire_conditions().await?;
         self.remove_unused_components().await?;
         Ok(removed)
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        let doing = "asking whether projections have changed";
-        let row = self.backend().row(&self.sql().registry_revision, &[], doing).await?;
-        row.map_or(Ok(0), |row| row.int(0).map(unsigned).doing(doing))
-    }
-
-    async fn changed(&self) {
-        /// How often another process's changes are looked for where nothing announces them: some 20
-        /// microseconds each.
-        const LOOK_EVERY: Duration = Duration::from_millis(100);
-        if self.backend().next_deployment().await {
-            return;
-        }
-        let known = self.revision().await.ok();
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if self.revision().await.ok() != known {
-                return;
-            }
-        }
     }
 }
 

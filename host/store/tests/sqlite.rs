@@ -18,7 +18,9 @@ use kennel_core::checkpoint::Mark;
 use kennel_core::digest::Digest;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, EventSource as _, ReadQuery, Registry as _};
+use kennel_core::port::{
+    Appender as _, Commit, ComponentStore as _, Cutover as _, LogReader as _, ReadQuery,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_core::witness::Witness;

@@ -6,7 +6,9 @@ use kennel_core::event::Event;
 use kennel_core::lifecycle::Role;
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::{HASH_SPACE, HashRange};
-use kennel_core::port::{Coordination as _, EventSource as _, ReadModel as _, ReadQuery, Registry as _};
+use kennel_core::port::{
+    Coordination as _, DeploymentStore as _, LogReader as _, ReadModel as _, ReadQuery, StatusReports as _,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Scope};
 use kennel_store::memory::MemoryStore;

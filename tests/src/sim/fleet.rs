@@ -52,9 +52,12 @@ impl Fleet {
             Line { world: Arc::clone(&self.world), process: number, suspension: Arc::clone(&suspension) };
         let remote = Arc::new(Remote { line, store: self.store.clone() });
         let ports = Ports {
-            events: Arc::clone(&remote) as _,
+            log: Arc::clone(&remote) as _,
             read_model: Arc::clone(&remote) as _,
-            registry: Arc::clone(&remote) as _,
+            components: Arc::clone(&remote) as _,
+            deployments: Arc::clone(&remote) as _,
+            reports: Arc::clone(&remote) as _,
+            cutover: Arc::clone(&remote) as _,
             coordination: remote,
             runtime: Arc::new(Compiler(Arc::clone(&self.guests))),
         };

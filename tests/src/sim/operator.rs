@@ -10,7 +10,7 @@ use kennel_core::lifecycle::{
     Activity, Attribution, Deploy, Entry, Lifecycle, Mode, Operation, OperationRequest, Promotion,
 };
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Registry as _, StoreError};
+use kennel_core::port::{ComponentStore as _, DeploymentStore as _, StoreError};
 use kennel_core::projection::{OnFailure, Settings};
 use kennel_store::memory::MemoryStore;
 

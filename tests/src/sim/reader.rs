@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::port::{ReadModel as _, Registry as _, Wanted};
+use kennel_core::port::{DeploymentStore as _, ReadModel as _, Wanted};
 use kennel_core::projection::ReadModelId;
 use kennel_store::memory::MemoryStore;
 use serde_json::Value;

@@ -16,10 +16,10 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Appended, Changed, ClaimOutcome, Commit, CommitOutcome, Coordination, CutoverOutcome, DeadLetter,
-    Document, EventSource, Fetched, GenerationRecord, HighWaterMark, NewWorker, Page, ProjectionProgress,
-    ProjectionState, ProposeOutcome, ReadModel, ReadQuery, Registry, StoreError, StoredComponent, View,
-    Wanted,
+    Appended, Appender, Changed, ClaimOutcome, Commit, CommitOutcome, ComponentStore, Coordination, Cutover,
+    CutoverOutcome, DeadLetter, DeploymentStore, Document, Fetched, GenerationRecord, HighWaterMark,
+    LogReader, NewWorker, Page, ProjectionProgress, ProjectionState, ProposeOutcome, ReadModel, ReadQuery,
+    StatusReports, StoreError, StoredComponent, View, Wanted,
 };
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
@@ -65,7 +65,7 @@ impl Remote {
 }
 
 #[async_trait]
-impl EventSource for Remote {
+impl LogReader for Remote {
     async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let reported = |high_water_mark: &HighWaterMark| {
             format!("{} of {}", high_water_mark.position, high_water_mark.head)
@@ -104,7 +104,10 @@ impl EventSource for Remote {
             return self.line.suspension.pass(On::Log).await;
         }
     }
+}
 
+#[async_trait]
+impl Appender for Remote {
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         self.store.append(events).await
     }
@@ -195,7 +198,7 @@ impl ReadModel for Remote {
 }
 
 #[async_trait]
-impl Registry for Remote {
+impl ComponentStore for Remote {
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         self.store.put_component(digest, bytes).await
     }
@@ -208,7 +211,10 @@ impl Registry for Remote {
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
         self.store.components().await
     }
+}
 
+#[async_trait]
+impl DeploymentStore for Remote {
     async fn change(
         &self,
         projection: &ProjectionName,
@@ -257,10 +263,6 @@ impl Registry for Remote {
         self.store.operations(projection).await
     }
 
-    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        self.store.checkpoints_of(read_model).await
-    }
-
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let reported = |found: &Vec<(Deployment, Role)>| format!("{} deployments", found.len());
         self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), reported).await
@@ -268,6 +270,29 @@ impl Registry for Remote {
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         self.store.find(projection).await
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.line.ask(On::Registry, "revision".to_owned(), self.store.revision(), debug).await
+    }
+
+    async fn changed(&self) {
+        let world = self.world();
+        loop {
+            DeploymentStore::changed(&self.store).await;
+            if world.fault(world.weather.lost_notification) {
+                world.count("lost notifications");
+                continue;
+            }
+            return self.line.suspension.pass(On::Registry).await;
+        }
+    }
+}
+
+#[async_trait]
+impl StatusReports for Remote {
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        self.store.checkpoints_of(read_model).await
     }
 
     async fn report_condition(
@@ -305,7 +330,10 @@ impl Registry for Remote {
         };
         self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), reported).await
     }
+}
 
+#[async_trait]
+impl Cutover for Remote {
     async fn begin_cutover(
         &self,
         projection: &ProjectionName,
@@ -343,22 +371,6 @@ impl Registry for Remote {
             Ok(collected)
         };
         self.line.report(On::Registry, "collect-garbage".to_owned(), call, debug).await
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        self.line.ask(On::Registry, "revision".to_owned(), self.store.revision(), debug).await
-    }
-
-    async fn changed(&self) {
-        let world = self.world();
-        loop {
-            Registry::changed(&self.store).await;
-            if world.fault(world.weather.lost_notification) {
-                world.count("lost notifications");
-                continue;
-            }
-            return self.line.suspension.pass(On::Registry).await;
-        }
     }
 }
 

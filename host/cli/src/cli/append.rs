@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
-use kennel_core::port::{EventSource, StoreError};
+use kennel_core::port::{Appender, StoreError};
 
 use super::{StoreArgs, output};
 use crate::config::Config;
@@ -166,7 +166,7 @@ fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
 
 /// An import under way.
 struct Import<'a> {
-    events: &'a dyn EventSource,
+    events: &'a dyn Appender,
     /// The name of the input.
     from: String,
     outcome: Outcome,

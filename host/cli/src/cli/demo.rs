@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{EventSource as _, ProjectionState, Registry as _, Runtime};
+use kennel_core::port::{Appender as _, LogReader as _, ProjectionState, Runtime, StatusReports as _};
 use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;

@@ -117,9 +117,9 @@ pub struct Appended {
     pub head: Position,
 }
 
-/// The event log of a store.
+/// Reads the event log of a store.
 #[async_trait]
-pub trait EventSource: Send + Sync {
+pub trait LogReader: Send + Sync {
     /// Up to where the log is complete. Never goes back within one process and incarnation.
     ///
     /// [`StoreError::Unfit`] if events are written in a way in which that cannot be known.
@@ -131,7 +131,11 @@ pub trait EventSource: Send + Sync {
 
     /// Resolves at the next notification of new events. A wake-up only: notifications can be lost and can be false.
     async fn notification(&self);
+}
 
+/// Writes to an event log, where that is allowed.
+#[async_trait]
+pub trait Appender: Send + Sync {
     /// Writes all of `events` or none, leaving out those whose event id the log holds already. An event that cannot be
     /// written is reported by [`StoreError::InvalidEvent`].
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError>;

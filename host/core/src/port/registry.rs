@@ -112,9 +112,9 @@ impl ProjectionProgress {
     }
 }
 
-/// The registry of a store.
+/// The components of a store.
 #[async_trait]
-pub trait Registry: Send + Sync {
+pub trait ComponentStore: Send + Sync {
     /// Stores a component under its digest. One that was never deployed is kept for
     /// [`crate::limits::UNUSED_COMPONENT_KEPT`] after it was last stored.
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError>;
@@ -129,7 +129,11 @@ pub trait Registry: Send + Sync {
 
     /// The components that there are, the latest first.
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError>;
+}
 
+/// The projections of a store and their deployments.
+#[async_trait]
+pub trait DeploymentStore: Send + Sync {
     /// Carries out an operation, or rejects it. What changes, changes in one transaction.
     async fn change(
         &self,
@@ -146,6 +150,25 @@ pub trait Registry: Send + Sync {
     /// The names of all projections, in order; those that are retired as well.
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError>;
 
+    /// The deployments of a replica set that workers are to run, by name: those that serve, and the candidates.
+    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError>;
+
+    /// The deployment of a projection that serves.
+    async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
+
+    /// A number that is another one after every change of any projection. Cheap.
+    async fn revision(&self) -> Result<u64, StoreError>;
+
+    /// Resolves at a notification that a projection has changed, in any process. Notifications may be lost, and a store
+    /// may have none: callers that wait for one also look by themselves.
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What hosts report about deployments.
+#[async_trait]
+pub trait StatusReports: Send + Sync {
     /// How far a read model has come, range by range; empty if there is no such read model.
     async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError>;
 
@@ -153,12 +176,6 @@ pub trait Registry: Send + Sync {
     async fn position(&self, read_model: ReadModelId) -> Result<Position, StoreError> {
         Ok(checkpoint::handled(&self.checkpoints_of(read_model).await?, HashRange::ALL))
     }
-
-    /// The deployments of a replica set that workers are to run, by name: those that serve, and the candidates.
-    async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError>;
-
-    /// The deployment of a projection that serves.
-    async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError>;
 
     /// Records what a deployment is doing; `failure` becomes its last failure if there is one. That one partition tries
     /// again changes nothing of one that is halted.
@@ -180,7 +197,11 @@ pub trait Registry: Send + Sync {
 
     /// The progress of the deployments of the store that serve or are candidates, by name.
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError>;
+}
 
+/// The steps that replace a read model by the one that was built beside it, and what they leave behind.
+#[async_trait]
+pub trait Cutover: Send + Sync {
     /// Fences the serving read model of a projection if the candidate is at most `slack` positions behind it, so that
     /// it can catch up.
     async fn begin_cutover(
@@ -198,13 +219,4 @@ pub trait Registry: Send + Sync {
     /// Removes the remains of read models that are being deleted, and what else is no longer needed, and finishes what
     /// was blocked before. Returns how many read models were removed.
     async fn collect_garbage(&self) -> Result<u64, StoreError>;
-
-    /// A number that is another one after every change of any projection. Cheap.
-    async fn revision(&self) -> Result<u64, StoreError>;
-
-    /// Resolves at a notification that a projection has changed, in any process. Notifications may be lost, and a store
-    /// may have none: callers that wait for one also look by themselves.
-    async fn changed(&self) {
-        std::future::pending::<()>().await;
-    }
 }

@@ -153,7 +153,7 @@ impl Runner {
     pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
         progress.trying = None;
         if progress.reported != Some(ProjectionState::Running) && self.is_past_last_failure(progress).await? {
-            self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
+            self.ports.reports.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
             progress.reported = Some(ProjectionState::Running);
         }
         Ok(())
@@ -172,7 +172,7 @@ impl Runner {
     /// A runner before this one has halted, and this one is trying again.
     async fn take_back_halt(&self, progress: &Progress) -> Result<(), StoreError> {
         if self.own_trouble(progress).await?.is_some() {
-            self.ports.registry.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
+            self.ports.reports.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl Runner {
         &self,
         progress: &Progress,
     ) -> Result<Option<(EventFailure, Checkpoint)>, StoreError> {
-        let known = self.ports.registry.progress().await?;
+        let known = self.ports.reports.progress().await?;
         let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
         let not_running = ours.filter(|ours| ours.state != ProjectionState::Running);
         let Some(failure) = not_running.and_then(|ours| ours.last_failure) else { return Ok(None) };
@@ -198,7 +198,7 @@ impl Runner {
         state: ProjectionState,
         failure: &EventFailure,
     ) -> Result<(), StoreError> {
-        self.ports.registry.report(self.loaded.deployment.id, state, Some(failure)).await?;
+        self.ports.reports.report(self.loaded.deployment.id, state, Some(failure)).await?;
         progress.reported = Some(state);
         Ok(())
     }

@@ -147,12 +147,12 @@ impl Runner {
         stretch: &Behind,
         after: Position,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send + use<> {
-        let events = Arc::clone(&self.ports.events);
+        let log = Arc::clone(&self.ports.log);
         let deployment = Arc::clone(&self.loaded.deployment);
         let (ranges, upto, limit) = (stretch.ranges.clone(), stretch.upto.position, self.batch_max());
         async move {
             let scope = &deployment.descriptor.scope;
-            events.read(ReadQuery { after, upto, scope, ranges: &ranges, limit }).await
+            log.read(ReadQuery { after, upto, scope, ranges: &ranges, limit }).await
         }
     }
 }

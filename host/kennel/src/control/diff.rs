@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use kennel_core::change::Stored;
 use kennel_core::limits;
-use kennel_core::port::{Document, ReadModel as _, Registry as _, StoreError, Wanted};
+use kennel_core::port::{Document, ReadModel as _, StatusReports as _, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use serde_json::Value;

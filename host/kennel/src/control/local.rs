@@ -11,7 +11,8 @@ use kennel_core::lifecycle::{
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Changed, Coordination as _, EventSource as _, ProjectionProgress, Registry as _, Runtime, StoreError,
+    Changed, ComponentStore as _, Coordination as _, DeploymentStore as _, LogReader as _,
+    ProjectionProgress, Runtime, StatusReports as _, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;

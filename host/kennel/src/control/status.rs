@@ -8,7 +8,7 @@ use kennel_core::lifecycle::{Activity, Role};
 use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    DeadLetter, EventSource as _, ProjectionProgress, ReadModel as _, Registry as _, StoreError,
+    DeadLetter, LogReader as _, ProjectionProgress, ReadModel as _, StatusReports as _, StoreError,
 };
 use kennel_core::position::Position;
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use kennel_core::event::{Event, NewEvent, Payload};
 use kennel_core::limits;
 use kennel_core::partition;
-use kennel_core::port::{Appended, Blocker, EventSource, HighWaterMark, Page, ReadQuery, StoreError};
+use kennel_core::port::{Appended, Appender, Blocker, HighWaterMark, LogReader, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
@@ -114,7 +114,7 @@ fn stored(event: &NewEvent, position: Position, version: i64, now: Timestamp) ->
 }
 
 #[async_trait]
-impl EventSource for MemoryStore {
+impl LogReader for MemoryStore {
     async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let state = self.state();
         let head = state.events.last_key_value().map_or(Position::START, |(position, _)| *position);
@@ -160,7 +160,10 @@ impl EventSource for MemoryStore {
     async fn notification(&self) {
         self.inner.notifications.next().await;
     }
+}
 
+#[async_trait]
+impl Appender for MemoryStore {
     async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         Ok(self.begin_append(events)?.commit())
     }

@@ -15,7 +15,8 @@ use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::port::{
-    Changed, CutoverOutcome, ProjectionProgress, ProjectionState, Registry, StoreError, StoredComponent,
+    Changed, ComponentStore, Cutover, CutoverOutcome, DeploymentStore, ProjectionProgress, ProjectionState,
+    StatusReports, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -23,7 +24,7 @@ use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use super::{Built, MemoryStore, Report, State};
 
 #[async_trait]
-impl Registry for MemoryStore {
+impl ComponentStore for MemoryStore {
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let now = self.now();
         self.state().components.entry(digest).or_insert_with(|| (now, bytes.to_vec()));
@@ -52,7 +53,10 @@ impl Registry for MemoryStore {
         stored.sort_by_key(|component| (std::cmp::Reverse(component.stored_at), component.digest));
         Ok(stored)
     }
+}
 
+#[async_trait]
+impl DeploymentStore for MemoryStore {
     async fn change(
         &self,
         projection: &ProjectionName,
@@ -99,12 +103,6 @@ impl Registry for MemoryStore {
         Ok(self.state().projections.keys().cloned().collect())
     }
 
-    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        let state = self.state();
-        let built = state.read_models.get(&read_model);
-        Ok(built.map(|built| checkpoint::merge(built.checkpoints.clone())).unwrap_or_default())
-    }
-
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let state = self.state();
         let ours = state.projections.values().filter(|lifecycle| lifecycle.replica_set == *replica_set);
@@ -121,6 +119,23 @@ impl Registry for MemoryStore {
             .get(projection)
             .and_then(Lifecycle::serving)
             .map(|serving| serving.deployment.clone()))
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.state().revision)
+    }
+
+    async fn changed(&self) {
+        self.inner.deployments.next().await;
+    }
+}
+
+#[async_trait]
+impl StatusReports for MemoryStore {
+    async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
+        let state = self.state();
+        let built = state.read_models.get(&read_model);
+        Ok(built.map(|built| checkpoint::merge(built.checkpoints.clone())).unwrap_or_default())
     }
 
     async fn report(
@@ -172,7 +187,10 @@ impl Registry for MemoryStore {
         }
         Ok(all)
     }
+}
 
+#[async_trait]
+impl Cutover for MemoryStore {
     async fn begin_cutover(
         &self,
         projection: &ProjectionName,
@@ -195,14 +213,6 @@ impl Registry for MemoryStore {
         let before = state.read_models.len();
         state.read_models.retain(|_, built| built.status != ReadModelStatus::Deleting);
         Ok((before - state.read_models.len()) as u64)
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.state().revision)
-    }
-
-    async fn changed(&self) {
-        self.inner.deployments.next().await;
     }
 }
 

@@ -21,8 +21,8 @@ use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    Changed, ClaimOutcome, Commit, CommitOutcome, Coordination, EventSource, ProposeOutcome, ReadModel,
-    ReadQuery, Registry, Wanted,
+    Appender, Changed, ClaimOutcome, Commit, CommitOutcome, ComponentStore, Coordination, Cutover,
+    DeploymentStore, LogReader, ProposeOutcome, ReadModel, ReadQuery, StatusReports, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
@@ -31,8 +31,22 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// All ports of a store.
-pub(crate) trait Ports: EventSource + ReadModel + Registry + Coordination {}
-impl<T: EventSource + ReadModel + Registry + Coordination> Ports for T {}
+pub(crate) trait Ports:
+    LogReader + Appender + ReadModel + ComponentStore + DeploymentStore + StatusReports + Cutover + Coordination
+{
+}
+impl<
+    T: LogReader
+        + Appender
+        + ReadModel
+        + ComponentStore
+        + DeploymentStore
+        + StatusReports
+        + Cutover
+        + Coordination,
+> Ports for T
+{
+}
 
 pub(crate) const STALE_AFTER: Duration = Duration::from_secs(60);
 

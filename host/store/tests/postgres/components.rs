@@ -2,7 +2,7 @@
 
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Mode, Operation};
-use kennel_core::port::Registry as _;
+use kennel_core::port::{ComponentStore as _, Cutover as _};
 
 use super::conformance::{ask, new_code};
 use super::{sql, store, stranger};

@@ -6,7 +6,7 @@ use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
 use kennel_core::port::{
-    Commit, CommitOutcome, Coordination as _, EventSource as _, NewWorker, Registry as _,
+    Appender as _, Commit, CommitOutcome, Coordination as _, LogReader as _, NewWorker, StatusReports as _,
 };
 use kennel_core::port::{ReadModel as _, Wanted};
 use kennel_store::{ConnectError, ConnectOptions, Store};

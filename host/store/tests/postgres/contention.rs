@@ -8,8 +8,8 @@ use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    ClaimOutcome, Commit, CommitOutcome, Coordination as _, ProposeOutcome, ReadModel as _, Registry as _,
-    Wanted,
+    ClaimOutcome, Commit, CommitOutcome, Coordination as _, ProposeOutcome, ReadModel as _,
+    StatusReports as _, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;

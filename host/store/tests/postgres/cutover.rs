@@ -8,7 +8,8 @@ use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation, OperationRequest, Rejected};
 use kennel_core::partition::HashRange;
 use kennel_core::port::{
-    Commit, CommitOutcome, Coordination as _, CutoverOutcome, ReadModel as _, Registry as _, StoreError,
+    Commit, CommitOutcome, Coordination as _, Cutover as _, CutoverOutcome, DeploymentStore as _,
+    ReadModel as _, StatusReports as _, StoreError,
 };
 use kennel_store::{Mode as Opening, Store};
 use serde_json::json;

@@ -8,7 +8,9 @@ use std::time::Duration;
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Coordination as _, EventSource as _, NewWorker, ReadModel as _, StoreError};
+use kennel_core::port::{
+    Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _, StoreError,
+};
 use kennel_store::{ConnectOptions, Mode, Store};
 use sqlx::Row as _;
 use tokio::time::timeout;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{EventSource as _, ReadQuery};
+use kennel_core::port::{Appender as _, LogReader as _, ReadQuery};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{Mode, Store};

@@ -8,7 +8,7 @@ use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CutoverOutcome, Registry as _};
+use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
 use serde_json::{Value, json};

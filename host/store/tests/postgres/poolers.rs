@@ -4,7 +4,9 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Coordination as _, EventSource as _, NewWorker, ReadModel as _};
+use kennel_core::port::{
+    Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _,
+};
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};

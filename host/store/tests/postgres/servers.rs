@@ -1,6 +1,6 @@
 //! URLs that name several servers, and secrets in URLs.
 
-use kennel_core::port::EventSource as _;
+use kennel_core::port::{Appender as _, LogReader as _};
 use kennel_store::{Mode, StoreUrl};
 
 use super::cluster::Cluster;

@@ -3,7 +3,7 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CommitOutcome, EventSource as _, ReadModel as _};
+use kennel_core::port::{Appender as _, Commit, CommitOutcome, LogReader as _, ReadModel as _};
 use kennel_store::{ConnectOptions, EventTables, Mode};
 use sqlx::Row as _;
 

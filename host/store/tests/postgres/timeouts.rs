@@ -3,7 +3,9 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CommitOutcome, EventSource as _, ReadModel as _, ReadQuery, Wanted};
+use kennel_core::port::{
+    Appender as _, Commit, CommitOutcome, LogReader as _, ReadModel as _, ReadQuery, Wanted,
+};
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
 use kennel_store::Store;

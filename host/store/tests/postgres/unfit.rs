@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kennel_core::port::{EventSource as _, StoreError};
+use kennel_core::port::{Appender as _, LogReader as _, StoreError};
 use kennel_store::{ConnectOptions, EventTables, Mode, Store};
 use sqlx::Row as _;
 use tokio::time::{Instant, sleep};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::port::EventSource as _;
+use kennel_core::port::LogReader as _;
 use kennel_core::position::Position;
 use kennel_store::{Mode, Store};
 use sqlx::{PgConnection, Row as _};

@@ -10,7 +10,7 @@ use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation, OperationRequest, Rejected};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, CutoverOutcome, Registry as _};
+use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::{Mode as Opening, Store};
 use serde_json::{Value, json};
@@ -312,7 +312,7 @@ async fn changes_are_noticed_in_both_processes() {
     let other = open(&bed.path, Opening::ReadWrite).await.unwrap();
     let noticing = tokio::spawn({
         let other = other.clone();
-        async move { tokio::time::timeout(PATIENCE, kennel_core::port::Registry::changed(&other)).await }
+        async move { tokio::time::timeout(PATIENCE, kennel_core::port::DeploymentStore::changed(&other)).await }
     });
     // It may begin to look only after the first change, so there are several.
     for round in 0.. {

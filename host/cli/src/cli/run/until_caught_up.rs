@@ -10,7 +10,7 @@ use kennel_core::limits;
 use kennel_core::membership::Assignment;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Coordination as _, EventSource as _, ProjectionProgress, ProjectionState, Registry as _,
+    Coordination as _, LogReader as _, ProjectionProgress, ProjectionState, StatusReports as _,
 };
 use kennel_core::position::Position;
 use kennel_engine::{Shutdown, Status};
