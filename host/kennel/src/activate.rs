@@ -1,29 +1,25 @@
 //! Has a projection run a component that a program brings with it: what demo, bench and programs that embed
 //! Kennel have in common.
 
-use std::sync::Arc;
-
 use kennel_core::lifecycle::Rejected;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{ComponentStore as _, DeploymentStore as _, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 
 use crate::control::local::Local;
 use crate::control::{Control as _, ControlError, DeployRequest};
 use crate::settings::ProjectionConfig;
-use crate::wire::Store;
+use kennel_engine::Ports;
 
 /// Checks a component, stores it and deploys it. An older one goes on where it stands with the new code.
 pub async fn activate(
-    store: &Store,
-    runtime: Arc<dyn Runtime>,
+    ports: &Ports,
     bytes: Vec<u8>,
     projection: &ProjectionName,
     replica_set: &ReplicaSet,
     settings: Settings,
 ) -> Result<Deployment, ControlError> {
-    let digest = runtime.prepare(bytes.clone().into()).await?.digest();
-    store.put_component(digest, &bytes).await?;
+    let digest = ports.runtime.prepare(bytes.clone().into()).await?.digest();
+    ports.components.put_component(digest, &bytes).await?;
     let Settings { batch, on_failure, config } = settings;
     let config = config.into_iter().map(|(key, value)| (key, Some(value))).collect();
     let request = DeployRequest {
@@ -31,7 +27,7 @@ pub async fn activate(
         settings: ProjectionConfig { batch: Some(batch), on_failure: Some(on_failure), config },
         ..DeployRequest::of(digest)
     };
-    Local::new(store.clone(), runtime).deploy(projection, request).await?;
-    let found = store.find(projection).await?;
+    Local::new(ports.clone()).deploy(projection, request).await?;
+    let found = ports.deployments.find(projection).await?;
     found.ok_or_else(|| Rejected::Missing(projection.clone()).into())
 }

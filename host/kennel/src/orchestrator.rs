@@ -167,7 +167,7 @@ impl Orchestrator {
     /// What people and pipelines do with projections, on the store of this orchestrator and with its runtime.
     #[must_use]
     pub fn control(&self) -> Local {
-        let local = Local::new(self.store.clone(), Arc::clone(&self.runtime));
+        let local = Local::new(wire::ports(&self.store, Arc::clone(&self.runtime)));
         local.stale_after(self.stale_after).replica_set(self.replica_set.clone())
     }
 
@@ -438,7 +438,8 @@ async fn ensure(
         }
         _ => {
             let activated =
-                activate::activate(store, runtime, bytes, &projection, replica_set, settings).await;
+                activate::activate(&wire::ports(store, runtime), bytes, &projection, replica_set, settings)
+                    .await;
             activated.map(|_| ()).map_err(|source| OrchestratorError::Activate { projection, source })
         }
     }

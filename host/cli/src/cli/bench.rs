@@ -148,7 +148,9 @@ impl Setup {
         let mut settings = Settings::default();
         settings.batch = batch.unwrap_or(settings.batch);
         let (runtime, component) = (Arc::clone(&self.runtime), self.component.clone());
-        let activated = activate(&self.store, runtime, component, &projection, &replica_set, settings).await;
+        let activated =
+            activate(&wire::ports(&self.store, runtime), component, &projection, &replica_set, settings)
+                .await;
         activated.map_err(|error| rendered(error, &self.file.display()))
     }
 

@@ -117,7 +117,7 @@ impl ControlArgs {
             Existing::Wanted => wire::open(&target).await?,
         };
         let runtime: Arc<dyn Runtime> = wire::runtime()?;
-        let local = Local::new(store, runtime).stale_after(config.run.stale_after()?);
+        let local = Local::new(wire::ports(&store, runtime)).stale_after(config.run.stale_after()?);
         Ok(Box::new(local.replica_set(replica_set(config)?)))
     }
 }

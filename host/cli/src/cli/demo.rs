@@ -196,6 +196,7 @@ async fn deploy_example(
     let bytes = source::read_example(&file)?;
     let (name, replica_set) = (name.parse()?, ReplicaSet::default());
     let runtime = Arc::clone(runtime);
-    let activated = activate(store, runtime, bytes, &name, &replica_set, Settings::default()).await;
+    let activated =
+        activate(&wire::ports(store, runtime), bytes, &name, &replica_set, Settings::default()).await;
     activated.map_err(|error| rendered(error, &file.display()))
 }

@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use kennel_core::change::Stored;
 use kennel_core::limits;
-use kennel_core::port::{Document, ReadModel as _, StatusReports as _, StoreError, Wanted};
+use kennel_core::port::{Document, StoreError, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::view::{CollectionDiff, Sample};
-use crate::wire::Store;
+use kennel_engine::Ports;
 
 /// How long the one that is behind may take to catch up.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(5);
@@ -47,18 +47,18 @@ pub(super) struct Comparison {
 
 /// Compares the read model that serves with the other. The one that is behind gets a few seconds to catch up.
 pub(super) async fn compare(
-    store: &Store,
+    ports: &Ports,
     models: [ReadModelId; 2],
     samples: usize,
 ) -> Result<Comparison, StoreError> {
-    let pair = Pair { store, models };
+    let pair = Pair { ports, models };
     let caught_up = pair.catch_up().await?;
     // Looked up before the documents: documents that are written later are in motion.
     let positions = pair.positions().await?;
     let settled = positions[0].min(positions[1]);
     let mut names: BTreeSet<Arc<str>> = BTreeSet::new();
     for read_model in models {
-        names.extend(store.collections(read_model).await?);
+        names.extend(ports.read_model.collections(read_model).await?);
     }
     let mut found: Vec<Found> = Vec::with_capacity(names.len());
     let sample_bytes = SAMPLES_BYTES / names.len().max(1);
@@ -81,21 +81,24 @@ pub(super) async fn compare(
 
 /// Two read models that are compared: that which serves, and the other.
 struct Pair<'a> {
-    store: &'a Store,
+    ports: &'a Ports,
     models: [ReadModelId; 2],
 }
 
 impl Pair<'_> {
     /// Up to where both have handled every event.
     async fn positions(&self) -> Result<[Position; 2], StoreError> {
-        Ok([self.store.position(self.models[0]).await?, self.store.position(self.models[1]).await?])
+        Ok([
+            self.ports.reports.position(self.models[0]).await?,
+            self.ports.reports.position(self.models[1]).await?,
+        ])
     }
 
     /// Beyond where both have handled nothing.
     async fn reach(&self) -> Result<[Position; 2], StoreError> {
         let mut reach = [Position::START; 2];
         for (reach, read_model) in reach.iter_mut().zip(self.models) {
-            let checkpoints = self.store.checkpoints_of(read_model).await?;
+            let checkpoints = self.ports.reports.checkpoints_of(read_model).await?;
             *reach = checkpoints.iter().map(|one| one.position).max().unwrap_or_default();
         }
         Ok(reach)
@@ -128,7 +131,7 @@ impl Pair<'_> {
         let mut ways = self.models.map(|read_model| Way::new(read_model, &found.diff.collection));
         loop {
             let [serving, other] = &mut ways;
-            let (serves, others) = (serving.peek(self.store).await?, other.peek(self.store).await?);
+            let (serves, others) = (serving.peek(self.ports).await?, other.peek(self.ports).await?);
             let step = match (serves, others) {
                 (None, None) => return Ok(found),
                 (Some(a), Some(b)) if a.key == b.key => {
@@ -159,7 +162,7 @@ impl Pair<'_> {
             let wanted = [Wanted { collection: found.diff.collection.clone(), keys }];
             let mut now = [Vec::new(), Vec::new()];
             for side in [0, 1] {
-                let read = self.store.fetch(self.models[side], &wanted).await?;
+                let read = self.ports.read_model.fetch(self.models[side], &wanted).await?;
                 now[side] = read.into_iter().next().unwrap_or_default();
             }
             for (index, doubt) in some.iter().enumerate() {
@@ -194,13 +197,15 @@ impl Way {
         }
     }
 
-    async fn peek(&mut self, store: &Store) -> Result<Option<&Document>, StoreError> {
+    async fn peek(&mut self, ports: &Ports) -> Result<Option<&Document>, StoreError> {
         if self.at == self.page.len() && !self.ended {
             let after = self.page.last().map(|last| last.key.clone());
             // Before the next page is read: there is never more than one.
             self.page = Vec::new();
-            self.page =
-                store.scan(self.read_model, &self.collection, after.as_deref(), "", self.size).await?;
+            self.page = ports
+                .read_model
+                .scan(self.read_model, &self.collection, after.as_deref(), "", self.size)
+                .await?;
             self.at = 0;
             self.ended = self.page.len() < self.size;
             let bytes: usize = self.page.iter().map(|one| one.stored.document.len()).sum();

@@ -10,12 +10,10 @@ use kennel_core::lifecycle::{
 };
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{
-    Changed, ComponentStore as _, Coordination as _, DeploymentStore as _, LogReader as _,
-    ProjectionProgress, Runtime, StatusReports as _, StoreError,
-};
+use kennel_core::port::{Changed, ProjectionProgress, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
+use kennel_engine::Ports;
 use tokio::sync::Mutex;
 
 use super::diff::Comparison;
@@ -24,7 +22,7 @@ use super::view::{
     ChangeView, CollectionDiff, ComponentView, DiffView, OperationView, ProjectionView, Side, Verdict,
 };
 use super::{Action, By, Control, ControlError, DeployRequest, diff};
-use crate::wire::{self, Store};
+use crate::wire;
 
 /// Most documents of a collection that a comparison shows.
 const SAMPLES_MAX: usize = 1000;
@@ -32,9 +30,7 @@ const SAMPLES_MAX: usize = 1000;
 /// The operations on a store.
 #[derive(Clone)]
 pub struct Local {
-    store: Store,
-    /// Checks components.
-    runtime: Arc<dyn Runtime>,
+    ports: Ports,
     /// Held while a component is checked before it is stored, which may mean to compile it: what this process has to load
     /// for itself waits for one of these at most.
     checking: Arc<Mutex<()>>,
@@ -47,16 +43,16 @@ pub struct Local {
 
 impl std::fmt::Debug for Local {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Local").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("Local").field("ports", &self.ports).finish_non_exhaustive()
     }
 }
 
 impl Local {
-    /// Operations on `store` by this process's user.
+    /// Operations through `ports` by this process's user.
     #[must_use]
-    pub fn new(store: Store, runtime: Arc<dyn Runtime>) -> Self {
+    pub fn new(ports: Ports) -> Self {
         let (stale_after, replica_set) = (limits::STALE_AFTER, ReplicaSet::default());
-        Self { store, runtime, checking: Arc::default(), stale_after, replica_set, actor: wire::actor() }
+        Self { ports, checking: Arc::default(), stale_after, replica_set, actor: wire::actor() }
     }
 
     /// Names the actor of requests that name none.
@@ -88,19 +84,19 @@ impl Local {
         let attribution = Attribution { actor: by.actor.unwrap_or_else(|| self.actor.clone()), reason };
         let request =
             OperationRequest { operation, attribution, expected_deployment: by.expected_deployment };
-        let Changed { lifecycle, number, changed } = self.store.change(name, &request).await??;
+        let Changed { lifecycle, number, changed } = self.ports.deployments.change(name, &request).await??;
         let projection = self.view(&lifecycle).await?;
         Ok(ChangeView { changed, deployment: number, projection })
     }
 
     async fn found(&self, name: &ProjectionName) -> Result<Lifecycle, ControlError> {
-        let found = self.store.lifecycle(name).await?;
+        let found = self.ports.deployments.lifecycle(name).await?;
         Ok(found.ok_or_else(|| Rejected::Missing(name.clone()))?)
     }
 
     async fn view(&self, lifecycle: &Lifecycle) -> Result<ProjectionView, StoreError> {
-        let head = self.store.high_water_mark().await?.head;
-        let progress = self.store.progress().await?;
+        let head = self.ports.log.high_water_mark().await?.head;
+        let progress = self.ports.reports.progress().await?;
         self.view_among(lifecycle, &progress, head).await
     }
 
@@ -110,7 +106,8 @@ impl Local {
         progress: &[ProjectionProgress],
         head: Position,
     ) -> Result<ProjectionView, StoreError> {
-        let workers = self.store.view(&lifecycle.replica_set, self.stale_after).await?.alive().len();
+        let workers =
+            self.ports.coordination.view(&lifecycle.replica_set, self.stale_after).await?.alive().len();
         Ok(ProjectionView::new(lifecycle, progress, head, workers))
     }
 
@@ -124,11 +121,11 @@ impl Local {
         let serving = found.and_then(Lifecycle::serving).map(|serving| &serving.deployment);
         let settings = serving.map_or_else(Settings::default, |serving| serving.settings.clone());
         // One that was never deployed may be about to be removed: now it is not.
-        if !self.store.keep_component(request.component).await? {
+        if !self.ports.components.keep_component(request.component).await? {
             return Err(ControlError::NoComponent(request.component));
         }
         let bytes = self.component(request.component).await?;
-        let component = self.runtime.prepare(bytes.into()).await?;
+        let component = self.ports.runtime.prepare(bytes.into()).await?;
         let deploy = lifecycle::Deploy {
             digest: request.component,
             descriptor: component.descriptor().clone(),
@@ -153,16 +150,16 @@ impl Local {
 #[async_trait]
 impl Control for Local {
     async fn status(&self) -> Result<StatusView, ControlError> {
-        Ok(StatusView::look(&self.store, &self.replica_set, self.stale_after).await?)
+        Ok(StatusView::look(&self.ports, &self.replica_set, self.stale_after).await?)
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionView>, ControlError> {
-        let head = self.store.high_water_mark().await?.head;
-        let progress = self.store.progress().await?;
+        let head = self.ports.log.high_water_mark().await?.head;
+        let progress = self.ports.reports.progress().await?;
         let mut views = Vec::new();
-        for name in self.store.projections().await? {
+        for name in self.ports.deployments.projections().await? {
             // One that has vanished meanwhile is not there.
-            if let Some(lifecycle) = self.store.lifecycle(&name).await? {
+            if let Some(lifecycle) = self.ports.deployments.lifecycle(&name).await? {
                 views.push(self.view_among(&lifecycle, &progress, head).await?);
             }
         }
@@ -176,15 +173,16 @@ impl Control for Local {
 
     async fn operations(&self, name: &ProjectionName) -> Result<Vec<OperationView>, ControlError> {
         self.found(name).await?;
-        Ok(self.store.operations(name).await?.into_iter().map(OperationView::new).collect())
+        Ok(self.ports.deployments.operations(name).await?.into_iter().map(OperationView::new).collect())
     }
 
     async fn components(&self) -> Result<Vec<ComponentView>, ControlError> {
-        Ok(self.store.components().await?.iter().map(ComponentView::new).collect())
+        Ok(self.ports.components.components().await?.iter().map(ComponentView::new).collect())
     }
 
     async fn component(&self, digest: Digest) -> Result<Vec<u8>, ControlError> {
-        let bytes = self.store.component(digest).await?.ok_or(ControlError::NoComponent(digest))?;
+        let bytes =
+            self.ports.components.component(digest).await?.ok_or(ControlError::NoComponent(digest))?;
         if Digest::of(&bytes) == digest {
             return Ok(bytes);
         }
@@ -195,12 +193,14 @@ impl Control for Local {
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
         // Nothing that cannot run is ever stored, so that a stored component need not be checked.
         let digest = Digest::of(&bytes);
-        if !self.store.keep_component(digest).await? && self.runtime.find(digest).await.is_none() {
+        if !self.ports.components.keep_component(digest).await?
+            && self.ports.runtime.find(digest).await.is_none()
+        {
             let _permit = self.checking.lock().await;
-            self.runtime.prepare(bytes.clone().into()).await?;
+            self.ports.runtime.prepare(bytes.clone().into()).await?;
         }
-        self.store.put_component(digest, &bytes).await?;
-        let stored = self.store.components().await?;
+        self.ports.components.put_component(digest, &bytes).await?;
+        let stored = self.ports.components.components().await?;
         let found = stored.iter().find(|stored| stored.digest == digest).map(ComponentView::new);
         found.ok_or(ControlError::NoComponent(digest))
     }
@@ -210,7 +210,7 @@ impl Control for Local {
         name: &ProjectionName,
         request: DeployRequest,
     ) -> Result<ChangeView, ControlError> {
-        let found = self.store.lifecycle(name).await?;
+        let found = self.ports.deployments.lifecycle(name).await?;
         self.deploy_to(name, found.as_ref(), request).await
     }
 
@@ -260,7 +260,7 @@ impl Control for Local {
         let other = other.ok_or_else(|| ControlError::NothingToCompare(name.clone()))?;
         let models = [served, other.deployment.read_model];
         let Comparison { positions, caught_up, collections } =
-            diff::compare(&self.store, models, samples).await?;
+            diff::compare(&self.ports, models, samples).await?;
         let verdict = if collections.iter().any(CollectionDiff::differs) {
             Verdict::Different
         } else if caught_up || collections.iter().all(|one| one.in_motion == 0) {

@@ -6,11 +6,9 @@ use std::time::Duration;
 use kennel_core::membership::{Assignment, Generation, Member};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Coordination as _, StoreError};
+use kennel_core::port::{Coordination, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-
-use crate::wire::Store;
 
 /// A replica set.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -63,11 +61,11 @@ impl WorkerView {
 impl ReplicaSetView {
     /// Looks. A worker that has been silent for `stale_after` counts as dead.
     pub async fn look(
-        store: &Store,
+        coordination: &dyn Coordination,
         replica_set: ReplicaSet,
         stale_after: Duration,
     ) -> Result<Self, StoreError> {
-        let view = store.view(&replica_set, stale_after).await?;
+        let view = coordination.view(&replica_set, stale_after).await?;
         let assignment = view.assignment;
         let mut workers: Vec<WorkerView> =
             view.members.iter().map(|member| WorkerView::new(member, &assignment)).collect();

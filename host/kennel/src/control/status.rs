@@ -7,9 +7,7 @@ use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Role};
 use kennel_core::membership::Assignment;
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{
-    DeadLetter, LogReader as _, ProjectionProgress, ReadModel as _, StatusReports as _, StoreError,
-};
+use kennel_core::port::{DeadLetter, ProjectionProgress, StoreError};
 use kennel_core::position::Position;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,7 +15,7 @@ use utoipa::ToSchema;
 use super::partitions::{self, Partition};
 use super::replica_set::ReplicaSetView;
 use super::view::{BuildView, ConditionView};
-use crate::wire::Store;
+use kennel_engine::Ports;
 
 /// Dead letters that are listed for each projection.
 const DEAD_LETTERS_MAX: usize = 100;
@@ -103,13 +101,13 @@ pub struct FailureView {
 impl StatusView {
     /// Looks. `usual` is reported as well if it has workers; one that was silent for `stale_after` counts as dead.
     pub(super) async fn look(
-        store: &Store,
+        ports: &Ports,
         usual: &ReplicaSet,
         stale_after: Duration,
     ) -> Result<Self, StoreError> {
-        let high_water_mark = store.high_water_mark().await?;
-        let progress = store.progress().await?;
-        let replica_sets = replica_sets(store, usual, stale_after, &progress).await?;
+        let high_water_mark = ports.log.high_water_mark().await?;
+        let progress = ports.reports.progress().await?;
+        let replica_sets = replica_sets(ports, usual, stale_after, &progress).await?;
         let mut projections: Vec<ProjectionStatus> = Vec::with_capacity(progress.len());
         for progress in progress {
             if progress.role == Role::Candidate {
@@ -121,7 +119,7 @@ impl StatusView {
             }
             let letters = match progress.dead_letters {
                 0 => Vec::new(),
-                _ => store.dead_letters(progress.deployment.read_model, DEAD_LETTERS_MAX).await?,
+                _ => ports.read_model.dead_letters(progress.deployment.read_model, DEAD_LETTERS_MAX).await?,
             };
             let assignment = replica_sets.get(&progress.deployment.replica_set).map(|set| &set.assignment);
             projections.push(ProjectionStatus::new(progress, letters, assignment, high_water_mark.head));
@@ -145,7 +143,7 @@ impl StatusView {
 
 /// The replica sets that have deployments, and the usual one if it has workers.
 async fn replica_sets(
-    store: &Store,
+    ports: &Ports,
     usual: &ReplicaSet,
     stale_after: Duration,
     progress: &[ProjectionProgress],
@@ -154,7 +152,7 @@ async fn replica_sets(
         progress.iter().map(|progress| &progress.deployment.replica_set).collect();
     let mut found = BTreeMap::new();
     for name in deployed.iter().copied().chain([usual]) {
-        let view = ReplicaSetView::look(store, name.clone(), stale_after).await?;
+        let view = ReplicaSetView::look(&*ports.coordination, name.clone(), stale_after).await?;
         if deployed.contains(name) || !view.workers.is_empty() {
             found.insert(name.clone(), view);
         }

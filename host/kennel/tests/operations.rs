@@ -1,0 +1,134 @@
+//! Operations on projections through ports alone: the store is in memory, and the runtime only describes.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use kennel::Control as _;
+use kennel::control::local::Local;
+use kennel::control::{Action, By, ControlError, DeployRequest};
+use kennel_core::digest::Digest;
+use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
+use kennel_core::name::ProjectionName;
+use kennel_core::port::{CallFailure, Component, ComponentError, GuestEnv, Instance, Origin, Runtime};
+use kennel_core::projection::{Descriptor, Partitioning, Scope};
+use kennel_engine::Ports;
+use kennel_store::memory::MemoryStore;
+
+/// A component that is never run.
+struct Described {
+    digest: Digest,
+    descriptor: Descriptor,
+}
+
+struct Describes;
+
+#[async_trait]
+impl Runtime for Describes {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
+        let descriptor = Descriptor {
+            name: "orders".to_owned(),
+            version: bytes.len().to_string(),
+            scope: Scope::default(),
+            partitioning: Partitioning::ByAggregate,
+        };
+        Ok(Arc::new(Described { digest: Digest::of(&bytes), descriptor }))
+    }
+}
+
+#[async_trait]
+impl Component for Described {
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    fn origin(&self) -> Origin {
+        Origin::Compiled
+    }
+
+    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
+        panic!("no operation runs a component")
+    }
+}
+
+fn operations() -> Local {
+    let store = MemoryStore::new();
+    let ports = Ports {
+        log: Arc::new(store.clone()),
+        read_model: Arc::new(store.clone()),
+        components: Arc::new(store.clone()),
+        deployments: Arc::new(store.clone()),
+        reports: Arc::new(store.clone()),
+        cutover: Arc::new(store.clone()),
+        coordination: Arc::new(store.clone()),
+        runtime: Arc::new(Describes),
+    };
+    Local::new(ports)
+}
+
+async fn stored(control: &Local, bytes: &[u8]) -> Digest {
+    let stored = control.put_component(bytes.to_vec()).await.unwrap();
+    assert_eq!(stored.digest, Digest::of(bytes).to_string());
+    Digest::of(bytes)
+}
+
+#[tokio::test]
+async fn a_projection_is_deployed_rebuilt_paused_and_retired_and_each_operation_is_on_record() {
+    let control = operations();
+    let name: ProjectionName = "orders".parse().unwrap();
+    let (first, second) = (stored(&control, b"1").await, stored(&control, b"22").await);
+
+    let change = control.deploy(&name, DeployRequest::of(first)).await.unwrap();
+    assert_eq!((change.changed, change.deployment, change.projection.serving), (true, Some(1), Some(1)));
+    let again = control.deploy(&name, DeployRequest::of(first)).await.unwrap();
+    assert_eq!((again.changed, again.deployment), (false, Some(1)));
+
+    let rebuild =
+        DeployRequest { mode: Mode::Rebuild, promotion: Promotion::Manual, ..DeployRequest::of(second) };
+    let change = control.deploy(&name, rebuild).await.unwrap();
+    let candidate = change.projection.candidate.unwrap();
+    assert_eq!((candidate.deployment, candidate.promotion), (2, Promotion::Manual));
+    let status = control.status().await.unwrap();
+    assert_eq!(status.projections.len(), 1);
+    let cancelled = control.act(&name, Action::Cancel, By::default()).await.unwrap();
+    assert_eq!(cancelled.projection.candidate, None);
+    assert_eq!(cancelled.projection.deployments[1].outcome, Outcome::Cancelled);
+
+    let by = By { actor: Some("ada".to_owned()), reason: Some("disk".to_owned()), ..By::default() };
+    let paused = control.act(&name, Action::Pause, by).await.unwrap();
+    assert_eq!(paused.projection.activity, Activity::Paused);
+    let retired = control.act(&name, Action::Retire { drop: true }, By::default()).await.unwrap();
+    assert_eq!((retired.projection.activity, retired.projection.serving), (Activity::Retired, None));
+
+    let record = control.operations(&name).await.unwrap();
+    let names: Vec<&str> = record.iter().map(|one| one.operation.as_str()).collect();
+    assert_eq!(names, ["deploy", "deploy", "cancel", "pause", "drop"]);
+    assert_eq!((record[3].actor.as_str(), record[3].reason.as_deref()), ("ada", Some("disk")));
+}
+
+#[tokio::test]
+async fn what_the_state_does_not_allow_is_rejected_and_what_is_missing_is_named() {
+    let control = operations();
+    let name: ProjectionName = "orders".parse().unwrap();
+    let missing = control.projection(&name).await.unwrap_err();
+    assert!(matches!(missing, ControlError::Rejected(Rejected::Missing(_))), "{missing}");
+    let unknown = control.deploy(&name, DeployRequest::of(Digest::of(b"none"))).await.unwrap_err();
+    assert_eq!((unknown.status(), matches!(unknown, ControlError::NoComponent(_))), (404, true));
+
+    let digest = stored(&control, b"1").await;
+    control.deploy(&name, DeployRequest::of(digest)).await.unwrap();
+    let rebuild = Action::Rebuild { promotion: Promotion::Auto };
+    control.act(&name, rebuild, By::default()).await.unwrap();
+    for (action, expected) in [(Action::Rollback { to: None }, 409), (Action::AcceptLog { after: 3 }, 409)] {
+        let rejected = control.act(&name, action, By::default()).await.unwrap_err();
+        assert_eq!(rejected.status(), expected, "{rejected}");
+    }
+    let stale = By { expected_deployment: Some(1), ..By::default() };
+    let overtaken = control.act(&name, Action::Pause, stale).await.unwrap_err();
+    assert!(matches!(overtaken, ControlError::Rejected(Rejected::Overtaken { .. })), "{overtaken}");
+    let nothing = control.diff(&name, 1001).await.unwrap_err();
+    assert_eq!(nothing.status(), 400, "{nothing}");
+}
