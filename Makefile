@@ -1,4 +1,4 @@
-# What there is to do here. Each target is one script in .ci/, which installs what is missing first.
+# The targets of this repository. Each target is one script in .ci/, which first installs missing tools.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint guests soak clean

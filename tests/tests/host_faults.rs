@@ -279,7 +279,7 @@ async fn the_watch_of_the_log_begins_again_after_a_panic() {
     let bed = Bed::start(0, 4).await;
     sleep(Duration::from_secs(2)).await;
     assert_eq!(bed.faults("high_water_mark"), 4);
-    let said = bed.said("high-water mark (fault)");
+    let said = bed.said("high_water_mark (fault)");
     assert!(said.len() == 1 && said[0].contains("`no end is in sight`"), "{said:?}");
     assert_eq!(bed.position("healthy").await, Position::START);
     sleep(Duration::from_secs(8)).await;

@@ -1,5 +1,6 @@
 //! What people and pipelines do with projections: one set of operations, whether on a store ([`local`]) or
-//! through the API of a host that runs ([`remote`]). The command line and the API both speak to this.
+//! through the API of a host that runs (`remote` of the crate `kennel_cli`). The command line and the API both speak to
+//! this.
 
 pub mod diff;
 pub mod local;

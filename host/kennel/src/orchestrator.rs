@@ -1,7 +1,7 @@
 //! Kennel inside another program: everything that `kennel run` does, without its command line.
 //!
 //! It neither parses configuration nor handles signals nor serves HTTP: the program that embeds it does
-//! what it needs of these, with [`crate::metrics::Server`] and [`crate::api`] at hand.
+//! what it needs of these, with the crate `kennel_server` at hand.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -85,7 +85,7 @@ fn stalled_after(stale_after: Duration) -> Duration {
     ConnectOptions::default().stalled_after.min(stale_after / 2)
 }
 
-/// As [`runtime`], with the error that a library reports. `compiler` is a `kennel` program; without one, components
+/// Starts the runtime, with the cache in the user's cache folder. `compiler` is a `kennel` program; without one, components
 /// are compiled in this process.
 pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, RuntimeError> {
     let compiler = compiler.map(|program| Compiler { program, arguments: vec![COMPILE.into()] });
@@ -93,7 +93,7 @@ pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, Runt
     Ok(Arc::new(WasmRuntime::new(options)?))
 }
 
-/// The subcommand in which [`serve_compiler`] runs.
+/// The subcommand of `kennel` in which the compiler serves.
 pub const COMPILE: &str = "compile";
 
 fn cache_dir() -> Option<PathBuf> {

@@ -63,14 +63,14 @@ fn operations() -> Local {
         deployments: Arc::new(store.clone()),
         reports: Arc::new(store.clone()),
         cutover: Arc::new(store.clone()),
-        coordination: Arc::new(store.clone()),
+        coordination: Arc::new(store),
         runtime: Arc::new(Describes),
     };
     Local::new(ports)
 }
 
 async fn stored(control: &Local, bytes: &[u8]) -> Digest {
-    let stored = control.put_component(bytes.to_vec()).await.unwrap();
+    let stored = control.put_component(bytes.to_vec()).await.expect("the component is stored");
     assert_eq!(stored.digest, Digest::of(bytes).to_string());
     Digest::of(bytes)
 }
@@ -110,7 +110,7 @@ async fn a_projection_is_deployed_rebuilt_paused_and_retired_and_each_operation_
 }
 
 #[tokio::test]
-async fn what_the_state_does_not_allow_is_rejected_and_what_is_missing_is_named() {
+async fn conflicts_are_rejected_and_missing_things_are_named() {
     let control = operations();
     let name: ProjectionName = "orders".parse().unwrap();
     let missing = control.projection(&name).await.unwrap_err();

@@ -206,25 +206,23 @@ fn holder_of(database: &Path) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use super::*;
 
     /// Takes a lock that was given back. A process that another test is starting may have it for a moment longer.
-    fn acquire_soon(store: &Path) -> RunLock {
-        let began = Instant::now();
-        loop {
+    async fn acquire_soon(store: &Path) -> RunLock {
+        for _ in 0..1000 {
             match acquire(store, store) {
-                Err(RunLockError::Held { .. }) if began.elapsed() < Duration::from_secs(10) => {
-                    std::thread::sleep(Duration::from_millis(10));
-                }
+                Err(RunLockError::Held { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
                 acquired => return acquired.unwrap(),
             }
         }
+        panic!("{} stays locked", store.display());
     }
 
-    #[test]
-    fn the_second_is_rejected_with_the_first_ones_number_and_the_lock_ends_with_its_holder() {
+    #[tokio::test]
+    async fn the_second_is_rejected_with_the_first_ones_number_and_the_lock_ends_with_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let store = folder.path().join("kennel.db");
         fs::write(&store, "").unwrap();
@@ -232,14 +230,14 @@ mod tests {
         let rejected = acquire(&store, &store).unwrap_err().to_string();
         assert!(rejected.contains(&format!("process {}", std::process::id())), "{rejected}");
         drop(first);
-        drop(acquire_soon(&store));
+        drop(acquire_soon(&store).await);
         // Not even by another name.
         let other = folder.path().join("other.db");
         fs::hard_link(&store, &other).unwrap();
-        let first = acquire_soon(&other);
+        let first = acquire_soon(&other).await;
         let rejected = acquire(&store, &store).unwrap_err().to_string();
         assert!(rejected.contains("is being run by"), "{rejected}");
         drop(first);
-        drop(acquire_soon(&store));
+        drop(acquire_soon(&store).await);
     }
 }

@@ -180,7 +180,7 @@ impl Operator {
         match changed {
             Ok(changed) => self.world.judge(|invariants| invariants.lives(&changed.lifecycle)),
             Err(rejected) => {
-                self.world.complain(format!("{} was rejected: {rejected}", describe(&operation)))
+                self.world.complain(format!("{} was rejected: {rejected}", describe(&operation)));
             }
         }
     }

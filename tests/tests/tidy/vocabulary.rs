@@ -43,7 +43,8 @@ const FOREIGN: [&str; 4] = ["connection refused", "connectionrefused", "\"nobody
 
 pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
-    for (path, text) in house.under("").filter(|(path, _)| !path.starts_with(crate::TIDY)) {
+    let foreign = |path: &str| path.starts_with(crate::TIDY) || path == "LICENSE";
+    for (path, text) in house.under("").filter(|(path, _)| !foreign(path)) {
         if let Some((word, instead)) = old_word(path) {
             complaints.push(format!("{path}: `{word}` in its name is now: {instead}"));
         }
@@ -58,6 +59,8 @@ pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
 
 /// The first old word of a line, and what to say instead.
 fn old_word(line: &str) -> Option<(&'static str, &'static str)> {
+    // In `{what} is`, another word stands for the first.
+    let line = &line.replace("{what}", "…");
     let mut lower = line.to_lowercase();
     for foreign in FOREIGN {
         lower = lower.replace(foreign, "");
@@ -81,10 +84,11 @@ fn parts(line: &str) -> Vec<String> {
     let mut before = ' ';
     for c in line.chars() {
         let begins = c.is_uppercase() && before.is_lowercase();
-        if !c.is_alphabetic() || begins {
+        let is_part = c.is_alphabetic() || c == '…';
+        if !is_part || begins {
             parts.push(String::new());
         }
-        if c.is_alphabetic() {
+        if is_part {
             parts.last_mut().expect("there is always one").extend(c.to_lowercase());
         }
         before = c;

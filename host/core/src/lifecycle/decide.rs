@@ -162,17 +162,24 @@ impl Rules<'_> {
         Rejected::CandidateExists { projection: self.name(), number: candidate.deployment.number }
     }
 
+    /// Where a deployment goes. Only a new projection, or one that is retired, can be moved.
+    fn replica_set(&self, deploy: &Deploy) -> Result<ReplicaSet, Rejected> {
+        let Lifecycle { replica_set, history, activity, .. } = self.lifecycle;
+        match &deploy.replica_set {
+            Some(wanted)
+                if wanted != replica_set && *activity != Activity::Retired && !history.is_empty() =>
+            {
+                Err(Rejected::Elsewhere { projection: self.name(), replica_set: replica_set.clone() })
+            }
+            Some(wanted) => Ok(wanted.clone()),
+            None => Ok(replica_set.clone()),
+        }
+    }
+
     fn deploy(&self, deploy: &Deploy) -> Result<Verdict, Rejected> {
         let lifecycle = self.lifecycle;
         let retired = lifecycle.activity == Activity::Retired;
-        let replica_set = match &deploy.replica_set {
-            Some(wanted) if *wanted != lifecycle.replica_set && !retired && !lifecycle.history.is_empty() => {
-                let replica_set = lifecycle.replica_set.clone();
-                return Err(Rejected::Elsewhere { projection: self.name(), replica_set });
-            }
-            Some(wanted) => wanted.clone(),
-            None => lifecycle.replica_set.clone(),
-        };
+        let replica_set = self.replica_set(deploy)?;
         // A deployment to a retired projection brings it back; to a paused one, it waits to be resumed.
         let activity = if retired { Activity::Running } else { lifecycle.activity };
         let new = |read_model, origin, outcome| NewDeployment {
