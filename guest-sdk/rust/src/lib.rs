@@ -48,6 +48,7 @@ pub mod config;
 mod descriptor;
 mod event;
 mod failure;
+mod level;
 pub mod log;
 mod projection;
 mod read_model;

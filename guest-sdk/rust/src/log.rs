@@ -5,20 +5,8 @@
 
 use std::fmt::Display;
 
+pub use crate::level::Level;
 use crate::sys;
-
-/// How much a line of the log matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// For the developer, while looking for a fault.
-    Debug,
-    /// What happened.
-    Info,
-    /// What the operator should look at some day.
-    Warn,
-    /// What the operator should look at now.
-    Error,
-}
 
 /// Writes one line of the given level.
 pub fn log(level: Level, message: impl Display) {

@@ -15,6 +15,7 @@ use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 
 use crate::exit::Kind;
+use crate::nearest::nearest;
 pub use api::{ApiConfig, TOKEN_VARIABLE};
 pub use events::EventsConfig;
 pub use kennel::settings::ProjectionConfig;
@@ -118,11 +119,4 @@ fn rendered(expected: &str) -> &str {
         name if name.starts_with("struct ") => "a table",
         other => other,
     }
-}
-
-/// The known word that is most like the given one, if any is alike at all.
-#[must_use]
-pub fn nearest<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
-    let scored = known.iter().map(|word| (strsim::jaro_winkler(given, word), *word));
-    scored.filter(|(score, _)| *score > 0.75).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, word)| word)
 }

@@ -15,8 +15,8 @@ pub use kennel::wire::*;
 pub(crate) use kennel_runtime::{ServeError, serve_compiler};
 pub(crate) use kennel_store::ConnectError;
 
-use crate::config::nearest;
 use crate::exit::{Kind, ResultExt as _};
+use crate::nearest::nearest;
 
 /// Opens a store. A SQLite file that is missing is created.
 pub async fn open(target: &Target) -> anyhow::Result<Store> {

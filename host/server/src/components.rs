@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::answers::Counted;
 use super::extract::{Named, WASM, Wasm};
 use super::problem::{Kind, Problem, Reads, ReadsOne, Stores};
-use super::v1::Api;
+use super::state::ApiState;
 use kennel::control::ControlError;
 use kennel::control::view::ComponentView;
 
@@ -32,7 +32,9 @@ pub(super) struct WasmBytes(#[expect(dead_code, reason = "it describes a body to
 /// The components that the host holds, the latest first
 #[utoipa::path(get, path = "/v1/components", tag = "components",
     responses((status = 200, body = Vec<ComponentView>, description = "The components"), Reads))]
-pub(super) async fn list_components(State(api): State<Api>) -> Result<Json<Vec<ComponentView>>, Problem> {
+pub(super) async fn list_components(
+    State(api): State<ApiState>,
+) -> Result<Json<Vec<ComponentView>>, Problem> {
     Ok(Json(api.control.components().await?))
 }
 
@@ -40,7 +42,7 @@ pub(super) async fn list_components(State(api): State<Api>) -> Result<Json<Vec<C
 #[utoipa::path(get, path = "/v1/components/{digest}", tag = "components", params(DigestParam),
     responses((status = 200, body = WasmBytes, content_type = "application/wasm", description = "The bytes"), ReadsOne))]
 pub(super) async fn get_component(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(digest): Named<Digest>,
 ) -> Result<Response, Problem> {
     let bytes = api.components.get(&*api.control, digest).await?;
@@ -57,7 +59,7 @@ pub(super) async fn get_component(
         (status = 200, body = ComponentView, description = "It was stored already"),
         Stores))]
 pub(super) async fn put_component(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(digest): Named<Digest>,
     Wasm { bytes, held: _held }: Wasm,
 ) -> Result<Response, Problem> {

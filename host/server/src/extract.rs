@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{Kind, Problem};
 use super::request_limits::{BODY_ARRIVES, COMPONENT_ARRIVES, Held, Room};
-use super::v1::Api;
+use super::state::ApiState;
 use kennel::json;
 
 /// The media type of components.
@@ -81,9 +81,9 @@ pub(super) struct Wasm {
     pub(super) held: Held,
 }
 
-impl FromRequest<Api> for Wasm {
+impl FromRequest<ApiState> for Wasm {
     type Rejection = Problem;
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &ApiState) -> Result<Self, Problem> {
         if !has_type(request.headers(), WASM) {
             return Err(wrong_type(WASM));
         }

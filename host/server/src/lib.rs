@@ -7,6 +7,7 @@
 //! | [`metrics`] | a server for metrics alone, for programs that embed Kennel |
 //! | [`authentication`], [`token`] | who may use /v1 |
 //! | `connections` | how many connections there may be, and how long they may be silent |
+//! | `state` | what the operations work with |
 //! | `stream` | how long a client may let its answer lie |
 //! | `answers` | how much memory answers take on their way |
 //! | `panics` | what becomes of a request whose answer panics |
@@ -28,6 +29,7 @@ mod panics;
 mod problem;
 mod projections;
 pub mod request_limits;
+mod state;
 mod stream;
 pub mod token;
 pub mod v1;

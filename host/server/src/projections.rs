@@ -10,7 +10,7 @@ use utoipa::IntoParams;
 
 use super::extract::{Asked, JsonBody, Named, OptionalBody};
 use super::problem::{Compares, Operations, Problem, Reads, ReadsOne};
-use super::v1::Api;
+use super::state::ApiState;
 use kennel::control::request::{AcceptLogRequest, RebuildRequest, RetireRequest, RollbackRequest};
 use kennel::control::status::StatusView;
 use kennel::control::view::{ChangeView, DeploymentView, DiffView, OperationView, ProjectionView};
@@ -47,7 +47,7 @@ impl Default for DiffParams {
 /// How the projections are doing, and which workers run them
 #[utoipa::path(get, path = "/v1/status", tag = "projections",
     responses((status = 200, body = StatusView, description = "What `kennel status --json` prints"), Reads))]
-pub(super) async fn status(State(api): State<Api>) -> Answer<StatusView> {
+pub(super) async fn status(State(api): State<ApiState>) -> Answer<StatusView> {
     Ok(Json(api.control.status().await?))
 }
 
@@ -56,7 +56,7 @@ pub(super) async fn status(State(api): State<Api>) -> Answer<StatusView> {
 /// Those that are retired as well, each with its whole history.
 #[utoipa::path(get, path = "/v1/projections", tag = "projections",
     responses((status = 200, body = Vec<ProjectionView>, description = "All projections"), Reads))]
-pub(super) async fn list_projections(State(api): State<Api>) -> Answer<Vec<ProjectionView>> {
+pub(super) async fn list_projections(State(api): State<ApiState>) -> Answer<Vec<ProjectionView>> {
     Ok(Json(api.control.projections().await?))
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn list_projections(State(api): State<Api>) -> Answer<Vec<Proje
 #[utoipa::path(get, path = "/v1/projections/{name}", tag = "projections", params(NameParam),
     responses((status = 200, body = ProjectionView, description = "The projection"), ReadsOne))]
 pub(super) async fn get_projection(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
 ) -> Answer<ProjectionView> {
     Ok(Json(api.control.projection(&name).await?))
@@ -74,7 +74,7 @@ pub(super) async fn get_projection(
 #[utoipa::path(get, path = "/v1/projections/{name}/deployments", tag = "projections", params(NameParam),
     responses((status = 200, body = Vec<DeploymentView>, description = "Its deployments"), ReadsOne))]
 pub(super) async fn list_deployments(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
 ) -> Answer<Vec<DeploymentView>> {
     Ok(Json(api.control.projection(&name).await?.deployments))
@@ -86,7 +86,7 @@ pub(super) async fn list_deployments(
 #[utoipa::path(get, path = "/v1/projections/{name}/operations", tag = "projections", params(NameParam),
     responses((status = 200, body = Vec<OperationView>, description = "Its operations"), ReadsOne))]
 pub(super) async fn list_operations(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
 ) -> Answer<Vec<OperationView>> {
     Ok(Json(api.control.operations(&name).await?))
@@ -104,7 +104,7 @@ pub(super) async fn list_operations(
         (status = 200, body = ChangeView, description = "It was deployed already; nothing was changed"),
         Operations))]
 pub(super) async fn deploy(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
     JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Response, Problem> {
@@ -123,7 +123,7 @@ pub(super) async fn deploy(
 #[utoipa::path(get, path = "/v1/projections/{name}/diff", tag = "projections", params(NameParam, DiffParams),
     responses((status = 200, body = DiffView, description = "Where they differ"), Compares))]
 pub(super) async fn diff(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
     Asked(DiffParams { samples }): Asked<DiffParams>,
 ) -> Answer<DiffView> {
@@ -139,7 +139,7 @@ macro_rules! request {
             request_body = Option<$request>,
             responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
         pub(super) async fn $name(
-            State(api): State<Api>,
+            State(api): State<ApiState>,
             Named(name): Named<ProjectionName>,
             OptionalBody($given): OptionalBody<$request>,
         ) -> Answer<ChangeView> {
@@ -194,7 +194,7 @@ request! {
     request_body = AcceptLogRequest,
     responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
 pub(super) async fn accept_log(
-    State(api): State<Api>,
+    State(api): State<ApiState>,
     Named(name): Named<ProjectionName>,
     JsonBody(request): JsonBody<AcceptLogRequest>,
 ) -> Answer<ChangeView> {

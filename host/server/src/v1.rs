@@ -10,31 +10,24 @@ use axum::http::{Method, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, any, get, post, put};
-use axum::{Json, body::Bytes};
 use kennel_core::limits;
-use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
+use kennel_engine::metrics::ReplicaSetMetrics;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 
-use super::answers::{Answers, Components, bounded};
+use super::answers::{Answers, bounded};
 use super::authentication::{Authentication, DOCUMENT, guard};
 use super::problem::{Describes, Kind, Problem};
-use super::request_limits::{COMPARING, COMPILING, Permits, Room, SHORT, within};
+use super::request_limits::{COMPARING, COMPILING, SHORT, within};
+use super::state::ApiState;
 use super::{components, projections};
-use kennel::control::view::ChangeView;
-use kennel::control::{Control, ControlError};
+use kennel::control::Control;
 
-/// What the routes of /v1 work with.
+/// The routes of /v1.
 #[derive(Clone)]
 pub struct Api {
-    pub(super) control: Arc<dyn Control>,
-    pub(super) compiling: Permits,
-    pub(super) comparing: Permits,
-    pub(super) room: Room,
-    pub(super) components: Components,
-    metrics: ReplicaSetMetrics,
+    state: ApiState,
     authentication: Arc<Authentication>,
-    document: Bytes,
 }
 
 impl std::fmt::Debug for Api {
@@ -52,9 +45,8 @@ impl Api {
         metrics: ReplicaSetMetrics,
     ) -> Self {
         let document = serde_json::to_vec(&document(&authentication)).unwrap_or_default().into();
-        let (compiling, comparing, room) = (Permits::default(), Permits::default(), Room::default());
-        let (components, authentication) = (Components::default(), Arc::new(authentication));
-        Self { control, compiling, comparing, room, components, metrics, authentication, document }
+        let state = ApiState::new(control, metrics, document);
+        Self { state, authentication: Arc::new(authentication) }
     }
 
     /// The routes, for programs that serve them beside their own.
@@ -72,34 +64,12 @@ impl Api {
             .route_layer(DefaultBodyLimit::max(limits::OPERATION_BYTES_MAX))
             .route_layer(answers)
             .route_layer(authentication)
-            .with_state(self)
-    }
-
-    /// Counts the outcome of an operation, and puts it into the answer.
-    pub(super) fn counted(
-        &self,
-        result: Result<ChangeView, ControlError>,
-    ) -> Result<Json<ChangeView>, Problem> {
-        self.count(result.as_ref());
-        Ok(Json(result?))
-    }
-
-    /// Counts the outcome of an operation.
-    pub(super) fn count(&self, result: Result<&ChangeView, &ControlError>) {
-        let outcome = match result.map_err(ControlError::status) {
-            Ok(change) if change.changed => DeploymentOutcome::Accepted,
-            Ok(_) => DeploymentOutcome::Unchanged,
-            Err(422) => DeploymentOutcome::Unsupported,
-            Err(400..500) => DeploymentOutcome::Rejected,
-            // A failure of the host says nothing of the operation.
-            Err(_) => return,
-        };
-        self.metrics.count_deployment(outcome);
+            .with_state(self.state)
     }
 }
 
 /// Every route with its path, as the document has them.
-fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+fn routes() -> Vec<(&'static str, MethodRouter<ApiState>)> {
     let quick = |route| limited(route, SHORT);
     let slow = |route| limited(route, COMPILING);
     vec![
@@ -129,7 +99,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     ]
 }
 
-fn limited(route: MethodRouter<Api>, limit: Duration) -> MethodRouter<Api> {
+fn limited(route: MethodRouter<ApiState>, limit: Duration) -> MethodRouter<ApiState> {
     route.layer(middleware::from_fn(move |request: Request, next| within(limit, request, next)))
 }
 
@@ -147,7 +117,7 @@ async fn not_like_this(method: Method, uri: Uri) -> Problem {
 /// This document
 #[utoipa::path(get, path = "/v1/openapi.json", tag = "interface", security(()),
     responses((status = 200, body = Object, description = "The interface of this host, as OpenAPI 3.1"), Describes))]
-async fn openapi(State(api): State<Api>) -> Response {
+async fn openapi(State(api): State<ApiState>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], api.document).into_response()
 }
 

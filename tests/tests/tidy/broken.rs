@@ -181,3 +181,18 @@ fn old_words_are_reported_wherever_they_are() {
     );
     check(rule, &[("host/core/src/steward.rs", "//! Duty.\n")], &["steward.rs: `steward` in its name"]);
 }
+
+#[test]
+fn circles_of_imports_are_reported() {
+    let rule = imports_have_no_circles;
+    let a = ("host/core/src/a.rs", "//! A.\nuse crate::{b::B, c::{C, D}};\n");
+    check(rule, &[a, ("host/core/src/b.rs", "//! B.\n// use crate::a;\n")], &[]);
+    check(rule, &[a, ("host/core/src/b.rs", "//! B.\nuse super::a::A;\n")], &["a > b > a"]);
+    check(
+        rule,
+        &[a, ("host/core/src/c.rs", "//! C.\n"), ("host/core/src/c/d.rs", "//! D.\nuse super::super::a;\n")],
+        &["a > c > a"],
+    );
+    check(rule, &[a, ("host/core/src/c/d.rs", "//! D.\nuse super::a;\n")], &[]);
+    check(rule, &[("host/core/src/a.rs", "//! A.\nuse crate::a::b;\n")], &[]);
+}

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 
 use self::bindings::kennel::projection as host;
-use crate::log::Level;
+use crate::level::Level;
 use crate::{Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel, Timestamp};
 
 /// What wit-bindgen makes of the world.

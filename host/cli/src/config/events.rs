@@ -3,7 +3,7 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::wire::{EventTables, TableName};
+use kennel::wire::{EventTables, TableName};
 
 /// Names of the event log's tables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

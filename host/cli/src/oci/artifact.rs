@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Annotations;
 use super::error::Unfit;
 use super::reference::parse_digest;
-use crate::wire::inspect::{FileKind, inspect};
+use kennel::wire::inspect::{FileKind, inspect};
 
 pub(super) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.wasm.config.v0+json";

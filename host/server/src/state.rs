@@ -1,0 +1,56 @@
+//! What the operations of /v1 work with, and the count of their outcomes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use kennel::control::view::ChangeView;
+use kennel::control::{Control, ControlError};
+use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
+
+use super::answers::Components;
+use super::problem::Problem;
+use super::request_limits::{Permits, Room};
+
+/// What the operations work with. Clones share it.
+#[derive(Clone)]
+pub(super) struct ApiState {
+    pub(super) control: Arc<dyn Control>,
+    pub(super) compiling: Permits,
+    pub(super) comparing: Permits,
+    pub(super) room: Room,
+    pub(super) components: Components,
+    /// The document that describes the operations.
+    pub(super) document: Bytes,
+    metrics: ReplicaSetMetrics,
+}
+
+impl ApiState {
+    pub(super) fn new(control: Arc<dyn Control>, metrics: ReplicaSetMetrics, document: Bytes) -> Self {
+        let (compiling, comparing, room) = (Permits::default(), Permits::default(), Room::default());
+        let components = Components::default();
+        Self { control, compiling, comparing, room, components, document, metrics }
+    }
+
+    /// Counts the outcome of an operation, and puts it into the answer.
+    pub(super) fn counted(
+        &self,
+        result: Result<ChangeView, ControlError>,
+    ) -> Result<Json<ChangeView>, Problem> {
+        self.count(result.as_ref());
+        Ok(Json(result?))
+    }
+
+    /// Counts the outcome of an operation.
+    pub(super) fn count(&self, result: Result<&ChangeView, &ControlError>) {
+        let outcome = match result.map_err(ControlError::status) {
+            Ok(change) if change.changed => DeploymentOutcome::Accepted,
+            Ok(_) => DeploymentOutcome::Unchanged,
+            Err(422) => DeploymentOutcome::Unsupported,
+            Err(400..500) => DeploymentOutcome::Rejected,
+            // A failure of the host says nothing of the operation.
+            Err(_) => return,
+        };
+        self.metrics.count_deployment(outcome);
+    }
+}
