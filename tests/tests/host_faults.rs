@@ -12,9 +12,9 @@ use kennel_core::event::{Event, NewEvent};
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appended, Appender, CallFailure, Component, ComponentError, ComponentStore as _, DeploymentStore as _,
-    GuestEnv, HighWaterMark, Instance, LogReader, Origin, Page, ReadQuery, Runtime, StatusReports as _,
-    StoreError,
+    Appended, Appender, CallFailure, CodeSource, Component, ComponentError, ComponentStore as _,
+    DeploymentStore as _, GuestEnv, HighWaterMark, Instance, LogReader, Page, ReadQuery, Runtime,
+    StatusReports as _, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
@@ -101,8 +101,8 @@ impl Component for Guest {
         &self.1
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Cached
+    fn origin(&self) -> CodeSource {
+        CodeSource::Cached
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

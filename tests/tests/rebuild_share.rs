@@ -11,8 +11,8 @@ use kennel_core::failure::FailureKind;
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appender as _, CallFailure, Component, ComponentError, ComponentStore as _, DeploymentStore as _,
-    GuestEnv, Instance, Origin, Runtime, StatusReports as _,
+    Appender as _, CallFailure, CodeSource, Component, ComponentError, ComponentStore as _,
+    DeploymentStore as _, GuestEnv, Instance, Runtime, StatusReports as _,
 };
 use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
@@ -78,8 +78,8 @@ impl Component for Guest {
         &self.descriptor
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Compiled
+    fn origin(&self) -> CodeSource {
+        CodeSource::Compiled
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

@@ -37,7 +37,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{Config, DEFAULT_STORE, EventsConfig};
-use crate::exit::{self, Kind};
+use crate::exit::{self, ExitKind};
 use crate::telemetry::{self, LogFormat};
 use crate::wire::{self, TableName, Target};
 
@@ -52,7 +52,7 @@ Exit codes:
   0 success                 5 taken: a name, a port, a store in use
   1 unforeseen              6 wrong configuration
   2 wrong command line      7 not found
-  3 store or host unusable  8 a projection is halted, or two differ
+  3 store or host unusable  8 a projection is halted, or read models differ
   4 wrong input             143 ended by a second signal";
 
 /// Runs event-sourcing projections as sandboxed WebAssembly components.
@@ -99,7 +99,7 @@ impl StoreArgs {
         let given = self.store.as_deref().or(config.store.as_deref());
         if given.is_none() && std::env::var_os(HOST_VARIABLE).is_some() {
             // A user of a host has no store here, and a new one would take in events meant for that host's.
-            return Err(Kind::Config.error(format!(
+            return Err(ExitKind::Config.error(format!(
                 "{HOST_VARIABLE} is set, and this works on a store: say which with --store, or unset {HOST_VARIABLE}"
             )));
         }
@@ -117,13 +117,13 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Appends events from lines of JSON to the log
     Append(append::Append),
-    /// Deploys a component to a projection, new or other than before
+    /// Deploys a component to a projection
     Deploy(deploy::Deploy),
     /// Deploys the components of a folder whenever they change
     Watch(watch::Watch),
     /// Builds a read model anew, beside the one that serves
     Rebuild(acts::Rebuild),
-    /// Compares the read model that was built with the one that serves
+    /// Compares the read model of the candidate with the one that serves
     Diff(diff::Diff),
     /// Promotes the candidate to serve
     Promote(acts::Promote),
@@ -141,7 +141,7 @@ enum Command {
     AcceptLog(acts::AcceptLog),
     /// Lists the deployments of a projection
     Deployments(deployments::Deployments),
-    /// Lists the operations on a projection: by whom, and why
+    /// Lists the operations on a projection, with actor and reason
     Operations(operations::Operations),
     /// Lists the components that the store holds
     Components(components::Components),

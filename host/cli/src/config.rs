@@ -14,7 +14,7 @@ use std::path::Path;
 use kennel_core::name::ProjectionName;
 use serde::Deserialize;
 
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::nearest::nearest;
 pub use api::{ApiConfig, TOKEN_VARIABLE};
 pub use events::EventsConfig;
@@ -50,11 +50,13 @@ impl Config {
             Err(error) if file.is_none() && error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
             Err(error) => {
                 let path = path.display();
-                return Err(Kind::Config.error(format!("cannot read the configuration file {path}: {error}")));
+                return Err(
+                    ExitKind::Config.error(format!("cannot read the configuration file {path}: {error}"))
+                );
             }
         };
         let mut config = Self::parse(&text)
-            .map_err(|message| Kind::Config.error(format!("{}, {message}", path.display())))?;
+            .map_err(|message| ExitKind::Config.error(format!("{}, {message}", path.display())))?;
         // Wherever the command is started, the same file is meant.
         let folder = path.parent().unwrap_or(Path::new(""));
         config.api.token_file = config.api.token_file.map(|file| folder.join(file));

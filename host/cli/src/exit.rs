@@ -15,13 +15,14 @@
 use std::process::ExitCode;
 
 use kennel_core::port::StoreError;
+use kennel_store::InvalidUrl;
 
 use crate::oci::OciError;
 use kennel::control::ControlError;
 
 /// The kinds of failure that have an exit code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ExitKind {
     Store,
     Input,
     Taken,
@@ -30,7 +31,7 @@ pub enum Kind {
     Halted,
 }
 
-impl Kind {
+impl ExitKind {
     /// The exit code.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -58,7 +59,7 @@ impl Kind {
 /// An error with a kind. Its message is that of its source.
 #[derive(Debug)]
 struct Failed {
-    kind: Kind,
+    kind: ExitKind,
     source: anyhow::Error,
 }
 
@@ -77,11 +78,11 @@ impl std::error::Error for Failed {
 /// Gives every error of an expression a kind.
 pub trait ResultExt<T> {
     /// Makes the error one of `kind`.
-    fn kind(self, kind: Kind) -> anyhow::Result<T>;
+    fn kind(self, kind: ExitKind) -> anyhow::Result<T>;
 }
 
 impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
-    fn kind(self, kind: Kind) -> anyhow::Result<T> {
+    fn kind(self, kind: ExitKind) -> anyhow::Result<T> {
         self.map_err(|error| kind.of(error))
     }
 }
@@ -89,44 +90,47 @@ impl<T, E: Into<anyhow::Error>> ResultExt<T> for Result<T, E> {
 /// The exit code for an error.
 #[must_use]
 pub fn code(error: &anyhow::Error) -> ExitCode {
-    ExitCode::from(kind(error).map_or(1, Kind::code))
+    ExitCode::from(kind(error).map_or(1, ExitKind::code))
 }
 
 /// The kind of an error; none for an unforeseen one.
 #[must_use]
-pub fn kind(error: &anyhow::Error) -> Option<Kind> {
+pub fn kind(error: &anyhow::Error) -> Option<ExitKind> {
     let given = error.chain().find_map(|cause| cause.downcast_ref::<Failed>().map(|failed| failed.kind));
     let of_store = || error.downcast_ref::<StoreError>().map(kind_of_store);
     let of_operation = || error.downcast_ref::<ControlError>().map(kind_of_operation);
     let of_registry = || error.downcast_ref::<OciError>().and_then(kind_of_registry);
-    given.or_else(of_store).or_else(of_operation).or_else(of_registry)
+    let of_url = || error.downcast_ref::<InvalidUrl>().map(|_| ExitKind::Config);
+    given.or_else(of_url).or_else(of_store).or_else(of_operation).or_else(of_registry)
 }
 
 /// A request that the store can never fulfil is wrong itself; anything else is a failure of the store.
-const fn kind_of_store(error: &StoreError) -> Kind {
+const fn kind_of_store(error: &StoreError) -> ExitKind {
     match error {
-        StoreError::Invalid { .. } | StoreError::InvalidEvent { .. } => Kind::Input,
-        StoreError::Unavailable { .. } | StoreError::Unfit { .. } | StoreError::Failed { .. } => Kind::Store,
+        StoreError::Invalid { .. } | StoreError::InvalidEvent { .. } => ExitKind::Input,
+        StoreError::Unavailable { .. } | StoreError::Unfit { .. } | StoreError::Failed { .. } => {
+            ExitKind::Store
+        }
     }
 }
 
 /// What an operation that was not carried out means for the command: the same as its status says.
-pub(crate) const fn kind_of_operation(error: &ControlError) -> Kind {
+pub(crate) const fn kind_of_operation(error: &ControlError) -> ExitKind {
     match error.status() {
-        401 | 403 => Kind::Config,
-        404 => Kind::Missing,
-        409 => Kind::Taken,
-        400..500 => Kind::Input,
-        _ => Kind::Store,
+        401 | 403 => ExitKind::Config,
+        404 => ExitKind::Missing,
+        409 => ExitKind::Taken,
+        400..500 => ExitKind::Input,
+        _ => ExitKind::Store,
     }
 }
 
 /// A registry that is away or fails is neither the store nor anything that the user got wrong.
-const fn kind_of_registry(error: &OciError) -> Option<Kind> {
+const fn kind_of_registry(error: &OciError) -> Option<ExitKind> {
     match error {
-        OciError::Unknown { .. } | OciError::Incomplete { .. } => Some(Kind::Missing),
-        OciError::Damaged { .. } | OciError::Unfit { .. } | OciError::Pinned { .. } => Some(Kind::Input),
-        OciError::Unauthorized { .. } | OciError::Credentials { .. } => Some(Kind::Config),
+        OciError::Unknown { .. } | OciError::Incomplete { .. } => Some(ExitKind::Missing),
+        OciError::Damaged { .. } | OciError::Unfit { .. } | OciError::Pinned { .. } => Some(ExitKind::Input),
+        OciError::Unauthorized { .. } | OciError::Credentials { .. } => Some(ExitKind::Config),
         OciError::Unreachable { .. }
         | OciError::Slow { .. }
         | OciError::Setup { .. }

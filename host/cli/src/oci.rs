@@ -55,9 +55,9 @@ pub struct Pulled {
 /// Hears of a transfer's progress: how many of how many bytes of the component have been moved. The default
 /// one does not listen.
 #[derive(Clone, Default)]
-pub struct Watch(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
+pub struct TransferWatch(Option<Arc<dyn Fn(u64, u64) + Send + Sync>>);
 
-impl Watch {
+impl TransferWatch {
     /// Calls `hear` again and again with the bytes moved and the bytes in all.
     pub fn new(hear: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(hear)))
@@ -70,7 +70,7 @@ impl Watch {
     }
 }
 
-impl fmt::Debug for Watch {
+impl fmt::Debug for TransferWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Watch").field(&self.0.is_some()).finish()
     }
@@ -78,7 +78,7 @@ impl fmt::Debug for Watch {
 
 /// Fetches a component. What arrives is what the manifest names, and the manifest is what the reference names if
 /// that has a digest; anything else is an error.
-pub async fn pull(reference: &Reference, watch: Watch) -> Result<Pulled, OciError> {
+pub async fn pull(reference: &Reference, watch: TransferWatch) -> Result<Pulled, OciError> {
     within_time(reference, async {
         let connection = Connection::open(reference).await?;
         let manifest = connection.manifest().await?;
@@ -96,7 +96,7 @@ pub async fn push(
     component: Arc<[u8]>,
     reference: &Reference,
     annotations: &Annotations,
-    watch: Watch,
+    watch: TransferWatch,
 ) -> Result<Digest, OciError> {
     if reference.digest().is_some() {
         return Err(OciError::Pinned { reference: reference.to_string() });
@@ -110,7 +110,7 @@ pub async fn push(
         let connection = Connection::open(reference).await?;
         connection.put_blob(component, layer, &watch).await?;
         let config_digest = Digest::of(&config);
-        connection.put_blob(config.into(), config_digest, &Watch::default()).await?;
+        connection.put_blob(config.into(), config_digest, &TransferWatch::default()).await?;
         let digest = Digest::of(&manifest);
         connection.put_manifest(manifest).await?;
         Ok(digest)

@@ -15,7 +15,7 @@ pub use kennel::wire::*;
 pub(crate) use kennel_runtime::{ServeError, serve_compiler};
 pub(crate) use kennel_store::ConnectError;
 
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::{ExitKind, ResultExt as _};
 use crate::nearest::nearest;
 
 /// Opens a store. A SQLite file that is missing is created.
@@ -31,9 +31,9 @@ pub async fn open_existing(target: &Target) -> anyhow::Result<Store> {
 /// Creates or updates the tables of a store, and has it announce appends if asked to.
 pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()> {
     let store = connect(target, Mode::Migrate).await?;
-    store.migrate().await.kind(Kind::Store)?;
+    store.migrate().await.kind(ExitKind::Store)?;
     if install_notify {
-        store.install_notify().await.kind(Kind::Store)?;
+        store.install_notify().await.kind(ExitKind::Store)?;
     }
     Ok(())
 }
@@ -41,7 +41,7 @@ pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()
 async fn connect(target: &Target, mode: Mode) -> anyhow::Result<Store> {
     let connected = kennel_store::connect(target.url(), &target.options(mode)).await;
     let store = connected.map_err(|error| {
-        let kind = if matches!(error, ConnectError::Taken(_)) { Kind::Taken } else { Kind::Store };
+        let kind = if matches!(error, ConnectError::Taken(_)) { ExitKind::Taken } else { ExitKind::Store };
         kind.of(error)
     })?;
     if store.dialect() == Dialect::Sqlite {
@@ -96,7 +96,7 @@ pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyh
         return Ok(deployment);
     }
     if store.lifecycle(projection).await?.is_some() {
-        return Err(Kind::Missing.of(Rejected::Retired(projection.clone())));
+        return Err(ExitKind::Missing.of(Rejected::Retired(projection.clone())));
     }
     let progress = store.progress().await?;
     let known: Vec<&str> = progress.iter().map(|progress| progress.deployment.projection.as_str()).collect();
@@ -107,5 +107,5 @@ pub async fn find_deployment(store: &Store, projection: &ProjectionName) -> anyh
         }
         None => format!("there are: {}", known.join(", ")),
     };
-    Err(Kind::Missing.error(format!("there is no projection `{projection}`; {hint}")))
+    Err(ExitKind::Missing.error(format!("there is no projection `{projection}`; {hint}")))
 }

@@ -42,7 +42,7 @@ pub enum Expectation {
     Revision(Position),
 }
 
-/// What becomes of a document.
+/// What a batch does with a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// It is replaced by this JSON text.
@@ -59,7 +59,7 @@ pub enum Access {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub key: String,
-    pub operation: Access,
+    pub access: Access,
     pub expectation: Expectation,
     /// The position of the event that made the change; 0 for [`Access::Read`].
     pub revision: Position,

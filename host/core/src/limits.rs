@@ -117,7 +117,7 @@ pub const REBUILD_SHARE: f64 = 0.5;
 /// long as these take.
 pub const CUTOVER_SLACK_POSITIONS: u64 = 2000;
 
-/// Most bytes of an operation that comes over HTTP; a component comes apart from it.
+/// Most bytes of the request for an operation over HTTP; a component comes apart from it.
 pub const OPERATION_BYTES_MAX: usize = 64 * 1024;
 /// Most characters that the actor of an operation has.
 pub const ACTOR_CHARS_MAX: usize = 200;

@@ -19,7 +19,8 @@ pub use registry::{
     StatusReports, StoredComponent,
 };
 pub use runtime::{
-    CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, LogLevel, Origin, Runtime,
+    CallFailure, CodeSource, Component, ComponentError, Fault, GuestEnv, HostError, Instance, LogLevel,
+    Runtime,
 };
 
 /// A store that could not do what it was asked. The cause is in the source chain.

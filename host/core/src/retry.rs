@@ -24,7 +24,7 @@ impl Default for RetryPolicy {
 
 /// What becomes of the event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Decision {
+pub enum RetryDecision {
     /// Try again after this pause.
     RetryAfter(Duration),
     /// Record it and go on with the next event.
@@ -42,18 +42,18 @@ pub fn decide(
     policy: &RetryPolicy,
     on_failure: OnFailure,
     jitter: f64,
-) -> Decision {
+) -> RetryDecision {
     // A guest that says "never" means it, and a row that cannot be read stays as it is: trying again would only
     // cost time.
     let is_final = matches!(kind, FailureKind::Reject | FailureKind::Unreadable);
     if !is_final && attempts < policy.attempts_max {
         let doublings = attempts.saturating_sub(1).min(20);
         let pause = policy.pause_first.saturating_mul(1 << doublings).min(policy.pause_max);
-        return Decision::RetryAfter(pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
+        return RetryDecision::RetryAfter(pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0));
     }
     match on_failure {
-        OnFailure::Halt => Decision::Halt,
-        OnFailure::DeadLetter => Decision::DeadLetter,
+        OnFailure::Halt => RetryDecision::Halt,
+        OnFailure::DeadLetter => RetryDecision::DeadLetter,
     }
 }
 
@@ -65,21 +65,24 @@ mod tests {
     fn pauses_double_up_to_the_bound_and_then_the_policy_decides() {
         let policy = RetryPolicy { attempts_max: 9, ..RetryPolicy::default() };
         let pause = |attempts| match decide(FailureKind::Trap, attempts, &policy, OnFailure::Halt, 1.0) {
-            Decision::RetryAfter(pause) => pause.as_millis(),
+            RetryDecision::RetryAfter(pause) => pause.as_millis(),
             other => panic!("{other:?}"),
         };
         let pauses: Vec<u128> = (1..9).map(pause).collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1600, 3200, 5000, 5000]);
-        assert_eq!(decide(FailureKind::Trap, 9, &policy, OnFailure::Halt, 0.3), Decision::Halt);
-        assert_eq!(decide(FailureKind::Retry, 9, &policy, OnFailure::DeadLetter, 0.3), Decision::DeadLetter);
+        assert_eq!(decide(FailureKind::Trap, 9, &policy, OnFailure::Halt, 0.3), RetryDecision::Halt);
+        assert_eq!(
+            decide(FailureKind::Retry, 9, &policy, OnFailure::DeadLetter, 0.3),
+            RetryDecision::DeadLetter
+        );
     }
 
     #[test]
     fn final_failures_are_not_tried_again() {
         let policy = RetryPolicy::default();
         for kind in [FailureKind::Reject, FailureKind::Unreadable] {
-            assert_eq!(decide(kind, 1, &policy, OnFailure::Halt, 0.0), Decision::Halt);
-            assert_eq!(decide(kind, 1, &policy, OnFailure::DeadLetter, 0.0), Decision::DeadLetter);
+            assert_eq!(decide(kind, 1, &policy, OnFailure::Halt, 0.0), RetryDecision::Halt);
+            assert_eq!(decide(kind, 1, &policy, OnFailure::DeadLetter, 0.0), RetryDecision::DeadLetter);
         }
     }
 }

@@ -263,7 +263,7 @@ fn all_keys() -> impl Iterator<Item = At> {
 }
 
 fn apply(store: &mut Keyed<Value>, at: At, change: &Change) {
-    match &change.operation {
+    match &change.access {
         Access::Read => {}
         Access::Put(document) => drop(store.insert(at, parsed(document))),
         Access::Delete => drop(store.remove(&at)),

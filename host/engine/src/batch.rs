@@ -125,7 +125,7 @@ pub async fn run(
     run.changes = changes;
     run.share = share;
     if run.crowded && portion == Portion::Whole {
-        // The batch had all that any may have: no other can give it more.
+        // The batch had all that any may have: there is no more to give it.
         run.crowded = false;
         run.failed = Some(FailedEvent { kind: FailureKind::MemoryLimit, message: NO_MEMORY.to_owned() });
     }

@@ -31,7 +31,7 @@ pub type Catalog = Arc<Vec<Loaded>>;
 const LOADED_AT_ONCE: usize = 2;
 
 /// Keeps the catalog up to date.
-pub struct Watcher {
+pub struct CatalogWatcher {
     pub components: Arc<dyn ComponentStore>,
     pub deployments: Arc<dyn DeploymentStore>,
     pub reports: Arc<dyn StatusReports>,
@@ -47,7 +47,7 @@ pub struct Watcher {
     pub metrics: ReplicaSetMetrics,
 }
 
-impl std::fmt::Debug for Watcher {
+impl std::fmt::Debug for CatalogWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watcher").field("replica_set", &self.replica_set).finish_non_exhaustive()
     }
@@ -106,7 +106,7 @@ struct Components {
     published: bool,
 }
 
-impl Watcher {
+impl CatalogWatcher {
     /// Publishes the catalog until a stop is asked for.
     pub async fn watch(self, publish: watch::Sender<Option<Catalog>>, mut stop: Shutdown) {
         let mut components = Components::default();
@@ -304,12 +304,12 @@ impl Watcher {
         publish.send_replace(Some(Arc::new(components.running.values().cloned().collect())));
     }
 
-    /// Reports to the store the candidates that are not built because this process cannot load them: those who wait for
-    /// them are elsewhere. A condition is reported again with every attempt, and removed when it is over: a process
-    /// before this one may have reported it.
+    /// Reports to the store the candidates that are not built because this process cannot load them: the operators
+    /// who wait for them do not look here. A condition is reported again with every attempt, and removed when it is
+    /// over: a process before this one may have reported it.
     async fn report_conditions(&self, components: &mut Components) {
-        let candidate = components.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
-        let known = candidate.filter_map(|(Deployment { id, digest, .. }, _)| {
+        let candidates = components.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
+        let known = candidates.filter_map(|(Deployment { id, digest, .. }, _)| {
             let failed = components.failed.get(digest).map(|failed| (failed.reason.clone(), failed.again));
             (failed.is_some() || components.ready.contains_key(digest)).then_some((*id, failed))
         });

@@ -14,19 +14,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// The connections that are watched, and where they are reported.
-pub struct Watcher {
+pub struct ConnectionWatcher {
     pub coordination: Arc<dyn Coordination>,
     pub metrics: ConnectionMetrics,
     pub status: Arc<Status>,
 }
 
-impl std::fmt::Debug for Watcher {
+impl std::fmt::Debug for ConnectionWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watcher").finish_non_exhaustive()
     }
 }
 
-impl Watcher {
+impl ConnectionWatcher {
     /// Watches until a stop is asked for.
     pub async fn watch(self, mut stop: Shutdown) {
         let mut reported = false;
@@ -34,7 +34,7 @@ impl Watcher {
         while let Some(usage) = self.coordination.connections() {
             self.metrics.observed(&last, &usage);
             if usage.longest_wait > WAIT_MAX {
-                let reason = rendered(&usage);
+                let reason = message(&usage);
                 if !reported {
                     tracing::warn!(reason, "statements wait for a connection to the store");
                 }
@@ -55,7 +55,7 @@ impl Watcher {
     }
 }
 
-fn rendered(usage: &ConnectionUsage) -> String {
+fn message(usage: &ConnectionUsage) -> String {
     let ConnectionUsage { max, open, waiting, longest_wait, denial, .. } = usage;
     let seconds = longest_wait.as_secs();
     let of = match denial {
@@ -82,14 +82,14 @@ mod tests {
             longest_wait: Duration::from_millis(2_700),
             ..ConnectionUsage::default()
         };
-        let reported = rendered(&usage);
-        assert!(reported.starts_with(
+        let waits = message(&usage);
+        assert!(waits.starts_with(
             "3 statements wait for a connection to the store, the first for 2 s: all 2 are in use"
         ));
         let denied =
             ConnectionUsage { denial: Some("too many connections for role \"k\"".to_owned()), ..usage };
         assert!(
-            rendered(&denied).contains("2 of 4 are open, and the server gives no more (too many connections")
+            message(&denied).contains("2 of 4 are open, and the server gives no more (too many connections")
         );
     }
 }

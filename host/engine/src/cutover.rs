@@ -46,7 +46,7 @@ struct Memory {
     left_alone: BTreeMap<DeploymentId, Rest>,
     /// Since when the serving read model of each candidate is fenced, as far as was seen.
     fenced_since: BTreeMap<DeploymentId, Instant>,
-    collection_due: Instant,
+    garbage_due: Instant,
     troubles: Troubles,
 }
 
@@ -94,20 +94,20 @@ impl CutoverController {
         let mut memory = Memory {
             left_alone: BTreeMap::new(),
             fenced_since: BTreeMap::new(),
-            collection_due: Instant::now(),
+            garbage_due: Instant::now(),
             troubles: Troubles::default(),
         };
         loop {
-            let candidate = catalog
+            let has_candidate = catalog
                 .borrow_and_update()
                 .as_ref()
                 .is_some_and(|catalog| catalog.iter().any(|loaded| loaded.role == Role::Candidate));
             tokio::select! {
                 biased;
                 () = stop.requested() => return,
-                () = self.look(&mut memory, candidate) => {}
+                () = self.look(&mut memory, has_candidate) => {}
             }
-            let next = if candidate { Instant::now() + LOOK_EVERY } else { memory.collection_due };
+            let next = if has_candidate { Instant::now() + LOOK_EVERY } else { memory.garbage_due };
             tokio::select! {
                 biased;
                 () = stop.requested() => return,
@@ -116,7 +116,7 @@ impl CutoverController {
                         return;
                     }
                     // A change may have left a read model to remove.
-                    memory.collection_due = Instant::now();
+                    memory.garbage_due = Instant::now();
                 }
                 () = tokio::time::sleep_until(next) => {}
             }
@@ -124,17 +124,16 @@ impl CutoverController {
     }
 
     /// Takes the steps that are due. A step that fails keeps no other from being taken.
-    async fn look(&self, memory: &mut Memory, candidate: bool) {
-        let collection_is_due = Instant::now() >= memory.collection_due;
+    async fn look(&self, memory: &mut Memory, has_candidate: bool) {
+        let garbage_is_due = Instant::now() >= memory.garbage_due;
         // The process that fenced a read model for a cutover may have died over it, and the candidate may not be run
         // here: so every process looks from time to time.
-        if candidate || collection_is_due {
+        if has_candidate || garbage_is_due {
             self.cut_over_all(memory).await;
         }
-        if collection_is_due {
+        if garbage_is_due {
             let collected = self.cutover.collect_garbage().await;
-            memory.collection_due =
-                Instant::now() + if collected.is_ok() { COLLECT_EVERY } else { LEFT_ALONE };
+            memory.garbage_due = Instant::now() + if collected.is_ok() { COLLECT_EVERY } else { LEFT_ALONE };
             memory.troubles.log_failure("collecting garbage", collected);
         }
     }
@@ -159,8 +158,8 @@ impl CutoverController {
         }
     }
 
-    /// Every process completes or aborts the cutovers that others began, also if they are no longer due: those may have
-    /// died. A process that rests leaves them to the others for longer than any fence lasts.
+    /// Every process completes or aborts the cutovers that others began, also if they are no longer due: the others may
+    /// have died. A process that rests leaves them to the others for longer than any fence lasts.
     fn is_to_be_tried(
         &self,
         memory: &mut Memory,
@@ -181,7 +180,7 @@ impl CutoverController {
     async fn try_cutover(&self, memory: &mut Memory, candidate: &Deployment, fenced: bool) {
         let Deployment { id, projection, number, .. } = candidate;
         let doing = format!("the cutover to deployment {number} of {projection}");
-        let condition = match self.cut_over(projection, fenced).await {
+        let blocked_by = match self.cut_over(projection, fenced).await {
             Ok(Attempt::Behind) => return,
             Ok(Attempt::Over) => return memory.troubles.end(&doing),
             // The process that was quicker reports the condition, if there is one.
@@ -193,9 +192,9 @@ impl CutoverController {
         let before = memory.left_alone.get(id).map_or(Duration::ZERO, |rest| rest.long);
         let long = (before * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX);
         memory.left_alone.insert(*id, Rest { until: Instant::now() + long, long });
-        if let Some(reason) = condition {
-            let reported = format!("the cutover is blocked: {reason}");
-            if let Err(error) = self.reports.report_condition(*id, CUTOVER, Some(&reported)).await {
+        if let Some(reason) = blocked_by {
+            let condition = format!("the cutover is blocked: {reason}");
+            if let Err(error) = self.reports.report_condition(*id, CUTOVER, Some(&condition)).await {
                 tracing::debug!(reason = crate::chain(&error), "a condition was not recorded");
             }
             memory.troubles.report(&doing, reason);

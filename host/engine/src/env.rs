@@ -25,7 +25,7 @@ const EVENT_ROOM_BYTES: usize = 1024 * 1024;
 
 /// Collections that are fetched ahead at most: a projection that names its collections by the event
 /// would make every batch fetch more than it needs.
-const PREFETCH_KEYS_MAX: usize = 8;
+const PREFETCH_COLLECTIONS_MAX: usize = 8;
 
 /// The collections that a projection has read under the id of the event's own aggregate.
 #[derive(Debug, Default)]
@@ -41,7 +41,7 @@ impl PrefetchPlan {
     /// The plan that a successor begins with, which may run other code. Without it, its first batch would fetch
     /// documents one by one.
     #[must_use]
-    pub fn carry(self) -> Self {
+    pub fn for_successor(self) -> Self {
         Self { carried_over: self.by_aggregate_id, ..Self::default() }
     }
 
@@ -57,7 +57,8 @@ impl PrefetchPlan {
 
     /// Learns that a collection was read under the id of the event's own aggregate.
     fn learn(&mut self, collection: &str) {
-        if self.by_aggregate_id.len() < PREFETCH_KEYS_MAX && !self.by_aggregate_id.contains(collection) {
+        if self.by_aggregate_id.len() < PREFETCH_COLLECTIONS_MAX && !self.by_aggregate_id.contains(collection)
+        {
             self.by_aggregate_id.insert(collection.to_owned());
         }
     }

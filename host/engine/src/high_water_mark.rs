@@ -92,7 +92,7 @@ impl Watch {
 }
 
 /// The log that is watched, and where it is reported.
-pub struct Watcher {
+pub struct HighWaterMarkWatcher {
     pub log: Arc<dyn LogReader>,
     pub metrics: HighWaterMarkMetrics,
     pub status: Arc<Status>,
@@ -100,13 +100,13 @@ pub struct Watcher {
     pub polls: (Duration, Duration),
 }
 
-impl std::fmt::Debug for Watcher {
+impl std::fmt::Debug for HighWaterMarkWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Watcher").field("polls", &self.polls).finish_non_exhaustive()
     }
 }
 
-impl Watcher {
+impl HighWaterMarkWatcher {
     /// Publishes the high-water mark until a stop is asked for.
     pub async fn watch(self, watch: Watch, mut stop: Shutdown) {
         let Self { log, metrics, status, polls: (poll_min, poll_max) } = self;

@@ -2,9 +2,9 @@
 //! the work with other workers. It drives the ports of `kennel-core` and knows no database and no wasm.
 //!
 //! ```text
-//! high-water mark ──► position up to which the log is complete ─┐
-//! catalog ──► deployments, compiled and ready ──────────┼─► supervisor ─► runners, one for each
-//! coordinator ─► generation and partitions of this process ┘              deployment and partition
+//! high-water mark ─► position up to which the log is complete ─┐
+//! catalog ─► deployments, compiled and ready ──────────────────┼─► supervisor ─► runners, one for each
+//! coordinator ─► generation and partitions of this process ────┘                 deployment and partition
 //! ```
 //!
 //! | module | duty |

@@ -51,7 +51,7 @@ pub struct Share {
     portion: Portion,
     bytes: usize,
     more: Option<OwnedSemaphorePermit>,
-    batch: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Memory {
@@ -124,13 +124,13 @@ impl Memory {
             Portion::Sure => None,
             Portion::Whole => Arc::clone(&self.shared).acquire_many_owned(units(WHOLE_UNITS)).await.ok(),
         };
-        let batch = Arc::clone(&self.batches).acquire_owned().await.ok();
+        let permit = Arc::clone(&self.batches).acquire_owned().await.ok();
         let bytes = match portion {
             Portion::Sure => limits::BATCH_MEMORY_BYTES_SURE,
             Portion::Whole => limits::BATCH_MEMORY_BYTES_MAX,
         };
         self.metrics().reserved(bytes, true);
-        Share { memory: Arc::clone(self), portion, bytes, more, batch }
+        Share { memory: Arc::clone(self), portion, bytes, more, permit }
     }
 }
 
@@ -172,7 +172,7 @@ impl Drop for Share {
     fn drop(&mut self) {
         self.memory.metrics().reserved(self.bytes, false);
         self.more = None;
-        self.batch = None;
+        self.permit = None;
     }
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use kennel_core::lifecycle::Role;
 use kennel_core::membership::{WorkerId, WorkerState};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::Origin;
+use kennel_core::port::CodeSource;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
@@ -402,11 +402,11 @@ impl ReplicaSetMetrics {
     }
 
     /// This process has loaded a component, whose code came from there.
-    pub fn component_loaded(&self, origin: Origin) {
+    pub fn component_loaded(&self, origin: CodeSource) {
         if let Some(handles) = &self.0 {
             match origin {
-                Origin::Compiled => handles.components_compiled.inc(),
-                Origin::Cached => handles.components_cached.inc(),
+                CodeSource::Compiled => handles.components_compiled.inc(),
+                CodeSource::Cached => handles.components_cached.inc(),
             }
         }
     }

@@ -137,7 +137,7 @@ impl Engine {
             look: Arc::clone(&look),
         };
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
-        let watcher = || catalog::Watcher {
+        let watcher = || catalog::CatalogWatcher {
             components: Arc::clone(&self.ports.components),
             deployments: Arc::clone(&self.ports.deployments),
             reports: Arc::clone(&self.ports.reports),
@@ -149,7 +149,7 @@ impl Engine {
             status: Arc::clone(&self.status),
             metrics: self.metrics.clone(),
         };
-        let log = || high_water_mark::Watcher {
+        let log = || high_water_mark::HighWaterMarkWatcher {
             log: Arc::clone(&self.ports.log),
             metrics: self.high_water_mark_metrics.clone(),
             status: Arc::clone(&self.status),
@@ -161,7 +161,7 @@ impl Engine {
             high_water_mark: high_water_mark.clone(),
             metrics: self.metrics.clone(),
         };
-        let connections = || connections::Watcher {
+        let connections = || connections::ConnectionWatcher {
             coordination: Arc::clone(&self.ports.coordination),
             metrics: self.connection_metrics.clone(),
             status: Arc::clone(&self.status),
@@ -253,7 +253,7 @@ impl Engine {
     /// A runner has panicked: no other replaces it for a while.
     fn broke(&self, runners: &mut Runners, task: Id, error: JoinError) {
         let message = fault::message_of(error);
-        let Some(slot) = runners.assignment_of(task) else { return };
+        let Some(slot) = runners.slot_of(task) else { return };
         let health = runners.health.entry((slot.worker, slot.read_model)).or_default();
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
         let pause = health.faults.happened(&reporter, HostPart::Runner, &health.name, &message);
@@ -332,7 +332,7 @@ impl Engine {
                 metrics: self.metrics.deployment(&loaded.deployment.projection, loaded.role),
                 status: Arc::clone(&self.status),
                 entropy: Arc::clone(&self.entropy),
-                prefetch: prefetch.carry(),
+                prefetch: prefetch.for_successor(),
                 health,
                 rebuilds: Arc::clone(rebuilds),
                 ceiling: Ceiling::default(),
@@ -358,7 +358,7 @@ impl Engine {
 }
 
 impl Runners {
-    fn assignment_of(&self, task: Id) -> Option<Slot> {
+    fn slot_of(&self, task: Id) -> Option<Slot> {
         self.running.iter().find(|(_, runner)| runner.task == task).map(|(slot, _)| *slot)
     }
 
@@ -369,7 +369,7 @@ impl Runners {
 
     /// A runner has ended.
     fn gone(&mut self, task: Id, prefetch: Option<PrefetchPlan>) {
-        let Some(slot) = self.assignment_of(task) else { return };
+        let Some(slot) = self.slot_of(task) else { return };
         self.running.remove(&slot);
         self.prefetch.extend(prefetch.map(|prefetch| ((slot.worker, slot.read_model), prefetch)));
     }

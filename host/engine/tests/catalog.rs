@@ -16,15 +16,15 @@ use kennel_core::lifecycle::{
 };
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, Component, ComponentError, ComponentStore, DeploymentStore, Fault, GuestEnv,
-    Instance, Origin, ProjectionProgress, ProjectionState, Runtime, StatusReports, StoreError,
+    CallFailure, Changed, CodeSource, Component, ComponentError, ComponentStore, DeploymentStore, Fault,
+    GuestEnv, Instance, ProjectionProgress, ProjectionState, Runtime, StatusReports, StoreError,
     StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
     Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
 };
-use kennel_engine::catalog::{Catalog, Watcher};
+use kennel_engine::catalog::{Catalog, CatalogWatcher};
 use kennel_engine::{Metrics, Shutdown, ShutdownTrigger, Status};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -100,7 +100,7 @@ struct Watched {
 fn start(script: Script) -> Watched {
     let ports = Arc::new(Scripted { script: Mutex::new(script), began: Instant::now() });
     let status = Arc::new(Status::default());
-    let watcher = Watcher {
+    let watcher = CatalogWatcher {
         components: Arc::clone(&ports) as _,
         deployments: Arc::clone(&ports) as _,
         reports: Arc::clone(&ports) as _,
@@ -202,8 +202,8 @@ impl Component for Loadable {
         &self.descriptor
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Compiled
+    fn origin(&self) -> CodeSource {
+        CodeSource::Compiled
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

@@ -14,7 +14,7 @@ use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Component, Cutover, CutoverOutcome, GuestEnv, HighWaterMark, Instance, Origin,
+    CallFailure, CodeSource, Component, Cutover, CutoverOutcome, GuestEnv, HighWaterMark, Instance,
     ProjectionProgress, ProjectionState, StatusReports, StoreError,
 };
 use kennel_core::position::Position;
@@ -265,8 +265,8 @@ impl Component for Unused {
         &self.0
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Compiled
+    fn origin(&self) -> CodeSource {
+        CodeSource::Compiled
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

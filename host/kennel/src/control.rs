@@ -1,4 +1,4 @@
-//! What people and pipelines do with projections: one set of operations, whether on a store ([`local`]) or
+//! The operations on projections, for people and pipelines: one set, whether on a store ([`local`]) or
 //! through the API of a host that runs (`remote` of the crate `kennel_cli`). The command line and the API both speak to
 //! this.
 
@@ -36,11 +36,11 @@ pub struct DeployRequest {
     #[serde(default = "mode_default")]
     #[schema(value_type = String, pattern = "^(continue|rebuild)$", default = "continue")]
     pub mode: Mode,
-    /// Whether a read model that was built replaces the old one by itself.
+    /// Whether the candidate is promoted as soon as it has caught up, or once the operator promotes it.
     #[serde(default = "promotion_default")]
     #[schema(value_type = String, pattern = "^(auto|manual)$", default = "auto")]
     pub promotion: Promotion,
-    /// Where a new projection goes; if nothing is said, to the replica set that the host works for. One that exists stays
+    /// The replica set of a new projection; without it, the one that the host works for. A projection that exists stays
     /// where it is.
     #[serde(default)]
     #[schema(value_type = Option<String>, pattern = "^[a-z][a-z0-9_-]{0,47}$")]
@@ -51,7 +51,7 @@ pub struct DeployRequest {
     /// Builds anew even if the same component with the same settings serves already.
     #[serde(default)]
     pub force: bool,
-    /// Who deploys, for the record. A host records where the request came from if nothing is said.
+    /// Who deploys, for the record. Without it a host records `api`.
     #[serde(default)]
     #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub actor: Option<String>,
@@ -95,7 +95,7 @@ const fn promotion_default() -> Promotion {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct By {
-    /// For the record. A host records where the request came from if nothing is said.
+    /// For the record. Without it a host records `api`.
     #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub actor: Option<String>,
     /// For the record.

@@ -164,7 +164,7 @@ impl Orchestrator {
         self.engine.status()
     }
 
-    /// What people and pipelines do with projections, on the store of this orchestrator and with its runtime.
+    /// The operations on projections, on the store of this orchestrator and with its runtime.
     #[must_use]
     pub fn control(&self) -> Local {
         let local = Local::new(wire::ports(&self.store, Arc::clone(&self.runtime)));

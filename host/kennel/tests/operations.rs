@@ -9,7 +9,7 @@ use kennel::control::{Action, By, ControlError, DeployRequest};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{CallFailure, Component, ComponentError, GuestEnv, Instance, Origin, Runtime};
+use kennel_core::port::{CallFailure, CodeSource, Component, ComponentError, GuestEnv, Instance, Runtime};
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use kennel_engine::Ports;
 use kennel_store::memory::MemoryStore;
@@ -45,8 +45,8 @@ impl Component for Described {
         &self.descriptor
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Compiled
+    fn origin(&self) -> CodeSource {
+        CodeSource::Compiled
     }
 
     async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

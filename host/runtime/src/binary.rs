@@ -21,13 +21,13 @@ const WORLD_SECTION: &str = "component-type";
 
 /// What a file is by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum BinaryKind {
     Component,
     CoreModule,
 }
 
 /// The kind of a file, or why it is none.
-pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, String> {
+pub(crate) fn kind(bytes: &[u8]) -> Result<BinaryKind, String> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         return Err(not_wasm(bytes));
     };
@@ -35,8 +35,8 @@ pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, String> {
         return Err(format!("the file is cut short: it ends after {}", count(bytes.len(), "byte")));
     };
     match *version {
-        CORE_MODULE => Ok(Kind::CoreModule),
-        COMPONENT => Ok(Kind::Component),
+        CORE_MODULE => Ok(BinaryKind::CoreModule),
+        COMPONENT => Ok(BinaryKind::Component),
         [.., 1, 0] => {
             Err("a component in a format that is not final (or a damaged file): build it again with \
              tools of this year"
@@ -52,8 +52,8 @@ pub(crate) fn kind(bytes: &[u8]) -> Result<Kind, String> {
 /// The component in a file: the file itself, or what a core module becomes when it is wrapped.
 pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
     match kind(bytes)? {
-        Kind::Component => Ok(Cow::Borrowed(bytes)),
-        Kind::CoreModule => wrap(bytes).map(Cow::Owned),
+        BinaryKind::Component => Ok(Cow::Borrowed(bytes)),
+        BinaryKind::CoreModule => wrap(bytes).map(Cow::Owned),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::port::{CallFailure, Component, GuestEnv, Instance, Origin};
+use kennel_core::port::{CallFailure, CodeSource, Component, GuestEnv, Instance};
 use kennel_core::projection::Descriptor;
 use tokio::sync::Semaphore;
 use wasmtime::Engine;
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
 pub(crate) struct WasmComponent {
     pub(crate) digest: Digest,
     pub(crate) descriptor: Descriptor,
-    pub(crate) origin: Origin,
+    pub(crate) origin: CodeSource,
     pub(crate) pre: v0_1::ProjectionPre<Sandbox>,
     pub(crate) shared: Arc<Shared>,
 }
@@ -43,7 +43,7 @@ impl Component for WasmComponent {
         &self.descriptor
     }
 
-    fn origin(&self) -> Origin {
+    fn origin(&self) -> CodeSource {
         self.origin
     }
 

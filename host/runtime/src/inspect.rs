@@ -5,7 +5,7 @@ use kennel_core::digest::Digest;
 use kennel_core::limits;
 use serde::Serialize;
 
-use crate::binary::{self, Kind};
+use crate::binary::{self, BinaryKind};
 use crate::check::{self, Outline};
 use crate::trap::mebibytes;
 
@@ -60,8 +60,8 @@ pub struct MemoryBounds {
 #[must_use]
 pub fn inspect(bytes: &[u8]) -> Inspection {
     let kind = match binary::kind(bytes) {
-        Ok(Kind::Component) => FileKind::Component,
-        Ok(Kind::CoreModule) => FileKind::CoreModule,
+        Ok(BinaryKind::Component) => FileKind::Component,
+        Ok(BinaryKind::CoreModule) => FileKind::CoreModule,
         Err(_) => FileKind::Other,
     };
     let mut inspection = Inspection {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::port::{Component, ComponentError, Origin, Runtime};
+use kennel_core::port::{CodeSource, Component, ComponentError, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component as Code;
 
@@ -85,7 +85,7 @@ impl WasmRuntime {
         let engine = self.compiler_service.shared.engine.clone();
         let cached = aside(move || cache.load(&engine, digest)).await?;
         match cached {
-            Some(code) => Ok(Some(self.finish(digest, &code, Origin::Cached).await?)),
+            Some(code) => Ok(Some(self.finish(digest, &code, CodeSource::Cached).await?)),
             None => Ok(None),
         }
     }
@@ -154,7 +154,7 @@ impl WasmRuntime {
         &self,
         digest: Digest,
         code: &Code,
-        origin: Origin,
+        origin: CodeSource,
     ) -> Result<Arc<WasmComponent>, ComponentError> {
         let Finished { pre, descriptor } = self.compiler_service.finish(code).await?;
         let shared = Arc::clone(&self.compiler_service.shared);
@@ -183,7 +183,7 @@ impl Runtime for WasmRuntime {
             return Ok(component);
         }
         let compiled = self.compile(bytes, Arc::clone(&permit)).await?;
-        let component = self.finish(digest, &compiled.code, Origin::Compiled).await?;
+        let component = self.finish(digest, &compiled.code, CodeSource::Compiled).await?;
         self.keep(digest, compiled).await?;
         Ok(component)
     }

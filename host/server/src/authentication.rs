@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use kennel_core::digest::Digest;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use crate::token::Token;
 
 /// The document of the interface: it holds no secret, so that tools can read it without one.
@@ -50,7 +50,7 @@ impl Authentication {
             Self::Token(expected) => shows(*expected, request.headers()),
             Self::ThisMachine => comes_from_here(request.method(), request.uri(), request.headers()),
             Self::Closed => Err(Problem::new(
-                Kind::Forbidden,
+                ProblemKind::Forbidden,
                 "this host can be reached from other machines and has no token, so that its API is closed: set \
                  KENNEL_TOKEN, or `token_file` in the section [api] of kennel.toml, where `kennel run` is started",
             )),
@@ -74,7 +74,7 @@ pub(super) async fn guard(
 fn shows(expected: Digest, headers: &HeaderMap) -> Result<(), Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let rejected = |challenge: &str, detail: &str| {
-        Err(Problem::new(Kind::Unauthorized, detail).header(header::WWW_AUTHENTICATE, challenge))
+        Err(Problem::new(ProblemKind::Unauthorized, detail).header(header::WWW_AUTHENTICATE, challenge))
     };
     let credentials = match (given.next(), given.next()) {
         (Some(one), None) => one.to_str().ok().and_then(|text| text.split_once(' ')),
@@ -101,7 +101,7 @@ fn shows(expected: Digest, headers: &HeaderMap) -> Result<(), Problem> {
 /// which it had the browser find this one. A proxy on this machine is a program of it, whichever client is behind that;
 /// most proxies say that they are one.
 fn comes_from_here(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
-    let foreign = |detail: &str| Err(Problem::new(Kind::Forbidden, detail));
+    let foreign = |detail: &str| Err(Problem::new(ProblemKind::Forbidden, detail));
     let mut hosts = headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let named_here = match (hosts.next(), hosts.next()) {
         (Some(host), None) => host.parse().is_ok_and(|host: Authority| is_loopback(host.host())),

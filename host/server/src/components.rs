@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::answers::Counted;
 use super::extract::{Named, WASM, Wasm};
-use super::problem::{Kind, Problem, Reads, ReadsOne, Stores};
+use super::problem::{Problem, ProblemKind, Reads, ReadsOne, Stores};
 use super::state::ApiState;
 use kennel::control::ControlError;
 use kennel::control::view::ComponentView;
@@ -67,7 +67,7 @@ pub(super) async fn put_component(
     if actual != digest {
         let detail =
             format!("the body is not what the path says: its SHA-256 is {actual}; nothing was stored");
-        return Err(Problem::new(Kind::Invalid, detail));
+        return Err(Problem::new(ProblemKind::Invalid, detail));
     }
     let held = api.control.components().await?;
     if held.iter().any(|one| one.digest == digest.to_string()) {

@@ -50,7 +50,7 @@ struct Queue {
 
 /// A connection, as far as others may end it.
 #[derive(Debug)]
-struct Guest {
+struct Client {
     silent: Silent,
     /// Its place among those that are silent, if it is one of them.
     place: Mutex<Option<u64>>,
@@ -63,10 +63,10 @@ impl Silent {
     }
 
     /// A new connection: nothing has been asked on it yet.
-    fn welcome(&self) -> Guest {
-        let guest = Guest { silent: self.clone(), place: Mutex::default(), ended: Arc::default() };
-        guest.falls_silent();
-        guest
+    fn welcome(&self) -> Client {
+        let client = Client { silent: self.clone(), place: Mutex::default(), ended: Arc::default() };
+        client.falls_silent();
+        client
     }
 
     fn end_oldest(&self) {
@@ -76,7 +76,7 @@ impl Silent {
     }
 }
 
-impl Guest {
+impl Client {
     /// Something is asked on it.
     fn asks(&self) {
         let place = lock(&self.place).take();
@@ -125,12 +125,12 @@ pub(super) async fn serve(listener: TcpListener, app: Router, mut stop: Shutdown
             () = stop.requested() => break,
             permit = room(&permits, &silent) => permit,
         };
-        let guest = silent.welcome();
+        let client = silent.welcome();
         let (app, stop) = (app.clone(), stop.clone());
         tokio::spawn(async move {
             let _permit = permit;
-            answer(stream, app, stop, &guest).await;
-            guest.asks();
+            answer(stream, app, stop, &client).await;
+            client.asks();
         });
     }
     drop(listener);
@@ -182,14 +182,14 @@ fn is_of_one(error: &io::Error) -> bool {
 }
 
 /// Answers the requests of a connection until it ends, or has to make room while it is silent.
-async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Guest) {
+async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, client: &Client) {
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |request: Request<Incoming>| {
-        guest.asks();
+        client.asks();
         let answer = app.call(request);
         async {
             let answer = answer.await;
-            guest.falls_silent();
+            client.falls_silent();
             answer
         }
     });
@@ -203,19 +203,19 @@ async fn answer(stream: TcpStream, app: Router, mut stop: Shutdown, guest: &Gues
             // How a connection ends is the client's business.
             _ = connection.as_mut() => return,
             // Unless something has been asked at the last moment.
-            () = guest.ended.notified() => if guest.is_silent() { return },
+            () = client.ended.notified() => if client.is_silent() { return },
             () = stop.requested() => break,
         }
     }
     connection.as_mut().graceful_shutdown();
     // Requests under way come to their end; a client that does not take its answer does not delay the end for long.
     loop {
-        let was_silent = guest.is_silent();
+        let was_silent = client.is_silent();
         tokio::select! {
             _ = connection.as_mut() => return,
             () = tokio::time::sleep(SILENCE_MAX) => {}
         }
-        if was_silent && guest.is_silent() {
+        if was_silent && client.is_silent() {
             return;
         }
     }

@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use kennel_core::limits;
 use serde::de::DeserializeOwned;
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 use super::request_limits::{BODY_ARRIVES, COMPONENT_ARRIVES, Held, Room};
 use super::state::ApiState;
 use kennel::json;
@@ -30,8 +30,8 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state)
             .await
-            .map_err(|rejection| Problem::new(Kind::Invalid, rejection.body_text()))?;
-        text.parse().map(Self).map_err(|error| Problem::new(Kind::Invalid, error.to_string()))
+            .map_err(|rejection| Problem::new(ProblemKind::Invalid, rejection.body_text()))?;
+        text.parse().map(Self).map_err(|error| Problem::new(ProblemKind::Invalid, error.to_string()))
     }
 }
 
@@ -45,7 +45,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         asked.map(|Query(asked)| Self(asked)).map_err(|rejection| {
             let cause = std::error::Error::source(&rejection)
                 .map_or_else(|| rejection.body_text(), ToString::to_string);
-            Problem::new(Kind::Invalid, format!("the query of the URL is not valid: {cause}"))
+            Problem::new(ProblemKind::Invalid, format!("the query of the URL is not valid: {cause}"))
         })
     }
 }
@@ -117,13 +117,13 @@ fn read<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let request = json::table(&mut deserializer).and_then(|request| deserializer.end().map(|()| request));
     request.map_err(|error| {
-        Problem::new(Kind::Invalid, format!("the body does not have the expected form: {error}"))
+        Problem::new(ProblemKind::Invalid, format!("the body does not have the expected form: {error}"))
     })
 }
 
 fn wrong_type(expected: &str) -> Problem {
     Problem::new(
-        Kind::MediaType,
+        ProblemKind::MediaType,
         format!("the body has to be of type {expected}: send `Content-Type: {expected}`"),
     )
 }
@@ -161,9 +161,9 @@ fn too_large(bytes_max: usize) -> Problem {
         0 => format!("the body of an operation has at most {} KiB", bytes_max >> 10),
         mebibytes => format!("a component has at most {mebibytes} MiB"),
     };
-    Problem::new(Kind::TooLarge, detail)
+    Problem::new(ProblemKind::TooLarge, detail)
 }
 
 fn did_not_arrive(reason: &dyn std::fmt::Display) -> Problem {
-    Problem::new(Kind::Invalid, format!("the body did not arrive: {reason}"))
+    Problem::new(ProblemKind::Invalid, format!("the body did not arrive: {reason}"))
 }

@@ -87,7 +87,8 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Serves until a stop is asked for and the requests under way have ended.
 ///
-/// A connection may be silent for 10 s, and a client may take nothing of its answer for as long. There are at most 512, and fewer where the process may have only few files open.
+/// A connection may be silent for 10 s, and a client may take nothing of its answer for as long. There are at most 512
+/// connections, and fewer where the process may have only few files open.
 pub async fn serve(listener: TcpListener, app: Router, stop: Shutdown) {
     connections::serve(listener, app, stop).await;
 }

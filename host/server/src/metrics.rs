@@ -1,7 +1,7 @@
 //! A server of its own for metrics, for programs that embed Kennel and serve nothing themselves.
 //!
 //! It knows nothing of the measurements: every registered metric is served. Readiness and health of a whole
-//! process are the business of the crate.
+//! process are the business of [`crate::router`].
 
 use std::io;
 use std::net::SocketAddr;

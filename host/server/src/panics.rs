@@ -10,7 +10,7 @@ use axum::{Router, middleware};
 use futures::FutureExt as _;
 use kennel_engine::metrics::{HostPart, ReplicaSetMetrics};
 
-use super::problem::{Kind, Problem};
+use super::problem::{Problem, ProblemKind};
 
 /// The routes, of which none takes its connection with it.
 pub fn caught(routes: Router, metrics: ReplicaSetMetrics) -> Router {
@@ -25,7 +25,7 @@ async fn answer(State(metrics): State<ReplicaSetMetrics>, request: Request, next
             metrics.host_fault(HostPart::Http);
             tracing::error!(%method, path, "a fault of the host: answering a request panicked; please report it as a bug");
             let detail = "answering the request panicked, which is a bug of Kennel: please report it, with the log of the host";
-            Problem::new(Kind::Internal, detail).into_response()
+            Problem::new(ProblemKind::Internal, detail).into_response()
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) struct Problem {
 
 /// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProblemKind {
     Invalid,
     Unauthorized,
     Forbidden,
@@ -55,7 +55,7 @@ pub(super) enum Kind {
     Timeout,
 }
 
-impl Kind {
+impl ProblemKind {
     /// The status, the last word of the URN, and the title.
     const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -78,7 +78,7 @@ impl Kind {
 
 impl Problem {
     /// A problem of this kind with these details.
-    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let (status, word, title) = kind.parts();
         let urn = format!("urn:kennel:problem:{word}");
         Self { urn, title, status, detail: detail.into(), headers: Vec::new() }
@@ -94,7 +94,7 @@ impl Problem {
     pub(super) fn timeout(limit: Duration) -> Self {
         let seconds = limit.as_secs();
         Self::new(
-            Kind::Timeout,
+            ProblemKind::Timeout,
             format!("the host has not answered within {seconds} s and has abandoned the request: nothing was changed unless the \
                      history of the projection shows it; look there, then try again"),
         )
@@ -106,7 +106,7 @@ impl Problem {
         let seconds = limit.as_secs();
         let detail =
             format!("the body has not arrived within {seconds} s: nothing was changed, send it again");
-        Self::new(Kind::Timeout, detail).retry_after(1)
+        Self::new(ProblemKind::Timeout, detail).retry_after(1)
     }
 
     /// There is no permit for the request.
@@ -115,7 +115,7 @@ impl Problem {
             "other requests like this one keep the host busy: nothing was free within {} s; nothing was changed, try again",
             waited.as_secs()
         );
-        Self::new(Kind::Busy, detail).retry_after(waited.as_secs())
+        Self::new(ProblemKind::Busy, detail).retry_after(waited.as_secs())
     }
 
     fn retry_after(self, seconds: u64) -> Self {
@@ -139,25 +139,25 @@ impl IntoResponse for Problem {
 impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         let kind = match error.status() {
-            400 => Kind::Invalid,
-            401 => Kind::Unauthorized,
-            403 => Kind::Forbidden,
-            404 => Kind::Missing,
-            409 => Kind::Conflict,
-            422 => Kind::Unsupported,
-            503 => Kind::Unavailable,
-            _ => Kind::Internal,
+            400 => ProblemKind::Invalid,
+            401 => ProblemKind::Unauthorized,
+            403 => ProblemKind::Forbidden,
+            404 => ProblemKind::Missing,
+            409 => ProblemKind::Conflict,
+            422 => ProblemKind::Unsupported,
+            503 => ProblemKind::Unavailable,
+            _ => ProblemKind::Internal,
         };
         let detail = match kind {
             // The cause may name machines and users: it is for the log.
-            Kind::Internal | Kind::Unavailable => {
+            ProblemKind::Internal | ProblemKind::Unavailable => {
                 tracing::error!(reason = kennel_engine::chain(&error), "a request to the API failed");
                 format!("{error}; the log of the host says why")
             }
             _ => error.to_string(),
         };
         let problem = Self::new(kind, detail);
-        if kind == Kind::Unavailable { problem.retry_after(1) } else { problem }
+        if kind == ProblemKind::Unavailable { problem.retry_after(1) } else { problem }
     }
 }
 
@@ -169,7 +169,7 @@ macro_rules! may_answer {
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-                described(&[$(Kind::$kind),*])
+                described(&[$(ProblemKind::$kind),*])
             }
         }
     )* };
@@ -190,7 +190,7 @@ may_answer! {
     Describes: Forbidden;
 }
 
-fn described(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+fn described(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
     let text = |description: &str| {
         let text = ObjectBuilder::new().schema_type(Type::String);
         HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
@@ -200,8 +200,8 @@ fn described(kinds: &[Kind]) -> BTreeMap<String, RefOr<utoipa::openapi::Response
         let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
         let response = ResponseBuilder::new().description(title).content(PROBLEM_JSON, content);
         let response = match kind {
-            Kind::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`, and the error")),
-            Kind::Unavailable => response
+            ProblemKind::Unauthorized => response.header("WWW-Authenticate", text("`Bearer`, and the error")),
+            ProblemKind::Unavailable => response
                 .description("Something the host needs is away, it is busy, or this took too long")
                 .header("Retry-After", text("How many seconds to wait")),
             _ => response,

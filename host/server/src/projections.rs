@@ -28,7 +28,7 @@ pub(super) struct NameParam {
     name: String,
 }
 
-/// How many documents to show of each collection that differ.
+/// How many differing documents of each collection to show.
 #[derive(Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -80,7 +80,7 @@ pub(super) async fn list_deployments(
     Ok(Json(api.control.projection(&name).await?.deployments))
 }
 
-/// The operations on a projection, by whom and why, the oldest first
+/// The operations on a projection with actor and reason, the oldest first
 ///
 /// Deployments among the rest. Operations that changed nothing are not among them.
 #[utoipa::path(get, path = "/v1/projections/{name}/operations", tag = "projections", params(NameParam),

@@ -17,7 +17,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 
 use super::answers::{Answers, bounded};
 use super::authentication::{Authentication, DOCUMENT, guard};
-use super::problem::{Describes, Kind, Problem};
+use super::problem::{Describes, Problem, ProblemKind};
 use super::request_limits::{COMPARING, COMPILING, SHORT, within};
 use super::state::ApiState;
 use super::{components, projections};
@@ -105,13 +105,13 @@ fn limited(route: MethodRouter<ApiState>, limit: Duration) -> MethodRouter<ApiSt
 
 async fn nowhere(uri: Uri) -> Problem {
     let detail = format!("there is nothing at {}: {DOCUMENT} describes what there is", uri.path());
-    Problem::new(Kind::Missing, detail)
+    Problem::new(ProblemKind::Missing, detail)
 }
 
 /// The header that says which methods there are is added by the router.
 async fn not_like_this(method: Method, uri: Uri) -> Problem {
     let detail = format!("{method} cannot be done to {}: {DOCUMENT} describes what can", uri.path());
-    Problem::new(Kind::Method, detail)
+    Problem::new(ProblemKind::Method, detail)
 }
 
 /// This document
@@ -125,13 +125,13 @@ async fn openapi(State(api): State<ApiState>) -> Response {
 #[openapi(
     info(
         title = "Kennel",
-        description = "What people and pipelines do with the projections of a Kennel host. Every error is a problem \
+        description = "The operations on the projections of a Kennel host. Every error is a problem \
             (RFC 9457) of type `application/problem+json`."
     ),
     tags(
         (name = "projections", description = "The projections that run or are to run"),
         (name = "components", description = "WebAssembly binaries, named by the SHA-256 of their bytes"),
-        (name = "interface", description = "What this document describes")
+        (name = "interface", description = "The description of this interface")
     ),
     components(schemas(Problem)),
     paths(

@@ -16,7 +16,7 @@ use kennel_core::port::{
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
-pub(crate) use catalog::{Catalog, Table};
+pub(crate) use catalog::{Table, TableCache};
 
 use crate::error::{Doing, is_cut_short};
 use crate::naming;

@@ -60,7 +60,7 @@ pub(crate) fn number_or_null(row: &Row, column: usize) -> Result<Option<u32>, St
 
 /// An actor in one column and a reason in the next.
 pub(crate) fn attribution(row: &Row, first: usize) -> Result<Attribution, StoreError> {
-    let doing = "reading the actor of an operation";
+    let doing = "reading the actor and the reason";
     Ok(Attribution {
         actor: row.text(first).doing(doing)?,
         reason: row.text_or_null(first + 1).doing(doing)?,

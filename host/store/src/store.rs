@@ -7,7 +7,7 @@ use crate::backend::Backend;
 use crate::backend::sqlite::files::StoreLost;
 use crate::connect::ConnectError;
 use crate::positions::Positions;
-use crate::read_model::Catalog;
+use crate::read_model::TableCache;
 use crate::run_lock::{RunLock, RunLockError};
 use crate::sql::{Shared, TableNames};
 
@@ -28,7 +28,7 @@ pub struct Store {
 struct Inner {
     backend: Backend,
     sql: Shared,
-    catalog: Catalog,
+    catalog: TableCache,
     positions: Positions,
 }
 
@@ -37,7 +37,7 @@ impl Store {
         let inner = Inner {
             backend,
             sql: Shared::new(names),
-            catalog: Catalog::default(),
+            catalog: TableCache::default(),
             positions: Positions::default(),
         };
         Self { inner: Arc::new(inner) }
@@ -51,7 +51,7 @@ impl Store {
         &self.inner.sql
     }
 
-    pub(crate) fn catalog(&self) -> &Catalog {
+    pub(crate) fn catalog(&self) -> &TableCache {
         &self.inner.catalog
     }
 

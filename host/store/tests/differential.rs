@@ -344,7 +344,7 @@ impl<'a> Driven<'a> {
                 (Guess::Wrong, _) => Expectation::Revision(Position::new(99_999)),
             };
             self.next_event += 1;
-            let operation = match act {
+            let access = match act {
                 Act::Put(value) => {
                     Access::Put(json!({"n": value, "list": [1.5, null, "é"]}).to_string().into())
                 }
@@ -353,11 +353,11 @@ impl<'a> Driven<'a> {
                 Act::Increment(field, by) => conformance::increment(pick(&["n", "m", "list"], *field), *by),
                 Act::Read => Access::Read,
             };
-            let expectation = match (&operation, expectation) {
+            let expectation = match (&access, expectation) {
                 (Access::Read, Expectation::Unread) => Expectation::Absent,
                 (_, expectation) => expectation,
             };
-            let change = change(key, operation, expectation, self.next_event);
+            let change = change(key, access, expectation, self.next_event);
             sorted.entry(collection).or_default().insert(key, change);
         }
         let collections = sorted.into_iter().map(|(collection, changes)| CollectionChanges {

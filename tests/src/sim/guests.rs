@@ -9,7 +9,7 @@ use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::{
-    CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, Origin, Runtime,
+    CallFailure, CodeSource, Component, ComponentError, Fault, GuestEnv, HostError, Instance, Runtime,
 };
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use serde_json::{Value, json};
@@ -116,8 +116,8 @@ impl Component for Guest {
         &self.descriptor
     }
 
-    fn origin(&self) -> Origin {
-        Origin::Compiled
+    fn origin(&self) -> CodeSource {
+        CodeSource::Compiled
     }
 
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {

@@ -29,7 +29,7 @@ struct Request {
 
 impl Request {
     /// Requests an operation that takes effect at once.
-    async fn give(
+    async fn send(
         self,
         config: &Config,
         action: Action,
@@ -137,7 +137,7 @@ impl Cancel {
         let reported = move |change: &ChangeView| {
             format!("deployment {} of `{name}` was cancelled", change.deployment.unwrap_or_default())
         };
-        self.request.give(config, Action::Cancel, reported).await
+        self.request.send(config, Action::Cancel, reported).await
     }
 }
 
@@ -156,7 +156,7 @@ impl Pause {
             true => format!("`{name}` is paused: nothing more is committed until `kennel resume {name}`"),
             false => format!("`{name}` was paused already"),
         };
-        self.request.give(config, Action::Pause, reported).await
+        self.request.send(config, Action::Pause, reported).await
     }
 }
 
@@ -175,7 +175,7 @@ impl Resume {
             true => format!("`{name}` goes on"),
             false => format!("`{name}` was not paused"),
         };
-        self.request.give(config, Action::Resume, reported).await
+        self.request.send(config, Action::Resume, reported).await
     }
 }
 
@@ -188,7 +188,7 @@ Examples:
   kennel rebuild order-summary
 
 While the log does not hold what was handled, the projection is halted and `kennel status` describes the condition. This operation \
-keeps the read model as it is, with what events wrote that are gone, and has the events that the log holds after the \
+keeps the read model as it is, with the changes of events that are gone, and has the events that the log holds after the \
 given position handled. The position is that of the last event that was there before; 0 if there is none. `kennel rebuild` \
 builds the read model from what the log holds now instead.")]
 pub(super) struct AcceptLog {
@@ -203,7 +203,7 @@ impl AcceptLog {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let (name, after) = (self.request.name.clone(), self.after);
         let reported = move |_: &ChangeView| format!("`{name}` goes on after {after}");
-        self.request.give(config, Action::AcceptLog { after }, reported).await
+        self.request.send(config, Action::AcceptLog { after }, reported).await
     }
 }
 
@@ -230,8 +230,8 @@ impl Retire {
         let reported = move |change: &ChangeView| match (change.changed, drop) {
             (false, _) => format!("`{name}` was retired already"),
             (true, false) => format!("`{name}` is retired; its read model stays as it is"),
-            (true, true) => format!("`{name}` is retired and its read model goes"),
+            (true, true) => format!("`{name}` is retired and its read model is being deleted"),
         };
-        self.request.give(config, Action::Retire { drop }, reported).await
+        self.request.send(config, Action::Retire { drop }, reported).await
     }
 }

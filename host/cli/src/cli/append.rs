@@ -19,7 +19,7 @@ use kennel_core::port::{Appender, StoreError};
 
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::{jsonl, wire};
 
 /// Events that are appended in one transaction, unless they are large.
@@ -102,7 +102,7 @@ impl Append {
             return Ok((Box::new(std::io::stdin()), None));
         }
         let cannot =
-            |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", self.name()));
+            |error: std::io::Error| ExitKind::Input.error(format!("cannot read {}: {error}", self.name()));
         let mut file = File::open(&self.from).map_err(cannot)?;
         let found = file.metadata().map_err(cannot)?;
         if found.is_dir() {
@@ -244,7 +244,7 @@ fn malformed(from: &str, number: u64, reason: &str, last: u64) -> anyhow::Error 
             imported(last)
         ),
     };
-    Kind::Input.error(format!("{from}, line {number}: {reason}{stop} {advice}"))
+    ExitKind::Input.error(format!("{from}, line {number}: {reason}{stop} {advice}"))
 }
 
 fn imported(last: u64) -> String {

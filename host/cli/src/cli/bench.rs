@@ -24,7 +24,7 @@ use super::control::rendered;
 use super::signals::{self, Signals};
 use super::{StoreArgs, output, source, values};
 use crate::config::Config;
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::{ExitKind, ResultExt as _};
 use crate::wire::{self, Scratch, Store, StoreUrl, Target};
 use kennel::activate::activate;
 
@@ -89,12 +89,12 @@ impl Bench {
         let mut signals = Signals::listen()?;
         let scratch = Scratch::beside(given.url(), &format!("kennel_bench_{}", std::process::id()))
             .await
-            .kind(Kind::Store)?;
+            .kind(ExitKind::Store)?;
         let measured = tokio::select! {
             measured = self.measure(scratch.url(), file, component) => measured.map(Some),
             () = signals.next() => Ok(None),
         };
-        let removed = scratch.remove().await.kind(Kind::Store);
+        let removed = scratch.remove().await.kind(ExitKind::Store);
         let Some(figures) = measured? else {
             output::note("ended by a signal; nothing is left behind");
             return Ok(ExitCode::from(signals::FORCED));

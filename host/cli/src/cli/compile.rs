@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::{ExitKind, ResultExt as _};
 use crate::wire::{ServeError, serve_compiler};
 
 /// Compiles a component for the command that starts it; not for people.
@@ -16,7 +16,7 @@ pub(super) struct Compile {}
 impl Compile {
     pub(super) fn execute(&self) -> anyhow::Result<ExitCode> {
         match serve_compiler(std::io::stdin(), std::io::stdout().lock()) {
-            Err(error @ ServeError::Request(_)) => Err(error).kind(Kind::Input),
+            Err(error @ ServeError::Request(_)) => Err(error).kind(ExitKind::Input),
             served => Ok(served.map(|()| ExitCode::SUCCESS)?),
         }
     }

@@ -10,7 +10,7 @@ use kennel_core::port::Runtime;
 
 use super::{HOST_VARIABLE, REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;
-use crate::exit::{self, Kind, ResultExt as _};
+use crate::exit::{self, ExitKind, ResultExt as _};
 use crate::remote::{HostUrl, Remote};
 use crate::wire;
 use kennel::control::local::Local;
@@ -127,14 +127,14 @@ fn replica_set(config: &Config) -> anyhow::Result<ReplicaSet> {
     match std::env::var(REPLICA_SET_VARIABLE) {
         Ok(given) => given
             .parse()
-            .map_err(|error| Kind::Config.error(format!("{REPLICA_SET_VARIABLE} is `{given}`: {error}"))),
+            .map_err(|error| ExitKind::Config.error(format!("{REPLICA_SET_VARIABLE} is `{given}`: {error}"))),
         Err(_) => Ok(config.run.replica_set(None)),
     }
 }
 
 /// The operations through a host.
 fn remote(host: &HostUrl, config: &Config) -> anyhow::Result<Remote> {
-    let remote = Remote::new(host.clone(), config.api.token()?.as_ref()).kind(Kind::Config)?;
+    let remote = Remote::new(host.clone(), config.api.token()?.as_ref()).kind(ExitKind::Config)?;
     if !host.is_private() {
         output::note(format!(
             "warning: everything sent to {host} can be read and changed on the way; use https:// if you can"

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use super::control::rendered;
 use super::{output, source, values};
 use crate::exactly_once::{self, ExactlyOnce};
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire::{self, Store, Target};
 use kennel::activate::activate;
 
@@ -81,9 +81,8 @@ impl Demo {
         let folder = self.folder()?;
         let file = self.keep.clone().unwrap_or_else(|| folder.path().join("demo.db"));
         if file.exists() {
-            return Err(
-                Kind::Taken.error(format!("{} exists: the demo starts with an empty store", file.display()))
-            );
+            return Err(ExitKind::Taken
+                .error(format!("{} exists: the demo starts with an empty store", file.display())));
         }
         let store = wire::open(&Target::new(&format!("sqlite:{}", file.display()))?).await?;
         let bars = MultiProgress::with_draw_target(if self.json {
@@ -106,14 +105,14 @@ impl Demo {
             report::print(&store, &summary, &outcome, self.keep.as_deref()).await?;
         }
         let clean = outcome.check.is_clean();
-        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(Kind::Halted.code()) })
+        Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(ExitKind::Halted.code()) })
     }
 
     fn folder(&self) -> anyhow::Result<tempfile::TempDir> {
         tempfile::Builder::new().prefix("kennel-demo-").tempdir().map_err(|error| {
             let parent = std::env::temp_dir();
             let parent = parent.display();
-            Kind::Store.error(format!(
+            ExitKind::Store.error(format!(
                 "cannot create a temporary folder in {parent}: {}; name another one with TMPDIR",
                 error.kind()
             ))
@@ -164,7 +163,9 @@ impl Demo {
                 }
                 if progress.state == ProjectionState::Halted {
                     let reason = progress.last_failure.map(|failure| failure.message).unwrap_or_default();
-                    return Err(Kind::Halted.error(format!("the projection `{name}` is halted: {reason}")));
+                    return Err(
+                        ExitKind::Halted.error(format!("the projection `{name}` is halted: {reason}"))
+                    );
                 }
                 done &= position >= head;
             }

@@ -1,4 +1,4 @@
-//! `kennel deploy`: deploys a component to a projection, new or other than before.
+//! `kennel deploy`: deploys a component to a projection.
 
 use std::process::ExitCode;
 
@@ -64,7 +64,7 @@ pub(super) struct Deploy {
     /// A setting that the guest can read; may be given many times
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = values::setting)]
     settings: Vec<(String, String)>,
-    /// A setting that is to go; may be given many times
+    /// A setting to remove; may be given many times
     #[arg(long, value_name = "KEY")]
     unset: Vec<String>,
     /// The replica set that runs a new projection [default: that of `kennel run` here, else main]

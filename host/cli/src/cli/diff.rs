@@ -8,8 +8,8 @@ use kennel_core::name::ProjectionName;
 use super::control::ControlArgs;
 use super::output;
 use crate::config::Config;
-use crate::exit::Kind;
-use kennel::control::view::{DiffView, Sample, Verdict};
+use crate::exit::ExitKind;
+use kennel::control::view::{DiffVerdict, DiffView, Sample};
 
 /// Compares the read model that serves with the one that is being built, or with the one that served before.
 #[derive(Debug, Args)]
@@ -47,8 +47,8 @@ impl Diff {
             print(&diff)?;
         }
         Ok(match diff.verdict {
-            Verdict::Identical => ExitCode::SUCCESS,
-            Verdict::Different | Verdict::Undecided => ExitCode::from(Kind::Halted.code()),
+            DiffVerdict::Identical => ExitCode::SUCCESS,
+            DiffVerdict::Different | DiffVerdict::Undecided => ExitCode::from(ExitKind::Halted.code()),
         })
     }
 }
@@ -90,12 +90,12 @@ fn verdict(diff: &DiffView) -> String {
     let behind = diff.serving.position.abs_diff(diff.other.position);
     let in_motion: u64 = diff.collections.iter().map(|one| one.in_motion).sum();
     match (diff.verdict, in_motion) {
-        (Verdict::Identical, 0) => "no difference".to_owned(),
-        (Verdict::Identical, _) => {
+        (DiffVerdict::Identical, 0) => "no difference".to_owned(),
+        (DiffVerdict::Identical, _) => {
             format!("no difference but in documents in motion: {}", output::thousands(in_motion))
         }
-        (Verdict::Different, _) => "they differ".to_owned(),
-        (Verdict::Undecided, _) => format!(
+        (DiffVerdict::Different, _) => "they differ".to_owned(),
+        (DiffVerdict::Undecided, _) => format!(
             "too early to decide: one is {} positions behind the other, and {} documents are in motion. Ask again once it \
              has caught up",
             output::thousands(behind),

@@ -14,7 +14,7 @@ use kennel_core::text::escaped;
 
 use super::{StoreArgs, output};
 use crate::config::Config;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire::{self, Store};
 
 /// Documents that are printed for people unless they ask for more.
@@ -65,7 +65,7 @@ impl Documents {
         if !collections.iter().any(|known| **known == *self.collection) {
             let known: Vec<&str> = collections.iter().map(|name| &**name).collect();
             let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
-            return Err(Kind::Missing.error(format!(
+            return Err(ExitKind::Missing.error(format!(
                 "`{projection}` has no collection `{}`; it has: {known}",
                 limits::excerpt(&self.collection)
             )));
@@ -80,7 +80,7 @@ impl Documents {
         let wanted = Wanted { collection: self.collection.clone(), keys: vec![key.to_owned()] };
         let found = store.fetch(read_model, &[wanted]).await?;
         let Some(stored) = found.into_iter().flatten().next().flatten() else {
-            return Err(Kind::Missing.error(format!(
+            return Err(ExitKind::Missing.error(format!(
                 "the collection `{}` has no document `{}`",
                 self.collection,
                 limits::excerpt(key)

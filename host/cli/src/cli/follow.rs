@@ -10,7 +10,7 @@ use kennel_core::port::ProjectionState;
 use tokio::time::Instant;
 
 use super::output;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use kennel::control::view::{BuildView, ChangeView, ProjectionView};
 use kennel::control::{Control, ControlError};
 
@@ -97,7 +97,7 @@ impl Watch<'_> {
                 }
                 if build.state == ProjectionState::Halted.as_str() {
                     let reason = build.last_error.clone().unwrap_or_default();
-                    return Err(Kind::Halted.error(format!(
+                    return Err(ExitKind::Halted.error(format!(
                         "deployment {number} of `{name}` cannot be built: it is halted at {reason}\nThe one before it keeps \
                          serving. `kennel cancel {name}` cancels this one; `kennel deploy {name} FILE --mode rebuild` \
                          replaces it"
@@ -107,7 +107,7 @@ impl Watch<'_> {
             }
             // It has just been promoted: the next look shows it.
             (Some(Outcome::Candidate), None) => Ok(false),
-            (Some(Outcome::Cancelled), _) => Err(Kind::Taken.error(format!(
+            (Some(Outcome::Cancelled), _) => Err(ExitKind::Taken.error(format!(
                 "deployment {number} of `{name}` was cancelled before it served: `kennel operations {name}` shows by whom"
             ))),
             _ => Ok(true),

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::control::rendered;
 use super::{output, source};
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire;
 use crate::wire::inspect::{FileKind, Inspection, inspect};
 use kennel::control::ControlError;
@@ -53,7 +53,7 @@ impl Inspect {
         } else {
             report.print()?;
         }
-        let code = if report.inspection.runnable { 0 } else { Kind::Input.code() };
+        let code = if report.inspection.runnable { 0 } else { ExitKind::Input.code() };
         Ok(ExitCode::from(code))
     }
 }

@@ -12,8 +12,8 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::output;
-use crate::exit::Kind;
-use crate::oci::{self, OciError, Pulled, Reference, Watch};
+use crate::exit::ExitKind;
+use crate::oci::{self, OciError, Pulled, Reference, TransferWatch};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,10 +79,10 @@ pub(super) async fn fetch(reference: &Reference) -> Result<Pulled, OciError> {
 }
 
 /// A progress bar, and the watch that moves it.
-pub(super) fn watched(label: &str) -> (Watch, ProgressBar) {
+pub(super) fn watched(label: &str) -> (TransferWatch, ProgressBar) {
     let bar = output::transfer(label);
     let moved = bar.clone();
-    let watch = Watch::new(move |done, total| {
+    let watch = TransferWatch::new(move |done, total| {
         moved.set_length(total);
         moved.set_position(done);
     });
@@ -91,7 +91,8 @@ pub(super) fn watched(label: &str) -> (Watch, ProgressBar) {
 
 /// Writes a file at once or not at all. One that is there already stays, unless it is to be replaced.
 fn save(bytes: &[u8], file: &Path, force: bool) -> anyhow::Result<()> {
-    let cannot = |error: io::Error| Kind::Input.error(format!("cannot write {}: {error}", file.display()));
+    let cannot =
+        |error: io::Error| ExitKind::Input.error(format!("cannot write {}: {error}", file.display()));
     match fs::read(file) {
         Ok(present) if present == bytes => return Ok(()),
         Ok(_) if !force => return Err(taken(file)),
@@ -123,7 +124,7 @@ fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 fn taken(file: &Path) -> anyhow::Error {
-    Kind::Taken.error(format!(
+    ExitKind::Taken.error(format!(
         "{} is there and has another content; --force replaces it, --output FILE writes elsewhere",
         file.display()
     ))

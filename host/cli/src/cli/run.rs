@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use super::signals::Signals;
 use super::{REPLICA_SET_VARIABLE, StoreArgs, values};
 use crate::config::Config;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::telemetry::LogFormat;
 use crate::wire::{self, ConnectError, Target};
 use kennel::orchestrator::{Orchestrator, OrchestratorError};
@@ -134,7 +134,7 @@ impl Run {
                     return Err(error);
                 }
             };
-            if halted { ExitCode::from(Kind::Halted.code()) } else { ExitCode::SUCCESS }
+            if halted { ExitCode::from(ExitKind::Halted.code()) } else { ExitCode::SUCCESS }
         } else {
             ExitCode::SUCCESS
         };
@@ -200,19 +200,19 @@ fn rendered(error: OrchestratorError) -> anyhow::Error {
     let kind = match error {
         OrchestratorError::Store(error) => return error.into(),
         OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),
-        OrchestratorError::Connect(ConnectError::Taken(_)) => Kind::Taken,
-        OrchestratorError::Connect(_) | OrchestratorError::Lost(_) => Kind::Store,
-        OrchestratorError::Taken(_) => Kind::Taken,
-        OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => Kind::Input,
+        OrchestratorError::Connect(ConnectError::Taken(_)) => ExitKind::Taken,
+        OrchestratorError::Connect(_) | OrchestratorError::Lost(_) => ExitKind::Store,
+        OrchestratorError::Taken(_) => ExitKind::Taken,
+        OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => ExitKind::Input,
         OrchestratorError::Url(_)
         | OrchestratorError::Name(_)
         | OrchestratorError::Connections { .. }
-        | OrchestratorError::Intervals { .. } => Kind::Config,
+        | OrchestratorError::Intervals { .. } => ExitKind::Config,
     };
     kind.of(error)
 }
 
 fn cannot_listen(error: BindError) -> anyhow::Error {
-    let kind = if error.is_in_use() { Kind::Taken } else { Kind::Config };
+    let kind = if error.is_in_use() { ExitKind::Taken } else { ExitKind::Config };
     kind.of(error)
 }

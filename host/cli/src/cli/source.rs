@@ -10,7 +10,7 @@ use kennel_core::limits;
 
 use super::control::rendered;
 use super::pull;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::oci;
 use kennel::control::{Control, ControlError};
 
@@ -75,10 +75,10 @@ impl Source {
                     .collect();
                 match found[..] {
                     [one] => digest(one),
-                    [] => Err(Kind::Missing.error(format!(
+                    [] => Err(ExitKind::Missing.error(format!(
                         "the store holds no component {digits}: `kennel components` lists those it holds"
                     ))),
-                    _ => Err(Kind::Input
+                    _ => Err(ExitKind::Input
                         .error(format!("several components begin with {digits}: give more of the digest"))),
                 }
             }
@@ -94,7 +94,7 @@ fn digest(text: &str) -> anyhow::Result<Digest> {
 /// Reads a component's file, unless it is larger than any component may be.
 pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
     let cannot =
-        |error: std::io::Error| Kind::Input.error(format!("cannot read {}: {error}", file.display()));
+        |error: std::io::Error| ExitKind::Input.error(format!("cannot read {}: {error}", file.display()));
     let max = limits::COMPONENT_BYTES_MAX as u64;
     let opened = File::open(file).map_err(cannot)?;
     let size = opened.metadata().map_err(cannot)?.len();
@@ -105,7 +105,7 @@ pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
     }
     let size = size.max(bytes.len() as u64);
     if size > max {
-        return Err(Kind::Input.error(format!(
+        return Err(ExitKind::Input.error(format!(
             "{} has {} MiB; a component has at most {} MiB",
             file.display(),
             size.div_ceil(1 << 20),
@@ -118,6 +118,7 @@ pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
 /// Reads an example that `make guests` has built.
 pub(super) fn read_example(file: &Path) -> anyhow::Result<Vec<u8>> {
     read_component(file).map_err(|error| {
-        Kind::Input.error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
+        ExitKind::Input
+            .error(format!("{error}; `make guests` builds the examples, --guests says where they are"))
     })
 }

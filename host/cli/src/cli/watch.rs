@@ -21,7 +21,7 @@ use super::output;
 use super::signals::Signals;
 use super::source::read_component;
 use crate::config::Config;
-use crate::exit::{self, Kind};
+use crate::exit::{self, ExitKind};
 use crate::wire;
 use kennel::control::view::ChangeView;
 use kennel::control::{Control, DeployRequest};
@@ -73,8 +73,9 @@ struct Attempt<'a> {
 impl Watch {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
-        components(&self.folder)
-            .map_err(|error| Kind::Input.error(format!("cannot watch {}: {error}", self.folder.display())))?;
+        components(&self.folder).map_err(|error| {
+            ExitKind::Input.error(format!("cannot watch {}: {error}", self.folder.display()))
+        })?;
         let control = self.control.open_or_create(config).await?;
         output::note(format!("watching {}; Ctrl-C ends it", self.folder.display()));
         let (mut files, mut is_there) = (Files::default(), true);
@@ -139,7 +140,7 @@ impl Watch {
             (Ok(name), Ok(bytes)) => {
                 self.deploy(control, config, file, name, bytes).await.map(|change| (name, change))
             }
-            (Err(error), _) => Err(Kind::Input.error(error)),
+            (Err(error), _) => Err(ExitKind::Input.error(error)),
             (_, Err(error)) => Err(error),
         };
         let error = match deployed {
@@ -150,7 +151,7 @@ impl Watch {
             Err(error) => error,
         };
         let message = with_file(file, &output::chain(&error));
-        if exit::kind(&error) == Some(Kind::Input) {
+        if exit::kind(&error) == Some(ExitKind::Input) {
             files.done(file, digest);
             self.report_failure(file, &message, failure_hint(control, name.as_ref().ok()).await, false)
         } else if files.failed(file, &message, Instant::now()) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kennel_server::token::Token;
 use serde::Deserialize;
 
-use crate::exit::{Kind, ResultExt as _};
+use crate::exit::{ExitKind, ResultExt as _};
 
 /// The variable that holds the token.
 pub const TOKEN_VARIABLE: &str = "KENNEL_TOKEN";
@@ -26,7 +26,8 @@ impl ApiConfig {
     pub fn token(&self) -> anyhow::Result<Option<Token>> {
         if let Some(given) = std::env::var_os(TOKEN_VARIABLE) {
             let text = given.to_string_lossy();
-            let token = text.parse().map_err(|error| Kind::Config.error(format!("{TOKEN_VARIABLE} {error}")));
+            let token =
+                text.parse().map_err(|error| ExitKind::Config.error(format!("{TOKEN_VARIABLE} {error}")));
             return token.map(Some);
         }
         self.token_file.as_deref().map(read).transpose()
@@ -36,9 +37,11 @@ impl ApiConfig {
 fn read(file: &Path) -> anyhow::Result<Token> {
     let path = file.display();
     let cannot = |error: std::io::Error| format!("cannot read the token file {path}: {error}");
-    let text = std::fs::read_to_string(file).map_err(|error| Kind::Config.error(cannot(error)))?;
+    let text = std::fs::read_to_string(file).map_err(|error| ExitKind::Config.error(cannot(error)))?;
     warn_if_open(file);
-    text.parse::<Token>().map_err(|error| anyhow::anyhow!("the token file {path} {error}")).kind(Kind::Config)
+    text.parse::<Token>()
+        .map_err(|error| anyhow::anyhow!("the token file {path} {error}"))
+        .kind(ExitKind::Config)
 }
 
 /// A secret that every user of the machine can read is hardly one. No more than a warning, since secrets that

@@ -9,7 +9,7 @@ use kennel_core::name::ReplicaSet;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::telemetry::LogFormat;
 
 const MIB: usize = 1024 * 1024;
@@ -71,7 +71,7 @@ impl RunConfig {
         let (heartbeat, stale) = (self.heartbeat_interval(), seconds(self.stale_after_seconds));
         let stale = stale.unwrap_or(limits::STALE_AFTER);
         if stale < heartbeat * 2 {
-            return Err(Kind::Config.error(format!(
+            return Err(ExitKind::Config.error(format!(
                 "a worker would be taken for dead after {} s without a heartbeat, and sends one every {} s: \
                  make `stale_after_seconds` at least twice `heartbeat_seconds`",
                 stale.as_secs(),

@@ -21,7 +21,7 @@ use super::artifact::{ACCEPTED_TYPES, Layer, MANIFEST_TYPE};
 use super::credentials::{self, Login};
 use super::error::{OciError, Unfit};
 use super::reference::Reference;
-use super::{CONNECT_TIMEOUT, Watch, install_tls};
+use super::{CONNECT_TIMEOUT, TransferWatch, install_tls};
 
 /// How much of a component is handed to the network at once, in bytes.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -83,7 +83,7 @@ impl<'a> Connection<'a> {
     }
 
     /// The bytes of a layer.
-    pub(super) async fn layer(&self, layer: Layer, watch: &Watch) -> Result<Vec<u8>, OciError> {
+    pub(super) async fn layer(&self, layer: Layer, watch: &TransferWatch) -> Result<Vec<u8>, OciError> {
         let digest = format!("sha256:{}", layer.digest);
         let mut received =
             Received { bytes: Vec::with_capacity(layer.size), size: layer.size, watch, too_long: false };
@@ -102,7 +102,7 @@ impl<'a> Connection<'a> {
         &self,
         content: Arc<[u8]>,
         digest: Digest,
-        watch: &Watch,
+        watch: &TransferWatch,
     ) -> Result<(), OciError> {
         let digest = format!("sha256:{digest}");
         let total = content.len() as u64;
@@ -250,7 +250,7 @@ fn root_cause(error: &dyn Error) -> String {
 struct Received<'a> {
     bytes: Vec<u8>,
     size: usize,
-    watch: &'a Watch,
+    watch: &'a TransferWatch,
     too_long: bool,
 }
 

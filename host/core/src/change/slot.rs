@@ -117,7 +117,7 @@ impl Slot {
             Base::Read(None) => Expectation::Absent,
             Base::Read(Some(stored)) => Expectation::Revision(stored.revision),
         };
-        let (operation, expectation) = match self.pending {
+        let (access, expectation) = match self.pending {
             Pending::Put(document) => (Access::Put(document), expectation),
             // A document that did not exist and was put and deleted again needs no row operation.
             Pending::Deleted if expectation == Expectation::Absent => (Access::Read, expectation),
@@ -127,7 +127,7 @@ impl Slot {
             Pending::Unchanged if expectation == Expectation::Unread => return None,
             Pending::Unchanged => (Access::Read, expectation),
         };
-        let revision = if operation == Access::Read { Position::START } else { self.writer };
-        Some(Change { key, operation, expectation, revision })
+        let revision = if access == Access::Read { Position::START } else { self.writer };
+        Some(Change { key, access, expectation, revision })
     }
 }

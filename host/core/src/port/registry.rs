@@ -98,7 +98,7 @@ pub struct ProjectionProgress {
     /// Sorted by range; they tile the hash space.
     pub checkpoints: Vec<Checkpoint>,
     pub dead_letters: u64,
-    /// What blocks its build or its cutover, if that is no event.
+    /// What blocks its build or its cutover although no event failed.
     pub condition: Option<String>,
     /// The log does not hold what its checkpoints cover: it is halted.
     pub log_set_back: Option<LogSetBack>,

@@ -106,7 +106,7 @@ pub trait Runtime: Send + Sync {
 
 /// Where the code of a component came from when it was prepared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum CodeSource {
     /// It was compiled for this occasion.
     Compiled,
     /// It had been compiled before and was kept.
@@ -119,7 +119,7 @@ pub trait Component: Send + Sync {
     fn digest(&self) -> Digest;
     fn descriptor(&self) -> &Descriptor;
     /// Where its code came from when it was prepared.
-    fn origin(&self) -> Origin;
+    fn origin(&self) -> CodeSource;
     /// A fresh instance that calls back into `env`. Waits for a free slot in the pool.
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure>;
 }

@@ -50,8 +50,8 @@ impl Inner {
         if by_event { ChangeError::TooMuchRead.into() } else { ChangeError::TooMuchReturned.into() }
     }
 
-    /// Whether documents with so many bytes can be passed to the guest, which copies them.
-    fn carry(&mut self, bytes: usize) -> Result<(), HostError> {
+    /// Whether documents with so many bytes can be returned to the guest, which copies them.
+    fn cover_returned(&mut self, bytes: usize) -> Result<(), HostError> {
         if bytes > limits::READ_BYTES_MAX {
             return Err(ChangeError::TooMuchReturned.into());
         }
@@ -142,7 +142,7 @@ impl BatchEnv {
         for key in keys {
             let document = known(&mut inner.writes, collection, key)?;
             bytes += document.as_ref().map_or(0, |document| document.len());
-            inner.carry(bytes)?;
+            inner.cover_returned(bytes)?;
             documents.push(document);
         }
         Ok(documents)
@@ -197,7 +197,7 @@ impl BatchEnv {
             }
         }
         let merged: Vec<(String, Arc<str>)> = merged.into_iter().take(limit).collect();
-        inner.carry(merged.iter().map(|(key, document)| key.len() + document.len()).sum())?;
+        inner.cover_returned(merged.iter().map(|(key, document)| key.len() + document.len()).sum())?;
         Ok(merged)
     }
 

@@ -133,7 +133,7 @@ async fn a_carried_plan_spares_the_next_runner_its_single_reads() {
     assert_eq!(asked.queries(), vec![one("totals", 1); 5], "nothing is known yet");
     let learned = handle(&asked, learned, 5..10, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)]);
-    let learned = handle(&asked, learned.carry(), 10..15, "totals").await;
+    let learned = handle(&asked, learned.for_successor(), 10..15, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)], "the successor's first batch");
     handle(&asked, learned, 15..20, "totals").await;
     assert_eq!(asked.queries(), [one("totals", 5)], "and it goes on so");
@@ -143,7 +143,7 @@ async fn a_carried_plan_spares_the_next_runner_its_single_reads() {
 async fn collections_that_a_successor_does_not_read_are_dropped_after_its_first_batch() {
     let asked = Arc::new(Asked::default());
     let learned = handle(&asked, PrefetchPlan::default(), 0..1, "totals").await;
-    let learned = handle(&asked, learned.carry(), 1..3, "sums").await;
+    let learned = handle(&asked, learned.for_successor(), 1..3, "sums").await;
     assert_eq!(asked.queries(), [one("totals", 1), one("totals", 2), one("sums", 1), one("sums", 1)]);
     handle(&asked, learned, 3..5, "sums").await;
     assert_eq!(asked.queries(), [one("sums", 2)]);

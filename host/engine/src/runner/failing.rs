@@ -7,7 +7,7 @@ use kennel_core::limits;
 use kennel_core::partition;
 use kennel_core::port::{CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
-use kennel_core::retry::{self, Decision};
+use kennel_core::retry::{self, RetryDecision};
 
 use tokio::time::Instant;
 
@@ -42,12 +42,12 @@ impl Runner {
         let jitter = self.entropy.fraction();
         let decision = retry::decide(failure.kind, attempts, &self.options.retry, on_failure, jitter);
         self.log(&failure, decision);
-        if !matches!(decision, Decision::DeadLetter) {
+        if !matches!(decision, RetryDecision::DeadLetter) {
             // Others may be built while this one pauses, or is halted.
             progress.permit = None;
         }
         match decision {
-            Decision::RetryAfter(pause) => {
+            RetryDecision::RetryAfter(pause) => {
                 if progress.reported.is_none() {
                     self.take_back_halt(progress).await?;
                 }
@@ -56,7 +56,7 @@ impl Runner {
                 self.sleep(pause).await;
                 Ok(Next::Round)
             }
-            Decision::Halt => {
+            RetryDecision::Halt => {
                 self.report(progress, ProjectionState::Halted, &failure).await?;
                 // Clients of the serving read model need not know that a candidate cannot be built.
                 if self.loaded.role == Role::Serving {
@@ -66,7 +66,7 @@ impl Runner {
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))
             }
-            Decision::DeadLetter => {
+            RetryDecision::DeadLetter => {
                 let to = ahead.reached_after_front();
                 let Some(stretch) = checkpoint::furthest_behind(&progress.owned, to) else {
                     return Ok(Next::Round);
@@ -219,12 +219,12 @@ impl Runner {
         }
     }
 
-    fn log(&self, failure: &EventFailure, decision: Decision) {
+    fn log(&self, failure: &EventFailure, decision: RetryDecision) {
         let projection = &self.loaded.deployment.projection;
         let then = match decision {
-            Decision::RetryAfter(pause) => format!("trying again in {} ms", pause.as_millis()),
-            Decision::Halt => "the projection is halted".to_owned(),
-            Decision::DeadLetter => "recorded as a dead letter; going on".to_owned(),
+            RetryDecision::RetryAfter(pause) => format!("trying again in {} ms", pause.as_millis()),
+            RetryDecision::Halt => "the projection is halted".to_owned(),
+            RetryDecision::DeadLetter => "recorded as a dead letter; going on".to_owned(),
         };
         tracing::warn!(
             %projection,

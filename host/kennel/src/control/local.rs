@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 use super::diff::Comparison;
 use super::status::StatusView;
 use super::view::{
-    ChangeView, CollectionDiff, ComponentView, DiffView, OperationView, ProjectionView, Side, Verdict,
+    ChangeView, CollectionDiff, ComponentView, DiffVerdict, DiffView, OperationView, ProjectionView, Side,
 };
 use super::{Action, By, Control, ControlError, DeployRequest, diff};
 use crate::wire;
@@ -55,7 +55,7 @@ impl Local {
         Self { ports, checking: Arc::default(), stale_after, replica_set, actor: wire::actor() }
     }
 
-    /// Names the actor of requests that name none.
+    /// With this actor for requests that name none.
     #[must_use]
     pub fn actor(self, actor: impl Into<String>) -> Self {
         Self { actor: actor.into(), ..self }
@@ -73,7 +73,7 @@ impl Local {
         Self { stale_after, ..self }
     }
 
-    async fn request(
+    async fn carry_out(
         &self,
         name: &ProjectionName,
         operation: Operation,
@@ -143,7 +143,7 @@ impl Local {
             reason: request.reason,
             expected_deployment: Some(request.expected_deployment.unwrap_or(latest)),
         };
-        self.request(name, Operation::Deploy(Box::new(deploy)), by).await
+        self.carry_out(name, Operation::Deploy(Box::new(deploy)), by).await
     }
 }
 
@@ -240,7 +240,7 @@ impl Control for Local {
             Action::Retire { drop } => Operation::Retire { drop },
             Action::AcceptLog { after } => Operation::AcceptLog { after: Position::new(after) },
         };
-        self.request(name, operation, by).await
+        self.carry_out(name, operation, by).await
     }
 
     async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError> {
@@ -262,11 +262,11 @@ impl Control for Local {
         let Comparison { positions, caught_up, collections } =
             diff::compare(&self.ports, models, samples).await?;
         let verdict = if collections.iter().any(CollectionDiff::differs) {
-            Verdict::Different
+            DiffVerdict::Different
         } else if caught_up || collections.iter().all(|one| one.in_motion == 0) {
-            Verdict::Identical
+            DiffVerdict::Identical
         } else {
-            Verdict::Undecided
+            DiffVerdict::Undecided
         };
         let side = |entry: &Entry, position: Position| Side {
             deployment: entry.deployment.number,

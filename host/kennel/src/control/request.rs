@@ -16,7 +16,7 @@ macro_rules! operations {
         #[serde(default, deny_unknown_fields)]
         pub struct $name {
             $($(#[$field_doc])* pub $field: $type,)*
-            /// For the record. A host records where the request came from if nothing is said.
+            /// For the record. Without it a host records `api`.
             #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
             pub actor: Option<String>,
             /// For the record.
@@ -47,13 +47,13 @@ macro_rules! operations {
 operations! {
     /// To build a read model anew.
     RebuildRequest {
-        /// Whether it replaces the one that serves by itself: `auto` if nothing is said.
+        /// How the candidate is promoted: `auto` if it is left out.
         #[schema(value_type = Option<String>, pattern = "^(auto|manual)$")]
         promotion: Option<Promotion>,
     }
     /// To return to an earlier deployment.
     RollbackRequest {
-        /// Its number. The one that served before if nothing is said.
+        /// Its number. The one that served before if it is left out.
         #[serde(deserialize_with = "json::whole")]
         #[schema(value_type = Option<u64>, maximum = 4294967295_u32)]
         to: Option<u32>,
@@ -89,7 +89,7 @@ pub struct AcceptLogRequest {
     #[serde(deserialize_with = "position")]
     #[schema(maximum = 9223372036854775807_u64)]
     pub after: u64,
-    /// For the record. A host records where the request came from if nothing is said.
+    /// For the record. Without it a host records `api`.
     #[serde(default)]
     #[schema(max_length = 200, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     pub actor: Option<String>,

@@ -70,7 +70,7 @@ pub struct ProjectionStatus {
     pub partitions: Vec<Partition>,
     /// `running`, `retrying`, `halted` or `paused`.
     pub state: String,
-    /// The condition that halts it, if that is no event.
+    /// The condition that halts it although no event failed.
     pub condition: Option<ConditionView>,
     /// The deployment that is being built beside the one that serves.
     pub candidate: Option<BuildView>,

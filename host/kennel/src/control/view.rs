@@ -53,11 +53,11 @@ pub struct BuildView {
     pub last_error: Option<String>,
     /// What else keeps it from being built or promoted: a host that cannot load its component, say.
     pub blocked_by: Option<String>,
-    /// The condition that halts it, if that is no event.
+    /// The condition that halts it although no event failed.
     pub condition: Option<ConditionView>,
 }
 
-/// The condition that halts a projection, if that is no event.
+/// The condition that halts a projection although no event failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConditionView {
     /// `log-set-back`: the log does not hold what was handled.
@@ -154,13 +154,13 @@ pub struct DiffView {
     /// The one that is being built; without one, that which served before.
     pub other: Side,
     pub collections: Vec<CollectionDiff>,
-    pub verdict: Verdict,
+    pub verdict: DiffVerdict,
 }
 
 /// What a comparison comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum DiffVerdict {
     /// No document is missing, surplus or different, and one has come as far as the other had. Those in motion are
     /// not counted.
     Identical,

@@ -20,7 +20,7 @@ pub(super) fn temporary(digest: Digest, process: u32, number: u64) -> String {
 
 /// What a file is by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum EntryKind {
     Entry,
     Temporary,
 }
@@ -47,10 +47,10 @@ fn try_evict(dir: &Path, bytes_max: u64, newest: &Path) -> io::Result<()> {
     for file in fs::read_dir(dir)? {
         let Some((kind, found)) = look(&file?)? else { continue };
         match kind {
-            Kind::Temporary if remove_left_behind(&found.path)? => {}
-            Kind::Temporary => others_bytes += found.bytes,
-            Kind::Entry if found.path == newest => others_bytes += found.bytes,
-            Kind::Entry => entries.push(found),
+            EntryKind::Temporary if remove_left_behind(&found.path)? => {}
+            EntryKind::Temporary => others_bytes += found.bytes,
+            EntryKind::Entry if found.path == newest => others_bytes += found.bytes,
+            EntryKind::Entry => entries.push(found),
         }
     }
     victims(entries, bytes_max.saturating_sub(others_bytes)).iter().try_for_each(|found| {
@@ -72,7 +72,7 @@ fn victims(mut entries: Vec<Found>, bytes_max: u64) -> Vec<Found> {
 }
 
 /// What a file is, if it is one of ours and still there.
-fn look(file: &fs::DirEntry) -> io::Result<Option<(Kind, Found)>> {
+fn look(file: &fs::DirEntry) -> io::Result<Option<(EntryKind, Found)>> {
     let Some(kind) = file.file_name().to_str().and_then(kind) else { return Ok(None) };
     // Of a link itself, not of what it leads to.
     match file.metadata() {
@@ -86,20 +86,20 @@ fn look(file: &fs::DirEntry) -> io::Result<Option<(Kind, Found)>> {
     }
 }
 
-fn kind(name: &str) -> Option<Kind> {
+fn kind(name: &str) -> Option<EntryKind> {
     let hex = |text: &str, digits: usize| {
         text.len() == digits
             && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
     let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some((digest, compatibility)) = name.strip_suffix(".cwasm").and_then(|stem| stem.split_once('-')) {
-        return (hex(digest, 64) && hex(compatibility, 16)).then_some(Kind::Entry);
+        return (hex(digest, 64) && hex(compatibility, 16)).then_some(EntryKind::Entry);
     }
     let stem = name.strip_prefix('.')?.strip_suffix(".tmp")?;
     let mut parts = stem.split('.');
     let (digest, process, count) = (parts.next()?, parts.next()?, parts.next()?);
     let ours = hex(digest, 64) && number(process) && number(count) && parts.next().is_none();
-    ours.then_some(Kind::Temporary)
+    ours.then_some(EntryKind::Temporary)
 }
 
 /// Removes a file that no process writes any longer: a writer holds its lock, also from within another container.
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn its_own_names_are_distinguished_from_others() {
         let digest = Digest::of(b"a component");
-        assert_eq!(kind(&name(digest, "0123456789abcdef")), Some(Kind::Entry));
-        assert_eq!(kind(&temporary(digest, 4711, 0)), Some(Kind::Temporary));
+        assert_eq!(kind(&name(digest, "0123456789abcdef")), Some(EntryKind::Entry));
+        assert_eq!(kind(&temporary(digest, 4711, 0)), Some(EntryKind::Temporary));
         let entry = name(digest, "0123456789abcdef");
         for foreign in [
             "",

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use kennel_core::digest::Digest;
-use kennel_core::port::Origin;
+use kennel_core::port::CodeSource;
 use kennel_runtime::WasmRuntime;
 
 use crate::support::{guest, prepare, runtime_with};
@@ -53,13 +53,13 @@ async fn a_cache_that_others_may_write_to_is_not_used() {
 async fn an_entry_that_others_may_write_to_is_built_anew() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Compiled);
     let entry = only_file(dir.path());
     let mode = || fs::metadata(&entry).unwrap().permissions().mode() & 0o777;
     for others in [0o664, 0o646, 0o620] {
-        assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Cached);
+        assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Cached);
         fs::set_permissions(&entry, fs::Permissions::from_mode(others)).unwrap();
-        assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled, "{others:o}");
+        assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Compiled, "{others:o}");
         assert_eq!(mode() & 0o022, 0, "{others:o}");
     }
 }
@@ -91,7 +91,7 @@ fn cached(dir: &Path, bytes_max: u64) -> WasmRuntime {
 }
 
 /// Where the code of a component comes from, for a runtime that was just started.
-async fn origin(dir: &Path, bytes_max: u64, number: u32) -> Origin {
+async fn origin(dir: &Path, bytes_max: u64, number: u32) -> CodeSource {
     prepare(&cached(dir, bytes_max), numbered(number)).await.unwrap().origin()
 }
 
@@ -105,21 +105,21 @@ fn entry(dir: &Path, number: u32) -> Option<PathBuf> {
 #[tokio::test]
 async fn the_least_recently_used_entry_is_evicted() {
     let dir = tempfile::tempdir().unwrap();
-    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Compiled);
     let one = fs::metadata(entry(dir.path(), 0).unwrap()).unwrap().len();
     // Entries of guests that differ in one constant have the same size, give or take a few bytes.
     let three = 3 * one + one / 2;
-    assert_eq!(origin(dir.path(), three, 1).await, Origin::Compiled);
-    assert_eq!(origin(dir.path(), three, 2).await, Origin::Compiled);
-    assert_eq!(origin(dir.path(), three, 0).await, Origin::Cached, "there is room for three");
-    assert_eq!(origin(dir.path(), three, 3).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), three, 1).await, CodeSource::Compiled);
+    assert_eq!(origin(dir.path(), three, 2).await, CodeSource::Compiled);
+    assert_eq!(origin(dir.path(), three, 0).await, CodeSource::Cached, "there is room for three");
+    assert_eq!(origin(dir.path(), three, 3).await, CodeSource::Compiled);
     let kept = |number| entry(dir.path(), number).is_some();
     assert_eq!([0, 1, 2, 3].map(kept), [true, false, true, true], "1 had not been used for the longest time");
-    assert_eq!(origin(dir.path(), three, 2).await, Origin::Cached);
-    assert_eq!(origin(dir.path(), three, 1).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), three, 2).await, CodeSource::Cached);
+    assert_eq!(origin(dir.path(), three, 1).await, CodeSource::Compiled);
     assert_eq!([0, 1, 2, 3].map(kept), [false, true, true, true], "then 0");
     // The bound has shrunk: all but the newest go at the next occasion.
-    assert_eq!(origin(dir.path(), one + one / 2, 4).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), one + one / 2, 4).await, CodeSource::Compiled);
     assert_eq!([0, 1, 2, 3, 4].map(kept), [false, false, false, false, true]);
 }
 
@@ -129,7 +129,7 @@ async fn an_entry_larger_than_the_cache_is_not_kept_and_evicts_nothing() {
     origin(dir.path(), u64::MAX, 0).await;
     let before = only_file(dir.path());
     let bytes = fs::metadata(&before).unwrap().len();
-    assert_eq!(origin(dir.path(), bytes / 2, 1).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), bytes / 2, 1).await, CodeSource::Compiled);
     assert_eq!(only_file(dir.path()), before);
 }
 
@@ -187,7 +187,7 @@ async fn names_that_others_use_are_left_to_them() {
     }
     let writers: Vec<File> = theirs.iter().map(|number| File::open(path(number)).unwrap()).collect();
     writers.iter().for_each(|writer| writer.lock().unwrap());
-    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Compiled);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Compiled);
     for number in &theirs {
         assert_eq!(fs::read(path(number)).unwrap(), b"half of it", "{number}");
     }
@@ -196,7 +196,7 @@ async fn names_that_others_use_are_left_to_them() {
         "files that dead processes have left behind are evicted"
     );
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), theirs.len() + 1);
-    assert_eq!(origin(dir.path(), u64::MAX, 0).await, Origin::Cached);
+    assert_eq!(origin(dir.path(), u64::MAX, 0).await, CodeSource::Cached);
 }
 
 /// Any number of processes may share the folder; here they are threads, which makes the races tighter.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use kennel_core::digest::Digest;
-use kennel_core::port::{Component, Origin, Runtime as _};
+use kennel_core::port::{CodeSource, Component, Runtime as _};
 use kennel_runtime::{Compiler, RuntimeOptions, WasmRuntime};
 use tokio::time::{Instant, sleep};
 
@@ -102,12 +102,12 @@ async fn a_component_is_the_same_from_every_compiler() {
         let alone = prepare(&alone, bytes.clone()).await.unwrap();
         let runtime = runtime("same", Some(there.path()), |_| {});
         let component = prepare(&runtime, bytes.clone()).await.unwrap();
-        assert_eq!((component.digest(), component.origin()), (Digest::of(&bytes), Origin::Compiled));
+        assert_eq!((component.digest(), component.origin()), (Digest::of(&bytes), CodeSource::Compiled));
         assert_eq!(component.descriptor(), alone.descriptor());
         assert_eq!(effect(&component).await, effect(&alone).await);
         let again = self::runtime("same", Some(there.path()), |_| {});
         let again = prepare(&again, bytes).await.unwrap();
-        assert_eq!((again.origin(), effect(&again).await), (Origin::Cached, effect(&alone).await));
+        assert_eq!((again.origin(), effect(&again).await), (CodeSource::Cached, effect(&alone).await));
     }
     let entries = |dir: &Path| {
         let files = fs::read_dir(dir).unwrap().map(|file| file.unwrap());
@@ -231,8 +231,8 @@ async fn while_a_bomb_is_compiled_others_are_prepared_and_run() {
         async move { prepare(&runtime, bombs::of_time()).await.map(|_| ()) }
     });
     let process = process("meanwhile").await;
-    assert_eq!(prepare(&runtime, others[0].clone()).await.unwrap().origin(), Origin::Cached);
-    assert_eq!(prepare(&runtime, others[1].clone()).await.unwrap().origin(), Origin::Cached);
+    assert_eq!(prepare(&runtime, others[0].clone()).await.unwrap().origin(), CodeSource::Cached);
+    assert_eq!(prepare(&runtime, others[1].clone()).await.unwrap().origin(), CodeSource::Cached);
     for _ in 0..100 {
         effect(&running).await;
     }
@@ -243,7 +243,7 @@ async fn while_a_bomb_is_compiled_others_are_prepared_and_run() {
     gone(process).await;
     assert_eq!(
         prepare(&runtime, guest("(local.set $i (i32.const 7))")).await.unwrap().origin(),
-        Origin::Compiled
+        CodeSource::Compiled
     );
 }
 
@@ -318,9 +318,9 @@ async fn a_compiler_that_works_again_is_used_again() {
     let message = prepare(&before, guest(PUT)).await.err().unwrap();
     assert!(message.contains("No such file or directory"), "{message}");
     std::os::unix::fs::symlink("/bin/sh", &program).unwrap();
-    assert_eq!(prepare(&before, guest(PUT)).await.unwrap().origin(), Origin::Compiled);
+    assert_eq!(prepare(&before, guest(PUT)).await.unwrap().origin(), CodeSource::Compiled);
     fs::remove_file(&program).unwrap();
-    assert_eq!(prepare(&runtime(), guest(PUT)).await.unwrap().origin(), Origin::Cached);
+    assert_eq!(prepare(&runtime(), guest(PUT)).await.unwrap().origin(), CodeSource::Cached);
 }
 
 /// Whatever a compiler does once it has the component, the host says so, keeps nothing, and goes on.

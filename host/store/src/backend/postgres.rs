@@ -24,7 +24,7 @@ use std::time::Duration;
 pub(crate) use connector::Connector;
 use sqlx::SqlStr;
 
-pub(crate) use documents::{Table, lock, quoted_path, table_of};
+pub(crate) use documents::{PostgresTable, lock, quoted_path, table_of};
 pub(crate) use open::open;
 pub(crate) use pool::{Pool, Tx};
 pub(crate) use pooler::is_lost_statement;

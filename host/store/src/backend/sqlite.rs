@@ -21,7 +21,7 @@ use std::time::Duration;
 use kennel_core::port::StoreError;
 use sqlx::{SqlStr, Sqlite, SqlitePool, Transaction};
 
-pub(crate) use documents::{Table, create_views, table_of};
+pub(crate) use documents::{SqliteTable, create_views, table_of};
 pub(crate) use open::open;
 
 use files::{Files, StoreLost};

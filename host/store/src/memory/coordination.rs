@@ -116,8 +116,9 @@ impl Coordination for MemoryStore {
         if state.assignment(replica_set).generation != generation {
             return Ok(ClaimOutcome::Superseded);
         }
-        let open = state.read_models.get(&read_model).filter(|built| built.status == ReadModelStatus::Active);
-        if open.is_none() {
+        let active =
+            state.read_models.get(&read_model).filter(|built| built.status == ReadModelStatus::Active);
+        if active.is_none() {
             return Ok(ClaimOutcome::Fenced);
         }
         if let Some(set_back) = state.log_set_back(read_model, range) {

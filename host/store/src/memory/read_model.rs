@@ -159,7 +159,7 @@ impl Built {
         }
         let mut prepared = Prepared::new();
         for change in &changes.changes {
-            let document: Arc<str> = match &change.operation {
+            let document: Arc<str> = match &change.access {
                 Access::Put(document) => Arc::clone(document),
                 Access::Increment(amounts) => {
                     let before = found(change).map(|stored| &*stored.document);

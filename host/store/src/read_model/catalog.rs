@@ -17,19 +17,19 @@ use crate::store::Store;
 /// The statements of one collection, for the database that holds it.
 #[derive(Debug)]
 pub(crate) enum Table {
-    Sqlite(sqlite::Table),
-    Postgres(postgres::Table),
+    Sqlite(sqlite::SqliteTable),
+    Postgres(postgres::PostgresTable),
 }
 
 /// The tables that this process knows.
 #[derive(Debug, Default)]
-pub(crate) struct Catalog {
+pub(crate) struct TableCache {
     tables: RwLock<HashMap<ReadModelId, HashMap<String, Arc<Table>>>>,
     /// In which incarnation of the log this is known.
     incarnation: AtomicU64,
 }
 
-impl Catalog {
+impl TableCache {
     fn get(&self, read_model: ReadModelId, collection: &str) -> Option<Arc<Table>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         tables.get(&read_model)?.get(collection).cloned()
@@ -118,18 +118,18 @@ impl Store {
         if !create {
             return Ok(None);
         }
-        let namespace =
+        let row =
             tx.row(&self.sql().read_model_namespace, &[Arg::Int(read_model.get())]).await.doing(doing)?;
-        let Some(namespace) = namespace else {
+        let Some(row) = row else {
             return Err(StoreError::Invalid { message: format!("read model {read_model} does not exist") });
         };
-        let name = self.free_name(tx, &namespace.text(0).doing(doing)?, collection).await?;
+        let name = self.free_name(tx, &row.text(0).doing(doing)?, collection).await?;
         let table = self.backend().table_of(&name);
         self.backend().create_table(tx, &table).await.doing(doing)?;
         let args = [Arg::Int(read_model.get()), Arg::Text(collection), Arg::Text(&name)];
         tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
-        if namespace.int(3).doing(doing)? != 0 {
-            let (projection, namespace) = (namespace.text(1).doing(doing)?, namespace.text(2).doing(doing)?);
+        if row.int(3).doing(doing)? != 0 {
+            let (projection, namespace) = (row.text(1).doing(doing)?, row.text(2).doing(doing)?);
             self.publish_collection(tx, &projection, &namespace, collection, &name).await?;
         }
         // Until this transaction ends, no other transaction makes a namespace, a table or a view: it must not wait for

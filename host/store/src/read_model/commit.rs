@@ -94,7 +94,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
     fence(store, tx, batch).await?;
     let mut tables = Vec::with_capacity(batch.changes.len());
     for changes in &batch.changes {
-        let creates = |change: &Change| matches!(change.operation, Access::Put(_) | Access::Increment(_));
+        let creates = |change: &Change| matches!(change.access, Access::Put(_) | Access::Increment(_));
         let create = changes.changes.iter().any(creates);
         tables.push(store.table_in(tx, batch.read_model, &changes.collection, create).await?);
     }
@@ -163,7 +163,7 @@ impl<'a> Collection<'a> {
             self.check(&locked)?;
         }
         let Some(table) = self.table else { return Ok(()) };
-        let deletes = self.keys(|change| change.operation == Access::Delete);
+        let deletes = self.keys(|change| change.access == Access::Delete);
         if !deletes.is_empty() {
             let deleted = self.store.backend().delete(tx, table, &deletes).await;
             deleted.map_err(|error| self.stop(error))?;
@@ -188,20 +188,20 @@ impl<'a> Collection<'a> {
 
     /// What has to be found out before anything is written. A sole owner knows all but its sums.
     fn lock(&self) -> LockSet<'a> {
-        let summed = self.keys(|change| matches!(change.operation, Access::Increment(_)));
+        let summed = self.keys(|change| matches!(change.access, Access::Increment(_)));
         if self.batch.sole_owner {
             return LockSet { summed, ..LockSet::default() };
         }
-        let is_read = |change: &Change| change.operation == Access::Read;
+        let is_read = |change: &Change| change.access == Access::Read;
         LockSet {
             absence_matters: !self
                 .keys(|change| is_read(change) && change.expectation == Expectation::Absent)
                 .is_empty(),
             may_create: self.changes.changes.iter().any(|change| {
-                matches!(change.operation, Access::Put(_) | Access::Increment(_))
+                matches!(change.access, Access::Put(_) | Access::Increment(_))
                     && !matches!(change.expectation, Expectation::Revision(_))
             }),
-            written: self.keys(|change| matches!(change.operation, Access::Put(_) | Access::Delete)),
+            written: self.keys(|change| matches!(change.access, Access::Put(_) | Access::Delete)),
             summed,
             read: self.keys(is_read),
         }
@@ -278,7 +278,7 @@ impl<'a> Collection<'a> {
                 LockedText::TooMuch(_) => loaded.get(&change.key).map(|stored| &*stored.document),
                 LockedText::NotWanted => None,
             });
-            let (document, new) = match &change.operation {
+            let (document, new) = match &change.access {
                 Access::Put(document) => (Arc::clone(document), change.expectation == Expectation::Absent),
                 Access::Increment(amounts) => (self.sum(change, amounts, found)?, found.is_none()),
                 Access::Delete | Access::Read => continue,
@@ -346,7 +346,7 @@ fn parts<'a, 'c>(pending: &'c [&'a Change], locked: &HashMap<String, Locked>) ->
 
 /// About how many bytes the document has that a change leads to.
 fn bytes_of(change: &Change, locked: Option<&Locked>) -> usize {
-    match &change.operation {
+    match &change.access {
         Access::Put(document) => document.len(),
         Access::Increment(amounts) => {
             let before = locked.map_or(0, |locked| match &locked.text {
@@ -371,7 +371,7 @@ async fn invalid_commit(
     let changes = batch.changes.iter().filter(|changes| changes.collection == collection);
     let mut which = "a document".to_owned();
     for change in changes.flat_map(|changes| &changes.changes) {
-        let Access::Put(document) = &change.operation else { continue };
+        let Access::Put(document) = &change.access else { continue };
         if !store.backend().can_hold(document).await? {
             which = format!("document {}", limits::excerpt(&change.key));
             break;

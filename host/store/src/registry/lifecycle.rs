@@ -377,7 +377,7 @@ impl Store {
         Ok(read_model)
     }
 
-    /// Lets workers at a read model or keeps them from it: what they have under way is no longer committed.
+    /// Changes the status of a read model. Once it is not active, batches that are under way are no longer committed.
     async fn set_status(
         &self,
         tx: &mut Tx,

@@ -1,3 +1,3 @@
-SELECT o.deployment, o.reason FROM {k}condition o JOIN {k}deployment d ON d.id = o.deployment
-WHERE d.outcome = 'candidate' AND o.reported_at > {now} - $1
-ORDER BY o.deployment, o.source
+SELECT c.deployment, c.reason FROM {k}condition c JOIN {k}deployment d ON d.id = c.deployment
+WHERE d.outcome = 'candidate' AND c.reported_at > {now} - $1
+ORDER BY c.deployment, c.source

@@ -11,7 +11,7 @@ use kennel_core::port::{ClaimOutcome, Commit, CommitOutcome, CutoverOutcome};
 use kennel_core::projection::{Deployment, ReadModelId};
 use serde_json::json;
 
-use super::lifecycle::{PROJECTION, advance, changed, claim_outcome, go_back, renew, reported};
+use super::lifecycle::{PROJECTION, advance, changed, claim_outcome, current, go_back, renew};
 use super::{
     Ports, agree, batch, change, claim, commit, deploy, document, keys, name, new_code, of, put, replica_set,
 };
@@ -60,7 +60,7 @@ pub(crate) async fn a_cutover_takes_two_steps(store: &dyn Ports) {
     assert_eq!(advance(store, new.read_model, generation, 0, 2).await, CommitOutcome::Committed);
     assert_eq!(begin(store, 3).await, CutoverOutcome::Done);
     assert_eq!(begin(store, 3).await, CutoverOutcome::Nothing, "it is fenced already");
-    assert!(reported(store).await.fenced);
+    assert!(current(store).await.fenced);
     // The old one is fenced, the new one catches up.
     assert_eq!(advance(store, old.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
     assert_eq!(claim_outcome(store, generation, old.read_model).await, ClaimOutcome::Fenced);
@@ -78,7 +78,7 @@ pub(crate) async fn a_cutover_takes_two_steps(store: &dyn Ports) {
         Some((json!({"at": 7}), 7))
     );
     assert_eq!(store.active(&replica_set()).await.unwrap(), [(new.clone(), Role::Serving)]);
-    let lifecycle = reported(store).await;
+    let lifecycle = current(store).await;
     let outcomes: Vec<Outcome> = lifecycle.history.iter().map(|entry| entry.outcome).collect();
     assert_eq!((outcomes, lifecycle.fenced), (vec![Outcome::Superseded, Outcome::Serving], false));
     assert_eq!(lifecycle.history[1].attribution.actor, "me", "a cutover leaves the actor of the deployment");
@@ -113,10 +113,10 @@ pub(crate) async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Port
 
 pub(crate) async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
     let (old, new, generation) = two(store).await;
-    let before = reported(store).await;
+    let before = current(store).await;
     assert_eq!(begin(store, 5).await, CutoverOutcome::Done);
     store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    assert_eq!(reported(store).await, before);
+    assert_eq!(current(store).await, before);
     assert_eq!(finish(store).await, CutoverOutcome::Nothing);
     let fenced = advance(store, old.read_model, generation, 5, 6).await;
     assert_eq!(fenced, CommitOutcome::Fenced, "it has to be claimed again");
@@ -135,12 +135,12 @@ pub(crate) async fn operations_during_a_cutover_release_the_old_one(store: &dyn 
     let operations =
         [vec![Operation::Pause, Operation::Resume], vec![anew.clone()], vec![Operation::Cancel], vec![anew]];
     for (at, some) in (5..).zip(operations) {
-        let candidate = reported(store).await.candidate().is_some();
+        let candidate = current(store).await.candidate().is_some();
         assert_eq!(
             begin(store, u64::MAX).await,
             if candidate { CutoverOutcome::Done } else { CutoverOutcome::Nothing }
         );
-        assert_eq!(reported(store).await.fenced, candidate);
+        assert_eq!(current(store).await.fenced, candidate);
         for operation in some {
             changed(store, operation).await;
         }
@@ -158,7 +158,7 @@ pub(crate) async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports)
     let (_, _, generation) = two(store).await;
     let manual = Deploy { promotion: Promotion::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
     changed(store, Operation::Deploy(Box::new(manual))).await;
-    let new = reported(store).await.candidate().unwrap().deployment.clone();
+    let new = current(store).await.candidate().unwrap().deployment.clone();
     assert_eq!(store.progress().await.unwrap()[1].promotion, Promotion::Manual);
     claim(store, generation, new.read_model, HashRange::ALL).await;
     assert_eq!(advance(store, new.read_model, generation, 0, 9).await, CommitOutcome::Committed);
@@ -219,14 +219,11 @@ pub(crate) async fn garbage_collection_removes_deleting_read_models_and_nothing_
     }
     // 4 serves, 5 is the candidate, 3 is kept for a rollback: 1 and 2 are of no use.
     let kept: Vec<ReadModelId> = built[2..].iter().map(|deployment| deployment.read_model).collect();
-    assert_eq!(reported(store).await.read_models, kept);
+    assert_eq!(current(store).await.read_models, kept);
     assert!(!store.collections(built[0].read_model).await.unwrap().is_empty());
     let revision = store.revision().await.unwrap();
     assert_eq!((store.collect_garbage().await.unwrap(), store.collect_garbage().await.unwrap()), (2, 0));
-    assert_eq!(
-        (reported(store).await.read_models, store.revision().await.unwrap()),
-        (kept.clone(), revision)
-    );
+    assert_eq!((current(store).await.read_models, store.revision().await.unwrap()), (kept.clone(), revision));
     for gone in &built[..2] {
         assert!(store.collections(gone.read_model).await.unwrap().is_empty());
         assert_eq!(claim_outcome(store, generation, gone.read_model).await, ClaimOutcome::Fenced);
@@ -241,8 +238,8 @@ pub(crate) async fn garbage_collection_removes_deleting_read_models_and_nothing_
         assert_eq!(collections.iter().map(|name| &**name).collect::<Vec<_>>(), expected);
         assert_eq!(keys(store, deployment.read_model, "Orders").await, ["o-1"]);
     }
-    assert_eq!(reported(store).await.history.len(), 5, "the history stays");
+    assert_eq!(current(store).await.history.len(), 5, "the history stays");
     changed(store, Operation::Retire { drop: true }).await;
     assert_eq!((store.collect_garbage().await.unwrap(), store.collect_garbage().await.unwrap()), (3, 0));
-    assert_eq!(reported(store).await.history.len(), 5);
+    assert_eq!(current(store).await.history.len(), 5);
 }

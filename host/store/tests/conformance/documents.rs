@@ -117,7 +117,7 @@ pub(crate) async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
     commit(store, &Commit { changes: first, ..batch(id, generation, 0, 3) }).await;
     let at = |revision| Expectation::Revision(Position::new(revision));
     let shared = Commit { sole_owner: false, ..batch(id, generation, 3, 4) };
-    for (what, key, operation, expectation) in [
+    for (what, key, access, expectation) in [
         ("put over an older revision", "a", put("{}"), at(1)),
         ("put of a document thought absent", "a", put("{}"), Expectation::Absent),
         ("put of a document that is gone", "b", put("{}"), at(2)),
@@ -128,7 +128,7 @@ pub(crate) async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
         ("read of an older revision", "a", Access::Read, at(1)),
         ("read of a document thought absent", "a", Access::Read, Expectation::Absent),
     ] {
-        let mut changes = of("c", vec![change(key, operation, expectation, 4)]);
+        let mut changes = of("c", vec![change(key, access, expectation, 4)]);
         changes[0].changes.push(change("z", put("{}"), Expectation::Unread, 4));
         let outcome = store.commit(&Commit { changes, ..shared.clone() }).await.unwrap();
         let conflict = CommitOutcome::Conflict { collection: "c".to_owned(), key: key.to_owned() };
@@ -183,8 +183,8 @@ pub(crate) async fn increments_add_up(store: &dyn Ports) {
 
 pub(crate) async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn Ports) {
     let (id, generation) = owned(store).await;
-    let step = |operation, at: u64| Commit {
-        changes: of("c", vec![change("a", operation, Expectation::Unread, at)]),
+    let step = |access, at: u64| Commit {
+        changes: of("c", vec![change("a", access, Expectation::Unread, at)]),
         sole_owner: false,
         ..batch(id, generation, at - 1, at)
     };

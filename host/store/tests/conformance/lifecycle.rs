@@ -24,19 +24,19 @@ use super::{
 
 pub(crate) const PROJECTION: &str = "order-summary";
 
-pub(crate) async fn reported(store: &dyn Ports) -> Lifecycle {
+pub(crate) async fn current(store: &dyn Ports) -> Lifecycle {
     store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
 }
 
 /// Deploys this code and expects it to change something. The new deployment.
 pub(crate) async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
     changed(store, Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
-    reported(store).await.history.pop().unwrap().deployment
+    current(store).await.history.pop().unwrap().deployment
 }
 
 /// Back to the deployment that served before, also from the one that serves after a rollback.
 pub(crate) async fn go_back(store: &dyn Ports) -> Changed {
-    let to = reported(store).await.previous().map(|previous| previous.deployment.number);
+    let to = current(store).await.previous().map(|previous| previous.deployment.number);
     changed(store, Operation::Rollback { to }).await
 }
 
@@ -44,11 +44,7 @@ pub(crate) async fn go_back(store: &dyn Ports) -> Changed {
 pub(crate) async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
     let changed = ask(store, PROJECTION, operation.clone()).await.unwrap();
     assert!(changed.changed, "{operation:?} changed nothing");
-    assert_eq!(
-        changed.lifecycle,
-        reported(store).await,
-        "{operation:?} reports something else than there is"
-    );
+    assert_eq!(changed.lifecycle, current(store).await, "{operation:?} reports something else than there is");
     changed
 }
 
@@ -86,7 +82,7 @@ pub(crate) async fn the_history_records_actor_operation_and_reason(store: &dyn P
     changed(store, Operation::Cancel).await;
     let back = changed(store, Operation::Rollback { to: None }).await;
     assert_eq!(back.number, Some(4));
-    let lifecycle = reported(store).await;
+    let lifecycle = current(store).await;
     assert_eq!(
         outcomes(&lifecycle),
         [
@@ -139,7 +135,7 @@ pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Port
     assert_ne!(second.id, first.id);
     assert_eq!(store.active(&replica_set()).await.unwrap(), [(second.clone(), Role::Serving)]);
     assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(second.clone()));
-    assert_eq!(reported(store).await.history[1].from, Position::new(5));
+    assert_eq!(current(store).await.history[1].from, Position::new(5));
     let progress = store.progress().await.unwrap();
     assert_eq!((progress.len(), progress[0].from, progress[0].position().get()), (1, Position::new(5), 5));
     // A worker that was at work goes on; so does one that claims it anew.
@@ -225,7 +221,7 @@ pub(crate) async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) 
     assert!(store.active(&replica_set()).await.unwrap().is_empty());
     assert!(store.progress().await.unwrap().is_empty());
     assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(serving.clone()), "it can still be read");
-    let lifecycle = reported(store).await;
+    let lifecycle = current(store).await;
     assert_eq!((lifecycle.activity, lifecycle.read_models), (Activity::Retired, vec![serving.read_model]));
     assert!(!store.collections(serving.read_model).await.unwrap().is_empty());
     for operation in [Operation::Resume, Operation::Pause, Operation::Rollback { to: None }] {
@@ -255,10 +251,10 @@ pub(crate) async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Por
     changed(store, Operation::Retire { drop: true }).await;
     assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), None);
     assert_eq!(advance(store, first.read_model, generation, 5, 6).await, CommitOutcome::Fenced);
-    assert!(reported(store).await.read_models.is_empty());
+    assert!(current(store).await.read_models.is_empty());
     let second = renew(store, PROJECTION, Mode::Continue).await;
     assert_ne!(second.read_model, first.read_model);
-    let lifecycle = reported(store).await;
+    let lifecycle = current(store).await;
     assert_eq!(
         outcomes(&lifecycle),
         [(1, Origin::First, Outcome::Superseded), (2, Origin::Rebuild, Outcome::Serving)]
@@ -346,7 +342,7 @@ pub(crate) async fn of_two_operations_one_wins(store: &dyn Ports) {
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
         assert_eq!(answers.iter().filter_map(|answer| answer.as_ref().err()).next(), Some(&overtaken));
         assert_eq!(store.find(&name(PROJECTION)).await.unwrap(), Some(winner));
-        assert_eq!(reported(store).await.latest(), round + 1);
+        assert_eq!(current(store).await.latest(), round + 1);
     }
 }
 
@@ -370,7 +366,7 @@ pub(crate) async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     let looking = async {
         let mut looked = 0;
         while !done.load(Ordering::SeqCst) {
-            let life = reported(store).await;
+            let life = current(store).await;
             for entry in life.serving().into_iter().chain(life.candidate()) {
                 assert!(life.read_models.contains(&entry.deployment.read_model), "{life:#?}");
             }
@@ -433,7 +429,7 @@ pub(crate) async fn workers_meet_the_status_that_the_rules_assign(store: &dyn Po
         rebuild("7"),
     ] {
         changed(store, operation.clone()).await;
-        let lifecycle = reported(store).await;
+        let lifecycle = current(store).await;
         all.extend(lifecycle.history.iter().map(|entry| entry.deployment.read_model));
         all.sort_unstable();
         all.dedup();

@@ -63,14 +63,14 @@ pub(crate) async fn the_store_gives_the_time_where_the_writer_does_not(store: &d
 
 pub(crate) async fn known_events_are_skipped(store: &dyn Ports) {
     store.append(&[event(1, "a"), event(2, "a")]).await.unwrap();
-    let force = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
-    assert_eq!((force.written, force.skipped), (1, 2));
+    let repeated = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
+    assert_eq!((repeated.written, repeated.skipped), (1, 2));
     let versions: Vec<u64> =
         everything(store).await.events.iter().map(|event| event.aggregate_version).collect();
     assert_eq!(versions, [1, 2, 3]);
     let nothing = store.append(&[event(1, "a")]).await.unwrap();
-    assert_eq!((nothing.written, nothing.skipped, nothing.head), (0, 1, force.head));
-    assert_eq!(store.append(&[]).await.unwrap().head, force.head);
+    assert_eq!((nothing.written, nothing.skipped, nothing.head), (0, 1, repeated.head));
+    assert_eq!(store.append(&[]).await.unwrap().head, repeated.head);
 }
 
 pub(crate) async fn a_wrong_version_writes_nothing(store: &dyn Ports) {

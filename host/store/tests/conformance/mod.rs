@@ -172,8 +172,8 @@ pub(crate) async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
     Commit { to: Mark { witness, ..batch.to }, ..batch }
 }
 
-pub(crate) fn change(key: &str, operation: Access, expectation: Expectation, revision: u64) -> Change {
-    Change { key: key.to_owned(), operation, expectation, revision: Position::new(revision) }
+pub(crate) fn change(key: &str, access: Access, expectation: Expectation, revision: u64) -> Change {
+    Change { key: key.to_owned(), access, expectation, revision: Position::new(revision) }
 }
 
 pub(crate) fn put(document: &str) -> Access {

@@ -16,7 +16,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
 
-use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew, reported};
+use super::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
 use super::conformance::{
     agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set, request,
 };
@@ -75,12 +75,12 @@ async fn a_long_reader_keeps_views_from_being_emptied() {
     bed.finish(PROJECTION).await;
     sql(&mut reader, "BEGIN").await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"new\"");
-    let before = reported(&bed.store).await;
+    let before = current(&bed.store).await;
     let retire = request(Operation::Retire { drop: true });
     let rejected = quickly(bed.store.change(&name(PROJECTION), &retire)).await.unwrap_err();
     assert!(matches!(&rejected, StoreError::Unavailable { .. }), "{rejected:?}");
     assert!(rejected.to_string().contains("whose views another session may be holding open"), "{rejected}");
-    assert_eq!(reported(&bed.store).await, before);
+    assert_eq!(current(&bed.store).await, before);
     sql(&mut reader, "COMMIT").await;
     changed(&bed.store, Operation::Retire { drop: true }).await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
@@ -121,7 +121,7 @@ async fn a_suspended_batch_delays_a_cutover_and_nothing_else() {
     bed.store.abort_cutover(&projection).await.unwrap();
     sql(&mut suspended, "BEGIN; SELECT * FROM kennel.checkpoint FOR UPDATE").await;
     assert_eq!(quickly(bed.store.begin_cutover(&projection, 0)).await.unwrap(), CutoverOutcome::Busy);
-    assert!(!reported(&bed.store).await.fenced);
+    assert!(!current(&bed.store).await.fenced);
     quickly(deploy(&bed.store, "another")).await;
     sql(&mut suspended, "COMMIT").await;
     bed.promote(PROJECTION).await;
@@ -156,7 +156,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
     const CUTOVERS: u64 = 50;
     let (bed, _) = about_to_cut_over().await;
     bed.finish(PROJECTION).await;
-    let life = reported(&bed.store).await;
+    let life = current(&bed.store).await;
     for (entry, model) in life.history.iter().zip(["old", "new"]) {
         if entry.deployment.read_model == life.serving().unwrap().deployment.read_model {
             bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
@@ -258,7 +258,7 @@ async fn collections_that_are_made_during_a_cutover_are_shown_with_the_rest() {
     let (projection, mut made) = (name(PROJECTION), [0, 0]);
     for round in 0..ROUNDS {
         go_back(&bed.store).await;
-        let life = reported(&bed.store).await;
+        let life = current(&bed.store).await;
         let both = [life.serving(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
         for read_model in both {
             claim(&bed.store, bed.generation, read_model, HashRange::ALL).await;
@@ -310,7 +310,7 @@ async fn assert_shown(people: &mut PgConnection) {
 async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
     let (bed, mut blocker) = about_to_cut_over().await;
     bed.store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    let candidate = reported(&bed.store).await.candidate().unwrap().deployment.read_model;
+    let candidate = current(&bed.store).await.candidate().unwrap().deployment.read_model;
     let batch = bed.batch(candidate, &[("fresh", "k", json!(1))]).await;
     let waiting = async |count: i64, watching: &mut PgConnection| {
         let asked = "SELECT count(*) FROM pg_locks WHERE NOT granted";
@@ -382,7 +382,7 @@ async fn of_two_processes_that_deploy_at_once_one_wins() {
         }
         assert_eq!(won.len(), 1, "round {round}: {won:?}");
         wins[won[0]] += 1;
-        let life = reported(&bed.store).await;
+        let life = current(&bed.store).await;
         assert_eq!(life.latest(), round + 1);
         if life.candidate().is_some() {
             changed(&bed.store, Operation::Cancel).await;
@@ -474,9 +474,9 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
 async fn a_view_that_could_not_be_made_is_made_later() {
     let (bed, mut indexer) = about_to_cut_over().await;
     bed.store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    let new = reported(&bed.store).await.candidate().unwrap().deployment.read_model;
+    let new = current(&bed.store).await.candidate().unwrap().deployment.read_model;
     bed.write(new, &[("fresh-one", "k", json!(1))]).await;
-    let old = reported(&bed.store).await.serving().unwrap().deployment.read_model;
+    let old = current(&bed.store).await.serving().unwrap().deployment.read_model;
     bed.write(old, &[("orders", "k", json!("older"))]).await;
     assert_eq!(bed.store.begin_cutover(&name(PROJECTION), 0).await.unwrap(), CutoverOutcome::Done);
     sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_2.fresh_one IN ACCESS EXCLUSIVE MODE").await;

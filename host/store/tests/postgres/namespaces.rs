@@ -177,8 +177,9 @@ async fn names_that_are_taken_are_left_alone() {
     projections.pop();
     for projection in ["b", PROJECTION] {
         let life = bed.store.lifecycle(&name(projection)).await.unwrap().unwrap();
-        let force = super::conformance::new_code(projection, "next", Mode::Rebuild);
-        let asked = super::conformance::ask(&bed.store, projection, Operation::Deploy(Box::new(force))).await;
+        let rebuild = super::conformance::new_code(projection, "next", Mode::Rebuild);
+        let asked =
+            super::conformance::ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await;
         let read_model = asked.unwrap().lifecycle.candidate().unwrap().deployment.read_model;
         assert_ne!(life.serving().unwrap().deployment.read_model, read_model);
         // Of the view's name as well: it is only made when the new one serves.

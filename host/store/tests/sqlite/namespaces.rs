@@ -18,7 +18,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew, reported};
+use super::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
 use super::conformance::{
     agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, request,
 };
@@ -143,8 +143,8 @@ async fn names_that_are_taken_are_left_alone() {
         bed.write(read_model, &[("orders", "k", json!(projection)), ("lines", "k", json!(projection))]).await;
     }
     for projection in projections {
-        let force = new_code(projection, "next", Mode::Rebuild);
-        let asked = ask(&bed.store, projection, Operation::Deploy(Box::new(force))).await.unwrap();
+        let rebuild = new_code(projection, "next", Mode::Rebuild);
+        let asked = ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await.unwrap();
         let read_model = asked.lifecycle.candidate().unwrap().deployment.read_model;
         bed.write(read_model, &[("orders", "k", json!(format!("next {projection}")))]).await;
         bed.promote(projection).await;
@@ -300,7 +300,7 @@ async fn of_two_processes_that_deploy_at_once_one_wins() {
                 Err(other) => panic!("{other}"),
             }
         }
-        assert_eq!((won, reported(&bed.store).await.latest()), (1, round + 1));
+        assert_eq!((won, current(&bed.store).await.latest()), (1, round + 1));
     }
     other.close().await;
 }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::report::{CatchUp, Speed};
 use super::{Bench, Setup, load};
 use crate::cli::output;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire;
 
 /// Events appended in one transaction.
@@ -77,11 +77,11 @@ async fn by_kennel(bench: &Bench, setup: &Setup, round: usize) -> anyhow::Result
 pub(super) async fn position(setup: &Setup, deployment: &Deployment) -> anyhow::Result<Position> {
     let progress = setup.store.progress().await?;
     let Some(found) = progress.into_iter().find(|progress| progress.deployment.id == deployment.id) else {
-        return Err(Kind::Missing.error(format!("the deployment of {} is gone", deployment.projection)));
+        return Err(ExitKind::Missing.error(format!("the deployment of {} is gone", deployment.projection)));
     };
     if found.state == ProjectionState::Halted {
         let reason = found.last_failure.as_ref().map(|failure| failure.message.clone()).unwrap_or_default();
-        return Err(Kind::Halted.error(format!("{} is halted: {reason}", deployment.projection)));
+        return Err(ExitKind::Halted.error(format!("{} is halted: {reason}", deployment.projection)));
     }
     Ok(found.position())
 }

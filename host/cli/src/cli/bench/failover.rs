@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::report::Times;
 use super::{Setup, load};
 use crate::cli::output;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire::StoreUrl;
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -109,7 +109,7 @@ async fn handled(setup: &Setup, deployment: &Deployment) -> anyhow::Result<()> {
 async fn wait(began: Instant, in_vain: &str) -> anyhow::Result<()> {
     if began.elapsed() > PATIENCE {
         let patience = PATIENCE.as_secs();
-        return Err(Kind::Halted.error(format!("{in_vain} within {patience} s")));
+        return Err(ExitKind::Halted.error(format!("{in_vain} within {patience} s")));
     }
     tokio::time::sleep(LOOK_EVERY).await;
     Ok(())

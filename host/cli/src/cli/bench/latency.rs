@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::report::{Latency, Times};
 use super::{Setup, load};
 use crate::cli::output;
-use crate::exit::Kind;
+use crate::exit::ExitKind;
 use crate::wire;
 
 /// Between looks at the read model. It is part of the measurement.
@@ -44,7 +44,7 @@ pub(super) async fn measure(appends: usize, setup: &Setup) -> anyhow::Result<Opt
         appended.push(committed - began);
         while setup.store.fetch(deployment.read_model, &wanted).await?.iter().flatten().all(Option::is_none) {
             if began.elapsed() > PATIENCE {
-                return Err(Kind::Halted.error("an appended event did not become visible within 30 s"));
+                return Err(ExitKind::Halted.error("an appended event did not become visible within 30 s"));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

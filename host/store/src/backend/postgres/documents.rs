@@ -23,7 +23,7 @@ use crate::sql::{quoted, statement};
 
 /// The statements of one collection.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct PostgresTable {
     pub(crate) create: SqlStr,
     fetch: SqlStr,
     scan: SqlStr,
@@ -35,10 +35,10 @@ pub(crate) struct Table {
 }
 
 /// The statements for the table `name`, which is SCHEMA.TABLE.
-pub(crate) fn table_of(name: &str) -> Table {
+pub(crate) fn table_of(name: &str) -> PostgresTable {
     let name = quoted_path(name);
     let of = |template: &str| statement(template.replace("{table}", &name));
-    Table {
+    PostgresTable {
         create: of(include_str!("../../sql/postgres/documents_create.sql")),
         fetch: of(include_str!("../../sql/postgres/documents_fetch.sql")),
         scan: of(include_str!("../../sql/postgres/documents_scan.sql")),
@@ -55,7 +55,7 @@ pub(crate) fn quoted_path(name: &str) -> String {
     name.split('.').map(quoted).collect::<Vec<_>>().join(".")
 }
 
-impl Table {
+impl PostgresTable {
     #[cfg(test)]
     pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
         [
@@ -169,7 +169,7 @@ pub(crate) async fn lock(
     sql: &PostgresSql,
     read_model: ReadModelId,
     collection: &str,
-    table: Option<&Table>,
+    table: Option<&PostgresTable>,
     locks: &LockSet<'_>,
 ) -> Result<HashMap<String, Locked>, sqlx::Error> {
     let lock = match (locks.absence_matters, locks.may_create) {

@@ -240,18 +240,18 @@ impl PostgresBackend {
         let row = sqlx::query(self.sql.limits.clone()).fetch_optional(connection).await;
         let Some(row) = row.map_err(|error| self.failed(error))? else { return Ok(()) };
         let role: String = row.get(0);
-        let namespaces: [(i64, String); 3] = [
+        let bounds: [(i64, String); 3] = [
             (row.get(1), format!("the role {role} (`ALTER ROLE {role} CONNECTION LIMIT …`)")),
             (row.get(2), "the database (`ALTER DATABASE … CONNECTION LIMIT …`)".to_owned()),
             (row.get(3), "the server (`max_connections`)".to_owned()),
         ];
-        let Some((limit, namespace)) = namespaces.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
+        let Some((limit, owner)) = bounds.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
             return Ok(());
         };
         let least = limits::CONNECTIONS_MIN;
         if limit < i64::from(least) {
             return Err(self.unfit(format!(
-                "{namespace} allows {limit} connections at a time, and a process that runs projections needs at least \
+                "{owner} allows {limit} connections at a time, and a process that runs projections needs at least \
                  {least}: allow it as many for each such process"
             )));
         }
@@ -259,7 +259,7 @@ impl PostgresBackend {
             tracing::warn!(
                 limit,
                 wanted,
-                "{namespace} allows fewer connections than this process may use: it gets along with those that it is given"
+                "{owner} allows fewer connections than this process may use: it gets along with those that it is given"
             );
         }
         Ok(())

@@ -25,7 +25,7 @@ const UPSERT_ROWS: usize = 256;
 
 /// The statements of one collection.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct SqliteTable {
     pub(crate) create: SqlStr,
     fetch: SqlStr,
     one: SqlStr,
@@ -37,11 +37,11 @@ pub(crate) struct Table {
 }
 
 /// The statements for the table `name`.
-pub(crate) fn table_of(name: &str) -> Table {
+pub(crate) fn table_of(name: &str) -> SqliteTable {
     let rows = vec!["(?, ?, ?)"; UPSERT_ROWS].join(", ");
     let name = quoted(name);
     let of = |template: &str| statement(template.replace("{table}", &name).replace("{rows}", &rows));
-    Table {
+    SqliteTable {
         create: of(include_str!("../../sql/sqlite/documents_create.sql")),
         fetch: of(include_str!("../../sql/sqlite/documents_fetch.sql")),
         one: of(include_str!("../../sql/sqlite/documents_one.sql")),
@@ -53,7 +53,7 @@ pub(crate) fn table_of(name: &str) -> Table {
     }
 }
 
-impl Table {
+impl SqliteTable {
     #[cfg(test)]
     pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
         [

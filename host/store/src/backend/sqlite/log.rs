@@ -18,7 +18,7 @@ const LONG: u64 = 48 << 20;
 /// How much longer it may have got when that is tried again, because a reader has been reading for long.
 const LONGER: u64 = 8 << 20;
 /// When an operator is warned, in bytes, and again each time that it has doubled.
-const REPORTED: u64 = 128 << 20;
+const WARN_BYTES: u64 = 128 << 20;
 /// How long a writer waits for readers.
 const READERS_END_WITHIN: Duration = Duration::from_secs(1);
 /// How long the last checkpoint of a lost file may take, for other writes to end as well.
@@ -30,12 +30,12 @@ pub(super) struct WriteAheadLog {
     /// At which size something is done about it.
     next: AtomicU64,
     /// At which size an operator is warned.
-    reported: AtomicU64,
+    warn_at: AtomicU64,
 }
 
 impl Default for WriteAheadLog {
     fn default() -> Self {
-        Self { next: AtomicU64::new(LONG), reported: AtomicU64::new(REPORTED) }
+        Self { next: AtomicU64::new(LONG), warn_at: AtomicU64::new(WARN_BYTES) }
     }
 }
 
@@ -48,12 +48,12 @@ impl WriteAheadLog {
         let Ok(mut connection) = writer.acquire().await else { return };
         if truncate(&mut connection, READERS_END_WITHIN).await.unwrap_or(false) {
             self.next.store(LONG, Ordering::Relaxed);
-            self.reported.store(REPORTED, Ordering::Relaxed);
+            self.warn_at.store(WARN_BYTES, Ordering::Relaxed);
             return;
         }
         self.next.store(bytes + LONGER, Ordering::Relaxed);
-        if bytes >= self.reported.load(Ordering::Relaxed) {
-            self.reported.store(bytes * 2, Ordering::Relaxed);
+        if bytes >= self.warn_at.load(Ordering::Relaxed) {
+            self.warn_at.store(bytes * 2, Ordering::Relaxed);
             tracing::warn!(
                 store = %path.display(),
                 mebibytes = bytes >> 20,

@@ -47,5 +47,5 @@ FROM (
     UNION ALL
     SELECT 11, 'unlogged', c.oid::regclass::text, ''
     FROM drawn JOIN pg_class c ON c.oid = drawn.sequence WHERE c.relpersistence <> 'p'
-) found (namespace, fault, subject, detail)
-ORDER BY namespace, subject
+) found (severity, fault, subject, detail)
+ORDER BY severity, subject
