@@ -17,6 +17,9 @@ say "clippy on the examples"
 cargo clippy --manifest-path examples/Cargo.toml --workspace --all-targets --locked \
   --target-dir "${CARGO_TARGET_DIR:-target}/examples" -- -D warnings
 
+say "rustdoc"
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
 say "typos"
 "$python_tools/bin/typos"
 

@@ -12,7 +12,7 @@
 //! | [`supervisor`] | reconciles the runners that exist with those that should |
 //! | [`runner`] | one deployment on one partition: claim, read, run, commit, again |
 //! | [`batch`] | handles events one by one inside one write set, and times every call |
-//! | [`env`] | the environment of a guest: the write set over the stored read model |
+//! | [`env`](mod@env) | the environment of a guest: the write set over the stored read model |
 //! | [`memory`] | the memory that all batches of a process share |
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
 //! | [`connections`] | watches the connections to the store, so that no statement waits unseen |

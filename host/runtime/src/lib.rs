@@ -6,7 +6,7 @@
 //! | [`runtime`] | the `Runtime` port: bytes in, component out |
 //! | `engine`, `ticker` | wasmtime's configuration; the thread that advances the epoch |
 //! | `binary` | what kind of file it is; core modules are wrapped |
-//! | `check`, [`inspect`] | the component's type against the world, in readable sentences |
+//! | `check`, [`inspect`](mod@inspect) | the component's type against the world, in readable sentences |
 //! | `compiler_service` | examines, compiles, links and asks a component what it is |
 //! | `compiler` | the same in a process of its own, under limits: both ends of the pipe |
 //! | `entry`, `cache` | compiled code as bytes; on disk |

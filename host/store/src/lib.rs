@@ -2,7 +2,7 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`url`], [`connect`] | store URLs, opening a store, and what can go wrong then |
+//! | [`url`], [`connect`](mod@connect) | store URLs, opening a store, and what can go wrong then |
 //! | [`store`] | [`Store`]: the handle that implements all ports over either database |
 //! | `event_source`, `read_model`, `registry`, `coordination` | the ports, one file each |
 //! | `log_set_back` | logs that do not hold what checkpoints cover |
