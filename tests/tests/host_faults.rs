@@ -182,16 +182,7 @@ impl Bed {
             looks: Arc::new(looks.into()),
             tried: Arc::default(),
         };
-        let ports = Ports {
-            log: Arc::new(log.clone()),
-            read_model: Arc::new(store.clone()),
-            components: Arc::new(store.clone()),
-            deployments: Arc::new(store.clone()),
-            reports: Arc::new(store.clone()),
-            cutover: Arc::new(store.clone()),
-            coordination: Arc::new(store),
-            runtime: Arc::new(Guests),
-        };
+        let ports = Ports { log: Arc::new(log.clone()), ..Ports::of(&Arc::new(store), Arc::new(Guests)) };
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).expect("a registry of its own");
         let options = Options { workers: 1, ..Options::new(ReplicaSet::default()) };

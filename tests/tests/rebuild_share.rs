@@ -154,16 +154,7 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
 }
 
 fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
-    let ports = Ports {
-        log: Arc::new(store.clone()),
-        read_model: Arc::new(store.clone()),
-        components: Arc::new(store.clone()),
-        deployments: Arc::new(store.clone()),
-        reports: Arc::new(store.clone()),
-        cutover: Arc::new(store.clone()),
-        coordination: Arc::new(store.clone()),
-        runtime: Arc::new(Guests(Arc::clone(work))),
-    };
+    let ports = Ports::of(&Arc::new(store.clone()), Arc::new(Guests(Arc::clone(work))));
     let options = Options { rebuild_share: share, batch: Some(100), ..Options::new(ReplicaSet::default()) };
     Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1))
 }

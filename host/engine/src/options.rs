@@ -26,6 +26,33 @@ pub struct Ports {
     pub runtime: Arc<dyn Runtime>,
 }
 
+impl Ports {
+    /// All ports of one store, and a runtime.
+    #[must_use]
+    pub fn of<S>(store: &Arc<S>, runtime: Arc<dyn Runtime>) -> Self
+    where
+        S: LogReader
+            + ReadModel
+            + ComponentStore
+            + DeploymentStore
+            + StatusReports
+            + Cutover
+            + Coordination
+            + 'static,
+    {
+        Self {
+            log: Arc::clone(store) as _,
+            read_model: Arc::clone(store) as _,
+            components: Arc::clone(store) as _,
+            deployments: Arc::clone(store) as _,
+            reports: Arc::clone(store) as _,
+            cutover: Arc::clone(store) as _,
+            coordination: Arc::clone(store) as _,
+            runtime,
+        }
+    }
+}
+
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Ports")

@@ -1,4 +1,4 @@
-//! The sections `[projections.NAME]`: what the operator sets when the projection is deployed.
+//! What the operator sets when a projection is deployed, in a request or in a section `[projections.NAME]`.
 
 use std::collections::BTreeMap;
 

@@ -94,7 +94,7 @@ pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, Runt
 }
 
 /// The subcommand of `kennel` in which the compiler serves.
-pub const COMPILE: &str = "compile";
+const COMPILE: &str = "compile";
 
 fn cache_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -105,16 +105,7 @@ fn cache_dir() -> Option<PathBuf> {
 /// The ports that the engine drives.
 #[must_use]
 pub fn ports(store: &Store, runtime: Arc<dyn Runtime>) -> Ports {
-    Ports {
-        log: Arc::new(store.clone()),
-        read_model: Arc::new(store.clone()),
-        components: Arc::new(store.clone()),
-        deployments: Arc::new(store.clone()),
-        reports: Arc::new(store.clone()),
-        cutover: Arc::new(store.clone()),
-        coordination: Arc::new(store.clone()),
-        runtime,
-    }
+    Ports::of(&Arc::new(store.clone()), runtime)
 }
 
 /// Randomness for one run of the process.

@@ -55,18 +55,7 @@ impl Component for Described {
 }
 
 fn operations() -> Local {
-    let store = MemoryStore::new();
-    let ports = Ports {
-        log: Arc::new(store.clone()),
-        read_model: Arc::new(store.clone()),
-        components: Arc::new(store.clone()),
-        deployments: Arc::new(store.clone()),
-        reports: Arc::new(store.clone()),
-        cutover: Arc::new(store.clone()),
-        coordination: Arc::new(store),
-        runtime: Arc::new(Describes),
-    };
-    Local::new(ports)
+    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(Describes)))
 }
 
 async fn stored(control: &Local, bytes: &[u8]) -> Digest {

@@ -51,16 +51,7 @@ impl Fleet {
         let line =
             Line { world: Arc::clone(&self.world), process: number, suspension: Arc::clone(&suspension) };
         let remote = Arc::new(Remote { line, store: self.store.clone() });
-        let ports = Ports {
-            log: Arc::clone(&remote) as _,
-            read_model: Arc::clone(&remote) as _,
-            components: Arc::clone(&remote) as _,
-            deployments: Arc::clone(&remote) as _,
-            reports: Arc::clone(&remote) as _,
-            cutover: Arc::clone(&remote) as _,
-            coordination: remote,
-            runtime: Arc::new(Compiler(Arc::clone(&self.guests))),
-        };
+        let ports = Ports::of(&remote, Arc::new(Compiler(Arc::clone(&self.guests))));
         let options = self.world.weather.options(number, workers);
         let engine = Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(seed));
         let status = engine.status();

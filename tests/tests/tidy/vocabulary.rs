@@ -38,8 +38,9 @@ const PHRASES: [(&[&str], &str); 6] = [
     (&["stands still", "stand still", "what is"], "is halted; a noun"),
 ];
 
-/// What the operating system and its users are called.
-const FOREIGN: [&str; 4] = ["connection refused", "connectionrefused", "\"nobody\"", "`nobody`"];
+/// What only looks like an old word: names of the operating system, and a placeholder in a message.
+const FOREIGN: [&str; 6] =
+    ["ConnectionRefused", "Connection refused", "connection refused", "\"nobody\"", "`nobody`", "{what}"];
 
 pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
@@ -59,14 +60,7 @@ pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
 
 /// The first old word of a line, and what to say instead.
 fn old_word(line: &str) -> Option<(&'static str, &'static str)> {
-    // In `{what} is`, another word stands for the first.
-    let line = &line.replace("{what}", "…");
-    let mut lower = line.to_lowercase();
-    for foreign in FOREIGN {
-        lower = lower.replace(foreign, "");
-    }
-    let is_foreign = lower.len() != line.to_lowercase().len();
-    let parts = if is_foreign { parts(&lower) } else { parts(line) };
+    let parts = parts(&FOREIGN.iter().fold(line.to_owned(), |line, foreign| line.replace(foreign, " ")));
     let of_word = WORDS.iter().find_map(|(old, instead)| {
         old.iter().find(|old| parts.iter().any(|part| part == *old)).map(|old| (*old, *instead))
     });
@@ -84,11 +78,10 @@ fn parts(line: &str) -> Vec<String> {
     let mut before = ' ';
     for c in line.chars() {
         let begins = c.is_uppercase() && before.is_lowercase();
-        let is_part = c.is_alphabetic() || c == '…';
-        if !is_part || begins {
+        if !c.is_alphabetic() || begins {
             parts.push(String::new());
         }
-        if is_part {
+        if c.is_alphabetic() {
             parts.last_mut().expect("there is always one").extend(c.to_lowercase());
         }
         before = c;
