@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// Which methods each route has is compared with a real host, in tests/tests/api.rs.
+    /// Which methods each route has is compared with a real host, in tests/tests/api/main.rs.
     #[test]
     fn the_document_has_every_route_and_no_other() {
         let described = Document::openapi().paths.paths;

@@ -3,19 +3,12 @@
 //! What single metrics count is also tested where it happens, in the suites of the engine; here a real
 //! Prometheus looks at real processes.
 
-#[path = "monitoring/contract.rs"]
 mod contract;
-#[path = "monitoring/cookbook.rs"]
 mod cookbook;
-#[path = "monitoring/dashboard.rs"]
 mod dashboard;
-#[path = "monitoring/play.rs"]
 mod play;
-#[path = "monitoring/rules.rs"]
 mod rules;
-#[path = "monitoring/scenario.rs"]
 mod scenario;
-#[path = "monitoring/stopping.rs"]
 mod stopping;
 
 use std::path::PathBuf;

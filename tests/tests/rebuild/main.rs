@@ -6,7 +6,6 @@
 
 #![expect(clippy::print_stdout, reason = "figures are what these tests are for")]
 
-#[path = "rebuild/kills.rs"]
 mod kills;
 
 use std::process::{Child, Stdio};

@@ -3,7 +3,5 @@
 //! In the first case hosts go on by themselves from what the database says. In the second they halt, say what they
 //! see, and go on when an operator has decided.
 
-#[path = "log_set_back/alone.rs"]
 mod alone;
-#[path = "log_set_back/failover.rs"]
 mod failover;

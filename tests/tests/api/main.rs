@@ -1,18 +1,11 @@
 //! The API of a host: the same operations as on its store, for clients that may use them, and problems for all others.
 
-#[path = "api/authentication.rs"]
 mod authentication;
-#[path = "api/connections.rs"]
 mod connections;
-#[path = "api/document.rs"]
 mod document;
-#[path = "api/fuzz.rs"]
 mod fuzz;
-#[path = "api/hosts.rs"]
 mod hosts;
-#[path = "api/operations.rs"]
 mod operations;
-#[path = "api/problems.rs"]
 mod problems;
 
 use std::path::Path;

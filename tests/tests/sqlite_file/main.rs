@@ -1,13 +1,9 @@
 //! A SQLite store whose file meets what files meet: full disks, other names, removal and replacement, and readers without
 //! end.
 
-#[path = "sqlite_file/full.rs"]
 mod full;
-#[path = "sqlite_file/log.rs"]
 mod log;
-#[path = "sqlite_file/names.rs"]
 mod names;
-#[path = "sqlite_file/replaced.rs"]
 mod replaced;
 
 use std::fmt::Write as _;
