@@ -3,13 +3,13 @@
 
 use std::path::PathBuf;
 
+use kennel_test_support::postgres::Cluster;
 use serde_json::Value;
 
 use crate::binary::{Kennel, Printed, now};
 use crate::components::guest;
 use crate::database::Database;
 use crate::metrics::Served;
-use crate::postgres::Cluster;
 use crate::replicas::Session;
 
 /// The projection that all of this is about.

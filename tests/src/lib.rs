@@ -13,7 +13,6 @@
 //! | [`http`] | plain requests |
 //! | [`load`] | events that are appended at a steady rate |
 //! | [`metrics`] | a running process and what its `/metrics` says |
-//! | [`postgres`] | a throw-away PostgreSQL cluster |
 //! | [`programs`] | where servers are that tests start |
 //! | [`prometheus`] | a throw-away Prometheus, and promtool |
 //! | [`random`] | chance, from a seed |
@@ -33,7 +32,6 @@ pub mod fixture;
 pub mod http;
 pub mod load;
 pub mod metrics;
-pub mod postgres;
 pub mod programs;
 pub mod prometheus;
 pub mod random;

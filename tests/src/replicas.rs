@@ -4,11 +4,11 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
+use kennel_test_support::postgres::Cluster;
 use serde_json::Value;
 
 use crate::binary::{Kennel, Running};
 use crate::components::guest;
-use crate::postgres::Cluster;
 
 /// A database with deployed projections, and a folder in which commands use it.
 #[derive(Debug)]

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, wait_until};
-use kennel_tests::postgres::Cluster;
 use serde_json::Value;
 
 /// Where the guests are.

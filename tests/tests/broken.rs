@@ -8,10 +8,10 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::{component, contract, guest, memory_bomb, wrapped};
 use kennel_tests::events::orders;
-use kennel_tests::postgres::Cluster;
 use serde_json::Value;
 use wit_component::{StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;

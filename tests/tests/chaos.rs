@@ -5,10 +5,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, Numbering, Statistics, audit, numbering, statistics};
 use kennel_tests::binary::{Running, now, wait_until};
 use kennel_tests::events;
-use kennel_tests::postgres::Cluster;
 use kennel_tests::random::Random;
 use kennel_tests::replicas::Replicas;
 

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, Running, now, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::database::Database;
 use kennel_tests::http;
 use kennel_tests::load::Load;
 use kennel_tests::metrics::Served;
-use kennel_tests::postgres::Cluster;
 use kennel_tests::replicas::{Replicas, Session};
 
 /// No projection may make no progress for longer.

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::confined::Confined;
 use kennel_tests::events::{line, orders};
-use kennel_tests::postgres::Cluster;
 use serde_json::{Value, json};
 
 const GIB: u64 = 1024 * 1024 * 1024;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
-use kennel_tests::postgres::Cluster;
 use serde_json::Value;
 
 /// The tables as pupsourcing makes them, with a column and an index that are the owner's own.

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, repository, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
 use kennel_tests::metrics::Served;
-use kennel_tests::postgres::Cluster;
 
 const SOON: Duration = Duration::from_secs(20);
 

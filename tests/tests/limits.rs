@@ -7,11 +7,11 @@ use kennel_core::event::NewEvent;
 use kennel_core::limits;
 use kennel_core::port::{Appender as _, DeploymentStore as _, ReadModel as _, Wanted};
 use kennel_store::{ConnectOptions, connect};
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events::line;
-use kennel_tests::postgres::Cluster;
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::metrics::Served;
-use kennel_tests::postgres::Cluster;
 
 #[test]
 fn while_the_database_is_away_no_worker_counts_as_active() {

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Running, wait_until};
 use kennel_tests::events;
-use kennel_tests::postgres::Cluster;
 use kennel_tests::replicas::{CheckpointRow, Replicas};
 
 /// Writes for some seconds, sleeping between insert and commit, and takes back every seventh event.

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
 use kennel_tests::metrics::Served;
-use kennel_tests::postgres::Cluster;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(30);

@@ -9,8 +9,8 @@ use std::process::{Child, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Running, now, wait_until};
-use kennel_tests::postgres::Cluster;
 use kennel_tests::replicas::{CheckpointRow, Replicas, Session};
 
 const HASH_SPACE: u64 = 1 << 32;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::metrics::{Served, get};
-use kennel_tests::postgres::Cluster;
 
 const SOON: Duration = Duration::from_secs(20);
 

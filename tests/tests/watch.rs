@@ -7,10 +7,10 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, Running, now, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::metrics::{Served, free_address};
-use kennel_tests::postgres::Cluster;
 use serde_json::Value;
 
 /// A change is deployed within this time, compilation and all.

@@ -1,14 +1,6 @@
 //! How fast the stores are, to be run by hand: `cargo run --release -p kennel-store --example throughput`.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement that is run by hand")]
 
-#[path = "../../../tests/src/postgres.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
-mod cluster;
-#[path = "../tests/conformance/mod.rs"]
-#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
-mod conformance;
-
-use conformance::{agree, batch, change, claim, commit, deploy, event, increment, of, put};
 use kennel_core::change::{CollectionChanges, Expectation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
@@ -16,6 +8,10 @@ use kennel_core::port::{Appender as _, Commit, LogReader as _, ReadModel as _, R
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{ConnectOptions, Mode, Store};
+use kennel_test_support::conformance::{
+    agree, batch, change, claim, commit, deploy, event, increment, of, put,
+};
+use kennel_test_support::postgres::Cluster;
 use tokio::time::Instant;
 
 const EVENTS: u64 = 100_000;
@@ -134,7 +130,7 @@ async fn main() {
     let sqlite = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
     measure("SQLite", &sqlite).await;
     sqlite.close().await;
-    let cluster = cluster::Cluster::start_with(&[]);
+    let cluster = Cluster::start_with(&[]);
     let postgres = open(&cluster.create_database()).await;
     measure("PostgreSQL, default durability", &postgres).await;
     postgres.close().await;

@@ -2,15 +2,8 @@
 //! conformance suite did not think of, two stores that do not agree on it will show here.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
-#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
-mod conformance;
-#[path = "../../../tests/src/postgres.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
-mod postgres;
-
 use std::collections::BTreeMap;
 
-use conformance::{Ports, batch, change, deploy, event, name, new_code, replica_set, request, worker};
 use kennel_core::change::{Access, Change, CollectionChanges, Expectation};
 use kennel_core::checkpoint::{Checkpoint, Mark, advance};
 use kennel_core::lifecycle::{Deploy, Lifecycle, Mode, Operation, OperationRequest, Promotion};
@@ -25,6 +18,10 @@ use kennel_core::projection::{ReadModelId, Scope};
 use kennel_core::witness::Witness;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode as Opening, Store};
+use kennel_test_support::conformance::{
+    Ports, STALE_AFTER, batch, change, deploy, event, increment, name, new_code, replica_set, request, worker,
+};
+use kennel_test_support::postgres::Cluster;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -265,7 +262,7 @@ impl<'a> Driven<'a> {
     async fn agree(&mut self, partitions: u8, stale: bool) -> Value {
         let plan = Plan { owners: (1..=u128::from(partitions)).map(worker).collect(), cause: Cause::Changed };
         let parent = if stale { self.generation.next() } else { self.generation };
-        match self.store.propose(&replica_set(), parent, &plan, conformance::STALE_AFTER).await.unwrap() {
+        match self.store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap() {
             ProposeOutcome::Accepted { generation, .. } => {
                 (self.generation, self.partitions) = (generation, u32::from(partitions));
                 json!(generation)
@@ -350,7 +347,7 @@ impl<'a> Driven<'a> {
                 }
                 Act::Delete => Access::Delete,
                 // Sometimes of a field that is no number.
-                Act::Increment(field, by) => conformance::increment(pick(&["n", "m", "list"], *field), *by),
+                Act::Increment(field, by) => increment(pick(&["n", "m", "list"], *field), *by),
                 Act::Read => Access::Read,
             };
             let expectation = match (&access, expectation) {
@@ -416,7 +413,7 @@ async fn open(url: &str) -> Store {
     store
 }
 
-async fn compare(cluster: &postgres::Cluster, steps: &[Step]) {
+async fn compare(cluster: &Cluster, steps: &[Step]) {
     let folder = tempfile::tempdir().unwrap();
     let memory = MemoryStore::new();
     let sqlite = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
@@ -439,7 +436,7 @@ async fn compare(cluster: &postgres::Cluster, steps: &[Step]) {
 
 #[test]
 fn all_stores_answer_alike() {
-    let cluster = postgres::Cluster::start();
+    let cluster = Cluster::start();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     // The same cases every time: a failure here has to be found again.
     let cases = std::env::var("KENNEL_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(30);

@@ -1,20 +1,15 @@
 //! Runs the conformance suite on every store.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
-#[expect(dead_code, reason = "shared with other tests, which use more of it")]
-mod conformance;
-#[path = "../../../tests/src/postgres.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
-mod postgres;
-
 use std::sync::LazyLock;
 
-use conformance::Ports;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode, Store};
+use kennel_test_support::conformance::Ports;
+use kennel_test_support::postgres::Cluster;
 
 /// One server for all tests of this file; it ends with the process.
-static CLUSTER: LazyLock<postgres::Cluster> = LazyLock::new(postgres::Cluster::start);
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(Cluster::start);
 
 async fn open(url: &str, mode: Mode) -> Store {
     kennel_store::connect(&url.parse().unwrap(), &ConnectOptions { mode, ..ConnectOptions::default() })
@@ -54,7 +49,7 @@ macro_rules! on_every_store {
             $($(
                 #[tokio::test]
                 async fn $check() {
-                    super::$run(super::conformance::$group::$check).await;
+                    super::$run(kennel_test_support::conformance::$group::$check).await;
                 }
             )*)*
         }

@@ -12,12 +12,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use kennel_core::digest::Digest;
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events::orders;
 use kennel_tests::http::{self, Answer};
 use kennel_tests::metrics::Served;
-use kennel_tests::postgres::Cluster;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(60);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use kennel_core::digest::Digest;
 use kennel_core::limits;
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, now, wait_until};
 use kennel_tests::components;
 use kennel_tests::http::{self, Answer, Pending};
-use kennel_tests::postgres::Cluster;
 use serde_json::{Value, json};
 
 use super::{Host, JSON, SOON, WASM, assert_problem, example_bytes};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::wait_until;
 use kennel_tests::metrics::{Scrape, Served, free_address};
-use kennel_tests::postgres::Cluster;
 use kennel_tests::prometheus::Prometheus;
 use kennel_tests::replicas::Replicas;
 use serde_json::Value;

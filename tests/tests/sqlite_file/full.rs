@@ -1,11 +1,11 @@
 //! A disk that is full for a while: the host reports it, and goes on by itself when there is room again.
 
+use kennel_test_support::postgres::Cluster;
 use kennel_tests::audit::audit;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::database::Database;
 use kennel_tests::disk::{SmallDisk, limit_files, takes_limits};
 use kennel_tests::metrics::{Served, get};
-use kennel_tests::postgres::Cluster;
 
 use super::{NAME, SOON, append, deploy, events, is_ready, wait_for};
 

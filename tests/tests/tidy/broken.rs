@@ -52,6 +52,20 @@ fn upward_and_sideways_imports_are_reported() {
 }
 
 #[test]
+fn support_of_tests_in_the_product_is_reported() {
+    let rule = support_is_for_tests_alone;
+    let manifest =
+        |section| format!("[dependencies]\nserde = \"1\"\n[{section}]\n{SUPPORT}.workspace = true\n");
+    check(rule, &[("host/store/Cargo.toml", &manifest("dev-dependencies"))], &[]);
+    check(rule, &[("host/store/Cargo.toml", &manifest("build-dependencies"))], &["host/store/Cargo.toml"]);
+    check(
+        imports_go_down,
+        &[("tests/support/src/a.rs", "use kennel::Control;\n"), ("tests/support/Cargo.toml", "[package]\n")],
+        &["tests/support/src/a.rs:1: uses kennel,"],
+    );
+}
+
+#[test]
 fn heavy_dependencies_in_the_wrong_crate_are_reported() {
     let rule = heavy_dependencies_stay_behind_their_door;
     let sqlx = "[dependencies]\nsqlx = { version = \"1\" }\n";
@@ -93,6 +107,17 @@ fn long_files_and_functions_are_reported() {
 fn files_that_do_not_say_their_duty_are_reported() {
     check(files_say_their_duty, &[("host/core/src/a.rs", "//! Words.\nuse b;\n")], &[]);
     check(files_say_their_duty, &[("host/core/src/a.rs", "use b;\n//! Words.\n")], &["host/core/src/a.rs:1"]);
+}
+
+#[test]
+fn modules_from_elsewhere_are_reported() {
+    let rule = modules_are_where_cargo_looks;
+    check(rule, &[("host/store/tests/a/main.rs", "//! `#[path = \"b.rs\"]` is not needed.\nmod b;\n")], &[]);
+    check(
+        rule,
+        &[("host/store/tests/a.rs", "//! A.\n#[path = \"a/b.rs\"]\nmod b;\n")],
+        &["host/store/tests/a.rs:2: a module from elsewhere"],
+    );
 }
 
 #[test]

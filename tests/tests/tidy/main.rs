@@ -25,10 +25,10 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// The crates, and which of ours each may see. Imports go down only; siblings meet through core's ports.
-const FLOORS: [(&str, &[&str]); 8] = [
+const FLOORS: [(&str, &[&str]); 9] = [
     ("host/core", &[]),
     ("host/engine", &["kennel-core"]),
-    ("host/store", &["kennel-core"]),
+    ("host/store", &["kennel-core", SUPPORT]),
     ("host/runtime", &["kennel-core"]),
     ("host/kennel", &["kennel-core", "kennel-engine", "kennel-store", "kennel-runtime"]),
     ("host/server", &["kennel", "kennel-core", "kennel-engine"]),
@@ -37,8 +37,11 @@ const FLOORS: [(&str, &[&str]); 8] = [
         &["kennel", "kennel-core", "kennel-engine", "kennel-runtime", "kennel-server", "kennel-store"],
     ),
     ("guest-sdk/rust", &[]),
+    ("tests/support", &["kennel-core"]),
 ];
-const OUR_CRATES: [&str; 8] = [
+/// What the tests of all crates share. It is a dependency of tests alone.
+const SUPPORT: &str = "kennel-test-support";
+const OUR_CRATES: [&str; 10] = [
     "kennel",
     "kennel-cli",
     "kennel-core",
@@ -47,6 +50,8 @@ const OUR_CRATES: [&str; 8] = [
     "kennel-runtime",
     "kennel-server",
     "kennel-store",
+    "kennel-tests",
+    SUPPORT,
 ];
 
 /// Heavy dependencies, and the crates that keep them behind their door.
@@ -109,6 +114,17 @@ fn imports_go_down(house: &House) -> Vec<String> {
     complaints
 }
 
+fn support_is_for_tests_alone(house: &House) -> Vec<String> {
+    let manifests = house.under("host/").filter(|(path, _)| path.ends_with("/Cargo.toml"));
+    let uses = |text: &str| {
+        let product = text.split("[dev-dependencies").next().unwrap_or_default();
+        rust::dependencies(product).contains(SUPPORT)
+    };
+    let complaint =
+        |path| format!("{path}: the product uses {SUPPORT}; put it under [dev-dependencies], the last");
+    manifests.filter(|(_, text)| uses(text)).map(|(path, _)| complaint(path)).collect()
+}
+
 fn heavy_dependencies_stay_behind_their_door(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     for (manifest, text) in house.under("host/").filter(|(path, _)| path.ends_with("/Cargo.toml")) {
@@ -169,6 +185,19 @@ fn files_say_their_duty(house: &House) -> Vec<String> {
             format!("{path}:1: open with `//!` and the file's one duty, and what it deliberately does not do")
         })
         .collect()
+}
+
+fn modules_are_where_cargo_looks(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in house.rust().filter(|(path, _)| !path.starts_with(TIDY)) {
+        for (number, _) in numbered(text).filter(|(_, line)| line.trim_start().starts_with("#[path")) {
+            complaints.push(format!(
+                "{path}:{number}: a module from elsewhere; a suite of several files is a folder with a main.rs, and \
+                 what the tests of several crates share is in tests/support"
+            ));
+        }
+    }
+    complaints
 }
 
 fn nothing_is_left_undone(house: &House) -> Vec<String> {
@@ -265,7 +294,7 @@ fn is_own(folder: &str, name: &str) -> bool {
     match folder {
         "host/kennel" => name == "kennel",
         "guest-sdk/rust" => name == "kennel-guest",
-        _ => folder.strip_prefix("host/") == name.strip_prefix("kennel-"),
+        _ => folder.strip_prefix("host/").is_some_and(|folder| name.strip_prefix("kennel-") == Some(folder)),
     }
 }
 
@@ -293,11 +322,13 @@ macro_rules! rules {
 rules!(
     imports_go_down,
     imports_have_no_circles,
+    support_is_for_tests_alone,
     heavy_dependencies_stay_behind_their_door,
     migrations_are_twins,
     files_are_short,
     functions_are_short,
     files_say_their_duty,
+    modules_are_where_cargo_looks,
     nothing_is_left_undone,
     no_path_of_one_machine,
     paths_in_docs_exist,

@@ -1,9 +1,6 @@
 //! Has both databases check every statement, so that one which is seldom used cannot be wrong unnoticed.
 
-#[path = "../../../../tests/src/postgres.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
-mod postgres;
-
+use kennel_test_support::postgres::Cluster;
 use sqlx::{Executor, SqlStr};
 
 use super::{Shared, TableNames, statement};
@@ -48,7 +45,7 @@ async fn sqlite_knows_every_statement() {
 
 #[tokio::test]
 async fn postgres_knows_every_statement() {
-    let cluster = postgres::Cluster::start();
+    let cluster = Cluster::start();
     let store = open(&cluster.create_database()).await;
     store.install_notify().await.unwrap();
     let Backend::Postgres(backend) = store.backend() else { panic!("another database") };

@@ -3,8 +3,8 @@
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::port::{ComponentStore as _, Cutover as _};
+use kennel_test_support::conformance::{ask, new_code};
 
-use super::conformance::{ask, new_code};
 use super::{sql, store, stranger};
 
 #[tokio::test]

@@ -10,10 +10,10 @@ use kennel_core::port::{
 };
 use kennel_core::port::{ReadModel as _, Wanted};
 use kennel_store::{ConnectError, ConnectOptions, Store};
-
-use super::conformance::{
+use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, event, of, put, replica_set, worker,
 };
+
 use super::{CLUSTER, sql, store, stranger};
 
 /// No task may hang for longer.

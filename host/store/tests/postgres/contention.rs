@@ -14,11 +14,11 @@ use kennel_core::port::{
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
-use serde_json::{Value, json};
-
-use super::conformance::{
+use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, deploy, document, increment, of, put, replica_set, worker,
 };
+use serde_json::{Value, json};
+
 use super::store;
 
 /// Two partitions of one deployment.

@@ -12,14 +12,14 @@ use kennel_core::port::{
     ReadModel as _, StatusReports as _, StoreError,
 };
 use kennel_store::{Mode as Opening, Store};
+use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
+use kennel_test_support::conformance::{
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set, request,
+};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;
 
-use super::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
-use super::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set, request,
-};
 use super::namespaces::{Bed, shown};
 use super::{open, sql, stranger};
 

@@ -12,12 +12,13 @@ use kennel_core::port::{
     Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _, StoreError,
 };
 use kennel_store::{ConnectOptions, Mode, Store};
+use kennel_test_support::conformance::{
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
+};
+use kennel_test_support::postgres::Cluster;
 use sqlx::Row as _;
 use tokio::time::timeout;
 
-use super::conformance::{
-    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
-};
 use super::{open, sql, store, stranger};
 
 async fn join(store: &Store, number: u128) {
@@ -82,7 +83,7 @@ async fn a_broken_connection_is_repaired_by_the_next_heartbeat() {
 
 #[tokio::test]
 async fn a_server_that_restarts_is_unavailable_for_a_moment() {
-    let mut cluster = super::cluster::Cluster::start();
+    let mut cluster = Cluster::start();
     let url = cluster.create_database();
     let store = open(&url, Mode::Migrate).await.unwrap();
     store.migrate().await.unwrap();

@@ -10,11 +10,11 @@ use kennel_core::port::{Appender as _, LogReader as _, ReadQuery};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{Mode, Store};
+use kennel_test_support::conformance::{agree, batch, claim, commit, deploy, event, witnessed};
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::conformance::{agree, batch, claim, commit, deploy, event, witnessed};
 use super::{open, sql, store, stranger};
 
 const INSERT: &str = "INSERT INTO events (bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id, \

@@ -11,12 +11,14 @@ use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
+use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, go_back, renew};
+use kennel_test_support::conformance::{
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put,
+};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row as _};
 use tokio::time::Instant;
 
-use super::conformance::lifecycle::{PROJECTION, changed, go_back, renew};
-use super::conformance::{agree, batch, change, claim, commit, deploy, name, of, put};
 use super::{sql, store, stranger};
 
 /// A cutover that no session blocks takes no longer.
@@ -177,9 +179,8 @@ async fn names_that_are_taken_are_left_alone() {
     projections.pop();
     for projection in ["b", PROJECTION] {
         let life = bed.store.lifecycle(&name(projection)).await.unwrap().unwrap();
-        let rebuild = super::conformance::new_code(projection, "next", Mode::Rebuild);
-        let asked =
-            super::conformance::ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await;
+        let rebuild = new_code(projection, "next", Mode::Rebuild);
+        let asked = ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await;
         let read_model = asked.unwrap().lifecycle.candidate().unwrap().deployment.read_model;
         assert_ne!(life.serving().unwrap().deployment.read_model, read_model);
         // Of the view's name as well: it is only made when the new one serves.

@@ -8,13 +8,13 @@ use kennel_core::port::{
     Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _,
 };
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
+use kennel_test_support::conformance::{
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
+};
+use kennel_test_support::postgres::{Pooler, pgbouncer};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 
-use super::cluster::{Pooler, pgbouncer};
-use super::conformance::{
-    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
-};
 use super::{CLUSTER, open, store, stranger};
 
 /// Since this release prepared statements are kept.

@@ -2,9 +2,9 @@
 
 use kennel_core::port::{Appender as _, LogReader as _};
 use kennel_store::{Mode, StoreUrl};
+use kennel_test_support::conformance::event;
+use kennel_test_support::postgres::Cluster;
 
-use super::cluster::Cluster;
-use super::conformance::event;
 use super::{CLUSTER, open, store};
 
 /// HOST:PORT of a URL of a test's server.

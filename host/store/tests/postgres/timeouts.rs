@@ -11,9 +11,9 @@ use kennel_core::projection::{ReadModelId, Scope};
 use kennel_store::Store;
 use sqlx::Row as _;
 
-use super::conformance::{agree, batch, change, claim, commit, deploy, event, of, put};
 use super::{open, sql, store, stranger};
 use kennel_store::Mode;
+use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, event, of, put};
 
 /// Each row takes so long, so that a statement with many of them takes too long.
 const ROW_MS: u32 = 10;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kennel_core::port::{Appender as _, LogReader as _, StoreError};
 use kennel_store::{ConnectOptions, EventTables, Mode, Store};
+use kennel_test_support::conformance::event;
 use sqlx::Row as _;
 use tokio::time::{Instant, sleep};
 
@@ -234,7 +235,7 @@ async fn opened(url: &str, mode: Mode) -> Result<u64, String> {
 #[tokio::test]
 async fn the_log_is_found_once_and_never_made_where_another_one_is_visible() {
     let (url, log) = store().await;
-    log.append(&[super::conformance::event(1, "a")]).await.unwrap();
+    log.append(&[event(1, "a")]).await.unwrap();
     log.close().await;
     let mut other = stranger(&url).await;
     // Kennel comes to a log that is there already.

@@ -7,12 +7,12 @@ use std::time::Duration;
 use kennel_core::port::LogReader as _;
 use kennel_core::position::Position;
 use kennel_store::{Mode, Store};
+use kennel_test_support::postgres::Cluster;
 use sqlx::{PgConnection, Row as _};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use super::cluster::Cluster;
 use super::log::{follow, insert};
 use super::{CLUSTER, open, sql, stranger};
 

@@ -13,15 +13,15 @@ use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::{Mode as Opening, Store};
+use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
+use kennel_test_support::conformance::{
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, request,
+};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
-use super::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, request,
-};
 use super::open;
 
 const PATIENCE: Duration = Duration::from_secs(30);

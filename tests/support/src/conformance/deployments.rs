@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{Ports, ask, deploy, name, new_code, replica_set};
 
-pub(crate) async fn components_are_kept_by_digest(store: &dyn Ports) {
+pub async fn components_are_kept_by_digest(store: &dyn Ports) {
     let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let digest = Digest::of(&bytes);
     assert_eq!(store.component(digest).await.unwrap(), None);
@@ -20,7 +20,7 @@ pub(crate) async fn components_are_kept_by_digest(store: &dyn Ports) {
     assert_eq!(store.component(digest).await.unwrap(), Some(bytes));
 }
 
-pub(crate) async fn components_are_listed_with_those_who_use_them(store: &dyn Ports) {
+pub async fn components_are_listed_with_those_who_use_them(store: &dyn Ports) {
     assert!(store.components().await.unwrap().is_empty());
     for text in ["unused", "b", "a"] {
         store.put_component(Digest::of(text.as_bytes()), text.as_bytes()).await.unwrap();
@@ -48,7 +48,7 @@ pub(crate) async fn components_are_listed_with_those_who_use_them(store: &dyn Po
     assert!(listed.windows(2).all(|pair| pair[0].stored_at > pair[1].stored_at), "{listed:?}");
 }
 
-pub(crate) async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
+pub async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
     let deployed = deploy(store, "order-summary").await;
     assert_eq!(deployed.number, 1);
     let asked = new_code("order-summary", "order-summary", Mode::Continue);
@@ -69,7 +69,7 @@ pub(crate) async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
     assert_eq!(store.find(&name("unknown")).await.unwrap(), None);
 }
 
-pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
+pub async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
     for name in ["b-c", "a", "b_c", "b"] {
         deploy(store, name).await;
     }
@@ -86,7 +86,7 @@ pub(crate) async fn deployments_are_listed_by_replica_set_and_name(store: &dyn P
     assert_eq!(store.progress().await.unwrap().len(), 5);
 }
 
-pub(crate) async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
+pub async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
     assert!(store.progress().await.unwrap().is_empty());
     let deployment = deploy(store, "order-summary").await;
     let progress = store.progress().await.unwrap().remove(0);
@@ -126,7 +126,7 @@ pub(crate) async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
     }
 }
 
-pub(crate) async fn conditions_of_a_candidate_are_reported(store: &dyn Ports) {
+pub async fn conditions_of_a_candidate_are_reported(store: &dyn Ports) {
     deploy(store, "order-summary").await;
     let code = new_code("order-summary", "2", Mode::Rebuild);
     let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();

@@ -1,12 +1,13 @@
 //! What every store has to do, checked through the ports alone. Each check gets an empty store.
+#![expect(clippy::unwrap_used, reason = "a failing check should panic")]
 
-pub(crate) mod cutovers;
-pub(crate) mod deployments;
-pub(crate) mod documents;
-pub(crate) mod lifecycle;
-pub(crate) mod log;
-pub(crate) mod witness;
-pub(crate) mod workers;
+pub mod cutovers;
+pub mod deployments;
+pub mod documents;
+pub mod lifecycle;
+pub mod log;
+pub mod witness;
+pub mod workers;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 /// All ports of a store.
-pub(crate) trait Ports:
+pub trait Ports:
     LogReader + Appender + ReadModel + ComponentStore + DeploymentStore + StatusReports + Cutover + Coordination
 {
 }
@@ -48,18 +49,18 @@ impl<
 {
 }
 
-pub(crate) const STALE_AFTER: Duration = Duration::from_secs(60);
+pub const STALE_AFTER: Duration = Duration::from_secs(60);
 
-pub(crate) fn replica_set() -> ReplicaSet {
+pub fn replica_set() -> ReplicaSet {
     "main".parse().unwrap()
 }
 
-pub(crate) fn worker(number: u128) -> WorkerId {
+pub fn worker(number: u128) -> WorkerId {
     WorkerId(Uuid::from_u128(number))
 }
 
 /// Event number `number`, of aggregate `aggregate`.
-pub(crate) fn event(number: u128, aggregate: &str) -> NewEvent {
+pub fn event(number: u128, aggregate: &str) -> NewEvent {
     NewEvent {
         bounded_context: "sales".to_owned(),
         aggregate_type: "order".to_owned(),
@@ -77,12 +78,12 @@ pub(crate) fn event(number: u128, aggregate: &str) -> NewEvent {
     }
 }
 
-pub(crate) fn name(text: &str) -> ProjectionName {
+pub fn name(text: &str) -> ProjectionName {
     text.parse().unwrap()
 }
 
 /// New code for a projection, which `code` stands for.
-pub(crate) fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
+pub fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
     Deploy {
         digest: Digest::of(code.as_bytes()),
         descriptor: Descriptor {
@@ -103,22 +104,18 @@ pub(crate) fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
     }
 }
 
-pub(crate) fn request(operation: Operation) -> OperationRequest {
+pub fn request(operation: Operation) -> OperationRequest {
     let attribution = Attribution { actor: "me".to_owned(), reason: Some("wärum \"not\"".to_owned()) };
     OperationRequest { operation, attribution, expected_deployment: None }
 }
 
 /// Has an operation carried out, or rejected.
-pub(crate) async fn ask(
-    store: &dyn Ports,
-    projection: &str,
-    operation: Operation,
-) -> Result<Changed, Rejected> {
+pub async fn ask(store: &dyn Ports, projection: &str, operation: Operation) -> Result<Changed, Rejected> {
     store.change(&name(projection), &request(operation)).await.unwrap()
 }
 
 /// The first deployment of a projection.
-pub(crate) async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
+pub async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
     let deploy = new_code(projection, projection, Mode::Continue);
     let changed = ask(store, projection, Operation::Deploy(Box::new(deploy))).await.unwrap();
     assert_eq!((changed.number, changed.changed), (Some(1), true));
@@ -126,7 +123,7 @@ pub(crate) async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
 }
 
 /// Makes the generation after `parent`, with `partitions` owners.
-pub(crate) async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> Generation {
+pub async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> Generation {
     let plan = Plan { owners: (1..=partitions).map(worker).collect(), cause: Cause::First };
     match store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap() {
         ProposeOutcome::Accepted { generation, .. } => generation,
@@ -134,7 +131,7 @@ pub(crate) async fn agree(store: &dyn Ports, parent: Generation, partitions: u12
     }
 }
 
-pub(crate) async fn claim(
+pub async fn claim(
     store: &dyn Ports,
     generation: Generation,
     read_model: ReadModelId,
@@ -149,7 +146,7 @@ pub(crate) async fn claim(
 }
 
 /// A batch of a read model's only owner that moves everything and changes nothing.
-pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, to: u64) -> Commit {
+pub fn batch(read_model: ReadModelId, generation: Generation, from: u64, to: u64) -> Commit {
     Commit {
         read_model,
         generation,
@@ -164,7 +161,7 @@ pub(crate) fn batch(read_model: ReadModelId, generation: Generation, from: u64, 
 }
 
 /// The same, with the last event of the log at or below where it goes as its witness.
-pub(crate) async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
+pub async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
     let upto = store.high_water_mark().await.unwrap().position.min(batch.to.position);
     let (after, scope) = (Position::START, Scope::default());
     let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
@@ -172,24 +169,24 @@ pub(crate) async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
     Commit { to: Mark { witness, ..batch.to }, ..batch }
 }
 
-pub(crate) fn change(key: &str, access: Access, expectation: Expectation, revision: u64) -> Change {
+pub fn change(key: &str, access: Access, expectation: Expectation, revision: u64) -> Change {
     Change { key: key.to_owned(), access, expectation, revision: Position::new(revision) }
 }
 
-pub(crate) fn put(document: &str) -> Access {
+pub fn put(document: &str) -> Access {
     Access::Put(document.into())
 }
 
-pub(crate) fn increment(field: &str, by: i64) -> Access {
+pub fn increment(field: &str, by: i64) -> Access {
     Access::Increment(BTreeMap::from([(field.to_owned(), by)]))
 }
 
-pub(crate) fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChanges> {
+pub fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChanges> {
     vec![CollectionChanges { collection: collection.to_owned(), changes }]
 }
 
 /// A document as a JSON value with its revision: databases may write the same value in other text.
-pub(crate) async fn document(
+pub async fn document(
     store: &dyn Ports,
     read_model: ReadModelId,
     collection: &str,
@@ -203,12 +200,12 @@ pub(crate) async fn document(
         .map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
 }
 
-pub(crate) async fn keys(store: &dyn Ports, read_model: ReadModelId, collection: &str) -> Vec<String> {
+pub async fn keys(store: &dyn Ports, read_model: ReadModelId, collection: &str) -> Vec<String> {
     let found = store.scan(read_model, collection, None, "", usize::MAX >> 1).await.unwrap();
     found.into_iter().map(|document| document.key).collect()
 }
 
 /// Commits and expects it to take effect.
-pub(crate) async fn commit(store: &dyn Ports, batch: &Commit) {
+pub async fn commit(store: &dyn Ports, batch: &Commit) {
     assert_eq!(store.commit(batch).await.unwrap(), CommitOutcome::Committed);
 }

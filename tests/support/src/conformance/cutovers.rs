@@ -52,7 +52,7 @@ async fn two(store: &dyn Ports) -> (Deployment, Deployment, Generation) {
     (old, new, generation)
 }
 
-pub(crate) async fn a_cutover_takes_two_steps(store: &dyn Ports) {
+pub async fn a_cutover_takes_two_steps(store: &dyn Ports) {
     let (old, new, generation) = two(store).await;
     assert_eq!(finish(store).await, CutoverOutcome::Nothing, "the old one is not fenced");
     assert_eq!(begin(store, 4).await, CutoverOutcome::Behind(5));
@@ -88,7 +88,7 @@ pub(crate) async fn a_cutover_takes_two_steps(store: &dyn Ports) {
     assert_eq!(document(store, old.read_model, "orders", "o-1").await, Some((json!({"at": 5}), 5)));
 }
 
-pub(crate) async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Ports) {
+pub async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Ports) {
     let old = deploy(store, PROJECTION).await;
     let first = agree(store, Generation::NONE, 2).await;
     divided(store, first, old.read_model, &[10, 20]).await;
@@ -111,7 +111,7 @@ pub(crate) async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Port
     assert_eq!(serving(store).await, new);
 }
 
-pub(crate) async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
+pub async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
     let (old, new, generation) = two(store).await;
     let before = current(store).await;
     assert_eq!(begin(store, 5).await, CutoverOutcome::Done);
@@ -128,7 +128,7 @@ pub(crate) async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
 }
 
 /// Operations while the old read model is fenced release it.
-pub(crate) async fn operations_during_a_cutover_release_the_old_one(store: &dyn Ports) {
+pub async fn operations_during_a_cutover_release_the_old_one(store: &dyn Ports) {
     let (old, _, generation) = two(store).await;
     let anew =
         Operation::Deploy(Box::new(Deploy { force: true, ..new_code(PROJECTION, "2", Mode::Rebuild) }));
@@ -154,7 +154,7 @@ pub(crate) async fn operations_during_a_cutover_release_the_old_one(store: &dyn 
     assert_eq!(serving(store).await, old);
 }
 
-pub(crate) async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports) {
+pub async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports) {
     let (_, _, generation) = two(store).await;
     let manual = Deploy { promotion: Promotion::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
     changed(store, Operation::Deploy(Box::new(manual))).await;
@@ -171,7 +171,7 @@ pub(crate) async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports)
     assert_eq!(serving(store).await, new);
 }
 
-pub(crate) async fn a_rollback_brings_the_old_read_model_up_to_date_first(store: &dyn Ports) {
+pub async fn a_rollback_brings_the_old_read_model_up_to_date_first(store: &dyn Ports) {
     let (old, new, generation) = two(store).await;
     commit(store, &batch(new.read_model, generation, 0, 5)).await;
     assert_eq!((begin(store, 0).await, finish(store).await), (CutoverOutcome::Done, CutoverOutcome::Done));
@@ -196,7 +196,7 @@ pub(crate) async fn a_rollback_brings_the_old_read_model_up_to_date_first(store:
     assert_eq!((fourth.number, fourth.read_model, fourth.digest), (4, new.read_model, new.digest));
 }
 
-pub(crate) async fn garbage_collection_removes_deleting_read_models_and_nothing_else(store: &dyn Ports) {
+pub async fn garbage_collection_removes_deleting_read_models_and_nothing_else(store: &dyn Ports) {
     let (first, second, generation) = two(store).await;
     commit(store, &batch(second.read_model, generation, 0, 5)).await;
     assert_eq!((begin(store, 0).await, finish(store).await), (CutoverOutcome::Done, CutoverOutcome::Done));

@@ -22,26 +22,26 @@ use super::{
     request,
 };
 
-pub(crate) const PROJECTION: &str = "order-summary";
+pub const PROJECTION: &str = "order-summary";
 
-pub(crate) async fn current(store: &dyn Ports) -> Lifecycle {
+pub async fn current(store: &dyn Ports) -> Lifecycle {
     store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
 }
 
 /// Deploys this code and expects it to change something. The new deployment.
-pub(crate) async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
+pub async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
     changed(store, Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
     current(store).await.history.pop().unwrap().deployment
 }
 
 /// Back to the deployment that served before, also from the one that serves after a rollback.
-pub(crate) async fn go_back(store: &dyn Ports) -> Changed {
+pub async fn go_back(store: &dyn Ports) -> Changed {
     let to = current(store).await.previous().map(|previous| previous.deployment.number);
     changed(store, Operation::Rollback { to }).await
 }
 
 /// Has an operation carried out that changes something.
-pub(crate) async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
+pub async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
     let changed = ask(store, PROJECTION, operation.clone()).await.unwrap();
     assert!(changed.changed, "{operation:?} changed nothing");
     assert_eq!(changed.lifecycle, current(store).await, "{operation:?} reports something else than there is");
@@ -49,7 +49,7 @@ pub(crate) async fn changed(store: &dyn Ports, operation: Operation) -> Changed 
 }
 
 /// Puts a document that says how far its read model is, and moves everything from `from` to `to`.
-pub(crate) async fn advance(
+pub async fn advance(
     store: &dyn Ports,
     read_model: ReadModelId,
     generation: Generation,
@@ -61,7 +61,7 @@ pub(crate) async fn advance(
     store.commit(&Commit { changes, ..batch(read_model, generation, from, to) }).await.unwrap()
 }
 
-pub(crate) async fn claim_outcome(
+pub async fn claim_outcome(
     store: &dyn Ports,
     generation: Generation,
     read_model: ReadModelId,
@@ -74,7 +74,7 @@ fn outcomes(lifecycle: &Lifecycle) -> Vec<(u32, Origin, Outcome)> {
     lines.map(|entry| (entry.deployment.number, entry.origin, entry.outcome)).collect()
 }
 
-pub(crate) async fn the_history_records_actor_operation_and_reason(store: &dyn Ports) {
+pub async fn the_history_records_actor_operation_and_reason(store: &dyn Ports) {
     assert_eq!(store.lifecycle(&name(PROJECTION)).await.unwrap(), None);
     let first = deploy(store, PROJECTION).await;
     let second = renew(store, "2", Mode::Continue).await;
@@ -125,7 +125,7 @@ pub(crate) async fn the_history_records_actor_operation_and_reason(store: &dyn P
     assert_eq!(go_back(store).await.number, Some(5));
 }
 
-pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {
+pub async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {
     let first = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, first.read_model, HashRange::ALL).await;
@@ -144,7 +144,7 @@ pub(crate) async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Port
     assert_eq!(document(store, second.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
 }
 
-pub(crate) async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn Ports) {
+pub async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn Ports) {
     let serving = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, serving.read_model, HashRange::ALL).await;
@@ -177,7 +177,7 @@ pub(crate) async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn P
     assert_eq!(claim_outcome(store, generation, candidate.read_model).await, ClaimOutcome::Fenced);
 }
 
-pub(crate) async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn Ports) {
+pub async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn Ports) {
     let serving = deploy(store, PROJECTION).await;
     let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
@@ -210,7 +210,7 @@ pub(crate) async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn
     assert_eq!(advance(store, serving.read_model, generation, 5, 6).await, CommitOutcome::Committed);
 }
 
-pub(crate) async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) {
+pub async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) {
     let serving = deploy(store, PROJECTION).await;
     let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
@@ -243,7 +243,7 @@ pub(crate) async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) 
     assert_eq!(document(store, candidate.read_model, "orders", "o-1").await, None);
 }
 
-pub(crate) async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Ports) {
+pub async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Ports) {
     let first = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, first.read_model, HashRange::ALL).await;
@@ -268,7 +268,7 @@ pub(crate) async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Por
     assert_eq!(advance(store, second.read_model, generation, 0, 1).await, CommitOutcome::Committed);
 }
 
-pub(crate) async fn only_changes_move_the_revision(store: &dyn Ports) {
+pub async fn only_changes_move_the_revision(store: &dyn Ports) {
     let mut last = store.revision().await.unwrap();
     let projection = name(PROJECTION);
     let deploy = |code: &str, mode| Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)));
@@ -317,7 +317,7 @@ pub(crate) async fn only_changes_move_the_revision(store: &dyn Ports) {
     assert_eq!(store.revision().await.unwrap(), last);
 }
 
-pub(crate) async fn of_two_operations_one_wins(store: &dyn Ports) {
+pub async fn of_two_operations_one_wins(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     for round in 1..=20 {
         let asked = |code: &str| {
@@ -347,7 +347,7 @@ pub(crate) async fn of_two_operations_one_wins(store: &dyn Ports) {
 }
 
 /// A reader that looks while a projection changes sees it as it was before or as it is after.
-pub(crate) async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
+pub async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     let done = AtomicBool::new(false);
     let changing = async {
@@ -388,7 +388,7 @@ pub(crate) async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     assert!(looked > 0);
 }
 
-pub(crate) async fn projections_are_listed_and_their_read_models_have_a_position(store: &dyn Ports) {
+pub async fn projections_are_listed_and_their_read_models_have_a_position(store: &dyn Ports) {
     assert!(store.projections().await.unwrap().is_empty());
     for projection in ["b-c", "a", "b_c", "b"] {
         deploy(store, projection).await;
@@ -410,7 +410,7 @@ pub(crate) async fn projections_are_listed_and_their_read_models_have_a_position
 }
 
 /// The status that the rules assign to every read model is the one that workers meet.
-pub(crate) async fn workers_meet_the_status_that_the_rules_assign(store: &dyn Ports) {
+pub async fn workers_meet_the_status_that_the_rules_assign(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     let mut all: Vec<ReadModelId> = Vec::new();

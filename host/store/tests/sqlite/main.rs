@@ -2,17 +2,11 @@
 //! names under which people find documents. Two stores on one file stand for two processes.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
-#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
-mod conformance;
-#[path = "sqlite/namespaces.rs"]
 mod namespaces;
 
 use std::path::Path;
 use std::time::Duration;
 
-use conformance::{
-    agree, batch, change, claim, commit, deploy, document, event, increment, of, put, witnessed,
-};
 use kennel_core::change::Expectation;
 use kennel_core::checkpoint::Mark;
 use kennel_core::digest::Digest;
@@ -25,6 +19,9 @@ use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_core::witness::Witness;
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store, StoreUrl};
+use kennel_test_support::conformance::{
+    agree, batch, change, claim, commit, deploy, document, event, increment, of, put, witnessed,
+};
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;

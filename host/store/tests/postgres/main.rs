@@ -2,48 +2,30 @@
 //! views that people read, workers whose connection drops, and databases that are not as they should be.
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
-#[path = "../../../tests/src/postgres.rs"]
-#[expect(dead_code, unreachable_pub, reason = "shared with other tests, which use more of it")]
-mod cluster;
-#[path = "postgres/components.rs"]
 mod components;
-#[expect(dead_code, reason = "shared with the conformance suite, which uses more of it")]
-mod conformance;
-#[path = "postgres/connections.rs"]
 mod connections;
-#[path = "postgres/contention.rs"]
 mod contention;
-#[path = "postgres/cutover.rs"]
 mod cutover;
-#[path = "postgres/liveness.rs"]
 mod liveness;
-#[path = "postgres/log.rs"]
 mod log;
-#[path = "postgres/namespaces.rs"]
 mod namespaces;
-#[path = "postgres/poolers.rs"]
 mod poolers;
-#[path = "postgres/servers.rs"]
 mod servers;
-#[path = "postgres/shape.rs"]
 mod shape;
-#[path = "postgres/timeouts.rs"]
 mod timeouts;
-#[path = "postgres/unfit.rs"]
 mod unfit;
-#[path = "postgres/writers.rs"]
 mod writers;
-#[path = "postgres/written.rs"]
 mod written;
 
 use std::sync::LazyLock;
 
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
+use kennel_test_support::postgres::Cluster;
 use sqlx::{Connection as _, PgConnection};
 
 /// One server for all tests of this file; it ends with the process.
-static CLUSTER: LazyLock<cluster::Cluster> = LazyLock::new(|| {
-    cluster::Cluster::start_with(&[
+static CLUSTER: LazyLock<Cluster> = LazyLock::new(|| {
+    Cluster::start_with(&[
         ("fsync", "off"),
         ("full_page_writes", "off"),
         ("max_prepared_transactions", "20"),
