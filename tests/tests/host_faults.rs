@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::event::{Event, NewEvent};
+use kennel_core::event::NewEvent;
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appended, Appender, CallFailure, CodeSource, Component, ComponentError, ComponentStore as _,
-    DeploymentStore as _, GuestEnv, HighWaterMark, Instance, LogReader, Page, ReadQuery, Runtime,
+    Appended, Appender, ComponentStore as _, DeploymentStore as _, HighWaterMark, LogReader, Page, ReadQuery,
     StatusReports as _, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown, Status};
 use kennel_store::memory::MemoryStore;
+use kennel_test_support::guests::{FakeComponent, FakeRuntime, Idle};
 use prometheus::Registry;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -66,12 +66,11 @@ impl Appender for Log {
     }
 }
 
-/// Makes components of the names of projections; they do nothing.
-struct Guests;
-
-struct Guest(Digest, Descriptor);
-
-struct Idle;
+/// Makes a component of the name of a projection; it does nothing.
+fn idle(name: &[u8]) -> FakeComponent {
+    let described = descriptor(std::str::from_utf8(name).expect("a name"));
+    FakeComponent::new(Digest::of(name), described).with_instances(|_| Box::new(Idle))
+}
 
 fn descriptor(name: &str) -> Descriptor {
     let event_types = if name == "broken" { vec!["Broken".to_owned()] } else { Vec::new() };
@@ -80,44 +79,6 @@ fn descriptor(name: &str) -> Descriptor {
         version: "1".to_owned(),
         scope: Scope { event_types, ..Scope::default() },
         partitioning: Partitioning::Single,
-    }
-}
-
-#[async_trait]
-impl Runtime for Guests {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
-        let name = std::str::from_utf8(&bytes).expect("a name");
-        Ok(Arc::new(Guest(Digest::of(&bytes), descriptor(name))))
-    }
-}
-
-#[async_trait]
-impl Component for Guest {
-    fn digest(&self) -> Digest {
-        self.0
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.1
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Cached
-    }
-
-    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        Ok(Box::new(Idle))
-    }
-}
-
-#[async_trait]
-impl Instance for Idle {
-    async fn handle(&mut self, _: &Event, _: u64) -> Result<(), CallFailure> {
-        Ok(())
-    }
-
-    fn memory_peak(&self) -> usize {
-        0
     }
 }
 
@@ -182,7 +143,8 @@ impl Bed {
             looks: Arc::new(looks.into()),
             tried: Arc::default(),
         };
-        let ports = Ports { log: Arc::new(log.clone()), ..Ports::of(&Arc::new(store), Arc::new(Guests)) };
+        let ports =
+            Ports { log: Arc::new(log.clone()), ..Ports::of(&Arc::new(store), Arc::new(FakeRuntime(idle))) };
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).expect("a registry of its own");
         let options = Options { workers: 1, ..Options::new(ReplicaSet::default()) };

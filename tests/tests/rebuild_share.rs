@@ -11,12 +11,12 @@ use kennel_core::failure::FailureKind;
 use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appender as _, CallFailure, CodeSource, Component, ComponentError, ComponentStore as _,
-    DeploymentStore as _, GuestEnv, Instance, Runtime, StatusReports as _,
+    Appender as _, CallFailure, ComponentStore as _, DeploymentStore as _, Instance, StatusReports as _,
 };
 use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
 use kennel_store::memory::MemoryStore;
+use kennel_test_support::guests::{FakeComponent, FakeRuntime};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -32,13 +32,12 @@ struct Work {
     at_once: u32,
 }
 
-/// Makes components of names: `NAME serving`, which take no time, `NAME next`, which do, and `NAME broken`.
-struct Guests(Arc<Mutex<Work>>);
-
-struct Guest {
-    digest: Digest,
-    descriptor: Descriptor,
-    work: Arc<Mutex<Work>>,
+/// Makes a component of its name: `NAME serving`, which takes no time, `NAME next`, which does, and `NAME broken`.
+fn component(code: &[u8], work: &Arc<Mutex<Work>>) -> FakeComponent {
+    let descriptor = descriptor(std::str::from_utf8(code).expect("a text"));
+    let (kind, work) = (descriptor.version.clone(), Arc::clone(work));
+    FakeComponent::new(Digest::of(code), descriptor)
+        .with_instances(move |_| Box::new(Running { kind: kind.clone(), work: Arc::clone(&work) }))
 }
 
 struct Running {
@@ -57,33 +56,6 @@ fn descriptor(code: &str) -> Descriptor {
             ..Scope::default()
         },
         partitioning: Partitioning::Single,
-    }
-}
-
-#[async_trait]
-impl Runtime for Guests {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
-        let descriptor = descriptor(std::str::from_utf8(&bytes).expect("a text"));
-        Ok(Arc::new(Guest { digest: Digest::of(&bytes), descriptor, work: Arc::clone(&self.0) }))
-    }
-}
-
-#[async_trait]
-impl Component for Guest {
-    fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Compiled
-    }
-
-    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        Ok(Box::new(Running { kind: self.descriptor.version.clone(), work: Arc::clone(&self.work) }))
     }
 }
 
@@ -154,7 +126,9 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
 }
 
 fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
-    let ports = Ports::of(&Arc::new(store.clone()), Arc::new(Guests(Arc::clone(work))));
+    let work = Arc::clone(work);
+    let runtime = FakeRuntime(move |code: &[u8]| component(code, &work));
+    let ports = Ports::of(&Arc::new(store.clone()), Arc::new(runtime));
     let options = Options { rebuild_share: share, batch: Some(100), ..Options::new(ReplicaSet::default()) };
     Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1))
 }

@@ -16,9 +16,8 @@ use kennel_core::lifecycle::{
 };
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, Changed, CodeSource, Component, ComponentError, ComponentStore, DeploymentStore, Fault,
-    GuestEnv, Instance, ProjectionProgress, ProjectionState, Runtime, StatusReports, StoreError,
-    StoredComponent,
+    Changed, Component, ComponentError, ComponentStore, DeploymentStore, Fault, ProjectionProgress,
+    ProjectionState, Runtime, StatusReports, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -26,6 +25,7 @@ use kennel_core::projection::{
 };
 use kennel_engine::catalog::{Catalog, CatalogWatcher};
 use kennel_engine::{Metrics, Shutdown, ShutdownTrigger, Status};
+use kennel_test_support::guests::FakeComponent;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -58,11 +58,6 @@ struct Script {
 struct Scripted {
     script: Mutex<Script>,
     began: Instant,
-}
-
-struct Loadable {
-    digest: Digest,
-    descriptor: Descriptor,
 }
 
 fn descriptor() -> Descriptor {
@@ -167,7 +162,7 @@ impl Runtime for Scripted {
     async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
         let kept = self.script.lock().unwrap().kept.clone();
         let is_kept = kept.into_iter().any(|byte| Digest::of(&[byte]) == digest);
-        is_kept.then(|| Arc::new(Loadable { digest, descriptor: descriptor() }) as Arc<dyn Component>)
+        is_kept.then(|| Arc::new(FakeComponent::new(digest, descriptor())) as Arc<dyn Component>)
     }
 
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
@@ -187,27 +182,8 @@ impl Runtime for Scripted {
         match rejected {
             Some(reason) if reason == "breaks" => panic!("scripted"),
             Some(message) => Err(ComponentError { message, fault: Fault::Component }),
-            None => Ok(Arc::new(Loadable { digest: Digest::of(&bytes), descriptor: descriptor() })),
+            None => Ok(Arc::new(FakeComponent::new(Digest::of(&bytes), descriptor()))),
         }
-    }
-}
-
-#[async_trait]
-impl Component for Loadable {
-    fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Compiled
-    }
-
-    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        unreachable!("a watcher does not run components")
     }
 }
 

@@ -14,8 +14,7 @@ use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    CallFailure, CodeSource, Component, Cutover, CutoverOutcome, GuestEnv, HighWaterMark, Instance,
-    ProjectionProgress, ProjectionState, StatusReports, StoreError,
+    Cutover, CutoverOutcome, HighWaterMark, ProjectionProgress, ProjectionState, StatusReports, StoreError,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{
@@ -26,6 +25,7 @@ use kennel_engine::catalog::Catalog;
 use kennel_engine::cutover::CutoverController;
 use kennel_engine::high_water_mark::Watch;
 use kennel_engine::{Metrics, Shutdown};
+use kennel_test_support::guests::FakeComponent;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -249,29 +249,8 @@ async fn serve_in(
 /// The deployments of a process that runs a candidate: its controller looks all the time.
 fn candidate(script: &Script) -> Catalog {
     let deployment = Arc::new(progress(script, "ledger", Role::Candidate).deployment);
-    let component = Arc::new(Unused(deployment.descriptor.clone()));
+    let component = Arc::new(FakeComponent::new(deployment.digest, deployment.descriptor.clone()));
     Arc::new(vec![Loaded { deployment, role: Role::Candidate, returning: false, component }])
-}
-
-struct Unused(Descriptor);
-
-#[async_trait]
-impl Component for Unused {
-    fn digest(&self) -> Digest {
-        Digest::of(&[1])
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.0
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Compiled
-    }
-
-    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        unreachable!("a controller runs nothing")
-    }
 }
 
 fn ends_at(position: Position) -> HighWaterMark {

@@ -2,60 +2,30 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use kennel::Control as _;
 use kennel::control::local::Local;
 use kennel::control::{Action, By, ControlError, DeployRequest};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{CallFailure, CodeSource, Component, ComponentError, GuestEnv, Instance, Runtime};
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use kennel_engine::Ports;
 use kennel_store::memory::MemoryStore;
+use kennel_test_support::guests::{FakeComponent, FakeRuntime};
 
-/// A component that is never run.
-struct Described {
-    digest: Digest,
-    descriptor: Descriptor,
-}
-
-struct Describes;
-
-#[async_trait]
-impl Runtime for Describes {
-    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
-        let descriptor = Descriptor {
-            name: "orders".to_owned(),
-            version: bytes.len().to_string(),
-            scope: Scope::default(),
-            partitioning: Partitioning::ByAggregate,
-        };
-        Ok(Arc::new(Described { digest: Digest::of(&bytes), descriptor }))
-    }
-}
-
-#[async_trait]
-impl Component for Described {
-    fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Compiled
-    }
-
-    async fn instantiate(&self, _: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        panic!("no operation runs a component")
-    }
+/// The version of a component is the number of its bytes.
+fn describe(bytes: &[u8]) -> FakeComponent {
+    let descriptor = Descriptor {
+        name: "orders".to_owned(),
+        version: bytes.len().to_string(),
+        scope: Scope::default(),
+        partitioning: Partitioning::ByAggregate,
+    };
+    FakeComponent::new(Digest::of(bytes), descriptor)
 }
 
 fn operations() -> Local {
-    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(Describes)))
+    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(FakeRuntime(describe))))
 }
 
 async fn stored(control: &Local, bytes: &[u8]) -> Digest {

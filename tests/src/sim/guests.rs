@@ -9,9 +9,10 @@ use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::{
-    CallFailure, CodeSource, Component, ComponentError, Fault, GuestEnv, HostError, Instance, Runtime,
+    CallFailure, Component, ComponentError, Fault, GuestEnv, HostError, Instance, Runtime,
 };
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
+use kennel_test_support::guests::FakeComponent;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -93,52 +94,32 @@ impl Runtime for Compiler {
             });
         }
         let (name, version) = code.split_once('@').unwrap_or_default();
-        let (descriptor, broken) = (descriptor(name), version == BROKEN.to_string());
-        Ok(Arc::new(Guest { guests: Arc::clone(&self.0), digest: Digest::of(&bytes), descriptor, broken }))
-    }
-}
-
-#[derive(Clone)]
-struct Guest {
-    guests: Arc<Guests>,
-    digest: Digest,
-    descriptor: Descriptor,
-    broken: bool,
-}
-
-#[async_trait]
-impl Component for Guest {
-    fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    fn descriptor(&self) -> &Descriptor {
-        &self.descriptor
-    }
-
-    fn origin(&self) -> CodeSource {
-        CodeSource::Compiled
-    }
-
-    async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
-        Ok(Box::new(Running { guest: self.clone(), env }))
+        let broken = version == BROKEN.to_string();
+        let (guests, name) = (Arc::clone(&self.0), name.to_owned());
+        let component = FakeComponent::new(Digest::of(&bytes), descriptor(&name));
+        Ok(Arc::new(component.with_instances(move |env| {
+            Box::new(Running { guests: Arc::clone(&guests), name: name.clone(), broken, env })
+        })))
     }
 }
 
 struct Running {
-    guest: Guest,
+    guests: Arc<Guests>,
+    /// That of the projection.
+    name: String,
+    broken: bool,
     env: Arc<dyn GuestEnv>,
 }
 
 #[async_trait]
 impl Instance for Running {
     async fn handle(&mut self, event: &Event, _seed: u64) -> Result<(), CallFailure> {
-        let world = &self.guest.guests.world;
+        let world = &self.guests.world;
         let work = world.up_to(world.weather.call);
         if !work.is_zero() {
             tokio::time::sleep(work).await;
         }
-        let handled = match self.guest.descriptor.name.as_str() {
+        let handled = match self.name.as_str() {
             AUDIT => audit(&*self.env, event).await,
             TOTALS => totals(&*self.env, event).await,
             _ => ledger(&*self.env, event).await,
@@ -160,15 +141,15 @@ impl Instance for Running {
 impl Running {
     /// Fails if the event says so.
     fn fail(&self, payload: &Value, event: Uuid) -> Result<(), CallFailure> {
-        let name = &self.guest.descriptor.name;
+        let name = &self.name;
         if payload["rejected_by"] == name.as_str() {
             return Err(guest_failure(FailureKind::Reject, "never"));
         }
-        if self.guest.broken && payload["amount"].as_u64() >= Some(TOO_MUCH) {
+        if self.broken && payload["amount"].as_u64() >= Some(TOO_MUCH) {
             return Err(guest_failure(FailureKind::Trap, "too much"));
         }
         let wanted = payload["failures"].as_u64().unwrap_or(0);
-        let mut failures = self.guest.guests.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failures = self.guests.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = failures.entry((name.clone(), event)).or_insert(0);
         if u64::from(*failed) >= wanted {
             return Ok(());

@@ -4,7 +4,9 @@
 //! | module | what lives there |
 //! | --- | --- |
 //! | [`conformance`] | what every store has to do, and events, deployments and batches to try it with |
+//! | [`guests`] | components without wasm, and a runtime that makes them |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
 
 pub mod conformance;
+pub mod guests;
 pub mod postgres;

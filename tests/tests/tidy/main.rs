@@ -27,10 +27,10 @@ const FUNCTION_LINES_MAX: usize = 70;
 /// The crates, and which of ours each may see. Imports go down only; siblings meet through core's ports.
 const FLOORS: [(&str, &[&str]); 9] = [
     ("host/core", &[]),
-    ("host/engine", &["kennel-core"]),
+    ("host/engine", &["kennel-core", SUPPORT]),
     ("host/store", &["kennel-core", SUPPORT]),
     ("host/runtime", &["kennel-core"]),
-    ("host/kennel", &["kennel-core", "kennel-engine", "kennel-store", "kennel-runtime"]),
+    ("host/kennel", &["kennel-core", "kennel-engine", "kennel-store", "kennel-runtime", SUPPORT]),
     ("host/server", &["kennel", "kennel-core", "kennel-engine"]),
     (
         "host/cli",
