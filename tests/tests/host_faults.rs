@@ -9,20 +9,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
-use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion};
+use kennel_core::lifecycle::Operation;
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
-    Appended, Appender, ComponentStore as _, DeploymentStore as _, HighWaterMark, LogReader, Page, ReadQuery,
-    StatusReports as _, StoreError,
+    Appended, Appender, ComponentStore as _, HighWaterMark, LogReader, Page, ReadQuery, StatusReports as _,
+    StoreError,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::{Descriptor, Partitioning, Scope, Settings};
+use kennel_core::projection::{Descriptor, Scope};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown, Status};
 use kennel_store::memory::MemoryStore;
+use kennel_test_support::conformance::ask;
 use kennel_test_support::guests::{FakeComponent, FakeRuntime, Idle};
+use kennel_test_support::samples;
 use prometheus::Registry;
 use tokio::time::sleep;
-use uuid::Uuid;
 
 const EVENTS: u64 = 10;
 
@@ -74,35 +75,14 @@ fn idle(name: &[u8]) -> FakeComponent {
 
 fn descriptor(name: &str) -> Descriptor {
     let event_types = if name == "broken" { vec!["Broken".to_owned()] } else { Vec::new() };
-    Descriptor {
-        name: name.to_owned(),
-        version: "1".to_owned(),
-        scope: Scope { event_types, ..Scope::default() },
-        partitioning: Partitioning::Single,
-    }
+    let scope = Scope { event_types, ..Scope::default() };
+    Descriptor { scope, ..samples::descriptor(name) }
 }
 
 async fn deploy(store: &MemoryStore, name: &str) {
-    let digest = Digest::of(name.as_bytes());
-    store.put_component(digest, name.as_bytes()).await.expect("it is stored");
-    let deploy = Deploy {
-        digest,
-        descriptor: descriptor(name),
-        settings: Settings::default(),
-        settings_from: None,
-        mode: Mode::Continue,
-        promotion: Promotion::Auto,
-        replica_set: None,
-        force: false,
-    };
-    let attribution = Attribution { actor: "operator".to_owned(), reason: None };
-    let request = OperationRequest {
-        operation: Operation::Deploy(Box::new(deploy)),
-        attribution,
-        expected_deployment: None,
-    };
-    let name = name.parse().expect("a name");
-    store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
+    let deploy = samples::deploy(name.as_bytes(), descriptor(name));
+    store.put_component(deploy.digest, name.as_bytes()).await.expect("it is stored");
+    ask(store, name, Operation::Deploy(Box::new(deploy))).await.expect("it is deployed");
 }
 
 /// An engine at work.
@@ -119,19 +99,8 @@ impl Bed {
     async fn start(reads: u64, looks: u64) -> Self {
         let store = MemoryStore::new();
         let event = |number: u64| NewEvent {
-            bounded_context: "Shop".to_owned(),
-            aggregate_type: "Order".to_owned(),
-            aggregate_id: format!("order-{number}"),
-            aggregate_version: None,
-            event_id: Uuid::from_u128(u128::from(number)),
             event_type: "Broken".to_owned(),
-            event_version: 1,
-            payload: b"{}".to_vec(),
-            metadata: None,
-            trace_id: None,
-            correlation_id: None,
-            causation_id: None,
-            created_at: None,
+            ..samples::event(number.into(), &format!("order-{number}"))
         };
         let events: Vec<NewEvent> = (1..=EVENTS).map(event).collect();
         store.append(&events).await.expect("they are appended");
@@ -215,13 +184,7 @@ async fn a_runner_that_panics_for_ever_does_so_once_a_minute() {
     assert!((60..75).contains(&tried) && bed.faults("runner") == tried, "{tried}");
     assert!(bed.said("(fault)")[0].contains("begins again after 60 s"));
     // One that is no longer wanted blocks no other.
-    let request = OperationRequest {
-        operation: Operation::Pause,
-        attribution: Attribution { actor: "operator".to_owned(), reason: None },
-        expected_deployment: None,
-    };
-    let name = "broken".parse().expect("a name");
-    bed.log.store.change(&name, &request).await.expect("the store answers").expect("it is paused");
+    ask(&bed.log.store, "broken", Operation::Pause).await.expect("it is paused");
     sleep(Duration::from_secs(120)).await;
     assert_eq!(bed.said(""), Vec::<String>::new());
     bed.end().await;

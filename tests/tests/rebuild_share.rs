@@ -8,17 +8,18 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::{Event, NewEvent};
 use kennel_core::failure::FailureKind;
-use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Role};
+use kennel_core::lifecycle::{Deploy, Mode, Operation, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{
     Appender as _, CallFailure, ComponentStore as _, DeploymentStore as _, Instance, StatusReports as _,
 };
-use kennel_core::projection::{Descriptor, OnFailure, Partitioning, Scope, Settings};
+use kennel_core::projection::{Descriptor, OnFailure, Scope, Settings};
 use kennel_engine::{Engine, Entropy, Metrics, Options, Ports, Shutdown};
 use kennel_store::memory::MemoryStore;
+use kennel_test_support::conformance::ask;
 use kennel_test_support::guests::{FakeComponent, FakeRuntime};
+use kennel_test_support::samples;
 use tokio::time::{Instant, sleep};
-use uuid::Uuid;
 
 const CALL: Duration = Duration::from_millis(1);
 const EVENTS: u64 = 60_000;
@@ -47,16 +48,10 @@ struct Running {
 
 fn descriptor(code: &str) -> Descriptor {
     let (name, version) = code.split_once(' ').expect("a name and a kind");
-    Descriptor {
-        name: name.to_owned(),
-        version: version.to_owned(),
-        // `NAME rare` wants nothing that comes.
-        scope: Scope {
-            event_types: (version == "rare").then(|| "OrderLost".to_owned()).into_iter().collect(),
-            ..Scope::default()
-        },
-        partitioning: Partitioning::Single,
-    }
+    // `NAME rare` wants nothing that comes.
+    let event_types = (version == "rare").then(|| "OrderLost".to_owned()).into_iter().collect();
+    let scope = Scope { event_types, ..Scope::default() };
+    Descriptor { version: version.to_owned(), scope, ..samples::descriptor(name) }
 }
 
 #[async_trait]
@@ -84,45 +79,17 @@ impl Instance for Running {
 }
 
 fn events(numbers: std::ops::RangeInclusive<u64>) -> Vec<NewEvent> {
-    let event = |number: u64| NewEvent {
-        bounded_context: "Shop".to_owned(),
-        aggregate_type: "Order".to_owned(),
-        aggregate_id: format!("order-{}", number % 100),
-        aggregate_version: None,
-        event_id: Uuid::from_u128(u128::from(number)),
-        event_type: "OrderPlaced".to_owned(),
-        event_version: 1,
-        payload: b"{}".to_vec(),
-        metadata: None,
-        trace_id: None,
-        correlation_id: None,
-        causation_id: None,
-        created_at: None,
-    };
+    let event = |number: u64| samples::event(number.into(), &format!("order-{}", number % 100));
     numbers.map(event).collect()
 }
 
 async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
-    let digest = Digest::of(code.as_bytes());
-    store.put_component(digest, code.as_bytes()).await.expect("it is stored");
-    let deploy = Deploy {
-        digest,
-        descriptor: descriptor(code),
-        settings: Settings { on_failure: OnFailure::Halt, ..Settings::default() },
-        settings_from: None,
-        mode,
-        promotion: Promotion::Auto,
-        replica_set: None,
-        force: false,
-    };
-    let attribution = Attribution { actor: "operator".to_owned(), reason: None };
-    let request = OperationRequest {
-        operation: Operation::Deploy(Box::new(deploy)),
-        attribution,
-        expected_deployment: None,
-    };
-    let name = descriptor(code).name.parse().expect("a name");
-    store.change(&name, &request).await.expect("the store answers").expect("it is deployed");
+    let descriptor = descriptor(code);
+    let (name, settings) =
+        (descriptor.name.clone(), Settings { on_failure: OnFailure::Halt, ..Settings::default() });
+    let deploy = Deploy { settings, mode, ..samples::deploy(code.as_bytes(), descriptor) };
+    store.put_component(deploy.digest, code.as_bytes()).await.expect("it is stored");
+    ask(store, &name, Operation::Deploy(Box::new(deploy))).await.expect("it is deployed");
 }
 
 fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {

@@ -20,12 +20,11 @@ use kennel_core::port::{
     ProjectionState, Runtime, StatusReports, StoreError, StoredComponent,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::{
-    Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
-};
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_engine::catalog::{Catalog, CatalogWatcher};
 use kennel_engine::{Metrics, Shutdown, ShutdownTrigger, Status};
 use kennel_test_support::guests::FakeComponent;
+use kennel_test_support::samples;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -60,27 +59,9 @@ struct Scripted {
     began: Instant,
 }
 
-fn descriptor() -> Descriptor {
-    Descriptor {
-        name: "any".to_owned(),
-        version: "1".to_owned(),
-        scope: Scope::default(),
-        partitioning: Partitioning::Single,
-    }
-}
-
 /// A deployment with a read model of its own, of the component with this only byte.
 fn deployment(projection: &str, number: u8, component: u8) -> Deployment {
-    Deployment {
-        id: DeploymentId::new(i64::from(number)),
-        projection: projection.parse().unwrap(),
-        replica_set: ReplicaSet::default(),
-        number: u32::from(number),
-        digest: Digest::of(&[component]),
-        descriptor: descriptor(),
-        settings: Settings::default(),
-        read_model: ReadModelId::new(i64::from(number)),
-    }
+    samples::deployment(projection, number.into(), Digest::of(&[component]))
 }
 
 /// A watcher at work.
@@ -162,7 +143,8 @@ impl Runtime for Scripted {
     async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
         let kept = self.script.lock().unwrap().kept.clone();
         let is_kept = kept.into_iter().any(|byte| Digest::of(&[byte]) == digest);
-        is_kept.then(|| Arc::new(FakeComponent::new(digest, descriptor())) as Arc<dyn Component>)
+        is_kept
+            .then(|| Arc::new(FakeComponent::new(digest, samples::descriptor("any"))) as Arc<dyn Component>)
     }
 
     async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
@@ -182,7 +164,7 @@ impl Runtime for Scripted {
         match rejected {
             Some(reason) if reason == "breaks" => panic!("scripted"),
             Some(message) => Err(ComponentError { message, fault: Fault::Component }),
-            None => Ok(Arc::new(FakeComponent::new(Digest::of(&bytes), descriptor()))),
+            None => Ok(Arc::new(FakeComponent::new(Digest::of(&bytes), samples::descriptor("any")))),
         }
     }
 }

@@ -17,15 +17,14 @@ use kennel_core::port::{
     Cutover, CutoverOutcome, HighWaterMark, ProjectionProgress, ProjectionState, StatusReports, StoreError,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::{
-    Deployment, DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings,
-};
+use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_engine::batch::Loaded;
 use kennel_engine::catalog::Catalog;
 use kennel_engine::cutover::CutoverController;
 use kennel_engine::high_water_mark::Watch;
 use kennel_engine::{Metrics, Shutdown};
 use kennel_test_support::guests::FakeComponent;
+use kennel_test_support::samples;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -87,18 +86,7 @@ fn progress(script: &Script, name: &str, role: Role) -> ProjectionProgress {
     ProjectionProgress {
         deployment: Deployment {
             id: DeploymentId::new(i64::from(number) + 10 * i64::from(name == "broken")),
-            projection: name.parse().unwrap(),
-            replica_set: ReplicaSet::default(),
-            number,
-            digest: Digest::of(&[1]),
-            descriptor: Descriptor {
-                name: "ledger".to_owned(),
-                version: "1".to_owned(),
-                scope: Scope::default(),
-                partitioning: Partitioning::Single,
-            },
-            settings: Settings::default(),
-            read_model: ReadModelId::new(i64::from(number)),
+            ..samples::deployment(name, number, Digest::of(&[1]))
         },
         role,
         activity: Activity::Running,

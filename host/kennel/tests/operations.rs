@@ -8,19 +8,17 @@ use kennel::control::{Action, By, ControlError, DeployRequest};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
-use kennel_core::projection::{Descriptor, Partitioning, Scope};
+use kennel_core::projection::{Descriptor, Partitioning};
 use kennel_engine::Ports;
 use kennel_store::memory::MemoryStore;
 use kennel_test_support::guests::{FakeComponent, FakeRuntime};
+use kennel_test_support::samples;
 
 /// The version of a component is the number of its bytes.
 fn describe(bytes: &[u8]) -> FakeComponent {
-    let descriptor = Descriptor {
-        name: "orders".to_owned(),
-        version: bytes.len().to_string(),
-        scope: Scope::default(),
-        partitioning: Partitioning::ByAggregate,
-    };
+    let version = bytes.len().to_string();
+    let partitioning = Partitioning::ByAggregate;
+    let descriptor = Descriptor { version, partitioning, ..samples::descriptor("orders") };
     FakeComponent::new(Digest::of(bytes), descriptor)
 }
 

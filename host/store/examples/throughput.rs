@@ -8,10 +8,9 @@ use kennel_core::port::{Appender as _, Commit, LogReader as _, ReadModel as _, R
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{ConnectOptions, Mode, Store};
-use kennel_test_support::conformance::{
-    agree, batch, change, claim, commit, deploy, event, increment, of, put,
-};
+use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, increment, of, put};
 use kennel_test_support::postgres::Cluster;
+use kennel_test_support::samples::event;
 use tokio::time::Instant;
 
 const EVENTS: u64 = 100_000;

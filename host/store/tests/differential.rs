@@ -19,9 +19,10 @@ use kennel_core::witness::Witness;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode as Opening, Store};
 use kennel_test_support::conformance::{
-    Ports, STALE_AFTER, batch, change, deploy, event, increment, name, new_code, replica_set, request, worker,
+    Ports, STALE_AFTER, batch, change, deploy, increment, name, new_code, replica_set, worker,
 };
 use kennel_test_support::postgres::Cluster;
+use kennel_test_support::samples::{event, request};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};

@@ -13,6 +13,7 @@ use kennel_core::port::{
 };
 use kennel_core::projection::{Descriptor, Partitioning, Scope};
 use kennel_test_support::guests::FakeComponent;
+use kennel_test_support::samples;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -41,7 +42,7 @@ pub(super) fn descriptor(name: &str) -> Descriptor {
     };
     let event_types = event_types.iter().map(|&name| name.to_owned()).collect();
     let scope = Scope { event_types, ..Scope::default() };
-    Descriptor { name: name.to_owned(), version: "1".to_owned(), scope, partitioning }
+    Descriptor { scope, partitioning, ..samples::descriptor(name) }
 }
 
 /// The version of every component that rejects some events, all of which have to be handled.

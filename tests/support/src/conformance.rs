@@ -14,9 +14,8 @@ use std::time::Duration;
 
 use kennel_core::change::{Access, Change, CollectionChanges, Expectation};
 use kennel_core::checkpoint::{Checkpoint, Mark};
-use kennel_core::digest::Digest;
-use kennel_core::event::{Event, NewEvent};
-use kennel_core::lifecycle::{Attribution, Deploy, Mode, Operation, OperationRequest, Promotion, Rejected};
+use kennel_core::event::Event;
+use kennel_core::lifecycle::{Deploy, Mode, Operation, Rejected};
 use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
@@ -27,9 +26,10 @@ use kennel_core::port::{
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
-use kennel_core::timestamp::Timestamp;
 use serde_json::Value;
 use uuid::Uuid;
+
+use crate::samples;
 
 /// All ports of a store.
 pub trait Ports:
@@ -59,59 +59,28 @@ pub fn worker(number: u128) -> WorkerId {
     WorkerId(Uuid::from_u128(number))
 }
 
-/// Event number `number`, of aggregate `aggregate`.
-pub fn event(number: u128, aggregate: &str) -> NewEvent {
-    NewEvent {
-        bounded_context: "sales".to_owned(),
-        aggregate_type: "order".to_owned(),
-        aggregate_id: aggregate.to_owned(),
-        aggregate_version: None,
-        event_id: Uuid::from_u128(number),
-        event_type: "order-placed".to_owned(),
-        event_version: 1,
-        payload: format!("{{\"number\":{number}}}").into_bytes(),
-        metadata: None,
-        trace_id: None,
-        correlation_id: None,
-        causation_id: None,
-        created_at: Timestamp::new(1_700_000_000, 0),
-    }
-}
-
 pub fn name(text: &str) -> ProjectionName {
     text.parse().unwrap()
 }
 
 /// New code for a projection, which `code` stands for.
 pub fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
-    Deploy {
-        digest: Digest::of(code.as_bytes()),
-        descriptor: Descriptor {
-            name: projection.to_owned(),
-            version: "1.2.3".to_owned(),
-            scope: Scope { event_types: vec!["order-placed".to_owned()], ..Scope::default() },
-            partitioning: Partitioning::ByAggregate,
-        },
-        settings: Settings {
-            config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
-            ..Settings::default()
-        },
-        settings_from: None,
-        mode,
-        promotion: Promotion::Auto,
-        replica_set: None,
-        force: false,
-    }
-}
-
-pub fn request(operation: Operation) -> OperationRequest {
-    let attribution = Attribution { actor: "me".to_owned(), reason: Some("wärum \"not\"".to_owned()) };
-    OperationRequest { operation, attribution, expected_deployment: None }
+    let descriptor = Descriptor {
+        name: projection.to_owned(),
+        version: "1.2.3".to_owned(),
+        scope: Scope { event_types: vec!["order-placed".to_owned()], ..Scope::default() },
+        partitioning: Partitioning::ByAggregate,
+    };
+    let settings = Settings {
+        config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),
+        ..Settings::default()
+    };
+    Deploy { settings, mode, ..samples::deploy(code.as_bytes(), descriptor) }
 }
 
 /// Has an operation carried out, or rejected.
 pub async fn ask(store: &dyn Ports, projection: &str, operation: Operation) -> Result<Changed, Rejected> {
-    store.change(&name(projection), &request(operation)).await.unwrap()
+    store.change(&name(projection), &samples::request(operation)).await.unwrap()
 }
 
 /// The first deployment of a projection.

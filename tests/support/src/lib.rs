@@ -3,10 +3,12 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`conformance`] | what every store has to do, and events, deployments and batches to try it with |
+//! | [`conformance`] | what every store has to do, and the steps that tests of stores take |
 //! | [`guests`] | components without wasm, and a runtime that makes them |
 //! | [`postgres`] | a throw-away PostgreSQL cluster |
+//! | [`samples`] | events, deployments and operations |
 
 pub mod conformance;
 pub mod guests;
 pub mod postgres;
+pub mod samples;

@@ -2,9 +2,9 @@
 
 use kennel_core::digest::Digest;
 use kennel_core::event::Payload;
-use kennel_core::name::ReplicaSet;
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, Document, Fetched};
-use kennel_core::projection::{DeploymentId, Descriptor, Partitioning, ReadModelId, Scope, Settings};
+use kennel_core::projection::ReadModelId;
+use kennel_test_support::samples;
 
 use super::*;
 use crate::memory::{Memory, Portion};
@@ -62,26 +62,6 @@ impl ReadModel for Asked {
     }
 }
 
-fn deployment() -> Deployment {
-    let scope = Scope { bounded_contexts: Vec::new(), aggregate_types: Vec::new(), event_types: Vec::new() };
-    let partitioning = Partitioning::ByAggregate;
-    Deployment {
-        id: DeploymentId::new(1),
-        projection: "orders".parse().unwrap(),
-        replica_set: ReplicaSet::default(),
-        number: 1,
-        digest: Digest::of(b""),
-        descriptor: Descriptor {
-            name: "orders".to_owned(),
-            version: "1.0.0".to_owned(),
-            scope,
-            partitioning,
-        },
-        settings: Settings::default(),
-        read_model: ReadModelId::new(1),
-    }
-}
-
 fn event(number: u64) -> Event {
     Event {
         position: Position::new(number),
@@ -111,7 +91,12 @@ async fn handle(
     let read_model: Arc<dyn ReadModel> = Arc::clone(asked) as _;
     let memory = Arc::new(Memory::new(0));
     let share = memory.share(Portion::Sure, "a test").await;
-    let env = BatchEnv::new(read_model, Arc::new(deployment()), prefetch, share);
+    let env = BatchEnv::new(
+        read_model,
+        Arc::new(samples::deployment("orders", 1, Digest::of(b""))),
+        prefetch,
+        share,
+    );
     let events: Vec<Event> = events.map(event).collect();
     env.prefetch(&events).await.unwrap();
     for event in &events {

@@ -11,8 +11,9 @@ use kennel_core::port::{
 use kennel_core::port::{ReadModel as _, Wanted};
 use kennel_store::{ConnectError, ConnectOptions, Store};
 use kennel_test_support::conformance::{
-    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, of, put, replica_set, worker,
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, of, put, replica_set, worker,
 };
+use kennel_test_support::samples::event;
 
 use super::{CLUSTER, sql, store, stranger};
 

@@ -14,8 +14,9 @@ use kennel_core::port::{
 use kennel_store::{Mode as Opening, Store};
 use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
 use kennel_test_support::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set, request,
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set,
 };
+use kennel_test_support::samples::request;
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::time::Instant;

@@ -13,9 +13,10 @@ use kennel_core::port::{
 };
 use kennel_store::{ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::{
-    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, keys, of, put, replica_set, worker,
 };
 use kennel_test_support::postgres::Cluster;
+use kennel_test_support::samples::event;
 use sqlx::Row as _;
 use tokio::time::timeout;
 

@@ -9,9 +9,10 @@ use kennel_core::port::{
 };
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::{
-    STALE_AFTER, agree, batch, change, claim, commit, deploy, event, keys, of, put, replica_set, worker,
+    STALE_AFTER, agree, batch, change, claim, commit, deploy, keys, of, put, replica_set, worker,
 };
 use kennel_test_support::postgres::{Pooler, pgbouncer};
+use kennel_test_support::samples::event;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _};
 

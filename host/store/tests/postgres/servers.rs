@@ -2,8 +2,8 @@
 
 use kennel_core::port::{Appender as _, LogReader as _};
 use kennel_store::{Mode, StoreUrl};
-use kennel_test_support::conformance::event;
 use kennel_test_support::postgres::Cluster;
+use kennel_test_support::samples::event;
 
 use super::{CLUSTER, open, store};
 

@@ -5,9 +5,8 @@ use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Appender as _, Commit, CommitOutcome, LogReader as _, ReadModel as _};
 use kennel_store::{ConnectOptions, EventTables, Mode};
-use kennel_test_support::conformance::{
-    agree, batch, change, claim, commit, deploy, event, of, put, witnessed,
-};
+use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, of, put, witnessed};
+use kennel_test_support::samples::event;
 use sqlx::Row as _;
 
 use super::{CLUSTER, open, sql, store, stranger};

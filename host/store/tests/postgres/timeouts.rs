@@ -13,7 +13,8 @@ use sqlx::Row as _;
 
 use super::{open, sql, store, stranger};
 use kennel_store::Mode;
-use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, event, of, put};
+use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, of, put};
+use kennel_test_support::samples::event;
 
 /// Each row takes so long, so that a statement with many of them takes too long.
 const ROW_MS: u32 = 10;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kennel_core::port::{Appender as _, LogReader as _, StoreError};
 use kennel_store::{ConnectOptions, EventTables, Mode, Store};
-use kennel_test_support::conformance::event;
+use kennel_test_support::samples::event;
 use sqlx::Row as _;
 use tokio::time::{Instant, sleep};
 

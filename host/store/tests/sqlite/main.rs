@@ -20,8 +20,9 @@ use kennel_core::projection::Scope;
 use kennel_core::witness::Witness;
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store, StoreUrl};
 use kennel_test_support::conformance::{
-    agree, batch, change, claim, commit, deploy, document, event, increment, of, put, witnessed,
+    agree, batch, change, claim, commit, deploy, document, increment, of, put, witnessed,
 };
+use kennel_test_support::samples::event;
 use serde_json::json;
 use sqlx::ConnectOptions as _;
 use sqlx::sqlite::SqliteConnectOptions;

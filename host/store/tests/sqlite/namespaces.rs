@@ -15,8 +15,9 @@ use kennel_core::projection::ReadModelId;
 use kennel_store::{Mode as Opening, Store};
 use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
 use kennel_test_support::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, request,
+    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put,
 };
+use kennel_test_support::samples::request;
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};

@@ -19,8 +19,8 @@ use serde_json::json;
 
 use super::{
     Ports, agree, ask, batch, change, claim, commit, deploy, document, name, new_code, of, put, replica_set,
-    request,
 };
+use crate::samples::request;
 
 pub const PROJECTION: &str = "order-summary";
 

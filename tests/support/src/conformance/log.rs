@@ -9,7 +9,8 @@ use kennel_core::projection::Scope;
 use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
 
-use super::{Ports, event};
+use super::Ports;
+use crate::samples::event;
 
 async fn read(store: &dyn Ports, after: u64, scope: &Scope, ranges: &[HashRange], limit: usize) -> Page {
     let upto = store.high_water_mark().await.unwrap().position;

@@ -10,7 +10,8 @@ use kennel_core::projection::ReadModelId;
 use kennel_core::witness::{LogSetBack, Witness};
 use uuid::Uuid;
 
-use super::{Ports, agree, ask, batch, claim, commit, deploy, event, replica_set};
+use super::{Ports, agree, ask, batch, claim, commit, deploy, replica_set};
+use crate::samples::event;
 
 fn at(position: u64) -> Position {
     Position::new(position)
