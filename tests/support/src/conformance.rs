@@ -22,7 +22,7 @@ use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
     Appender, Changed, ClaimOutcome, Commit, CommitOutcome, ComponentStore, Coordination, Cutover,
-    DeploymentStore, LogReader, ProposeOutcome, ReadModel, ReadQuery, StatusReports, Wanted,
+    CutoverOutcome, DeploymentStore, LogReader, ProposeOutcome, ReadModel, ReadQuery, StatusReports, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
@@ -177,4 +177,42 @@ pub async fn keys(store: &dyn Ports, read_model: ReadModelId, collection: &str) 
 /// Commits and expects it to take effect.
 pub async fn commit(store: &dyn Ports, batch: &Commit) {
     assert_eq!(store.commit(batch).await.unwrap(), CommitOutcome::Committed);
+}
+
+/// A batch of a read model's only owner that puts these documents (collection, key, document) and moves it on by one
+/// position.
+pub async fn puts(
+    store: &dyn Ports,
+    generation: Generation,
+    read_model: ReadModelId,
+    documents: &[(&str, &str, Value)],
+) -> Commit {
+    let at = store.position(read_model).await.unwrap().get();
+    let puts = documents.iter().flat_map(|(collection, key, document)| {
+        of(collection, vec![change(key, put(&document.to_string()), Expectation::Unread, at + 1)])
+    });
+    Commit { changes: puts.collect(), ..batch(read_model, generation, at, at + 1) }
+}
+
+/// Claims a read model and has such a batch take effect on it.
+pub async fn write(
+    store: &dyn Ports,
+    generation: Generation,
+    read_model: ReadModelId,
+    documents: &[(&str, &str, Value)],
+) {
+    claim(store, generation, read_model, HashRange::ALL).await;
+    commit(store, &puts(store, generation, read_model, documents).await).await;
+}
+
+/// Brings the candidate of a projection up to date with the serving read model, and begins the cutover.
+pub async fn begin_cutover(store: &dyn Ports, generation: Generation, projection: &str) {
+    let life = store.lifecycle(&name(projection)).await.unwrap().unwrap();
+    let [old, new] = [life.serving(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
+    let (ahead, behind) = (store.position(old).await.unwrap(), store.position(new).await.unwrap());
+    claim(store, generation, new, HashRange::ALL).await;
+    if behind < ahead {
+        commit(store, &batch(new, generation, behind.get(), ahead.get())).await;
+    }
+    assert_eq!(store.begin_cutover(&name(projection), 0).await.unwrap(), CutoverOutcome::Done);
 }

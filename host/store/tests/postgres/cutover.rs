@@ -5,14 +5,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use kennel_core::change::Expectation;
-use kennel_core::lifecycle::{Mode, Operation, OperationRequest, Rejected};
+use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::partition::HashRange;
 use kennel_core::port::{
     Commit, CommitOutcome, Coordination as _, Cutover as _, CutoverOutcome, DeploymentStore as _,
     ReadModel as _, StatusReports as _, StoreError,
 };
 use kennel_store::{Mode as Opening, Store};
-use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
+use kennel_test_support::conformance::lifecycle::{
+    PROJECTION, changed, current, go_back, of_two_hosts_that_deploy_at_once_one_wins, renew,
+};
 use kennel_test_support::conformance::{
     agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put, replica_set,
 };
@@ -352,44 +354,7 @@ async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
 async fn of_two_processes_that_deploy_at_once_one_wins() {
     let bed = Bed::new().await;
     let other = open(&bed.url, Opening::ReadWrite).await.unwrap();
-    deploy(&bed.store, PROJECTION).await;
-    let mut wins = [0, 0];
-    for round in 1..=40_u32 {
-        let both = [bed.store.clone(), other.clone()].into_iter().zip(["left", "right"]);
-        let tasks: Vec<_> = both
-            .map(|(store, who)| {
-                tokio::spawn(async move {
-                    let mode = if round % 3 == 0 { Mode::Rebuild } else { Mode::Continue };
-                    let deploy = new_code(PROJECTION, &format!("{who} {round}"), mode);
-                    let asked = request(Operation::Deploy(Box::new(deploy)));
-                    store
-                        .change(
-                            &name(PROJECTION),
-                            &OperationRequest { expected_deployment: Some(round), ..asked },
-                        )
-                        .await
-                        .unwrap()
-                })
-            })
-            .collect();
-        let mut won = Vec::new();
-        for (index, task) in tasks.into_iter().enumerate() {
-            match task.await.unwrap() {
-                Ok(_) => won.push(index),
-                Err(Rejected::Overtaken { number, .. }) => assert_eq!(number, round + 1),
-                Err(Rejected::CandidateExists { number, .. }) => assert_eq!(number, round + 1),
-                Err(other) => panic!("{other}"),
-            }
-        }
-        assert_eq!(won.len(), 1, "round {round}: {won:?}");
-        wins[won[0]] += 1;
-        let life = current(&bed.store).await;
-        assert_eq!(life.latest(), round + 1);
-        if life.candidate().is_some() {
-            changed(&bed.store, Operation::Cancel).await;
-        }
-    }
-    eprintln!("wins: {wins:?}");
+    of_two_hosts_that_deploy_at_once_one_wins(&bed.store, &other).await;
     other.close().await;
 }
 

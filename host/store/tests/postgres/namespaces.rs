@@ -8,12 +8,12 @@ use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
+use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
 use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, go_back, renew};
 use kennel_test_support::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put,
+    agree, ask, begin_cutover, change, claim, commit, deploy, name, new_code, of, puts, write,
 };
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row as _};
@@ -40,32 +40,17 @@ impl Bed {
 
     /// A batch that puts documents and moves the read model on by one position.
     pub(super) async fn batch(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) -> Commit {
-        let at = self.store.position(read_model).await.unwrap().get();
-        let puts = documents.iter().flat_map(|(collection, key, document)| {
-            of(collection, vec![change(key, put(&document.to_string()), Expectation::Unread, at + 1)])
-        });
-        Commit { changes: puts.collect(), ..batch(read_model, self.generation, at, at + 1) }
+        puts(&self.store, self.generation, read_model, documents).await
     }
 
     /// Claims a read model and has a batch take effect on it.
     pub(super) async fn write(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) {
-        claim(&self.store, self.generation, read_model, HashRange::ALL).await;
-        let batch = self.batch(read_model, documents).await;
-        commit(&self.store, &batch).await;
+        write(&self.store, self.generation, read_model, documents).await;
     }
 
     /// Brings the candidate up to date with the serving read model, and completes the cutover.
     pub(super) async fn promote(&self, projection: &str) {
-        let life = self.store.lifecycle(&name(projection)).await.unwrap().unwrap();
-        let of = |entry: Option<&kennel_core::lifecycle::Entry>| entry.unwrap().deployment.read_model;
-        let (old, new) = (of(life.serving()), of(life.candidate()));
-        let (behind, ahead) =
-            (self.store.position(new).await.unwrap(), self.store.position(old).await.unwrap());
-        claim(&self.store, self.generation, new, HashRange::ALL).await;
-        if behind < ahead {
-            commit(&self.store, &batch(new, self.generation, behind.get(), ahead.get())).await;
-        }
-        assert_eq!(self.store.begin_cutover(&name(projection), 0).await.unwrap(), CutoverOutcome::Done);
+        begin_cutover(&self.store, self.generation, projection).await;
         self.finish(projection).await;
     }
 

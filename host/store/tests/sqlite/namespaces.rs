@@ -6,18 +6,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use kennel_core::change::Expectation;
-use kennel_core::lifecycle::{Mode, Operation, OperationRequest, Rejected};
+use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::membership::Generation;
-use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _, StatusReports as _};
+use kennel_core::port::{Cutover as _, CutoverOutcome, DeploymentStore as _};
 use kennel_core::projection::ReadModelId;
 use kennel_store::{Mode as Opening, Store};
-use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, current, go_back, renew};
-use kennel_test_support::conformance::{
-    agree, ask, batch, change, claim, commit, deploy, name, new_code, of, put,
+use kennel_test_support::conformance::lifecycle::{
+    PROJECTION, changed, go_back, of_two_hosts_that_deploy_at_once_one_wins, renew,
 };
-use kennel_test_support::samples::request;
+use kennel_test_support::conformance::{agree, ask, begin_cutover, deploy, name, new_code, write};
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection};
@@ -46,26 +43,12 @@ impl Bed {
 
     /// Claims a read model and puts documents into it, which moves it on by one position.
     async fn write(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) {
-        claim(&self.store, self.generation, read_model, HashRange::ALL).await;
-        let at = self.store.position(read_model).await.unwrap().get();
-        let puts = documents.iter().flat_map(|(collection, key, document)| {
-            of(collection, vec![change(key, put(&document.to_string()), Expectation::Unread, at + 1)])
-        });
-        let batch = Commit { changes: puts.collect(), ..batch(read_model, self.generation, at, at + 1) };
-        commit(&self.store, &batch).await;
+        write(&self.store, self.generation, read_model, documents).await;
     }
 
     /// Brings the candidate up to date with the serving read model, and completes the cutover.
     async fn promote(&self, projection: &str) {
-        let life = self.store.lifecycle(&name(projection)).await.unwrap().unwrap();
-        let [old, new] = [life.serving(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
-        let ahead = self.store.position(old).await.unwrap();
-        let behind = self.store.position(new).await.unwrap();
-        claim(&self.store, self.generation, new, HashRange::ALL).await;
-        if behind < ahead {
-            commit(&self.store, &batch(new, self.generation, behind.get(), ahead.get())).await;
-        }
-        assert_eq!(self.store.begin_cutover(&name(projection), 0).await.unwrap(), CutoverOutcome::Done);
+        begin_cutover(&self.store, self.generation, projection).await;
         assert_eq!(self.store.complete_cutover(&name(projection)).await.unwrap(), CutoverOutcome::Done);
     }
 }
@@ -275,34 +258,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
 async fn of_two_processes_that_deploy_at_once_one_wins() {
     let bed = Bed::new().await;
     let other = open(&bed.path, Opening::ReadWrite).await.unwrap();
-    deploy(&bed.store, PROJECTION).await;
-    for round in 1..=40_u32 {
-        let both = [bed.store.clone(), other.clone()].into_iter().zip(["left", "right"]);
-        let tasks: Vec<_> = both
-            .map(|(store, who)| {
-                tokio::spawn(async move {
-                    let deploy = new_code(PROJECTION, &format!("{who} {round}"), Mode::Continue);
-                    let asked = request(Operation::Deploy(Box::new(deploy)));
-                    store
-                        .change(
-                            &name(PROJECTION),
-                            &OperationRequest { expected_deployment: Some(round), ..asked },
-                        )
-                        .await
-                        .unwrap()
-                })
-            })
-            .collect();
-        let mut won = 0;
-        for task in tasks {
-            match task.await.unwrap() {
-                Ok(_) => won += 1,
-                Err(Rejected::Overtaken { number, .. }) => assert_eq!(number, round + 1),
-                Err(other) => panic!("{other}"),
-            }
-        }
-        assert_eq!((won, current(&bed.store).await.latest()), (1, round + 1));
-    }
+    of_two_hosts_that_deploy_at_once_one_wins(&bed.store, &other).await;
     other.close().await;
 }
 

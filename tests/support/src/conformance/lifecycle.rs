@@ -346,6 +346,36 @@ pub async fn of_two_operations_one_wins(store: &dyn Ports) {
     }
 }
 
+/// Two operators at two machines that have looked at the same history. Each has a store of its own on the same database.
+pub async fn of_two_hosts_that_deploy_at_once_one_wins<S: Ports + Clone + 'static>(store: &S, other: &S) {
+    deploy(store, PROJECTION).await;
+    for round in 1..=40_u32 {
+        let tasks = [(store, "left"), (other, "right")].map(|(store, operator)| {
+            let mode = if round % 3 == 0 { Mode::Rebuild } else { Mode::Continue };
+            let code = new_code(PROJECTION, &format!("{operator} {round}"), mode);
+            let asked = request(Operation::Deploy(Box::new(code)));
+            let asked = OperationRequest { expected_deployment: Some(round), ..asked };
+            let store = store.clone();
+            tokio::spawn(async move { store.change(&name(PROJECTION), &asked).await.unwrap() })
+        });
+        let mut won = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(_) => won += 1,
+                Err(Rejected::Overtaken { number, .. } | Rejected::CandidateExists { number, .. }) => {
+                    assert_eq!(number, round + 1);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        let life = current(store).await;
+        assert_eq!((won, life.latest()), (1, round + 1));
+        if life.candidate().is_some() {
+            changed(store, Operation::Cancel).await;
+        }
+    }
+}
+
 /// A reader that looks while a projection changes sees it as it was before or as it is after.
 pub async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     deploy(store, PROJECTION).await;
