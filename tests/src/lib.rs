@@ -2,13 +2,13 @@
 //!
 //! | module | what lives there |
 //! | --- | --- |
-//! | [`audit`] | was every event handled exactly once and in order? |
 //! | [`binary`] | runs the `kennel` command |
 //! | [`components`] | the example guests, and components that are wrong on purpose |
 //! | [`confined`] | a process that has only so much memory |
 //! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`disk`] | a small disk that can be filled |
 //! | [`events`] | events as lines of JSON |
+//! | [`exactly_once`] | was every event handled exactly once and in order? |
 //! | [`fixture`] | a store of either kind, the processes that run it, and several versions of one guest |
 //! | [`http`] | plain requests |
 //! | [`load`] | events that are appended at a steady rate |
@@ -21,13 +21,13 @@
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
 
-pub mod audit;
 pub mod binary;
 pub mod components;
 pub mod confined;
 pub mod database;
 pub mod disk;
 pub mod events;
+pub mod exactly_once;
 pub mod fixture;
 pub mod http;
 pub mod load;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, Numbering, Statistics, audit, numbering, statistics};
 use kennel_tests::binary::{Running, now, wait_until};
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, Numbering, Statistics, exactly_once, numbering, statistics};
 use kennel_tests::random::Random;
 use kennel_tests::replicas::Replicas;
 
@@ -74,7 +74,7 @@ fn everything_takes_effect_once_while_processes_come_and_go() {
     wait_until("everything is handled", Duration::from_secs(300), || replicas.caught_up());
 
     let expected = ExactlyOnce { events: EVENTS, aggregates: AGGREGATES, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&replicas.kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&replicas.kennel, "audit-log"), expected);
     let mut session = replicas.session(&fleet.cluster);
     let expected = Numbering { entries: EVENTS as u64, misnumbered: 0, misplaced: 0, unknown: 0 };
     assert_eq!(numbering(&mut session), expected);

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
 use serde_json::Value;
 
 /// The tables as pupsourcing makes them, with a column and an index that are the owner's own.
@@ -91,7 +91,7 @@ fn a_log_of_another_name_is_read_and_projected_and_stays_as_it_is() {
     kennel.ok(&["deploy", "audit-log", guest("audit-log").to_str().expect("a UTF-8 path")]);
     kennel.ok(&["run", "--until-caught-up"]);
     let expected = ExactlyOnce { events: 120, aggregates: 3, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&kennel, "audit-log"), expected);
     assert_eq!(cluster.sql(database, SHAPE), before, "the log has been altered");
     let made = "SELECT count(*) FROM pg_tables WHERE schemaname IN ('public', 'kennel') \
                 AND tablename IN ('events', 'aggregate_heads')";
@@ -146,7 +146,7 @@ fn a_sqlite_log_of_another_name_is_a_log_of_its_own() {
     kennel.ok(&["deploy", "audit-log", guest("audit-log").to_str().expect("a UTF-8 path")]);
     kennel.ok(&["run", "--until-caught-up"]);
     let expected = ExactlyOnce { events: 300, aggregates: 20, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&kennel, "audit-log"), expected);
     let head = |name: &str| {
         let mut command = kennel.command(&["status", "--json"]);
         let output = command.env("KENNEL_EVENTS_TABLE", name).output().expect("kennel starts");

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
 
 const KILLS: u64 = 20;
 const EVENTS: u64 = 100_000;
@@ -31,7 +31,7 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     assert!(midway >= 5, "only {midway} kills hit while events were being handled: the test proved little");
     kennel.ok(&["run", "--until-caught-up"]);
     let expected = ExactlyOnce { events: 100_000, aggregates: 3_000, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&kennel, "audit-log"), expected);
 }
 
 fn next(state: u64) -> u64 {

@@ -8,10 +8,10 @@ use kennel_core::limits;
 use kennel_core::port::{Appender as _, DeploymentStore as _, ReadModel as _, Wanted};
 use kennel_store::{ConnectOptions, connect};
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events::line;
+use kennel_tests::exactly_once::{ExactlyOnce, documents, exactly_once};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -205,7 +205,7 @@ fn an_aggregate_of_ten_thousand_events_keeps_its_order() {
         fixture.append(&lines);
         fixture.kennel.ok(&["run", "--until-caught-up", "--workers", "3"]);
         let expected = ExactlyOnce { events: 10_000, aggregates: 1, not_once: 0, out_of_order: 0 };
-        assert_eq!(audit(&fixture.kennel, "audit-log"), expected);
+        assert_eq!(exactly_once(&fixture.kennel, "audit-log"), expected);
         let aggregate = &documents(&fixture.kennel, "audit-log", "aggregates")[0]["document"];
         assert_eq!(aggregate["version"], 10_000);
     });

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use kennel_tests::audit::{ExactlyOnce, audit, documents};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, documents, exactly_once};
 use serde_json::{Value, json};
 
 fn append(kennel: &Kennel, lines: &str) -> Value {
@@ -26,12 +26,12 @@ fn a_log_becomes_a_read_model_and_running_again_changes_nothing() {
     deploy(&kennel, "audit-log", "audit-log", &[]);
     kennel.ok(&["run", "--until-caught-up"]);
     let expected = ExactlyOnce { events: 8_577, aggregates: 1_434, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&kennel, "audit-log"), expected);
     let before = kennel.ok(&["documents", "audit-log", "aggregates", "--json"]);
 
     assert_eq!(append(&kennel, &lines)["skipped"], 8_577, "known event ids are skipped");
     kennel.ok(&["run", "--until-caught-up"]);
-    assert_eq!(audit(&kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&kennel, "audit-log"), expected);
     assert_eq!(kennel.ok(&["documents", "audit-log", "aggregates", "--json"]), before);
     let status = kennel.status("audit-log");
     assert_eq!((&status["lag"], &status["state"]), (&json!(0), &json!("running")));
@@ -94,7 +94,7 @@ fn projections_deployed_and_events_appended_while_it_runs_are_picked_up() {
     running.signal("TERM");
     assert_eq!(running.wait(Duration::from_secs(20)), Some(0), "SIGTERM ends it cleanly");
     assert_eq!(
-        audit(&kennel, "audit-log"),
+        exactly_once(&kennel, "audit-log"),
         ExactlyOnce { events: 800, aggregates: 70, not_once: 0, out_of_order: 0 }
     );
 }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use kennel_core::limits;
-use kennel_tests::audit::documents;
 use kennel_tests::binary::wait_until;
 use kennel_tests::components::guest;
 use kennel_tests::database::Database;
+use kennel_tests::exactly_once::documents;
 use kennel_tests::fixture::Fixture;
 use kennel_tests::http;
 use kennel_tests::metrics::Served;

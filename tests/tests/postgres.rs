@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Running, wait_until};
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
 use kennel_tests::replicas::{CheckpointRow, Replicas};
 
 /// Writes for some seconds, sleeping between insert and commit, and takes back every seventh event.
@@ -43,7 +43,7 @@ fn writers_that_commit_out_of_order_lose_no_event() {
     let committed = counted("SELECT count(*) FROM events");
     let skipped = counted("SELECT max(global_position) - count(*) FROM events");
     assert!(committed > 1_000 && skipped > 100, "{committed} events with {skipped} gaps prove little");
-    let found = audit(&replicas.kennel, "audit-log");
+    let found = exactly_once(&replicas.kennel, "audit-log");
     assert_eq!((found.events, found.not_once, found.out_of_order), (committed, 0, 0));
     drop(processes);
 }
@@ -100,7 +100,7 @@ fn partitions_follow_the_workers_while_events_are_appended() {
     let processes = [replicas.start(1), replicas.start(1)];
     wait_until("everything is handled", Duration::from_secs(60), || replicas.caught_up());
     let expected = ExactlyOnce { events: 60_000, aggregates: 2_000, not_once: 0, out_of_order: 0 };
-    assert_eq!(audit(&replicas.kennel, "audit-log"), expected);
+    assert_eq!(exactly_once(&replicas.kennel, "audit-log"), expected);
     drop(processes);
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
 use kennel_tests::events;
+use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
 use kennel_tests::metrics::Served;
 use serde_json::{Value, json};
 
@@ -148,7 +148,7 @@ fn replica_sets_on_one_log_leave_each_other_alone() {
     let expected = ExactlyOnce { events: 4_600, aggregates, not_once: 0, out_of_order: 0 };
     for projection in ["audit-log", "yearly-report"] {
         wait_until("everything is handled", SOON, || caught_up(&kennel, projection, EVENTS + 600));
-        assert_eq!(audit(&kennel, projection), expected, "{projection}");
+        assert_eq!(exactly_once(&kennel, projection), expected, "{projection}");
     }
     // Each process has handled the projections of its own replica set only.
     for (process, replica_set, projection) in

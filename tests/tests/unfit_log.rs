@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::{ExactlyOnce, audit};
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::components::guest;
+use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
 use kennel_tests::metrics::{Served, get};
 
 const SOON: Duration = Duration::from_secs(20);
@@ -46,7 +46,7 @@ impl Fixture {
         let head: u64 = self.sql("SELECT max(global_position) FROM events").parse().expect("a position");
         wait_until("all is handled", SOON, || self.kennel.status("audit-log")["position"] == head);
         let expected = ExactlyOnce { events, aggregates: events, not_once: 0, out_of_order: 0 };
-        assert_eq!(audit(&self.kennel, "audit-log"), expected);
+        assert_eq!(exactly_once(&self.kennel, "audit-log"), expected);
         wait_until("the host is ready", SOON, || self.ready().0 == 200);
         assert_eq!(self.served.series("kennel_log_unreadable"), ["kennel_log_unreadable 0"]);
     }

@@ -52,7 +52,8 @@ impl LogSetBack {
             Some(after) => (
                 after.to_string(),
                 format!(
-                    " By the time at which it was created, the event at {after} is the last that was there before: make sure                      of it, for what lies at or below is not handled again."
+                    " By the time at which it was created, the event at {after} is the last that was there before: make \
+                     sure of it, for what lies at or below is not handled again."
                 ),
             ),
             None => (

@@ -1,10 +1,10 @@
 //! A disk that is full for a while: the host reports it, and goes on by itself when there is room again.
 
 use kennel_test_support::postgres::Cluster;
-use kennel_tests::audit::audit;
 use kennel_tests::binary::{Kennel, wait_until};
 use kennel_tests::database::Database;
 use kennel_tests::disk::{SmallDisk, limit_files, takes_limits};
+use kennel_tests::exactly_once::exactly_once;
 use kennel_tests::metrics::{Served, get};
 
 use super::{NAME, SOON, append, deploy, events, is_ready, wait_for};
@@ -99,8 +99,8 @@ fn check(location: &Location) {
     location.free(&served);
     wait_for(&kennel, EVENTS);
     wait_until("it is ready again", SOON, || is_ready(&served));
-    let audit = audit(&kennel, NAME);
-    assert_eq!((audit.events as u64, audit.not_once, audit.out_of_order), (EVENTS, 0, 0));
+    let found = exactly_once(&kennel, NAME);
+    assert_eq!((found.events as u64, found.not_once, found.out_of_order), (EVENTS, 0, 0));
 }
 
 #[test]
@@ -144,6 +144,6 @@ fn a_host_goes_on_when_the_servers_disk_has_room_again() {
     disk.free();
     wait_for(&kennel, EVENTS);
     wait_until("it is ready again", SOON, || is_ready(&served));
-    let audit = audit(&kennel, NAME);
-    assert_eq!((audit.events as u64, audit.not_once, audit.out_of_order), (EVENTS, 0, 0));
+    let found = exactly_once(&kennel, NAME);
+    assert_eq!((found.events as u64, found.not_once, found.out_of_order), (EVENTS, 0, 0));
 }

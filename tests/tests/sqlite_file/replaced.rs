@@ -3,9 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use kennel_tests::audit::audit;
 use kennel_tests::binary::Kennel;
 use kennel_tests::database::Database;
+use kennel_tests::exactly_once::exactly_once;
 use kennel_tests::metrics::Served;
 
 use super::{NAME, append, events, file, running};
@@ -60,7 +60,7 @@ fn a_file_that_is_moved_away_takes_everything_with_it() {
     fs::rename(file(&kennel, ""), file(&kennel, ".old")).expect("it can be moved");
     ends(served);
     fs::rename(file(&kennel, ".old"), file(&kennel, "")).expect("it can be moved");
-    assert_eq!(audit(&kennel, NAME).events, 100);
+    assert_eq!(exactly_once(&kennel, NAME).events, 100);
 }
 
 /// The files beside it belong to it, and the log's content is in the file when the process has ended.
@@ -72,7 +72,7 @@ fn a_log_that_is_removed_is_noticed_and_nothing_is_lost() {
         let log = ends(served);
         assert_says(&log, &[&format!("kennel.db{suffix}, "), "was removed while this process had it open"]);
         assert_eq!(kennel.json(&["status", "--json"])["head"], 100);
-        let audit = audit(&kennel, NAME);
-        assert_eq!((audit.events, audit.not_once), (100, 0), "{suffix}");
+        let found = exactly_once(&kennel, NAME);
+        assert_eq!((found.events, found.not_once), (100, 0), "{suffix}");
     }
 }

@@ -1,5 +1,5 @@
-//! Judges the read models of the examples from outside: that of `audit-log` through `kennel documents
-//! --json`, those of `timeline` and `event-statistics` with SQL against the events table.
+//! The exactly-once check. It judges the read models of the examples from outside: that of `audit-log` through
+//! `kennel documents --json`, those of `timeline` and `event-statistics` with SQL against the events table.
 
 use serde_json::Value;
 
@@ -17,7 +17,7 @@ pub struct ExactlyOnce {
 
 /// Reads every document of the projection.
 #[must_use]
-pub fn audit(kennel: &Kennel, projection: &str) -> ExactlyOnce {
+pub fn exactly_once(kennel: &Kennel, projection: &str) -> ExactlyOnce {
     let events = documents(kennel, projection, "events");
     let aggregates = documents(kennel, projection, "aggregates");
     ExactlyOnce {
