@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | [`position`], [`event`], [`timestamp`] | the event log: positions, events and their times, what a writer appends |
 //! | [`name`], [`digest`] | validated names and content digests |
+//! | [`named`] | enums whose variants have one name each |
 //! | [`projection`] | descriptors, settings and deployments |
 //! | [`lifecycle`] | the history of a projection: what serves, the candidate, what may happen next |
 //! | [`partition`] | the fixed hash rule, hash ranges, partitions |
@@ -33,6 +34,7 @@ pub mod lifecycle;
 pub mod limits;
 pub mod membership;
 pub mod name;
+pub mod named;
 pub mod partition;
 pub mod plan;
 pub mod port;

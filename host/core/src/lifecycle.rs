@@ -6,60 +6,13 @@
 
 mod decide;
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
-
 use crate::digest::Digest;
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::named::named;
 use crate::position::Position;
 use crate::projection::{Deployment, Descriptor, ReadModelId, Settings};
 
 pub use decide::{Rejected, abort_cutover, begin_cutover, complete_cutover, decide};
-
-/// Declares an enum whose variants have one name each, the same in stores, reports and configuration.
-macro_rules! named {
-    ($(#[$doc:meta])* $name:ident, $what:literal { $($(#[$variant_doc:meta])* $variant:ident = $value:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-        pub enum $name { $($(#[$variant_doc])* #[serde(rename = $value)] $variant,)* }
-
-        impl $name {
-            /// The name used in stores and reports.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $value,)* }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownValue;
-            fn from_str(given: &str) -> Result<Self, UnknownValue> {
-                [$(Self::$variant,)*].into_iter().find(|known| known.as_str() == given).ok_or_else(|| UnknownValue {
-                    given: given.to_owned(),
-                    what: $what,
-                    known: [$($value,)*].join("`, `"),
-                })
-            }
-        }
-    };
-}
-
-/// A value that is none of its kind.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not {what}: use `{known}`")]
-pub struct UnknownValue {
-    given: String,
-    what: &'static str,
-    known: String,
-}
 
 named! {
     /// How new code comes to a projection.

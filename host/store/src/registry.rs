@@ -22,7 +22,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_core::witness::LogSetBack;
 
-use crate::error::{Doing, corrupt};
+use crate::error::Doing;
 use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::session::{Arg, Durability, Row, Tx};
@@ -231,7 +231,6 @@ impl StatusReports for Store {
         tx.rollback().await.doing(doing)?;
         for found in found {
             let deployment = row::deployment(&found)?;
-            let state = found.text(13).doing(doing)?;
             let failure = found.text_or_null(14).doing(doing)?;
             let (checkpoints, log_set_back) =
                 checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
@@ -244,8 +243,7 @@ impl StatusReports for Store {
                 age: Duration::from_micros(unsigned(found.int(12).doing(doing)?)),
                 state: match log_set_back {
                     Some(_) => ProjectionState::Halted,
-                    None => ProjectionState::parse(&state)
-                        .ok_or_else(|| corrupt("a projection's state", &state))?,
+                    None => row::word(&found, 13)?,
                 },
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
                 checkpoints: checkpoint::merge(checkpoints),

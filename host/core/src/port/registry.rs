@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::failure::EventFailure;
 use crate::lifecycle::{Activity, Lifecycle, OperationRecord, OperationRequest, Promotion, Rejected, Role};
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::named::named;
 use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::{Deployment, DeploymentId, ReadModelId};
@@ -49,32 +50,15 @@ pub enum CutoverOutcome {
     Nothing,
 }
 
-/// What a projection is doing, as its workers last reported.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProjectionState {
-    /// It is neither retrying nor halted.
-    Running,
-    /// An event fails and is being tried again.
-    Retrying,
-    /// An event failed for good and the policy is to halt.
-    Halted,
-}
-
-impl ProjectionState {
-    /// The name used in stores and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Retrying => "retrying",
-            Self::Halted => "halted",
-        }
-    }
-
-    /// The state with this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::Running, Self::Retrying, Self::Halted].into_iter().find(|state| state.as_str() == name)
+named! {
+    /// What a projection is doing, as its workers last reported.
+    ProjectionState, "a state of projections" {
+        /// It is neither retrying nor halted.
+        Running = "running",
+        /// An event fails and is being tried again.
+        Retrying = "retrying",
+        /// An event failed for good and the policy is to halt.
+        Halted = "halted",
     }
 }
 
