@@ -8,6 +8,7 @@
 //! | [`named`] | enums whose variants have one name each |
 //! | [`projection`] | descriptors, settings and deployments |
 //! | [`lifecycle`] | the history of a projection: what serves, the candidate, what may happen next |
+//! | [`condition`] | what keeps a deployment from making progress although no event failed |
 //! | [`partition`] | the fixed hash rule, hash ranges, partitions |
 //! | [`checkpoint`] | how far each range of the hash space has been handled: claim, merge |
 //! | [`witness`] | the last event that a checkpoint covers, and logs that were set back |
@@ -25,6 +26,7 @@
 
 pub mod change;
 pub mod checkpoint;
+pub mod condition;
 pub mod digest;
 pub mod document;
 pub mod event;

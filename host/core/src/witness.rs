@@ -7,6 +7,7 @@
 
 use uuid::Uuid;
 
+use crate::condition::{Condition, ConditionReason};
 use crate::name::ProjectionName;
 use crate::position::Position;
 
@@ -32,6 +33,12 @@ pub struct LogSetBack {
 }
 
 impl LogSetBack {
+    /// The condition of a deployment of this projection.
+    #[must_use]
+    pub fn condition(&self, projection: &ProjectionName) -> Condition {
+        Condition { reason: ConditionReason::LogSetBack, message: self.message(projection) }
+    }
+
     /// The finding, and the ways on.
     #[must_use]
     pub fn message(&self, projection: &ProjectionName) -> String {

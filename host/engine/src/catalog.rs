@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Lifecycle, Origin, Role};
 use kennel_core::name::ReplicaSet;
@@ -319,10 +320,11 @@ impl CatalogWatcher {
             if components.reported.get(&id) == Some(&failed) {
                 continue;
             }
-            let condition = failed
-                .as_ref()
-                .map(|(reason, _)| format!("{} cannot load its component: {reason}", self.host));
-            match self.reports.report_condition(id, &self.host, condition.as_deref()).await {
+            let condition = failed.as_ref().map(|(reason, _)| Condition {
+                reason: ConditionReason::ComponentNotLoaded,
+                message: format!("{} cannot load its component: {reason}", self.host),
+            });
+            match self.reports.report_condition(id, &self.host, condition.as_ref()).await {
                 Ok(()) => drop(components.reported.insert(id, failed)),
                 // The next look tries again.
                 Err(error) => tracing::debug!(reason = crate::chain(&error), "a condition was not recorded"),

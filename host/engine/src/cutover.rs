@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kennel_core::checkpoint;
+use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
@@ -36,7 +37,7 @@ const FENCED_MAX: Duration = Duration::from_secs(5);
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 /// The source of the conditions of cutovers: whichever controller has tried last.
-const CUTOVER: &str = "cutover";
+const SOURCE: &str = "cutover controller";
 /// How often to look for read models to remove when nothing changes.
 const COLLECT_EVERY: Duration = Duration::from_secs(30);
 
@@ -193,8 +194,9 @@ impl CutoverController {
         let long = (before * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX);
         memory.left_alone.insert(*id, Rest { until: Instant::now() + long, long });
         if let Some(reason) = blocked_by {
-            let condition = format!("the cutover is blocked: {reason}");
-            if let Err(error) = self.reports.report_condition(*id, CUTOVER, Some(&condition)).await {
+            let message = format!("the cutover is blocked: {reason}");
+            let condition = Condition { reason: ConditionReason::CutoverBlocked, message };
+            if let Err(error) = self.reports.report_condition(*id, SOURCE, Some(&condition)).await {
                 tracing::debug!(reason = crate::chain(&error), "a condition was not recorded");
             }
             memory.troubles.report(&doing, reason);

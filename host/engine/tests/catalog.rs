@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{
@@ -48,7 +49,7 @@ struct Script {
     /// How deployments came about, by number, if they are not to build a read model anew.
     origins: BTreeMap<u32, lifecycle::Origin>,
     /// The conditions that were reported for deployments.
-    conditions: Vec<(DeploymentId, Option<String>)>,
+    conditions: Vec<(DeploymentId, Option<Condition>)>,
     /// When each was begun, in seconds.
     tries: BTreeMap<u8, Vec<u64>>,
 }
@@ -253,10 +254,10 @@ impl StatusReports for Scripted {
         &self,
         deployment: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
         assert_eq!(source, "here");
-        let reported = (deployment, condition.map(str::to_owned));
+        let reported = (deployment, condition.cloned());
         self.script.lock().unwrap().conditions.push(reported);
         Ok(())
     }
@@ -437,7 +438,8 @@ async fn a_candidate_that_lacks_its_component_has_a_condition() {
     });
     sleep(SECOND * 30).await;
     let reported = || watched.ports.script.lock().unwrap().conditions.clone();
-    let (id, condition) = (DeploymentId::new(2), "here cannot load its component: no memory".to_owned());
+    let (id, reason) = (DeploymentId::new(2), ConditionReason::ComponentNotLoaded);
+    let condition = Condition { reason, message: "here cannot load its component: no memory".to_owned() };
     let before = reported();
     assert!(before.iter().all(|one| *one == (id, Some(condition.clone()))), "{before:?}");
     assert_eq!(before.len(), watched.tries(2).len(), "with every attempt");

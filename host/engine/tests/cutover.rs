@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::Condition;
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
@@ -53,7 +54,7 @@ struct Script {
     /// The same; no answer is a failure.
     completes: VecDeque<Option<CutoverOutcome>>,
     /// The conditions that were reported.
-    conditions: Vec<String>,
+    conditions: Vec<Condition>,
     /// Every step, with the time at which it came in milliseconds.
     steps: Vec<(u128, &'static str)>,
 }
@@ -98,8 +99,7 @@ fn progress(script: &Script, name: &str, role: Role) -> ProjectionProgress {
         last_failure: None,
         checkpoints: vec![Checkpoint { position: Position::new(position), ..Checkpoint::INITIAL }],
         dead_letters: 0,
-        condition: None,
-        log_set_back: None,
+        conditions: Vec::new(),
     }
 }
 
@@ -121,10 +121,10 @@ impl StatusReports for Scripted {
         &self,
         _: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
-        assert_eq!(source, "cutover");
-        self.0.lock().unwrap().conditions.extend(condition.map(str::to_owned));
+        assert_eq!(source, "cutover controller");
+        self.0.lock().unwrap().conditions.extend(condition.cloned());
         Ok(())
     }
 
@@ -430,6 +430,6 @@ async fn two_controllers_fence_a_read_model_no_longer_than_one_does() {
         script
             .conditions
             .iter()
-            .all(|reported| reported.ends_with("a reader keeps the serving read model busy"))
+            .all(|reported| reported.message.ends_with("a reader keeps the serving read model busy"))
     );
 }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use kennel_core::change::Stored;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::Condition;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
 use kennel_core::failure::EventFailure;
@@ -75,7 +76,15 @@ struct Report {
     state: ProjectionState,
     last_failure: Option<EventFailure>,
     /// By source.
-    conditions: BTreeMap<String, String>,
+    conditions: BTreeMap<String, SeenCondition>,
+}
+
+/// A condition, as its source reported it.
+#[derive(Debug)]
+struct SeenCondition {
+    condition: Condition,
+    since: Duration,
+    reported_at: Duration,
 }
 
 #[derive(Debug)]

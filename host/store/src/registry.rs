@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::condition::{Condition, ReportedCondition};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Lifecycle, OperationRecord, OperationRequest, Outcome, Rejected, Role};
@@ -190,16 +191,17 @@ impl StatusReports for Store {
         &self,
         deployment: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
         let doing = "recording a condition of a deployment";
         let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
         let (id, source) = (Arg::Int(deployment.get()), Arg::Text(source));
         match condition {
-            Some(condition) => tx
-                .execute(&self.sql().condition_put, &[id, source, Arg::Text(condition)])
-                .await
-                .doing(doing)?,
+            Some(Condition { reason, message }) => {
+                let (reason, message) = (Arg::Text(reason.as_str()), Arg::Text(message));
+                let args = [id, source, reason, message, micros(limits::CONDITION_EXPIRES_AFTER)];
+                tx.execute(&self.sql().condition_put, &args).await.doing(doing)?
+            }
             None => tx.execute(&self.sql().condition_remove, &[id, source]).await.doing(doing)?,
         };
         tx.commit().await.doing(doing)
@@ -219,12 +221,12 @@ impl StatusReports for Store {
             let all = found.iter().map(|found| found.checkpoint).collect();
             checkpoints.insert(read_model, (all, set_back));
         }
-        let mut conditions: HashMap<DeploymentId, Vec<String>> = HashMap::new();
+        let mut conditions: HashMap<DeploymentId, Vec<ReportedCondition>> = HashMap::new();
         for found in
             tx.rows(&self.sql().conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
         {
             let deployment = DeploymentId::new(found.int(0).doing(doing)?);
-            conditions.entry(deployment).or_default().push(found.text(1).doing(doing)?);
+            conditions.entry(deployment).or_default().push(row::condition(&found, 1)?);
         }
         let mut progress = Vec::new();
         let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
@@ -234,6 +236,9 @@ impl StatusReports for Store {
             let failure = found.text_or_null(14).doing(doing)?;
             let (checkpoints, log_set_back) =
                 checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
+            let mut conditions = conditions.remove(&deployment.id).unwrap_or_default();
+            let set_back = log_set_back.as_ref().map(|set_back| set_back.condition(&deployment.projection));
+            conditions.extend(set_back.map(ReportedCondition::found));
             progress.push(ProjectionProgress {
                 role: role(&found)?,
                 activity: row::word(&found, 9)?,
@@ -247,9 +252,8 @@ impl StatusReports for Store {
                 },
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
                 checkpoints: checkpoint::merge(checkpoints),
-                log_set_back,
                 dead_letters: unsigned(found.int(15).doing(doing)?),
-                condition: conditions.remove(&deployment.id).map(|reasons| reasons.join("; ")),
+                conditions,
                 deployment,
             });
         }

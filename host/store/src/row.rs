@@ -4,6 +4,7 @@
 use std::str::FromStr;
 
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::{Condition, ReportedCondition};
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::Attribution;
@@ -64,6 +65,16 @@ pub(crate) fn attribution(row: &Row, first: usize) -> Result<Attribution, StoreE
     Ok(Attribution {
         actor: row.text(first).doing(doing)?,
         reason: row.text_or_null(first + 1).doing(doing)?,
+    })
+}
+
+/// A condition from four columns, beginning with `first`: source, reason, message, and since when.
+pub(crate) fn condition(row: &Row, first: usize) -> Result<ReportedCondition, StoreError> {
+    let doing = "reading a condition of a deployment";
+    Ok(ReportedCondition {
+        source: row.text(first).doing(doing)?,
+        condition: Condition { reason: word(row, first + 1)?, message: row.text(first + 2).doing(doing)? },
+        since: Some(unsigned(row.int(first + 3).doing(doing)?)),
     })
 }
 

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use kennel_core::limits;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::Ports;
@@ -93,6 +94,7 @@ on_every_store! {
         components_are_kept_by_digest
         components_are_listed_with_those_who_use_them
         the_serving_code_is_not_deployed_again conditions_of_a_candidate_are_reported
+        a_condition_has_the_time_since_when_its_reason_is_reported
         deployments_are_listed_by_replica_set_and_name
         progress_shows_state_and_last_failure;
     lifecycle:
@@ -122,4 +124,14 @@ on_every_store! {
         stale_workers_are_removed_with_the_next_generation
         claims_need_the_current_generation
         checkpoints_split_and_meet_as_workers_come_and_go;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_condition_that_is_not_reported_again_expires_in_memory() {
+    let pass = async || tokio::time::advance(limits::CONDITION_EXPIRES_AFTER).await;
+    let store = MemoryStore::new();
+    kennel_test_support::conformance::deployments::a_condition_that_is_not_reported_again_expires(
+        &store, pass,
+    )
+    .await;
 }

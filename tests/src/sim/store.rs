@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::Condition;
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
 use kennel_core::failure::EventFailure;
@@ -299,11 +300,10 @@ impl StatusReports for Remote {
         &self,
         deployment: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
-        let (store, source, condition) =
-            (self.store.clone(), source.to_owned(), condition.map(str::to_owned));
-        let call = async move { store.report_condition(deployment, &source, condition.as_deref()).await };
+        let (store, source, condition) = (self.store.clone(), source.to_owned(), condition.cloned());
+        let call = async move { store.report_condition(deployment, &source, condition.as_ref()).await };
         self.line.report(On::Registry, format!("report-condition d{deployment}"), call, debug).await
     }
 

@@ -63,8 +63,13 @@ fn cut(database: &mut Database, last: u64) {
 fn condition(fixture: &Fixture) -> Value {
     let status = fixture.kennel.status(NAME);
     assert_eq!(status["state"], "halted", "{status}");
-    assert_eq!(status["condition"]["reason"], "log-set-back", "{status}");
-    status["condition"]["message"].clone()
+    let condition = &status["conditions"][0];
+    assert_eq!(
+        (&condition["reason"], &condition["source"]),
+        (&"LogSetBack".into(), &"store".into()),
+        "{status}"
+    );
+    condition["message"].clone()
 }
 
 fn ready(process: &Served) -> (u16, String) {
@@ -162,7 +167,11 @@ fn a_log_that_was_written_anew_is_found_out(fixture: &Fixture) {
     let process = Served::start(&fixture.kennel, &[]);
     fixture.kennel.ok(&["rebuild", NAME, "--reason", "the log was set back"]);
     let serving = fixture.kennel.status(NAME);
-    assert_eq!((&serving["state"], &serving["condition"]), (&"running".into(), &Value::Null), "{serving}");
+    assert_eq!(
+        (&serving["state"], &serving["conditions"]),
+        (&"running".into(), &Value::Array(Vec::new())),
+        "{serving}"
+    );
     assert_all_handled(fixture, &mut database, 0);
     append(&mut database, 2000, 5);
     assert_all_handled(fixture, &mut database, 0);

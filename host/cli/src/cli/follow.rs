@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::output;
 use crate::exit::ExitKind;
-use kennel::control::view::{BuildView, ChangeView, ProjectionView};
+use kennel::control::view::{BuildView, ChangeView, ConditionView, ProjectionView};
 use kennel::control::{Control, ControlError};
 
 /// How often a build is looked at.
@@ -31,7 +31,8 @@ pub(super) async fn follow(
 ) -> anyhow::Result<ProjectionView> {
     let Some(number) = change.deployment else { return Ok(change.projection) };
     let bar = output::progress(name.as_str(), Some(0));
-    let mut watch = Watch { name, number, began: Instant::now(), nearly_caught_up: None, condition: None };
+    let mut watch =
+        Watch { name, number, began: Instant::now(), nearly_caught_up: None, conditions: Vec::new() };
     let mut view = change.projection;
     while !watch.is_over(&view, &bar)? {
         tokio::time::sleep(LOOK_EVERY).await;
@@ -48,8 +49,8 @@ struct Watch<'a> {
     began: Instant,
     /// Since when.
     nearly_caught_up: Option<Instant>,
-    /// The condition that blocks it, as it was last reported.
-    condition: Option<String>,
+    /// The conditions that block it, as they were last printed.
+    conditions: Vec<ConditionView>,
 }
 
 impl Watch<'_> {
@@ -89,12 +90,7 @@ impl Watch<'_> {
         match (outcome, build) {
             (Some(Outcome::Candidate), Some(build)) => {
                 show(bar, build);
-                if build.blocked_by != self.condition {
-                    self.condition.clone_from(&build.blocked_by);
-                    if let Some(condition) = &build.blocked_by {
-                        bar.suspend(|| output::note(format!("deployment {number} of `{name}` is blocked: {condition}")));
-                    }
-                }
+                self.report_conditions(&build.conditions, bar);
                 if build.state == ProjectionState::Halted.as_str() {
                     let reason = build.last_error.clone().unwrap_or_default();
                     return Err(ExitKind::Halted.error(format!(
@@ -112,6 +108,18 @@ impl Watch<'_> {
             ))),
             _ => Ok(true),
         }
+    }
+
+    /// Prints the conditions that are new, or that say something else than before.
+    fn report_conditions(&mut self, conditions: &[ConditionView], bar: &indicatif::ProgressBar) {
+        let Self { name, number, .. } = *self;
+        for condition in conditions.iter().filter(|condition| !self.conditions.contains(condition)) {
+            let ConditionView { reason, message, .. } = condition;
+            bar.suspend(|| {
+                output::note(format!("deployment {number} of `{name}` is blocked ({reason}): {message}"));
+            });
+        }
+        self.conditions = conditions.to_vec();
     }
 
     /// Whether no worker builds it now.

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::StoreError;
 use crate::checkpoint::{self, Checkpoint};
+use crate::condition::{Condition, ConditionReason, ReportedCondition};
 use crate::digest::Digest;
 use crate::failure::EventFailure;
 use crate::lifecycle::{Activity, Lifecycle, OperationRecord, OperationRequest, Promotion, Rejected, Role};
@@ -14,7 +15,6 @@ use crate::named::named;
 use crate::partition::HashRange;
 use crate::position::Position;
 use crate::projection::{Deployment, DeploymentId, ReadModelId};
-use crate::witness::LogSetBack;
 
 /// A component that a store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +82,21 @@ pub struct ProjectionProgress {
     /// Sorted by range; they tile the hash space.
     pub checkpoints: Vec<Checkpoint>,
     pub dead_letters: u64,
-    /// What blocks its build or its cutover although no event failed.
-    pub condition: Option<String>,
-    /// The log does not hold what its checkpoints cover: it is halted.
-    pub log_set_back: Option<LogSetBack>,
+    /// What keeps it from making progress although no event failed, by source. With [`ConditionReason::LogSetBack`] it
+    /// is halted.
+    pub conditions: Vec<ReportedCondition>,
 }
 
 impl ProjectionProgress {
+    /// The condition with this reason.
+    #[must_use]
+    pub fn condition(&self, reason: ConditionReason) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .map(|reported| &reported.condition)
+            .find(|condition| condition.reason == reason)
+    }
+
     /// Every event up to here has taken effect, whichever range it belongs to.
     #[must_use]
     pub fn position(&self) -> Position {
@@ -171,12 +179,13 @@ pub trait StatusReports: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Records the condition that blocks the build or the cutover of a deployment, as `source` sees it; `None` removes
-    /// it. It is kept for [`crate::limits::CONDITION_EXPIRES_AFTER`]: a source that still sees it reports it again.
+    /// it. A source has one at a time. It is kept for [`crate::limits::CONDITION_EXPIRES_AFTER`]: a source that still
+    /// sees it reports it again, and as long as the reason stays the same, so does its `since`.
     async fn report_condition(
         &self,
         deployment: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError>;
 
     /// The progress of the deployments of the store that serve or are candidates, by name.

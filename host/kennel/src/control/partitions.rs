@@ -91,8 +91,7 @@ mod tests {
             last_failure: None,
             checkpoints: (0..4).zip(positions).map(row).collect(),
             dead_letters: 0,
-            condition: None,
-            log_set_back: None,
+            conditions: Vec::new(),
         }
     }
 

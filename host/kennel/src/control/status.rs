@@ -70,8 +70,8 @@ pub struct ProjectionStatus {
     pub partitions: Vec<Partition>,
     /// `running`, `retrying`, `halted` or `paused`.
     pub state: String,
-    /// The condition that halts it although no event failed.
-    pub condition: Option<ConditionView>,
+    /// What keeps it from making progress although no event failed.
+    pub conditions: Vec<ConditionView>,
     /// The deployment that is being built beside the one that serves.
     pub candidate: Option<BuildView>,
     /// `halt` or `dead-letter`.
@@ -168,7 +168,7 @@ impl ProjectionStatus {
         head: Position,
     ) -> Self {
         let position = progress.position();
-        let condition = ConditionView::of(&progress);
+        let conditions = ConditionView::all(&progress);
         let partitions = assignment.map(|assignment| partitions::of(&progress, assignment, head));
         let deployment = progress.deployment;
         let state = match progress.activity {
@@ -185,7 +185,7 @@ impl ProjectionStatus {
             lag: head.distance_from(position),
             partitions: partitions.unwrap_or_default(),
             state: state.to_owned(),
-            condition,
+            conditions,
             candidate: None,
             on_failure: deployment.settings.on_failure.as_str().to_owned(),
             last_error: progress.last_failure.map(FailureView::new),

@@ -1,5 +1,6 @@
 //! The results of the operations, as they are printed with `--json` and sent over HTTP.
 
+use kennel_core::condition::ConditionReason;
 use kennel_core::lifecycle::{Activity, Entry, Lifecycle, OperationRecord, Origin, Outcome, Promotion, Role};
 use kennel_core::port::{ProjectionProgress, StoredComponent};
 use kennel_core::position::Position;
@@ -51,26 +52,34 @@ pub struct BuildView {
     pub state: String,
     /// The last event that failed.
     pub last_error: Option<String>,
-    /// What else keeps it from being built or promoted: a host that cannot load its component, say.
-    pub blocked_by: Option<String>,
-    /// The condition that halts it although no event failed.
-    pub condition: Option<ConditionView>,
+    /// What else keeps it from being built or promoted.
+    pub conditions: Vec<ConditionView>,
 }
 
-/// The condition that halts a projection although no event failed.
+/// What keeps a deployment from making progress although no event failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConditionView {
-    /// `log-set-back`: the log does not hold what was handled.
-    pub reason: String,
-    /// The observation, and the ways on.
+    /// `ComponentNotLoaded`: a host cannot load the component. `CutoverBlocked`: the candidate cannot be promoted.
+    /// `LogSetBack`: the log does not hold what was handled, and the deployment is halted.
+    #[schema(value_type = String, pattern = "^(ComponentNotLoaded|CutoverBlocked|LogSetBack)$")]
+    pub reason: ConditionReason,
+    /// The observation, and what can be done.
     pub message: String,
+    /// The host that sees it, `cutover controller`, or `store` for one that is found by comparing checkpoints with the log.
+    pub source: String,
+    /// When the source first reported this reason: RFC 3339, UTC. `null` for one that the store finds.
+    pub since: Option<String>,
 }
 
 impl ConditionView {
-    pub(super) fn of(progress: &ProjectionProgress) -> Option<Self> {
-        let set_back = progress.log_set_back.as_ref()?;
-        let message = set_back.message(&progress.deployment.projection);
-        Some(Self { reason: "log-set-back".to_owned(), message })
+    pub(super) fn all(progress: &ProjectionProgress) -> Vec<Self> {
+        let views = progress.conditions.iter().map(|reported| Self {
+            reason: reported.condition.reason,
+            message: reported.condition.message.clone(),
+            source: reported.source.clone(),
+            since: reported.since.map(timestamp),
+        });
+        views.collect()
     }
 }
 
@@ -255,8 +264,7 @@ impl BuildView {
             seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
             promotion: candidate.promotion,
             state: candidate.state.as_str().to_owned(),
-            blocked_by: candidate.condition.clone(),
-            condition: ConditionView::of(candidate),
+            conditions: ConditionView::all(candidate),
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(
                     "position {}, event {} ({}): {}: {}",

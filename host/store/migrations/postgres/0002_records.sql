@@ -18,12 +18,15 @@ CREATE INDEX operation_projection ON kennel.operation (projection, id);
 -- collection.
 ALTER TABLE kennel.published ADD COLUMN table_name TEXT;
 
--- Why a candidate makes no progress, if no event is the reason: one line for each source, a host or a step, that
--- reports it. The source repeats the report; a condition that was not repeated for long is over.
+-- Why a candidate makes no progress, if no event is the reason: one line for each source, a host or a controller, that
+-- reports it. The source repeats the report; a condition that was not repeated for long is over. As long as a source
+-- reports the same reason, `since` stays.
 CREATE TABLE kennel.condition (
     deployment BIGINT NOT NULL REFERENCES kennel.deployment (id),
     source TEXT NOT NULL,
     reason TEXT NOT NULL,
+    message TEXT NOT NULL,
+    since BIGINT NOT NULL,
     reported_at BIGINT NOT NULL,
     PRIMARY KEY (deployment, source)
 );

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::condition::{Condition, ReportedCondition};
 use kennel_core::digest::Digest;
 use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{
     self as rules, Attribution, Decision, Entry, Lifecycle, OperationRecord, OperationRequest,
     ReadModelStatus, Rejected, Role, Verdict,
 };
+use kennel_core::limits;
 use kennel_core::membership::Generation;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
@@ -21,7 +23,7 @@ use kennel_core::port::{
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 
-use super::{Built, MemoryStore, Report, State};
+use super::{Built, MemoryStore, Report, SeenCondition, State};
 
 #[async_trait]
 impl ComponentStore for MemoryStore {
@@ -161,11 +163,18 @@ impl StatusReports for MemoryStore {
         &self,
         deployment: DeploymentId,
         source: &str,
-        condition: Option<&str>,
+        condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
+        let now = self.now();
         if let Some(report) = self.state().reports.get_mut(&deployment) {
             match condition {
-                Some(condition) => drop(report.conditions.insert(source.to_owned(), condition.to_owned())),
+                Some(condition) => {
+                    let known = report.conditions.get(source).filter(|known| known.is_current(now));
+                    let same = known.filter(|known| known.condition.reason == condition.reason);
+                    let since = same.map_or(now, |same| same.since);
+                    let seen = SeenCondition { condition: condition.clone(), since, reported_at: now };
+                    report.conditions.insert(source.to_owned(), seen);
+                }
                 None => drop(report.conditions.remove(source)),
             }
         }
@@ -173,7 +182,7 @@ impl StatusReports for MemoryStore {
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
-        let now = micros(self.now());
+        let now = self.now();
         let state = self.state();
         let mut all = Vec::new();
         for lifecycle in state.projections.values().filter(|one| one.activity != rules::Activity::Retired) {
@@ -342,10 +351,28 @@ impl State {
         id
     }
 
-    fn progress_of(&self, lifecycle: &Lifecycle, entry: &Entry, role: Role, now: u64) -> ProjectionProgress {
+    fn progress_of(
+        &self,
+        lifecycle: &Lifecycle,
+        entry: &Entry,
+        role: Role,
+        now: Duration,
+    ) -> ProjectionProgress {
         let report = self.reports.get(&entry.deployment.id);
         let built = self.read_models.get(&entry.deployment.read_model);
         let log_set_back = self.log_set_back(entry.deployment.read_model, HashRange::ALL);
+        let reported =
+            report.filter(|_| role == Role::Candidate).into_iter().flat_map(|report| &report.conditions);
+        let mut conditions: Vec<ReportedCondition> = reported
+            .filter(|(_, seen)| seen.is_current(now))
+            .map(|(source, seen)| ReportedCondition {
+                condition: seen.condition.clone(),
+                source: source.clone(),
+                since: Some(micros(seen.since)),
+            })
+            .collect();
+        let set_back = log_set_back.as_ref().map(|set_back| set_back.condition(&lifecycle.projection));
+        conditions.extend(set_back.map(ReportedCondition::found));
         ProjectionProgress {
             deployment: entry.deployment.clone(),
             role,
@@ -353,20 +380,23 @@ impl State {
             promotion: lifecycle.promotion,
             fenced: lifecycle.fenced,
             from: entry.from,
-            age: Duration::from_micros(now.saturating_sub(entry.deployed_at)),
+            age: Duration::from_micros(micros(now).saturating_sub(entry.deployed_at)),
             state: match log_set_back {
                 Some(_) => ProjectionState::Halted,
                 None => report.map_or(ProjectionState::Running, |report| report.state),
             },
-            log_set_back,
             last_failure: report.and_then(|report| report.last_failure.clone()),
             checkpoints: checkpoint::merge(built.map(|built| built.checkpoints.clone()).unwrap_or_default()),
             dead_letters: built.map_or(0, |built| built.dead_letters.len() as u64),
-            condition: report
-                .map(|report| &report.conditions)
-                .filter(|all| !all.is_empty() && role == Role::Candidate)
-                .map(|all| all.values().cloned().collect::<Vec<_>>().join("; ")),
+            conditions,
         }
+    }
+}
+
+impl SeenCondition {
+    /// Whether it has not expired.
+    fn is_current(&self, now: Duration) -> bool {
+        now.saturating_sub(self.reported_at) < limits::CONDITION_EXPIRES_AFTER
     }
 }
 

@@ -1,3 +1,4 @@
-SELECT c.deployment, c.reason FROM {k}condition c JOIN {k}deployment d ON d.id = c.deployment
+SELECT c.deployment, c.source, c.reason, c.message, c.since
+FROM {k}condition c JOIN {k}deployment d ON d.id = c.deployment
 WHERE d.outcome = 'candidate' AND c.reported_at > {now} - $1
 ORDER BY c.deployment, c.source

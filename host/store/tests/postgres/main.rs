@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test should panic")]
 
 mod components;
+mod conditions;
 mod connections;
 mod contention;
 mod cutover;

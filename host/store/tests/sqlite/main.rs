@@ -241,3 +241,19 @@ async fn components_that_were_never_deployed_go_in_the_end_and_damaged_ones_are_
     let [old, new] = left;
     assert_eq!((old.await.unwrap(), new.await.unwrap()), (None, Some(b"new".to_vec())));
 }
+
+#[tokio::test]
+async fn a_condition_that_is_not_reported_again_expires() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("kennel.db");
+    let store = open(&path, Mode::ReadWrite).await.unwrap();
+    let pass = async || {
+        let mut stranger = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let age = "UPDATE kennel_condition SET reported_at = reported_at - 600000000";
+        sqlx::raw_sql(age).execute(&mut stranger).await.unwrap();
+    };
+    kennel_test_support::conformance::deployments::a_condition_that_is_not_reported_again_expires(
+        &store, pass,
+    )
+    .await;
+}

@@ -1,6 +1,7 @@
 //! Components, deployments and reports about them. How a projection changes is in `lifecycle`.
 
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::{Condition, ConditionReason, ReportedCondition};
 use kennel_core::digest::Digest;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::{Activity, Deploy, Mode, Operation, Promotion, Role};
@@ -133,21 +134,80 @@ pub async fn conditions_of_a_candidate_are_reported(store: &dyn Ports) {
     let candidate = changed.lifecycle.candidate().unwrap().deployment.id;
     let conditions = || async {
         let progress = store.progress().await.unwrap();
-        progress.into_iter().map(|one| one.condition).collect::<Vec<_>>()
+        let rendered = |all: Vec<ReportedCondition>| {
+            let each = all.into_iter().map(|one| format!("{} {}", one.source, one.condition.message));
+            each.collect::<Vec<_>>().join("; ")
+        };
+        progress.into_iter().map(|one| rendered(one.conditions)).collect::<Vec<_>>()
     };
-    let steps: [(&str, Option<&str>, Option<&str>); 6] = [
-        ("b", Some("no memory"), Some("no memory")),
-        ("a", Some("none \"at\" all"), Some("none \"at\" all; no memory")),
-        ("b", Some("no disk"), Some("none \"at\" all; no disk")),
-        ("c", None, Some("none \"at\" all; no disk")),
-        ("a", None, Some("no disk")),
-        ("b", None, None),
+    let steps: [(&str, Option<&str>, &str); 6] = [
+        ("b", Some("no memory"), "b no memory"),
+        ("a", Some("none \"at\" all"), "a none \"at\" all; b no memory"),
+        ("b", Some("no disk"), "a none \"at\" all; b no disk"),
+        ("c", None, "a none \"at\" all; b no disk"),
+        ("a", None, "b no disk"),
+        ("b", None, ""),
     ];
-    for (source, condition, reported) in steps {
-        store.report_condition(candidate, source, condition).await.unwrap();
-        assert_eq!(conditions().await, [None, reported.map(str::to_owned)], "{source} {condition:?}");
+    for (source, message, reported) in steps {
+        let condition = message.map(|message| condition(ConditionReason::ComponentNotLoaded, message));
+        store.report_condition(candidate, source, condition.as_ref()).await.unwrap();
+        assert_eq!(conditions().await, ["", reported], "{source} {message:?}");
     }
-    store.report_condition(candidate, "a", Some("no memory")).await.unwrap();
+    let condition = condition(ConditionReason::ComponentNotLoaded, "no memory");
+    store.report_condition(candidate, "a", Some(&condition)).await.unwrap();
     ask(store, "order-summary", Operation::Cancel).await.unwrap();
-    assert_eq!(conditions().await, [None], "of a cancelled candidate nothing is reported");
+    assert_eq!(conditions().await, [""], "of a cancelled candidate nothing is reported");
+}
+
+fn condition(reason: ConditionReason, message: &str) -> Condition {
+    Condition { reason, message: message.to_owned() }
+}
+
+pub async fn a_condition_has_the_time_since_when_its_reason_is_reported(store: &dyn Ports) {
+    deploy(store, "order-summary").await;
+    let code = new_code("order-summary", "2", Mode::Rebuild);
+    let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
+    let candidate = changed.lifecycle.candidate().unwrap().deployment.id;
+    let reported = async |reason, message: &str| {
+        // Times have to differ: they are compared.
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        let condition = condition(reason, message);
+        store.report_condition(candidate, "a", Some(&condition)).await.unwrap();
+        let mut conditions = store.progress().await.unwrap().remove(1).conditions;
+        let one = conditions.remove(0);
+        assert_eq!((conditions, one.source.as_str(), &one.condition), (Vec::new(), "a", &condition));
+        one.since.unwrap()
+    };
+    let first = reported(ConditionReason::ComponentNotLoaded, "no memory").await;
+    assert_eq!(reported(ConditionReason::ComponentNotLoaded, "no memory").await, first);
+    assert_eq!(
+        reported(ConditionReason::ComponentNotLoaded, "no disk").await,
+        first,
+        "the reason is the same"
+    );
+    let other = reported(ConditionReason::CutoverBlocked, "no disk").await;
+    assert!(other > first, "{other} is not after {first}");
+    store.report_condition(candidate, "a", None).await.unwrap();
+    assert!(reported(ConditionReason::CutoverBlocked, "no disk").await > other, "it was over meanwhile");
+}
+
+/// `pass` has more time pass than a condition is kept without being reported again.
+pub async fn a_condition_that_is_not_reported_again_expires(store: &dyn Ports, pass: impl AsyncFn()) {
+    deploy(store, "order-summary").await;
+    let code = new_code("order-summary", "2", Mode::Rebuild);
+    let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
+    let candidate = changed.lifecycle.candidate().unwrap().deployment.id;
+    let condition = condition(ConditionReason::CutoverBlocked, "a reader blocks it");
+    let conditions = async || store.progress().await.unwrap().remove(1).conditions;
+    store.report_condition(candidate, "a", Some(&condition)).await.unwrap();
+    let since = conditions().await[0].since;
+    pass().await;
+    assert_eq!(conditions().await, []);
+    // What has expired and comes back is new, whether the remains of the old one were removed or not.
+    store.report_condition(candidate, "a", Some(&condition)).await.unwrap();
+    let again = conditions().await[0].since;
+    assert!(again > since, "{again:?} is not after {since:?}");
+    pass().await;
+    store.collect_garbage().await.unwrap();
+    assert_eq!(conditions().await, []);
 }

@@ -1,6 +1,7 @@
 //! Witnesses: a checkpoint moves only with the log that was read, and a log that does not bear it out is found out.
 
 use kennel_core::checkpoint::{Checkpoint, Mark};
+use kennel_core::condition::ReportedCondition;
 use kennel_core::lifecycle::{Operation, Rejected};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
@@ -88,7 +89,9 @@ pub async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted
     let LogSetBack { handled, witness: last, log_end, .. } = found.clone();
     assert_eq!((handled, last, log_end), (at(50), witness(3, 13), at(4)));
     let progress = store.progress().await.unwrap().remove(0);
-    assert_eq!((progress.state, progress.log_set_back), (ProjectionState::Halted, Some(found)));
+    assert_eq!(progress.state, ProjectionState::Halted);
+    let condition = ReportedCondition::found(found.condition(&progress.deployment.projection));
+    assert_eq!(progress.conditions, [condition]);
 
     let beyond = ask(store, "orders", Operation::AcceptLog { after: at(5) }).await.unwrap_err();
     assert_eq!(beyond, Rejected::BeyondLog { after: at(5), log_end: at(4) });
@@ -102,5 +105,5 @@ pub async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted
     assert_eq!((owned[0].position, owned[0].witness), (at(3), witness(3, 13)));
     commit(store, &late).await;
     let progress = store.progress().await.unwrap().remove(0);
-    assert_eq!((progress.state, progress.log_set_back), (ProjectionState::Running, None));
+    assert_eq!((progress.state, progress.conditions), (ProjectionState::Running, Vec::new()));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use kennel_core::checkpoint::Checkpoint;
+use kennel_core::condition::ConditionReason;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::limits;
 use kennel_core::membership::Assignment;
@@ -47,8 +48,8 @@ pub(super) async fn wait(
                 continue;
             }
             let projection = &progress.deployment.projection;
-            if let Some(set_back) = &progress.log_set_back {
-                conditions.insert(projection.clone(), set_back.message(projection));
+            if let Some(set_back) = progress.condition(ConditionReason::LogSetBack) {
+                conditions.insert(projection.clone(), set_back.message.clone());
             }
             let mut name = projection.to_string();
             if progress.role == Role::Candidate {
@@ -115,7 +116,7 @@ impl Shown {
         assignment: &Assignment,
         head: Position,
     ) -> bool {
-        if progress.log_set_back.is_some() {
+        if progress.condition(ConditionReason::LogSetBack).is_some() {
             return true;
         }
         // A component that cannot be loaded is listed by the projection's name alone, partitions add their range.

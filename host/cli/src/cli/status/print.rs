@@ -9,6 +9,7 @@ use crate::cli::follow::left;
 use crate::cli::replica_set;
 use kennel::control::partitions::Partition;
 use kennel::control::status::{FailureView, ProjectionStatus, StatusView, WriterView};
+use kennel::control::view::ConditionView;
 
 /// Partitions that are listed.
 const PARTITIONS_MAX: usize = 20;
@@ -24,6 +25,17 @@ fn print_failure(failure: &FailureView, projection: &str, what: &str) -> anyhow:
         failure.attempts,
         failure.kind,
         failure.message.replace('\n', "\n  ")
+    ))
+}
+
+fn print_condition(condition: &ConditionView, projection: &str, of: &str) -> anyhow::Result<()> {
+    let since = condition.since.as_deref().map(output::seconds_of);
+    let since = since.map(|since| format!(" since {since} UTC")).unwrap_or_default();
+    output::line(format!(
+        "\n{projection}: condition{of}: {}, seen by {}{since}:\n  {}",
+        condition.reason,
+        escaped(&condition.source),
+        condition.message.replace('\n', "\n  ")
     ))
 }
 
@@ -140,8 +152,8 @@ fn print_partitions(status: &StatusView) -> anyhow::Result<()> {
 
 fn print_failures(status: &StatusView) -> anyhow::Result<()> {
     for projection in &status.projections {
-        if let Some(condition) = &projection.condition {
-            output::line(format!("\n{}: halted: {}", projection.name, condition.message))?;
+        for condition in &projection.conditions {
+            print_condition(condition, &projection.name, "")?;
         }
         for letter in &projection.dead_letters {
             print_failure(letter, &projection.name, "dead letter")?;
@@ -156,15 +168,13 @@ fn print_failures(status: &StatusView) -> anyhow::Result<()> {
         if let Some(error) = projection.last_error.as_ref().filter(|error| !listed(error)) {
             print_failure(error, &projection.name, "last error")?;
         }
-        let build = projection.candidate.as_ref();
-        for (what, reason) in [
-            ("last error of", build.and_then(|build| build.last_error.as_ref())),
-            ("blocked by", build.and_then(|build| build.blocked_by.as_ref())),
-            ("halted", build.and_then(|build| build.condition.as_ref()).map(|condition| &condition.message)),
-        ] {
-            let Some(reason) = reason else { continue };
-            let shown = reason.replace('\n', "\n  ");
-            output::line(format!("\n{}: {what} the candidate:\n  {shown}", projection.name))?;
+        let Some(build) = &projection.candidate else { continue };
+        if let Some(error) = &build.last_error {
+            let shown = error.replace('\n', "\n  ");
+            output::line(format!("\n{}: last error of the candidate:\n  {shown}", projection.name))?;
+        }
+        for condition in &build.conditions {
+            print_condition(condition, &projection.name, " of the candidate")?;
         }
     }
     Ok(())
