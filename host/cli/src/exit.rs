@@ -18,7 +18,7 @@ use kennel_core::port::StoreError;
 use kennel_store::InvalidUrl;
 
 use crate::oci::OciError;
-use kennel::control::ControlError;
+use kennel::control::{ControlError, ControlErrorKind};
 
 /// The kinds of failure that have an exit code of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,14 +114,14 @@ const fn kind_of_store(error: &StoreError) -> ExitKind {
     }
 }
 
-/// What an operation that was not carried out means for the command: the same as its status says.
+/// What an operation that was not carried out means for the command.
 pub(crate) const fn kind_of_operation(error: &ControlError) -> ExitKind {
-    match error.status() {
-        401 | 403 => ExitKind::Config,
-        404 => ExitKind::Missing,
-        409 => ExitKind::Taken,
-        400..500 => ExitKind::Input,
-        _ => ExitKind::Store,
+    match error.kind() {
+        ControlErrorKind::Forbidden => ExitKind::Config,
+        ControlErrorKind::NotFound => ExitKind::Missing,
+        ControlErrorKind::Conflict => ExitKind::Taken,
+        ControlErrorKind::Invalid | ControlErrorKind::Unsupported => ExitKind::Input,
+        ControlErrorKind::Unavailable | ControlErrorKind::Failed => ExitKind::Store,
     }
 }
 

@@ -15,9 +15,9 @@ use serde::de::DeserializeOwned;
 use crate::oci::install_tls;
 use kennel::control::status::StatusView;
 use kennel::control::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
-use kennel::control::{Action, By, Control, ControlError, DeployRequest};
+use kennel::control::{Action, By, Control, ControlError, ControlErrorKind, DeployRequest};
 use kennel_server::token::Token;
-use kennel_server::{PROBLEM_JSON, request_limits};
+use kennel_server::{PROBLEM_JSON, error_kind, request_limits};
 
 pub use host::{HostUrl, InvalidHostUrl};
 
@@ -93,10 +93,9 @@ impl Remote {
     async fn ask<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ControlError> {
         let url = self.host.at(call.path);
         let response = self.send(&call, &url).await?;
-        let status = response.status();
         let bytes = response.bytes().await.map_err(|error| self.unreachable(error))?;
-        serde_json::from_slice(&bytes).map_err(|error| ControlError::Host {
-            status: status.as_u16(),
+        serde_json::from_slice(&bytes).map_err(|error| ControlError::NotAHost {
+            kind: ControlErrorKind::Failed,
             detail: format!(
                 "{} is no Kennel host, or one of another version: its answer to {} {} is not understood here: {error}",
                 self.host,
@@ -153,26 +152,43 @@ impl Remote {
         /// A problem, as far as it is reported.
         #[derive(Deserialize)]
         struct Reported {
+            #[serde(rename = "type")]
+            urn: String,
             detail: String,
         }
         let status = response.status();
         let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|given| given == PROBLEM_JSON);
         let reported = if is_problem { response.json::<Reported>().await.ok() } else { None };
-        let detail = match reported {
-            Some(reported) => reported.detail,
+        let known = reported.and_then(|Reported { urn, detail }| Some((error_kind(&urn)?, detail)));
+        match known {
+            Some((kind, detail)) => ControlError::Host { kind, detail },
             None => self.strange(call, url, status),
-        };
-        ControlError::Host { status: status.as_u16(), detail }
+        }
     }
 
-    /// The message for an answer that does not come from the API of a host.
-    fn strange(&self, call: &Call<'_>, url: &Url, status: StatusCode) -> String {
-        let what = format!("it answered {} {} with {status}", call.method, url.path());
-        match status.as_u16() {
-            300..400 => format!("{} leads elsewhere: {what}; give the URL that it leads to", self.host),
-            502..=504 => format!("a proxy before {} cannot reach it: {what}; try again later", self.host),
-            _ => format!("{} is no Kennel host, or one that is too old to have an API: {what}", self.host),
-        }
+    /// An answer that does not come from the API of a host: its status is all that is understood of it.
+    fn strange(&self, call: &Call<'_>, url: &Url, status: StatusCode) -> ControlError {
+        let (host, what) = (&self.host, format!("it answered {} {} with {status}", call.method, url.path()));
+        let (kind, detail) = match status.as_u16() {
+            300..400 => (
+                ControlErrorKind::Failed,
+                format!("{host} leads elsewhere: {what}; give the URL that it leads to"),
+            ),
+            502..=504 => (
+                ControlErrorKind::Unavailable,
+                format!("a proxy before {host} cannot reach it: {what}; try again later"),
+            ),
+            other => {
+                let kind = match other {
+                    401 | 403 => ControlErrorKind::Forbidden,
+                    404 => ControlErrorKind::NotFound,
+                    400..500 => ControlErrorKind::Invalid,
+                    _ => ControlErrorKind::Failed,
+                };
+                (kind, format!("{host} is no Kennel host, or one that is too old to have an API: {what}"))
+            }
+        };
+        ControlError::NotAHost { kind, detail }
     }
 }
 

@@ -3,6 +3,7 @@
 //! this.
 
 pub mod diff;
+pub mod error;
 pub mod local;
 pub mod partitions;
 pub mod replica_set;
@@ -12,10 +13,9 @@ pub mod view;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
-use kennel_core::lifecycle::{Mode, Promotion, Rejected};
+use kennel_core::lifecycle::{Mode, Promotion};
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{ComponentError, Fault, StoreError};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -23,6 +23,8 @@ use self::status::StatusView;
 use self::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
 use crate::json;
 use crate::settings::ProjectionConfig;
+
+pub use error::{ControlError, ControlErrorKind};
 
 /// What to deploy, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -152,57 +154,6 @@ pub enum Action {
     AcceptLog {
         after: u64,
     },
-}
-
-/// An operation that was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    /// The component cannot run here.
-    #[error(transparent)]
-    Unsupported(#[from] ComponentError),
-    /// The projection does not allow it now.
-    #[error(transparent)]
-    Rejected(#[from] Rejected),
-    #[error("the store holds no component {0}: store it first, or deploy the file")]
-    NoComponent(Digest),
-    #[error(
-        "`{0}` has one read model only: there is nothing to compare it with. `kennel rebuild {0} --promote manual` builds \
-         another"
-    )]
-    NothingToCompare(ProjectionName),
-    #[error("{0}")]
-    Invalid(String),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// What a host answered.
-    #[error("{detail}")]
-    Host { status: u16, detail: String },
-    #[error("the host at {host} does not answer: is `kennel run` running there, and is the URL right?")]
-    Unreachable {
-        host: String,
-        #[source]
-        source: kennel_core::port::BoxError,
-    },
-}
-
-impl ControlError {
-    /// The HTTP status that says the same.
-    #[must_use]
-    pub const fn status(&self) -> u16 {
-        match self {
-            Self::Unsupported(ComponentError { fault: Fault::Host, .. }) => 503,
-            Self::Unsupported(_)
-            | Self::Rejected(Rejected::Incompatible { .. } | Rejected::BeyondLog { .. }) => 422,
-            Self::Rejected(Rejected::Missing(_)) | Self::NoComponent(_) => 404,
-            Self::Rejected(_) | Self::NothingToCompare(_) => 409,
-            Self::Invalid(_) => 400,
-            Self::Store(StoreError::Invalid { .. } | StoreError::InvalidEvent { .. }) => 422,
-            Self::Store(StoreError::Unavailable { .. } | StoreError::Unfit { .. })
-            | Self::Unreachable { .. } => 503,
-            Self::Store(StoreError::Failed { .. }) => 500,
-            Self::Host { status, .. } => *status,
-        }
-    }
 }
 
 /// The operations.

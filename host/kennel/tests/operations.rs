@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kennel::Control as _;
 use kennel::control::local::Local;
-use kennel::control::{Action, By, ControlError, DeployRequest};
+use kennel::control::{Action, By, ControlError, ControlErrorKind, DeployRequest};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
@@ -73,19 +73,20 @@ async fn conflicts_are_rejected_and_missing_things_are_named() {
     let missing = control.projection(&name).await.unwrap_err();
     assert!(matches!(missing, ControlError::Rejected(Rejected::Missing(_))), "{missing}");
     let unknown = control.deploy(&name, DeployRequest::of(Digest::of(b"none"))).await.unwrap_err();
-    assert_eq!((unknown.status(), matches!(unknown, ControlError::NoComponent(_))), (404, true));
+    assert!(matches!(unknown, ControlError::NoComponent(_)), "{unknown}");
+    assert_eq!(unknown.kind(), ControlErrorKind::NotFound);
 
     let digest = stored(&control, b"1").await;
     control.deploy(&name, DeployRequest::of(digest)).await.unwrap();
     let rebuild = Action::Rebuild { promotion: Promotion::Auto };
     control.act(&name, rebuild, By::default()).await.unwrap();
-    for (action, expected) in [(Action::Rollback { to: None }, 409), (Action::AcceptLog { after: 3 }, 409)] {
+    for action in [Action::Rollback { to: None }, Action::AcceptLog { after: 3 }] {
         let rejected = control.act(&name, action, By::default()).await.unwrap_err();
-        assert_eq!(rejected.status(), expected, "{rejected}");
+        assert_eq!(rejected.kind(), ControlErrorKind::Conflict, "{rejected}");
     }
     let stale = By { expected_deployment: Some(1), ..By::default() };
     let overtaken = control.act(&name, Action::Pause, stale).await.unwrap_err();
     assert!(matches!(overtaken, ControlError::Rejected(Rejected::Overtaken { .. })), "{overtaken}");
     let nothing = control.diff(&name, 1001).await.unwrap_err();
-    assert_eq!(nothing.status(), 400, "{nothing}");
+    assert_eq!(nothing.kind(), ControlErrorKind::Invalid, "{nothing}");
 }

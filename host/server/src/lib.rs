@@ -44,7 +44,7 @@ use tokio::net::TcpListener;
 pub use authentication::Authentication;
 pub use health::Sources;
 pub use panics::caught;
-pub use problem::PROBLEM_JSON;
+pub use problem::{PROBLEM_JSON, error_kind};
 pub use v1::Api;
 
 /// An address that cannot be listened on.

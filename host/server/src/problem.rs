@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 
-use kennel::control::ControlError;
+use kennel::control::{ControlError, ControlErrorKind};
 
 /// The media type of problems.
 pub const PROBLEM_JSON: &str = "application/problem+json";
@@ -37,6 +37,9 @@ pub(crate) struct Problem {
     headers: Vec<(header::HeaderName, HeaderValue)>,
 }
 
+/// The beginning of every URN. What follows is the word of a kind.
+const URN: &str = "urn:kennel:problem:";
+
 /// What kind of problem it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ProblemKind {
@@ -56,6 +59,22 @@ pub(super) enum ProblemKind {
 }
 
 impl ProblemKind {
+    const ALL: [Self; 13] = [
+        Self::Invalid,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Missing,
+        Self::Method,
+        Self::Conflict,
+        Self::TooLarge,
+        Self::MediaType,
+        Self::Unsupported,
+        Self::Internal,
+        Self::Unavailable,
+        Self::Busy,
+        Self::Timeout,
+    ];
+
     /// The status, the last word of the URN, and the title.
     const fn parts(self) -> (u16, &'static str, &'static str) {
         match self {
@@ -76,11 +95,44 @@ impl ProblemKind {
     }
 }
 
+/// Each kind of error as HTTP has it.
+impl From<ControlErrorKind> for ProblemKind {
+    fn from(kind: ControlErrorKind) -> Self {
+        match kind {
+            ControlErrorKind::Invalid => Self::Invalid,
+            ControlErrorKind::Forbidden => Self::Forbidden,
+            ControlErrorKind::NotFound => Self::Missing,
+            ControlErrorKind::Conflict => Self::Conflict,
+            ControlErrorKind::Unsupported => Self::Unsupported,
+            ControlErrorKind::Unavailable => Self::Unavailable,
+            ControlErrorKind::Failed => Self::Internal,
+        }
+    }
+}
+
+/// The kind of error that a problem of this type reports; none if it is no problem of a host.
+#[must_use]
+pub fn error_kind(urn: &str) -> Option<ControlErrorKind> {
+    let word = urn.strip_prefix(URN)?;
+    let kind = ProblemKind::ALL.into_iter().find(|kind| kind.parts().1 == word)?;
+    Some(match kind {
+        ProblemKind::Invalid | ProblemKind::Method | ProblemKind::TooLarge | ProblemKind::MediaType => {
+            ControlErrorKind::Invalid
+        }
+        ProblemKind::Unauthorized | ProblemKind::Forbidden => ControlErrorKind::Forbidden,
+        ProblemKind::Missing => ControlErrorKind::NotFound,
+        ProblemKind::Conflict => ControlErrorKind::Conflict,
+        ProblemKind::Unsupported => ControlErrorKind::Unsupported,
+        ProblemKind::Unavailable | ProblemKind::Busy | ProblemKind::Timeout => ControlErrorKind::Unavailable,
+        ProblemKind::Internal => ControlErrorKind::Failed,
+    })
+}
+
 impl Problem {
     /// A problem of this kind with these details.
     pub(super) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
         let (status, word, title) = kind.parts();
-        let urn = format!("urn:kennel:problem:{word}");
+        let urn = format!("{URN}{word}");
         Self { urn, title, status, detail: detail.into(), headers: Vec::new() }
     }
 
@@ -138,16 +190,7 @@ impl IntoResponse for Problem {
 
 impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
-        let kind = match error.status() {
-            400 => ProblemKind::Invalid,
-            401 => ProblemKind::Unauthorized,
-            403 => ProblemKind::Forbidden,
-            404 => ProblemKind::Missing,
-            409 => ProblemKind::Conflict,
-            422 => ProblemKind::Unsupported,
-            503 => ProblemKind::Unavailable,
-            _ => ProblemKind::Internal,
-        };
+        let kind = ProblemKind::from(error.kind());
         let detail = match kind {
             // The cause may name machines and users: it is for the log.
             ProblemKind::Internal | ProblemKind::Unavailable => {
@@ -209,4 +252,27 @@ fn described(kinds: &[ProblemKind]) -> BTreeMap<String, RefOr<utoipa::openapi::R
         (status.to_string(), RefOr::T(response.build()))
     });
     responses.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_read_the_kind_that_the_host_meant() {
+        for kind in ProblemKind::ALL {
+            let read = error_kind(&Problem::new(kind, "").urn).unwrap();
+            let status = |kind: ProblemKind| kind.parts().0;
+            match kind {
+                // The library knows one kind for what HTTP has several of.
+                ProblemKind::Method | ProblemKind::TooLarge | ProblemKind::MediaType => {
+                    assert_eq!(read, ControlErrorKind::Invalid, "{kind:?}");
+                }
+                ProblemKind::Unauthorized => assert_eq!(read, ControlErrorKind::Forbidden),
+                _ => assert_eq!(status(ProblemKind::from(read)), status(kind), "{kind:?}"),
+            }
+        }
+        assert_eq!(error_kind("about:blank"), None);
+        assert_eq!(error_kind("urn:kennel:problem:other"), None);
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use kennel::control::view::ChangeView;
-use kennel::control::{Control, ControlError};
+use kennel::control::{Control, ControlError, ControlErrorKind};
 use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
 
 use super::answers::Components;
@@ -43,13 +43,18 @@ impl ApiState {
 
     /// Counts the outcome of an operation.
     pub(super) fn count(&self, result: Result<&ChangeView, &ControlError>) {
-        let outcome = match result.map_err(ControlError::status) {
+        let outcome = match result.map_err(ControlError::kind) {
             Ok(change) if change.changed => DeploymentOutcome::Accepted,
             Ok(_) => DeploymentOutcome::Unchanged,
-            Err(422) => DeploymentOutcome::Unsupported,
-            Err(400..500) => DeploymentOutcome::Rejected,
+            Err(ControlErrorKind::Unsupported) => DeploymentOutcome::Unsupported,
+            Err(
+                ControlErrorKind::Invalid
+                | ControlErrorKind::Forbidden
+                | ControlErrorKind::NotFound
+                | ControlErrorKind::Conflict,
+            ) => DeploymentOutcome::Rejected,
             // A failure of the host says nothing of the operation.
-            Err(_) => return,
+            Err(ControlErrorKind::Unavailable | ControlErrorKind::Failed) => return,
         };
         self.metrics.count_deployment(outcome);
     }

@@ -14,7 +14,7 @@ use crate::exit::{self, ExitKind, ResultExt as _};
 use crate::remote::{HostUrl, Remote};
 use crate::wire;
 use kennel::control::local::Local;
-use kennel::control::{By, Control, ControlError};
+use kennel::control::{By, Control, ControlError, ControlErrorKind};
 
 /// The store or the host to work on.
 #[derive(Debug)]
@@ -153,9 +153,11 @@ enum Existing {
 /// Renders an error about a component, with where it came from.
 pub(super) fn rendered(error: ControlError, source: &dyn std::fmt::Display) -> anyhow::Error {
     let kind = exit::kind_of_operation(&error);
-    match error {
-        ControlError::Unsupported(error) => kind.error(format!("{source}: {error}")),
-        ControlError::Host { status: 422, detail } => kind.error(format!("{source}: {detail}")),
-        other => other.into(),
+    match (error.kind(), error) {
+        (_, ControlError::Unsupported(error)) => kind.error(format!("{source}: {error}")),
+        (ControlErrorKind::Unsupported, ControlError::Host { detail, .. }) => {
+            kind.error(format!("{source}: {detail}"))
+        }
+        (_, other) => other.into(),
     }
 }

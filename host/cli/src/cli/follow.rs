@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 use super::output;
 use crate::exit::ExitKind;
+use kennel::control::Control;
 use kennel::control::view::{BuildView, ChangeView, ConditionView, ProjectionView};
-use kennel::control::{Control, ControlError};
 
 /// How often a build is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -67,9 +67,7 @@ impl Watch<'_> {
                 Err(error) => error,
             };
             let Self { name, number, .. } = self;
-            let is_away = matches!(&error, ControlError::Host { status: 500..=504, .. })
-                || matches!(error.status(), 503);
-            if !is_away || began.elapsed() > AWAY_MAX {
+            if !error.may_pass() || began.elapsed() > AWAY_MAX {
                 bar.finish_and_clear();
                 output::note(format!(
                     "deployment {number} of `{name}` was accepted, and this command no longer waits for it: `kennel deployments \
