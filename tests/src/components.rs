@@ -48,6 +48,36 @@ pub fn wrapped(module: &[u8]) -> Vec<u8> {
     encoder.validate(true).encode().expect("the module becomes a component")
 }
 
+/// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three lists
+/// of strings as pairs of address and number, partitioning, and at 556 a list of collections. It calls itself `audit-log`,
+/// as the example does: its name lies at 1024 and its version at 1033.
+#[must_use]
+pub fn describing(describe: &str) -> Vec<u8> {
+    let wat = format!(
+        r#"(module
+            (memory (export "memory") 1)
+            (data (i32.const 1024) "audit-log1.0OrderPlaced")
+            (data (i32.const 512) "\00\04\00\00\09\00\00\00\09\04\00\00\03\00\00\00")
+            ;; One string: the address and the length of "OrderPlaced".
+            (data (i32.const 800) "\0c\04\00\00\0b\00\00\00")
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
+            (func (export "describe") (result i32) {describe} (i32.const 512))
+            (func (export "handle") (param i32) (result i32) unreachable))"#
+    );
+    let mut resolve = Resolve::default();
+    let package = resolve.push_str("world.wit", &contract()).expect("the contract parses");
+    let world = resolve.select_world(&[package], Some("projection")).expect("the world exists");
+    let mut module = wat::parse_str(wat).expect("the module is well formed");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("it takes metadata");
+    wrapped(&module)
+}
+
+/// Stores a number in the descriptor.
+#[must_use]
+pub fn store(at: usize, value: usize) -> String {
+    format!("(i32.store (i32.const {at}) (i32.const {value}))")
+}
+
 /// A component of some ten thousand bytes that takes a compiler gigabytes within seconds: jumps that may go to each
 /// of many nested blocks and bring a thousand values along.
 #[must_use]

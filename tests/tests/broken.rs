@@ -10,41 +10,11 @@ use std::time::Duration;
 
 use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::{Kennel, wait_until};
-use kennel_tests::components::{component, contract, guest, memory_bomb, wrapped};
+use kennel_tests::components::{component, contract, describing, guest, memory_bomb, store};
 use kennel_tests::events::orders;
 use serde_json::Value;
-use wit_component::{StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
 
 const SOON: Duration = Duration::from_secs(60);
-
-/// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three lists
-/// of strings as pairs of address and number, partitioning. It calls itself `audit-log`, as the serving component does:
-/// its name lies at 1024 and its version at 1033.
-fn describing(describe: &str) -> Vec<u8> {
-    let wat = format!(
-        r#"(module
-            (memory (export "memory") 1)
-            (data (i32.const 1024) "audit-log1.0OrderPlaced")
-            (data (i32.const 512) "\00\04\00\00\09\00\00\00\09\04\00\00\03\00\00\00")
-            ;; One string: the address and the length of "OrderPlaced".
-            (data (i32.const 800) "\0c\04\00\00\0b\00\00\00")
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 8192))
-            (func (export "describe") (result i32) {describe} (i32.const 512))
-            (func (export "handle") (param i32) (result i32) unreachable))"#
-    );
-    let mut resolve = Resolve::default();
-    let package = resolve.push_str("world.wit", &contract()).expect("the contract parses");
-    let world = resolve.select_world(&[package], Some("projection")).expect("the world exists");
-    let mut module = wat::parse_str(wat).expect("the module is well formed");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).expect("it takes metadata");
-    wrapped(&module)
-}
-
-/// Stores a number in the descriptor.
-fn store(at: usize, value: usize) -> String {
-    format!("(i32.store (i32.const {at}) (i32.const {value}))")
-}
 
 /// The faults, by name, and the files that show them.
 fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
@@ -61,7 +31,7 @@ fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
     let future = contract().replace("@0.1.0", "@0.2.0");
     let handle = "export handle: func(event: event) -> result<_, failure>;";
     let one_event_type = store(512 + 32, 800) + &store(512 + 36, 1);
-    let contents: [(&str, Vec<u8>); 20] = [
+    let contents: [(&str, Vec<u8>); 21] = [
         ("no-wasm", b"#!/bin/sh\necho hello\n".to_vec()),
         ("empty", Vec::new()),
         ("empty-component", b"(component)".to_vec()),
@@ -79,6 +49,7 @@ fn wrong(kennel: &Kennel) -> BTreeMap<&'static str, PathBuf> {
         ("describe-without-name", describing(&store(516, 0))),
         ("describe-without-version", describing(&store(524, 0))),
         ("describe-with-an-odd-name", describing("(i32.store8 (i32.const 1025) (i32.const 10))")),
+        ("a-collection-without-name", describing(&(store(556, 900) + &store(560, 1)))),
         ("another-scope", describing(&one_event_type)),
         ("another-partitioning", describing("(i32.store8 (i32.const 552) (i32.const 1))")),
         ("bomb", memory_bomb()),

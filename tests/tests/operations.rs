@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use kennel_tests::binary::{Kennel, Printed, wait_until};
-use kennel_tests::components::guest;
+use kennel_tests::components::{describing, guest, store};
 use kennel_tests::database::Database;
 use kennel_tests::events;
 use kennel_tests::metrics::{Served, free_address};
@@ -252,4 +252,40 @@ fn a_host_that_is_started_anew_does_not_end_the_wait_for_a_build() {
     let reported: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&reported["deployment"], &reported["projection"]["serving"]), (&json!(2), &json!(2)));
     drop(served);
+}
+
+#[test]
+fn declared_collections_are_shown_and_may_change_with_the_code() {
+    let kennel = Kennel::default();
+    let order_summary = path("order-summary");
+    let column = |name: &str, data_type: &str| json!({"name": name, "path": name, "data_type": data_type});
+    let expected = json!([{
+        "name": "orders",
+        "columns": [column("customer", "text"), column("status", "text"), column("total_cents", "integer")],
+        "indexes": [{"columns": ["customer", "status"], "unique": false}],
+    }]);
+    let inspected = kennel.json(&["inspect", &order_summary, "--json"]);
+    assert_eq!(inspected["descriptor"]["collections"], expected);
+    let shown = kennel.ok(&["inspect", &order_summary]);
+    for line in
+        ["collection  orders", "column total_cents integer at total_cents", "index of customer, status"]
+    {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    kennel.ok(&["deploy", "orders", &order_summary]);
+    assert_eq!(kennel.json(&["deployments", "orders", "--json"])[0]["collections"], expected);
+
+    // The next version declares a collection that the first has not declared.
+    let declaring =
+        [(556, 900), (560, 1), (900, 1036), (904, 11)].map(|(at, value)| store(at, value)).concat();
+    let versions = [("first.wasm", describing("")), ("next.wasm", describing(&declaring))];
+    let [first, next] = versions.map(|(name, bytes)| kennel.write(name, bytes));
+    let file = |file: &std::path::Path| file.to_str().expect("a UTF-8 path").to_owned();
+    let difference =
+        "The collections that it declares differ from those of deployment 1; its tables stay as they are";
+    assert!(!kennel.ok(&["deploy", "audit", &file(&first)]).contains("collections"));
+    let continued = kennel.ok(&["deploy", "audit", &file(&next)]);
+    assert!(continued.contains(difference), "{continued}");
+    let collections = kennel.json(&["deployments", "audit", "--json"])[1]["collections"].clone();
+    assert_eq!(collections, json!([{"name": "OrderPlaced", "columns": [], "indexes": []}]));
 }

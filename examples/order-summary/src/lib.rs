@@ -54,6 +54,13 @@ impl Projection for OrderSummary {
             .bounded_contexts(["Sales"])
             .aggregate_types(["Order"])
             .event_types(["OrderPlaced", "ItemAdded", "OrderPaid", "OrderShipped", "OrderCancelled"])
+            .collection(
+                Collection::new("orders")
+                    .column("customer", "customer", ColumnType::Text)
+                    .column("status", "status", ColumnType::Text)
+                    .column("total_cents", "total_cents", ColumnType::Integer)
+                    .index(["customer", "status"]),
+            )
     }
 
     fn handle(&self, event: &Event, model: &mut dyn ReadModel) -> Result<(), Failure> {

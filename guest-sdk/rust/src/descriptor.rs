@@ -1,5 +1,7 @@
 //! What a projection says of itself. The host reads it once, when the component is deployed.
 
+use crate::Collection;
+
 /// How the work of a projection may be divided among workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Partitioning {
@@ -28,6 +30,8 @@ pub struct Descriptor {
     pub event_types: Vec<String>,
     /// How the work may be divided.
     pub partitioning: Partitioning,
+    /// The collections of which columns and indexes are declared.
+    pub collections: Vec<Collection>,
 }
 
 impl Descriptor {
@@ -63,6 +67,13 @@ impl Descriptor {
     #[must_use]
     pub fn single(mut self) -> Self {
         self.partitioning = Partitioning::Single;
+        self
+    }
+
+    /// Declares columns and indexes of a collection. Collections that are not declared hold documents all the same.
+    #[must_use]
+    pub fn collection(mut self, collection: Collection) -> Self {
+        self.collections.push(collection);
         self
     }
 }

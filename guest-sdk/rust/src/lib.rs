@@ -36,6 +36,7 @@
 //!
 //! - [`Projection`] and [`export_projection!`]: what a developer implements, and how it reaches the host;
 //! - [`Event`] and [`Descriptor`]: what arrives, and what a projection asks to receive;
+//! - [`Collection`]: columns and indexes of the documents, where they are declared;
 //! - [`ReadModel`]: documents, typed (`get`, `put`, `update`, ...) and as text (`get_text`, ...);
 //! - [`Failure`]: how to say no; `?` works on every error;
 //! - [`log`] and [`config`]: the projection's log, and the settings the operator gave;
@@ -44,6 +45,7 @@
 //! There is deliberately no clock, no randomness, no network and no state that outlives a call: a
 //! replay of the log must give the same read model.
 
+mod collection;
 pub mod config;
 mod descriptor;
 mod event;
@@ -57,6 +59,7 @@ pub mod sys;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
 
+pub use collection::{Collection, Column, ColumnType, Index};
 pub use descriptor::{Descriptor, Partitioning};
 pub use event::{Event, Payload, Timestamp};
 pub use failure::Failure;
@@ -68,8 +71,8 @@ pub use serde_json::{self, Value, json};
 /// Everything that a projection usually needs: `use kennel_guest::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        Descriptor, Event, Failure, Payload, Projection, ReadModel, Timestamp, Value, config,
-        export_projection, json, log,
+        Collection, ColumnType, Descriptor, Event, Failure, Payload, Projection, ReadModel, Timestamp, Value,
+        config, export_projection, json, log,
     };
 }
 

@@ -7,6 +7,7 @@
 //! | [`name`], [`digest`] | validated names and content digests |
 //! | [`named`] | enums whose variants have one name each |
 //! | [`projection`] | descriptors, settings and deployments |
+//! | [`collection`] | the columns and indexes that a component declares |
 //! | [`lifecycle`] | the history of a projection: what serves, the candidate, what may happen next |
 //! | [`condition`] | what keeps a deployment from making progress although no event failed |
 //! | [`partition`] | the fixed hash rule, hash ranges, partitions |
@@ -26,6 +27,7 @@
 
 pub mod change;
 pub mod checkpoint;
+pub mod collection;
 pub mod condition;
 pub mod digest;
 pub mod document;

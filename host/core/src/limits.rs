@@ -2,12 +2,28 @@
 
 use std::time::Duration;
 
-/// Longest projection or replica set name.
+/// Longest projection or replica set name, and longest name of a column.
 pub const NAME_BYTES_MAX: usize = 48;
 /// Longest collection name.
 pub const COLLECTION_BYTES_MAX: usize = 200;
 /// Longest document key.
 pub const KEY_BYTES_MAX: usize = 1024;
+/// Longest name and version that a component gives itself, and longest value in its scope.
+pub const DESCRIPTOR_VALUE_BYTES_MAX: usize = 200;
+/// Most values in one list of a scope.
+pub const SCOPE_VALUES_MAX: usize = 1000;
+/// Most collections that a component declares.
+pub const DECLARED_COLLECTIONS_MAX: usize = 100;
+/// Most columns that the collections of a component declare together.
+pub const DECLARED_COLUMNS_MAX: usize = 500;
+/// Most indexes that the collections of a component declare together.
+pub const DECLARED_INDEXES_MAX: usize = 100;
+/// Most columns of one index.
+pub const INDEX_COLUMNS_MAX: usize = 16;
+/// Longest path of a column.
+pub const COLUMN_PATH_BYTES_MAX: usize = 200;
+/// Most fields that the path of a column leads through.
+pub const COLUMN_PATH_FIELDS_MAX: usize = 16;
 /// Largest document.
 pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// Most keys in one `get-many`, and most rows that one `scan` returns.

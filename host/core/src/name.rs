@@ -113,6 +113,23 @@ pub fn check_key(text: &str) -> Result<(), InvalidName> {
     Ok(())
 }
 
+/// Names that every table of documents has for columns of its own, or that a database has for those of every table.
+pub const RESERVED_COLUMNS: [&str; 11] =
+    ["key", "document", "revision", "rowid", "oid", "ctid", "tableoid", "xmin", "xmax", "cmin", "cmax"];
+
+/// Checks a column's name: 1 to 48 lower-case letters, digits or `_`, starting with a letter, and none of
+/// [`RESERVED_COLUMNS`].
+pub fn check_column(text: &str) -> Result<(), InvalidName> {
+    let rule = if !is_identifier(text) || text.contains('-') {
+        "use 1 to 48 lower-case letters, digits or `_`, starting with a letter"
+    } else if RESERVED_COLUMNS.contains(&text) {
+        "tables have a column of this name already, so use another one"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName { what: "column name", given: limits::excerpt(text), rule })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::collection::Collection;
 use crate::digest::Digest;
 use crate::limits;
 use crate::name::{ProjectionName, ReplicaSet};
@@ -65,6 +66,8 @@ pub struct Descriptor {
     pub version: String,
     pub scope: Scope,
     pub partitioning: Partitioning,
+    /// The collections of which it declares columns and indexes; [`crate::collection::check`] has the rules.
+    pub collections: Vec<Collection>,
 }
 
 /// What becomes of an event that a projection could not handle.

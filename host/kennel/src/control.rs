@@ -2,6 +2,7 @@
 //! through the API of a host that runs (`remote` of the crate `kennel_cli`). The command line and the API both speak to
 //! this.
 
+pub mod collections;
 pub mod diff;
 pub mod error;
 pub mod local;

@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use kennel_core::collection;
+use kennel_core::limits::{DESCRIPTOR_VALUE_BYTES_MAX, SCOPE_VALUES_MAX};
 use kennel_core::port::{CallFailure, ComponentError, Fault};
 use kennel_core::projection::Descriptor;
 use tokio::sync::Semaphore;
@@ -20,11 +22,6 @@ use crate::instance::WasmInstance;
 use crate::options::{RuntimeError, RuntimeOptions};
 use crate::sandbox::Sandbox;
 use crate::world::v0_1;
-
-/// Longest name and version that a component may give itself, and longest value in its scope.
-const DESCRIPTOR_VALUE_BYTES_MAX: usize = 200;
-/// Most values in one list of a scope.
-const SCOPE_VALUES_MAX: usize = 1000;
 
 /// What preparing a component takes.
 pub(crate) struct CompilerService {
@@ -186,7 +183,7 @@ fn validate(descriptor: &Descriptor) -> Result<(), String> {
         }
         values.iter().try_for_each(|entry| check_value(&format!("{what} in its scope"), entry))?;
     }
-    Ok(())
+    collection::check(&descriptor.collections).map_err(|error| error.to_string())
 }
 
 fn failed(what: &str, failure: CallFailure) -> ComponentError {

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use kennel_core::change::{Access, Change, CollectionChanges, Expectation};
 use kennel_core::checkpoint::{Checkpoint, Mark};
+use kennel_core::collection::{Collection, Column, ColumnType, Index};
 use kennel_core::event::Event;
 use kennel_core::lifecycle::{Deploy, Mode, Operation, Rejected};
 use kennel_core::membership::{Cause, Generation, WorkerId};
@@ -70,6 +71,15 @@ pub fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
         version: "1.2.3".to_owned(),
         scope: Scope { event_types: vec!["order-placed".to_owned()], ..Scope::default() },
         partitioning: Partitioning::ByAggregate,
+        collections: vec![Collection {
+            name: "größen \"x\"".to_owned(),
+            columns: vec![Column {
+                name: "city".to_owned(),
+                path: "customer.\"a.b\"".to_owned(),
+                data_type: ColumnType::Text,
+            }],
+            indexes: vec![Index { columns: vec!["city".to_owned()], unique: true }],
+        }],
     };
     let settings = Settings {
         config: BTreeMap::from([("currency".to_owned(), "€".to_owned())]),

@@ -38,6 +38,7 @@ pub fn descriptor(name: &str) -> Descriptor {
         version: "1".to_owned(),
         scope: Scope::default(),
         partitioning: Partitioning::Single,
+        collections: Vec::new(),
     }
 }
 

@@ -7,7 +7,10 @@ use std::panic::{self, PanicHookInfo};
 
 use self::bindings::kennel::projection as host;
 use crate::level::Level;
-use crate::{Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel, Timestamp};
+use crate::{
+    Collection, ColumnType, Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel,
+    Timestamp,
+};
 
 /// What wit-bindgen makes of the world.
 pub mod bindings {
@@ -56,8 +59,15 @@ impl ReadModel for HostReadModel {
 
 /// Answers the export `describe`.
 pub fn describe(projection: &impl Projection) -> bindings::Descriptor {
-    let Descriptor { name, version, bounded_contexts, aggregate_types, event_types, partitioning } =
-        projection.descriptor();
+    let Descriptor {
+        name,
+        version,
+        bounded_contexts,
+        aggregate_types,
+        event_types,
+        partitioning,
+        collections,
+    } = projection.descriptor();
     bindings::Descriptor {
         name,
         version,
@@ -66,7 +76,26 @@ pub fn describe(projection: &impl Projection) -> bindings::Descriptor {
             Partitioning::ByAggregate => host::types::Partitioning::ByAggregate,
             Partitioning::Single => host::types::Partitioning::Single,
         },
+        collections: collections.into_iter().map(collection).collect(),
     }
+}
+
+fn collection(declared: Collection) -> host::types::Collection {
+    let columns = declared.columns.into_iter().map(|column| host::types::Column {
+        name: column.name,
+        path: column.path,
+        data_type: match column.data_type {
+            ColumnType::Text => host::types::ColumnType::Text,
+            ColumnType::Integer => host::types::ColumnType::Integer,
+            ColumnType::Decimal => host::types::ColumnType::Decimal,
+            ColumnType::Boolean => host::types::ColumnType::Boolean,
+            ColumnType::Timestamp => host::types::ColumnType::Timestamp,
+            ColumnType::Json => host::types::ColumnType::Json,
+        },
+    });
+    let indexes = declared.indexes.into_iter();
+    let indexes = indexes.map(|index| host::types::Index { columns: index.columns, unique: index.unique });
+    host::types::Collection { name: declared.name, columns: columns.collect(), indexes: indexes.collect() }
 }
 
 /// Answers the export `handle`.

@@ -13,7 +13,7 @@ use super::follow::follow;
 use super::source::Source;
 use super::{output, values};
 use crate::config::{Config, ProjectionConfig};
-use kennel::control::view::{ChangeView, ProjectionView};
+use kennel::control::view::{ChangeView, DeploymentView, ProjectionView};
 use kennel::control::{Control, DeployRequest};
 
 const EXAMPLES: &str = "\
@@ -143,7 +143,19 @@ pub(super) fn reported(name: &ProjectionName, change: &ChangeView) -> String {
         (Outcome::Superseded, _) => "has served, and another has replaced it since".to_owned(),
         (Outcome::Cancelled, _) => "was cancelled".to_owned(),
     };
-    format!("{what} {then}")
+    format!("{what} {then}{}", collections(*changed, found, projection))
+}
+
+/// A sentence more if the collections are declared in another way than by the code that is continued.
+fn collections(changed: bool, found: &DeploymentView, projection: &ProjectionView) -> String {
+    let before = projection.continued_by(found.number).filter(|_| changed);
+    match before.filter(|before| before.collections != found.collections) {
+        Some(before) => format!(
+            ". The collections that it declares differ from those of deployment {}; its tables stay as they are",
+            before.number
+        ),
+        None => String::new(),
+    }
 }
 
 fn serves(projection: &ProjectionView) -> String {

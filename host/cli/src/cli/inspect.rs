@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use kennel_core::collection::{Collection, Column};
 use kennel_core::port::{ComponentError, Fault};
 use kennel_core::projection::Descriptor;
+use kennel_core::text::escaped;
 use serde::Serialize;
 
 use super::control::rendered;
@@ -91,6 +93,10 @@ impl Report {
         if let Some(descriptor) = &self.descriptor {
             field("projection", &format!("{} {}", descriptor.name, descriptor.version))?;
             field("scope", &scope(descriptor))?;
+            for collection in &descriptor.collections {
+                field("collection", &escaped(&collection.name))?;
+                declared(collection).iter().try_for_each(|line| field("", &format!("  {line}")))?;
+            }
         }
         if inspection.runnable {
             return field("verdict", "this host can run it");
@@ -98,6 +104,19 @@ impl Report {
         field("verdict", "this host cannot run it:")?;
         inspection.problems.iter().try_for_each(|problem| output::line(format!("  - {problem}")))
     }
+}
+
+/// The columns and indexes of a collection, one a line.
+fn declared(collection: &Collection) -> Vec<String> {
+    let columns = collection.columns.iter().map(|column| {
+        let Column { name, path, data_type } = column;
+        format!("column {name} {data_type} at {}", escaped(path))
+    });
+    let indexes = collection.indexes.iter().map(|index| {
+        let unique = if index.unique { "unique index" } else { "index" };
+        format!("{unique} of {}", index.columns.join(", "))
+    });
+    columns.chain(indexes).collect()
 }
 
 /// The events that a projection wants, as text.

@@ -185,6 +185,7 @@ fn the_difference_that_forbids_to_continue_is_named() {
         version: "1".to_owned(),
         scope,
         partitioning: Partitioning::ByAggregate,
+        collections: Vec::new(),
     };
     let many: Vec<String> = (10..20).map(|number| format!("t{number}")).collect();
     let contexts = |values: &[&str]| of(Scope { bounded_contexts: list(values), ..Scope::default() });

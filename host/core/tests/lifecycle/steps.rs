@@ -1,5 +1,6 @@
 //! Random steps of a lifecycle, and a store of one projection that carries out decisions.
 
+use kennel_core::collection::Collection;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{
     Attribution, Decision, Deploy, Entry, Lifecycle, Mode, Operation, OperationRequest, Promotion,
@@ -41,7 +42,9 @@ pub(crate) fn descriptor(shape: u8) -> Descriptor {
     };
     let scope = Scope { event_types, ..Scope::default() };
     let name = if shape == 5 { "digest" } else { "summary" }.to_owned();
-    Descriptor { name, version: format!("{shape}.0.0"), scope, partitioning }
+    let declared = Collection { name: "orders".to_owned(), columns: Vec::new(), indexes: Vec::new() };
+    let collections = if shape == 1 { vec![declared] } else { Vec::new() };
+    Descriptor { name, version: format!("{shape}.0.0"), scope, partitioning, collections }
 }
 
 pub(crate) fn deploy(code: u8, shape: u8, mode: Mode) -> Deploy {

@@ -77,6 +77,7 @@ mod tests {
                     version: "1".to_owned(),
                     scope: Scope::default(),
                     partitioning,
+                    collections: Vec::new(),
                 },
                 settings: Settings::default(),
                 read_model: ReadModelId::new(1),

@@ -10,6 +10,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
+use super::collections::CollectionView;
+
 /// A projection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ProjectionView {
@@ -110,6 +112,8 @@ pub struct DeploymentView {
     pub decided_at: String,
     #[schema(value_type = Object)]
     pub settings: Settings,
+    /// The collections of which the component declares columns and indexes.
+    pub collections: Vec<CollectionView>,
 }
 
 /// An operation that was carried out.
@@ -242,6 +246,13 @@ impl ProjectionView {
         self.deployments.iter().find(|one| one.number == number)
     }
 
+    /// The deployment that one with this number goes on from: the one before it with the same read model.
+    #[must_use]
+    pub fn continued_by(&self, number: u32) -> Option<&DeploymentView> {
+        let read_model = self.deployment(number)?.read_model;
+        self.deployments.iter().rfind(|one| one.number < number && one.read_model == read_model)
+    }
+
     /// The number of the latest deployment; 0 if there is none.
     #[must_use]
     pub fn latest(&self) -> u32 {
@@ -301,6 +312,7 @@ impl DeploymentView {
             deployed_at: timestamp(entry.deployed_at),
             decided_at: timestamp(entry.decided_at),
             settings: deployment.settings.clone(),
+            collections: deployment.descriptor.collections.iter().map(CollectionView::from).collect(),
         }
     }
 }

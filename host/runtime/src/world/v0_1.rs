@@ -2,6 +2,7 @@
 //!
 //! Events are lent: a payload is copied once, into the guest's memory.
 
+use kennel_core::collection::{self, ColumnType};
 use kennel_core::event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::LogLevel;
@@ -70,7 +71,26 @@ pub(crate) fn descriptor(descriptor: Descriptor) -> projection::Descriptor {
             types::Partitioning::ByAggregate => projection::Partitioning::ByAggregate,
             types::Partitioning::Single => projection::Partitioning::Single,
         },
+        collections: descriptor.collections.into_iter().map(collection).collect(),
     }
+}
+
+fn collection(declared: types::Collection) -> collection::Collection {
+    let columns = declared.columns.into_iter().map(|column| collection::Column {
+        name: column.name,
+        path: column.path,
+        data_type: match column.data_type {
+            types::ColumnType::Text => ColumnType::Text,
+            types::ColumnType::Integer => ColumnType::Integer,
+            types::ColumnType::Decimal => ColumnType::Decimal,
+            types::ColumnType::Boolean => ColumnType::Boolean,
+            types::ColumnType::Timestamp => ColumnType::Timestamp,
+            types::ColumnType::Json => ColumnType::Json,
+        },
+    });
+    let indexes = declared.indexes.into_iter();
+    let indexes = indexes.map(|index| collection::Index { columns: index.columns, unique: index.unique });
+    collection::Collection { name: declared.name, columns: columns.collect(), indexes: indexes.collect() }
 }
 
 pub(crate) fn failure(failure: Failure) -> (FailureKind, String) {

@@ -74,7 +74,7 @@ pub(crate) fn guest_core_of(wit: &str, imports: &str, body: &str, extra: &str) -
             (memory (export "memory") 2)
             (global $heap (mut i32) (i32.const 8192))
             (data (i32.const 1024) "tiny1.0collectionkey{{\"a\":1}}panicked: boom")
-            ;; The descriptor: name, version, three empty lists, partitioning.
+            ;; The descriptor: name, version, three empty lists, partitioning, no collections.
             (data (i32.const 512) "\00\04\00\00\04\00\00\00\04\04\00\00\03\00\00\00")
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
                 (local $at i32) (local $pages i32)

@@ -1,6 +1,7 @@
 //! Files that this host cannot run, each with the message for its developer.
 
 use insta::assert_snapshot;
+use kennel_core::collection::{Collection, Column, ColumnType, Index};
 
 use crate::support::{WIT, dummy, dummy_core, guest, guest_core, prepare, runtime, runtime_with, wrap};
 
@@ -171,9 +172,36 @@ async fn a_describe_that_fails_or_lies() {
     assert_snapshot!("long_name", error_after_check(endless).await);
     let wild = describe(r#"(data (i32.const 512) "\00\00\00\ff\00\10\00\00")"#);
     assert_snapshot!("wild_name", error_after_check(wild).await);
+    // A column `key` of the collection `tiny`.
+    let declared = describe(&declaring(r"\11\04\00\00\03\00\00\00"));
+    assert_snapshot!("reserved_column", error_after_check(declared).await);
     let spin = describe("(func $spin (loop $again (br $again))) (start $spin)");
     let runtime = runtime_with(|options| options.describe_deadline = std::time::Duration::from_millis(50));
     assert_snapshot!("start_loops", prepare(&runtime, spin).await.err().unwrap());
+}
+
+/// Data that adds the collection `tiny` to the descriptor: with one column, whose name is at this address and length,
+/// whose path is `collection` and which holds integers, and one unique index of that column.
+fn declaring(column: &str) -> String {
+    format!(
+        r#"(data (i32.const 556) "\00\06\00\00\01\00\00\00")
+        (data (i32.const 1536) "\00\04\00\00\04\00\00\00\40\06\00\00\01\00\00\00\80\06\00\00\01\00\00\00")
+        (data (i32.const 1600) "{column}\07\04\00\00\0a\00\00\00\01")
+        (data (i32.const 1664) "\c0\06\00\00\01\00\00\00\01")
+        (data (i32.const 1728) "{column}")"#
+    )
+}
+
+#[tokio::test]
+async fn a_descriptor_arrives_with_the_collections_that_it_declares() {
+    // The column is called `panicked`.
+    let guest = wrap(&guest_core("", &declaring(r"\1b\04\00\00\08\00\00\00")));
+    let component = prepare(&runtime(), guest).await.unwrap();
+    let column =
+        Column { name: "panicked".to_owned(), path: "collection".to_owned(), data_type: ColumnType::Integer };
+    let index = Index { columns: vec!["panicked".to_owned()], unique: true };
+    let expected = Collection { name: "tiny".to_owned(), columns: vec![column], indexes: vec![index] };
+    assert_eq!(component.descriptor().collections, [expected]);
 }
 
 /// Fits the world as far as types go.
