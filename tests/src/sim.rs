@@ -23,6 +23,7 @@ mod fleet;
 mod guests;
 mod invariants;
 mod line;
+mod operations;
 mod operator;
 mod reader;
 mod store;

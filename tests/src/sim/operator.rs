@@ -16,6 +16,7 @@ use kennel_store::memory::MemoryStore;
 
 use super::guests;
 use super::line::Line;
+use super::operations::describe;
 use super::store::Remote;
 use super::suspension::Suspension;
 use super::world::World;
@@ -204,31 +205,4 @@ impl Operator {
 fn attributed(operation: Operation) -> OperationRequest {
     let attribution = Attribution { actor: "simulation".to_owned(), reason: None };
     OperationRequest { operation, attribution, expected_deployment: None }
-}
-
-/// An operation in one line.
-pub(super) fn describe(operation: &Operation) -> String {
-    match operation {
-        Operation::Deploy(deploy) => {
-            let (mode, promotion, component) = (deploy.mode, deploy.promotion, deploy.digest.short());
-            format!("deploy {component} {mode} {promotion}{}", if deploy.force { " force" } else { "" })
-        }
-        other => format!("{other:?}"),
-    }
-}
-
-/// What an operation that has changed something is counted as.
-pub(super) fn kind(operation: &Operation) -> &'static str {
-    match operation {
-        Operation::Deploy(deploy) if deploy.mode == Mode::Continue => "continues",
-        Operation::Deploy(deploy) if deploy.promotion == Promotion::Manual => "manual rebuilds",
-        Operation::Deploy(_) => "rebuilds",
-        Operation::Rollback { .. } => "ways back",
-        Operation::Promote => "manual promotions",
-        Operation::Cancel => "cancels",
-        Operation::Pause => "pauses",
-        Operation::Resume => "resumes",
-        Operation::Retire { .. } => "retirements",
-        Operation::AcceptLog { .. } => "accepted logs",
-    }
 }

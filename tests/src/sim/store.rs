@@ -26,7 +26,7 @@ use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_store::memory::MemoryStore;
 
 use super::line::Line;
-use super::operator;
+use super::operations;
 use super::suspension::On;
 use super::world::World;
 
@@ -225,12 +225,13 @@ impl DeploymentStore for Remote {
             (self.store.clone(), Arc::clone(self.world()), projection.clone(), request.clone());
         let expected =
             request.expected_deployment.map_or_else(String::new, |number| format!(" after {number}"));
-        let what = format!("operation on {projection}: {}{expected}", operator::describe(&request.operation));
+        let what =
+            format!("operation on {projection}: {}{expected}", operations::describe(&request.operation));
         let call = async move {
             let answer = store.change(&named, &asked).await?;
             match &answer {
                 Ok(changed) if changed.changed => {
-                    world.count(operator::kind(&asked.operation));
+                    world.count(operations::kind(&asked.operation));
                     world.judge(|invariants| invariants.lives(&changed.lifecycle));
                 }
                 Ok(_) => world.count("operations that change nothing"),

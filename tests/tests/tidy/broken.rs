@@ -220,4 +220,27 @@ fn circles_of_imports_are_reported() {
     );
     check(rule, &[a, ("host/core/src/c/d.rs", "//! D.\nuse super::a;\n")], &[]);
     check(rule, &[("host/core/src/a.rs", "//! A.\nuse crate::a::b;\n")], &[]);
+    // Inside a folder as well, however deep; the file of the folder's name is above its modules.
+    let above = ("host/cli/src/a.rs", "//! A.\nuse self::b::B;\n");
+    let b = ("host/cli/src/a/b.rs", "//! B.\nuse crate::a::A;\nuse crate::a::c::C;\n");
+    check(rule, &[above, b, ("host/cli/src/a/c.rs", "//! C.\nuse super::A;\n")], &[]);
+    check(
+        rule,
+        &[above, b, ("host/cli/src/a/c.rs", "//! C.\nuse super::b::B;\n")],
+        &["host/cli/src/a: its modules import each other in a circle: b > c > b"],
+    );
+    check(
+        rule,
+        &[
+            b,
+            ("host/cli/src/a/c.rs", "//! C.\n"),
+            ("host/cli/src/a/c/d.rs", "//! D.\nuse super::super::b::B;\n"),
+        ],
+        &["b > c > b"],
+    );
+    check(
+        rule,
+        &[("host/store/src/a.rs", "//! A.\n"), ("host/store/src/b.rs", "//! B.\nuse crate::a::A;\n")],
+        &["host/store/src: its modules import each other in no circle any more"],
+    );
 }

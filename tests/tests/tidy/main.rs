@@ -70,8 +70,8 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("tokio", &["host/engine", "host/store", "host/runtime", "host/kennel", "host/server", "host/cli"]),
 ];
 
-/// Crates whose modules still import each other in circles: none may be added.
-const CIRCLES_LEFT: [&str; 2] = ["host/runtime", "host/store"];
+/// Folders whose modules still import each other in circles: none may be added.
+const CIRCLES_LEFT: [&str; 3] = ["host/runtime/src", "host/store/src", "host/store/src/backend/sqlite"];
 
 /// The top level is fixed: what belongs nowhere here belongs in one of these.
 const TOP_LEVEL: [&str; 9] =
