@@ -104,6 +104,26 @@ fn long_files_and_functions_are_reported() {
 }
 
 #[test]
+fn wide_ports_are_reported() {
+    let methods = |count: usize| {
+        let declared = "    /// fn in a comment.\n    async fn declared(\n        &self,\n    ) -> u8;\n";
+        let given = "    fn given(&self) -> u8 {\n        fn inner() {}\n        1\n    }\n";
+        format!(
+            "pub trait Narrow: Send {{\n    fn one();\n}}\npub trait All: Wide + Narrow {{}}\n\
+             pub trait Wide: Send {{\n{}{given}}}\nfn free() {{}}\n",
+            declared.repeat(count - 1)
+        )
+    };
+    let rule = ports_are_narrow;
+    check(rule, &[("host/core/src/port/a.rs", &methods(9)), ("host/core/src/a.rs", &methods(10))], &[]);
+    check(
+        rule,
+        &[("host/core/src/port/a.rs", &methods(10))],
+        &["host/core/src/port/a.rs:5: `Wide` has 10 methods"],
+    );
+}
+
+#[test]
 fn files_that_do_not_say_their_duty_are_reported() {
     check(files_say_their_duty, &[("host/core/src/a.rs", "//! Words.\nuse b;\n")], &[]);
     check(files_say_their_duty, &[("host/core/src/a.rs", "use b;\n//! Words.\n")], &["host/core/src/a.rs:1"]);

@@ -23,6 +23,7 @@ type Rule = fn(&House) -> Vec<String>;
 
 const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
+const PORT_METHODS_MAX: usize = 9;
 
 /// The crates, and which of ours each may see. Imports go down only; siblings meet through core's ports.
 const FLOORS: [(&str, &[&str]); 9] = [
@@ -69,6 +70,9 @@ const DOORS: [(&str, &[&str]); 12] = [
     ("reqwest", &["host/cli"]),
     ("tokio", &["host/engine", "host/store", "host/runtime", "host/kennel", "host/server", "host/cli"]),
 ];
+
+/// Where the ports are.
+const PORTS: [&str; 1] = ["host/core/src/port"];
 
 /// Folders whose modules still import each other in circles: none may be added.
 const CIRCLES_LEFT: [&str; 3] = ["host/runtime/src", "host/store/src", "host/store/src/backend/sqlite"];
@@ -172,6 +176,19 @@ fn functions_are_short(house: &House) -> Vec<String> {
             complaints.push(format!(
                 "{path}:{line}: `{name}` has {length} lines of code, at most {FUNCTION_LINES_MAX} are allowed; \
                  branch here and move the leaves out"
+            ));
+        }
+    }
+    complaints
+}
+
+fn ports_are_narrow(house: &House) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (path, text) in PORTS.iter().flat_map(|ports| house.under(ports)) {
+        for (line, name, methods) in rust::traits(text).filter(|(.., methods)| *methods > PORT_METHODS_MAX) {
+            complaints.push(format!(
+                "{path}:{line}: `{name}` has {methods} methods, at most {PORT_METHODS_MAX} are allowed; split the \
+                 port by the parts that use it"
             ));
         }
     }
@@ -327,6 +344,7 @@ rules!(
     migrations_are_twins,
     files_are_short,
     functions_are_short,
+    ports_are_narrow,
     files_say_their_duty,
     modules_are_where_cargo_looks,
     nothing_is_left_undone,

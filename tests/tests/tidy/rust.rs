@@ -58,6 +58,24 @@ pub(crate) fn functions(text: &str) -> impl Iterator<Item = (usize, &str, usize)
     })
 }
 
+/// Every trait with a body: its line, its name and the number of its methods. Formatted code is assumed, as in [`functions`].
+pub(crate) fn traits(text: &str) -> impl Iterator<Item = (usize, &str, usize)> {
+    let with_body = numbered(text).filter(|(_, line)| !line.ends_with('}'));
+    let heads = with_body.filter_map(|(number, line)| {
+        let indent = &line[..line.len() - line.trim_start().len()];
+        let after = line.trim_start().strip_prefix("pub(crate) ").unwrap_or(line.trim_start());
+        let after = after.strip_prefix("pub ").unwrap_or(after).strip_prefix("trait ")?;
+        Some((number, indent, after.split(|c: char| !c.is_alphanumeric()).next()?))
+    });
+    heads.map(|(number, indent, name)| {
+        let ends = |line: &&str| line.strip_prefix(indent).is_some_and(|rest| rest.starts_with('}'));
+        let body = text.lines().skip(number).take_while(|line| !ends(line));
+        let inside = format!("{indent}    ");
+        let members = body.filter_map(|line| line.strip_prefix(inside.as_str()));
+        (number, name, members.filter(|line| function_name(line).is_some() && !line.starts_with(' ')).count())
+    })
+}
+
 fn function_name(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
     let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern", "\"C\""];
