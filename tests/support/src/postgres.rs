@@ -1,5 +1,5 @@
-//! A throw-away PostgreSQL cluster for tests. Uses the standard library alone, so that any test can
-//! include this file. It never skips: without PostgreSQL's programs it panics and says what to install.
+//! A throw-away PostgreSQL cluster for tests. It never skips: without PostgreSQL's programs it panics and says what to
+//! install.
 //!
 //! The server is watched over by a shell that waits for the end of its standard input. That comes when
 //! the cluster is dropped, and also when the test process ends in any other way, even by `kill -9`.

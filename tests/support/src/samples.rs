@@ -1,4 +1,5 @@
-//! Plain values to try a store or an engine with. Tests change the fields that matter to them: `NewEvent { …, ..event(1, "a") }`.
+//! Plain values to try a store or an engine with. A test changes the fields that matter to it:
+//! `NewEvent { event_version: 2, ..event(1, "a") }`.
 
 use kennel_core::digest::Digest;
 use kennel_core::event::NewEvent;
