@@ -19,7 +19,7 @@
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
-//! | [`text`] | text of others made safe to show |
+//! | [`text`] | text of others made safe to show, amounts as people write them |
 //! | [`port`] | what the engine needs of a store and of a runtime |
 //!
 //! Invariants: nothing here names a database, a wasm engine or an async runtime. The ports are async

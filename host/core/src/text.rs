@@ -1,10 +1,11 @@
 //! Text of others made safe to show. Guests, events and files may hold anything: characters that have a terminal do
 //! things, line ends that make one entry of a log look like two, marks that turn the direction of writing around. Each
 //! edge that shows text to people passes it through here once; stored text, and text that is printed as JSON, stays
-//! exact.
+//! exact. Amounts of time and memory as people write them are here as well.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// What the later lines of a text begin with where they are shown below the first.
 pub const INDENT: &str = "    ";
@@ -72,6 +73,21 @@ pub fn safe_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
+/// A length of time as people write it.
+#[must_use]
+pub fn seconds(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    if millis.is_multiple_of(1000) { format!("{} s", millis / 1000) } else { format!("{millis} ms") }
+}
+
+/// An amount of memory as people write it.
+#[must_use]
+pub fn mebibytes(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    let (whole, rest) = (bytes / MIB, bytes % MIB);
+    if rest == 0 { format!("{whole} MiB") } else { format!("{whole}.{} MiB", rest * 10 / MIB) }
+}
+
 fn rewritten(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     let mut shown = String::with_capacity(text.len() + 16);
     for c in text.chars() {
@@ -83,6 +99,14 @@ fn rewritten(text: &str, is_kept: impl Fn(char) -> bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn amounts_read_well() {
+        assert_eq!(seconds(Duration::from_secs(2)), "2 s");
+        assert_eq!(seconds(Duration::from_millis(1500)), "1500 ms");
+        assert_eq!(mebibytes(128 * 1024 * 1024), "128 MiB");
+        assert_eq!(mebibytes(128 * 1024 * 1024 + 64 * 1024), "128.0 MiB");
+    }
 
     #[test]
     fn one_line_holds_nothing_that_does_anything() {

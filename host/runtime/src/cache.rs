@@ -19,11 +19,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use kennel_core::digest::Digest;
+use kennel_core::text::mebibytes;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
 use crate::entry;
-use crate::trap::mebibytes;
 
 /// A folder of compiled components.
 #[derive(Debug)]

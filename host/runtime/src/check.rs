@@ -9,6 +9,7 @@ mod outline;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use kennel_core::text::mebibytes;
 use wasmparser::component_types::{ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId};
 use wasmparser::types::TypesRef;
 use wit_parser::{Function, Interface, Resolve, World, WorldItem};
@@ -16,7 +17,6 @@ use wit_parser::{Function, Interface, Resolve, World, WorldItem};
 use self::difference::Comparison;
 pub(crate) use self::outline::Outline;
 use crate::capability::wasi;
-use crate::trap::mebibytes;
 use crate::world::v0_1;
 
 /// The package of the contract, without its version.

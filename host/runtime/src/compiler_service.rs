@@ -15,10 +15,9 @@ use wasmtime::component::{Component, Linker};
 use crate::binary::one_line;
 use crate::capability::wasi;
 use crate::check;
-use crate::component::Shared;
-use crate::engine::{self, Allocation, Started};
+use crate::engine::{self, Allocation, Started, is_out_of_memory};
 use crate::inspect::examine;
-use crate::instance::WasmInstance;
+use crate::instance::{Shared, WasmInstance};
 use crate::options::{RuntimeError, RuntimeOptions};
 use crate::sandbox::Sandbox;
 use crate::world::v0_1;
@@ -119,28 +118,6 @@ impl From<ComponentError> for CompileError {
     fn from(error: ComponentError) -> Self {
         Self::Unsupported(error)
     }
-}
-
-/// Whether the system had no memory for it. Most of the compiler ends its process then; only some of it reports it.
-pub(crate) fn is_out_of_memory(error: &wasmtime::Error) -> bool {
-    let by_system = |cause: &(dyn std::error::Error + 'static)| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::OutOfMemory)
-    };
-    error.is::<wasmtime::OutOfMemory>() || error.chain().any(by_system) || is_short_of_maps(error)
-}
-
-/// The same, of a mapping.
-#[cfg(unix)]
-fn is_short_of_maps(error: &wasmtime::Error) -> bool {
-    let none = rustix::io::Errno::NOMEM;
-    error.chain().any(|cause| cause.downcast_ref::<rustix::io::Errno>() == Some(&none))
-}
-
-#[cfg(not(unix))]
-fn is_short_of_maps(_: &wasmtime::Error) -> bool {
-    false
 }
 
 /// Asks a fresh instance what it is.

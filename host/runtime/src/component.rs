@@ -6,24 +6,10 @@ use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::port::{CallFailure, CodeSource, Component, GuestEnv, Instance};
 use kennel_core::projection::Descriptor;
-use tokio::sync::Semaphore;
-use wasmtime::Engine;
 
-use crate::instance::WasmInstance;
-use crate::options::RuntimeOptions;
+use crate::instance::{Shared, WasmInstance};
 use crate::sandbox::Sandbox;
-use crate::ticker::Ticks;
 use crate::world::v0_1;
-
-/// What every component of one runtime shares.
-pub(crate) struct Shared {
-    pub(crate) engine: Engine,
-    /// Those of the engine.
-    pub(crate) ticks: Ticks,
-    pub(crate) options: RuntimeOptions,
-    /// The slots of the pool. The pool itself would fail where this waits.
-    pub(crate) slots: Arc<Semaphore>,
-}
 
 pub(crate) struct WasmComponent {
     pub(crate) digest: Digest,

@@ -72,6 +72,28 @@ pub(crate) fn start_with(options: &RuntimeOptions, allocation: Allocation) -> Re
     ticking(Engine::new(&config).map_err(|error| RuntimeError::Engine(error.into()))?, allocation)
 }
 
+/// Whether the system had no memory for it. Most of the compiler ends its process then; only some of it reports it.
+pub(crate) fn is_out_of_memory(error: &wasmtime::Error) -> bool {
+    let by_system = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|cause| cause.kind() == std::io::ErrorKind::OutOfMemory)
+    };
+    error.is::<wasmtime::OutOfMemory>() || error.chain().any(by_system) || is_short_of_maps(error)
+}
+
+/// The same, of a mapping.
+#[cfg(unix)]
+fn is_short_of_maps(error: &wasmtime::Error) -> bool {
+    let none = rustix::io::Errno::NOMEM;
+    error.chain().any(|cause| cause.downcast_ref::<rustix::io::Errno>() == Some(&none))
+}
+
+#[cfg(not(unix))]
+fn is_short_of_maps(_: &wasmtime::Error) -> bool {
+    false
+}
+
 fn ticking(engine: Engine, allocation: Allocation) -> Result<Started, RuntimeError> {
     let ticks = ticker::start(engine.weak()).map_err(RuntimeError::Ticker)?;
     Ok(Started { engine, ticks, allocation })

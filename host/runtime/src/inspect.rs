@@ -3,11 +3,11 @@
 
 use kennel_core::digest::Digest;
 use kennel_core::limits;
+use kennel_core::text::mebibytes;
 use serde::Serialize;
 
 use crate::binary::{self, BinaryKind};
 use crate::check::{self, Outline};
-use crate::trap::mebibytes;
 
 /// The findings about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

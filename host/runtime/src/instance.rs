@@ -8,14 +8,24 @@ use kennel_core::event::Event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::{CallFailure, GuestEnv, Instance};
 use kennel_core::projection::Descriptor;
-use tokio::sync::OwnedSemaphorePermit;
-use wasmtime::Store;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime::{Engine, Store};
 
-use crate::component::Shared;
-use crate::options::TICK;
+use crate::options::{RuntimeOptions, TICK};
 use crate::sandbox::{Sandbox, bound};
+use crate::ticker::Ticks;
 use crate::trap;
 use crate::world::v0_1;
+
+/// What all instances of one runtime share.
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    /// Those of the engine.
+    pub(crate) ticks: Ticks,
+    pub(crate) options: RuntimeOptions,
+    /// The slots of the pool. The pool itself would fail where this waits.
+    pub(crate) slots: Arc<Semaphore>,
+}
 
 pub(crate) struct WasmInstance {
     store: Store<Sandbox>,

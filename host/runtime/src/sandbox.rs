@@ -15,8 +15,7 @@ use crate::capability::clock::EventClock;
 use crate::capability::log::GuestLog;
 use crate::capability::random::Generator;
 use crate::capability::stdio;
-use crate::compiler_service::is_out_of_memory;
-use crate::engine::{TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX};
+use crate::engine::{TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX, is_out_of_memory};
 use crate::ticker::Ticks;
 
 /// The data of a store.

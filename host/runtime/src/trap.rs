@@ -6,11 +6,11 @@ use std::time::Duration;
 use kennel_core::failure::FailureKind;
 use kennel_core::limits;
 use kennel_core::port::CallFailure;
+use kennel_core::text::{mebibytes, seconds};
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-use crate::compiler_service::is_out_of_memory;
-use crate::engine::{BACKTRACE_FRAMES_MAX, TABLE_ELEMENTS_MAX};
+use crate::engine::{BACKTRACE_FRAMES_MAX, TABLE_ELEMENTS_MAX, is_out_of_memory};
 use crate::sandbox::{DeniedGrowth, Fault, FaultCause, Sandbox};
 
 /// Functions that a report names.
@@ -56,19 +56,6 @@ pub(crate) fn returned(kind: FailureKind, reason: &str, sandbox: &Sandbox) -> Ca
         message.push_str(&format!("; it had {}", growth(denied, sandbox.limits.memory_bytes_max)));
     }
     CallFailure::Guest { kind, message }
-}
-
-/// A length of time as people write it.
-pub(crate) fn seconds(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    if millis.is_multiple_of(1000) { format!("{} s", millis / 1000) } else { format!("{millis} ms") }
-}
-
-/// An amount of memory as people write it.
-pub(crate) fn mebibytes(bytes: u64) -> String {
-    const MIB: u64 = 1024 * 1024;
-    let (whole, rest) = (bytes / MIB, bytes % MIB);
-    if rest == 0 { format!("{whole} MiB") } else { format!("{whole}.{} MiB", rest * 10 / MIB) }
 }
 
 fn classify(
@@ -194,14 +181,6 @@ fn backtrace(functions: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_read_well() {
-        assert_eq!(seconds(Duration::from_secs(2)), "2 s");
-        assert_eq!(seconds(Duration::from_millis(1500)), "1500 ms");
-        assert_eq!(mebibytes(128 * 1024 * 1024), "128 MiB");
-        assert_eq!(mebibytes(128 * 1024 * 1024 + 64 * 1024), "128.0 MiB");
-    }
 
     #[test]
     fn a_backtrace_skips_the_machinery_and_counts_repetitions() {

@@ -2,9 +2,10 @@
 
 use std::process::ExitStatus;
 
+use kennel_core::text::{mebibytes, seconds};
+
 use super::protocol::Request;
 use crate::compiler_service::CRASHED;
-use crate::trap::{mebibytes, seconds};
 
 /// What a program in Rust says before it ends because there is no memory.
 const OUT_OF_MEMORY: &str = "memory allocation of ";
