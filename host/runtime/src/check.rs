@@ -3,68 +3,65 @@
 //!
 //! It looks at types alone: nothing is compiled and no guest code runs.
 
+mod contract;
 mod difference;
 mod outline;
 
 use std::collections::BTreeSet;
-use std::sync::LazyLock;
 
 use kennel_core::text::mebibytes;
 use wasmparser::component_types::{ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId};
 use wasmparser::types::TypesRef;
-use wit_parser::{Function, Interface, Resolve, World, WorldItem};
+use wit_parser::{Function, Interface};
 
+use self::contract::Contract;
 use self::difference::Comparison;
 pub(crate) use self::outline::Outline;
 use crate::capability::wasi;
-use crate::world::v0_1;
+use crate::world::{self, PACKAGE, WORLDS, World};
 
-/// The package of the contract, without its version.
-const PACKAGE: &str = "kennel:projection/";
-/// The version of the contract that components are compared with.
-const VERSION: &str = "0.1.0";
-
-/// The contract, parsed once. It is compiled in and a test parses it.
-static CONTRACT: LazyLock<Contract> = LazyLock::new(|| {
-    let mut resolve = Resolve::default();
-    let package = resolve.push_source("world.wit", v0_1::WIT).expect("the contract is valid WIT");
-    let world = resolve.packages[package].worlds["projection"];
-    Contract { world: resolve.worlds[world].clone(), resolve }
-});
-
-struct Contract {
-    resolve: Resolve,
-    world: World,
+/// What a comparison found.
+pub(crate) struct Findings {
+    /// The world that the component was compared with.
+    pub(crate) world: World,
+    /// Everything that keeps it from running here, one sentence each; none if it fits.
+    pub(crate) problems: Vec<String>,
 }
 
-impl Contract {
-    fn interface(&self, name: &str) -> Option<&Interface> {
-        self.resolve
-            .interfaces
-            .iter()
-            .map(|(_, interface)| interface)
-            .find(|found| found.name.as_deref() == Some(name))
-    }
-
-    fn exports(&self) -> impl Iterator<Item = &Function> {
-        self.world.exports.values().filter_map(|item| match item {
-            WorldItem::Function(function) => Some(function),
-            _ => None,
-        })
-    }
-}
-
-/// Everything that keeps a component from running here, one sentence each; none if it fits.
-pub(crate) fn problems(outline: &Outline, types: TypesRef<'_>, memory_bytes_max: usize) -> Vec<String> {
-    if let Some(version) = foreign_version(outline) {
+/// Compares a component with the world that it was made for.
+pub(crate) fn compare(outline: &Outline, types: TypesRef<'_>, memory_bytes_max: usize) -> Findings {
+    let names = outline.imports.iter().chain(&outline.exports).map(String::as_str);
+    match World::of(names) {
+        Ok(world) => Findings { world, problems: problems(world, outline, types, memory_bytes_max) },
         // What differs between two versions follows from that: naming it would be noise.
-        return vec![format!(
-            "it was made for kennel:projection@{version}; this host offers {VERSION}: build it again with the SDK or \
-             the WIT files of version {VERSION}"
-        )];
+        Err(version) => Findings { world: World::NEWEST, problems: vec![foreign(version)] },
     }
-    let mut problems = export_problems(outline, types);
-    problems.extend(outline.imports.iter().flat_map(|import| import_problems(import, types)));
+}
+
+/// The problem of a component that was made for a version of the contract which this host does not offer.
+pub(crate) fn foreign(version: &str) -> String {
+    let offered: Vec<&str> = WORLDS.iter().map(|world| world.version()).collect();
+    let (offered, newest) = (listed(&offered), World::NEWEST.version());
+    format!(
+        "it was made for {PACKAGE}@{version}; this host offers {offered}: build it again with the SDK or the WIT \
+         files of version {newest}"
+    )
+}
+
+/// Joins problems to the message of an error.
+pub(crate) fn error(world: World, problems: &[String]) -> String {
+    let intro = format!("the component does not fit the world {PACKAGE}@{}", world.version());
+    match problems {
+        [problem] => format!("{intro}: {problem}"),
+        _ => format!("{intro}:\n- {}", problems.join("\n- ")),
+    }
+}
+
+fn problems(world: World, outline: &Outline, types: TypesRef<'_>, memory_bytes_max: usize) -> Vec<String> {
+    let contract = Contract::of(world);
+    let mut problems = export_problems(contract, outline, types);
+    let imports = outline.imports.iter();
+    problems.extend(imports.flat_map(|import| import_problems(world, contract, import, types)));
     if outline.memory_bytes > memory_bytes_max as u64 {
         problems.push(format!(
             "it needs {} of memory before it has done anything; at most {} are allowed",
@@ -77,33 +74,17 @@ pub(crate) fn problems(outline: &Outline, types: TypesRef<'_>, memory_bytes_max:
     problems
 }
 
-/// Joins problems to the message of an error.
-pub(crate) fn error(problems: &[String]) -> String {
-    let intro = format!("the component does not fit the world kennel:projection@{VERSION}");
-    match problems {
-        [problem] => format!("{intro}: {problem}"),
-        _ => format!("{intro}:\n- {}", problems.join("\n- ")),
-    }
-}
-
-/// The version of the contract that a component names, if it is not this host's.
-fn foreign_version(outline: &Outline) -> Option<&str> {
-    let names = outline.imports.iter().chain(&outline.exports);
-    let versions = names.filter_map(|name| name.strip_prefix(PACKAGE)?.split_once('@'));
-    versions.map(|(_, version)| version).find(|version| *version != VERSION)
-}
-
-fn export_problems(outline: &Outline, types: TypesRef<'_>) -> Vec<String> {
+fn export_problems(contract: &Contract, outline: &Outline, types: TypesRef<'_>) -> Vec<String> {
     let mut missing = Vec::new();
     let mut wrong = Vec::new();
-    for function in CONTRACT.exports() {
+    for function in contract.exports() {
         match types.component_item_for_export(&function.name).map(|item| item.ty) {
             Some(ComponentEntityType::Func(id)) => {
-                wrong.extend(difference(function, &function.name, types, id));
+                wrong.extend(difference(contract, function, &function.name, types, id));
             }
             Some(_) => wrong.push(format!("its export `{}` is not a function", function.name)),
             None => missing
-                .push(format!("it does not export `{}`", difference::signature(&CONTRACT.resolve, function))),
+                .push(format!("it does not export `{}`", difference::signature(&contract.resolve, function))),
         }
     }
     if let Some(last) = missing.last_mut() {
@@ -116,14 +97,14 @@ fn export_problems(outline: &Outline, types: TypesRef<'_>) -> Vec<String> {
     missing
 }
 
-fn import_problems(import: &str, types: TypesRef<'_>) -> Vec<String> {
+fn import_problems(world: World, contract: &Contract, import: &str, types: TypesRef<'_>) -> Vec<String> {
     let Some(item) = types.component_item_for_import(import) else {
         return Vec::new();
     };
-    let known = import.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('@'));
-    match (known.and_then(|(name, _)| CONTRACT.interface(name)), item.ty) {
+    let known = world::interface_in(import).filter(|(_, version)| *version == world.version());
+    match (known.and_then(|(name, _)| contract.interface(name)), item.ty) {
         (Some(interface), ComponentEntityType::Instance(id)) => {
-            interface_problems(import, interface, types, id)
+            interface_problems(contract, import, interface, types, id)
         }
         (_, ComponentEntityType::Instance(_)) if wasi::offers(import) => Vec::new(),
         (_, ComponentEntityType::Type { .. }) => Vec::new(),
@@ -135,15 +116,19 @@ fn import_problems(import: &str, types: TypesRef<'_>) -> Vec<String> {
             "it imports `{import}`, which this host does not offer: of WASI there are cli, clocks, filesystem, io, \
              random and sockets in version 0.2"
         )],
-        (_, entity) => vec![format!(
-            "it imports {} `{import}`, which this host does not offer: a projection may import read-model, log and \
-             config of kennel:projection@{VERSION}, and WASI 0.2",
-            kind_of(&entity)
-        )],
+        (_, entity) => {
+            let (kind, version) = (kind_of(&entity), world.version());
+            let offered = listed(&contract.imports().collect::<Vec<_>>());
+            vec![format!(
+                "it imports {kind} `{import}`, which this host does not offer: a projection may import {offered} of \
+                 {PACKAGE}@{version}, and WASI 0.2"
+            )]
+        }
     }
 }
 
 fn interface_problems(
+    contract: &Contract,
     import: &str,
     interface: &Interface,
     types: TypesRef<'_>,
@@ -154,7 +139,7 @@ fn interface_problems(
         match (interface.functions.get(name.as_str()), item.ty) {
             (Some(function), ComponentEntityType::Func(id)) => {
                 let path = format!("{}.{name}", interface.name.as_deref().unwrap_or_default());
-                problems.extend(difference(function, &path, types, id));
+                problems.extend(difference(contract, function, &path, types, id));
             }
             (None, ComponentEntityType::Func(_)) => {
                 let offered: Vec<&String> = interface.functions.keys().collect();
@@ -171,8 +156,14 @@ fn interface_problems(
 }
 
 /// The problems of a function of the right name.
-fn difference(function: &Function, path: &str, types: TypesRef<'_>, id: ComponentFuncTypeId) -> Vec<String> {
-    Comparison::new(&CONTRACT.resolve, types).function(function, path, &types[id])
+fn difference(
+    contract: &Contract,
+    function: &Function,
+    path: &str,
+    types: TypesRef<'_>,
+    id: ComponentFuncTypeId,
+) -> Vec<String> {
+    Comparison::new(&contract.resolve, types).function(function, path, &types[id])
 }
 
 fn kind_of(entity: &ComponentEntityType) -> &'static str {
@@ -191,18 +182,24 @@ fn quoted(names: &[impl AsRef<str>]) -> String {
     names.join(", ")
 }
 
+/// Names as a sentence lists them: `a, b and c`.
+fn listed(names: &[&str]) -> String {
+    match names {
+        [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_contract_has_the_two_exports() {
-        let exports: Vec<String> =
-            CONTRACT.exports().map(|function| difference::signature(&CONTRACT.resolve, function)).collect();
-        assert_eq!(
-            exports,
-            ["describe: func() -> descriptor", "handle: func(event: event) -> result<_, failure>"]
-        );
-        assert!(CONTRACT.interface("read-model").is_some());
+    fn names_are_listed_as_in_a_sentence() {
+        for (names, expected) in
+            [(&[][..], ""), (&["a"], "a"), (&["a", "b"], "a and b"), (&["a", "b", "c"], "a, b and c")]
+        {
+            assert_eq!(listed(names), expected);
+        }
     }
 }

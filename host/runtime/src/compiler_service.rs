@@ -20,7 +20,7 @@ use crate::inspect::examine;
 use crate::instance::{Shared, WasmInstance};
 use crate::options::{RuntimeError, RuntimeOptions};
 use crate::sandbox::Sandbox;
-use crate::world::v0_1;
+use crate::world::{self, Bound, World};
 
 /// What preparing a component takes.
 pub(crate) struct CompilerService {
@@ -39,7 +39,7 @@ pub(crate) enum CompileError {
 
 /// A component that is ready to be instantiated, and what it says of itself.
 pub(crate) struct Finished {
-    pub(crate) pre: v0_1::ProjectionPre<Sandbox>,
+    pub(crate) bound: Bound,
     pub(crate) descriptor: Descriptor,
 }
 
@@ -56,7 +56,7 @@ impl CompilerService {
     fn furnish(started: Started, options: RuntimeOptions) -> Result<Self, RuntimeError> {
         let Started { engine, ticks, allocation } = started;
         let mut linker = Linker::new(&engine);
-        let link = v0_1::link(&mut linker).and_then(|()| wasi::link(&mut linker));
+        let link = world::link(&mut linker).and_then(|()| wasi::link(&mut linker));
         link.map_err(|error| RuntimeError::Engine(error.into()))?;
         let slots = Arc::new(Semaphore::new(options.instances_max as usize));
         Ok(Self { shared: Arc::new(Shared { engine, ticks, options, slots }), allocation, linker })
@@ -82,7 +82,7 @@ impl CompilerService {
     fn compile(&self, bytes: &[u8]) -> Result<Component, CompileError> {
         let examined = examine(bytes, self.shared.options.memory_bytes_max).map_err(unsupported)?;
         if !examined.problems.is_empty() {
-            return Err(unsupported(check::error(&examined.problems)).into());
+            return Err(unsupported(check::error(examined.world, &examined.problems)).into());
         }
         Component::from_binary(&self.shared.engine, &examined.component).map_err(|error| {
             if is_out_of_memory(&error) {
@@ -94,10 +94,20 @@ impl CompilerService {
 
     /// Links a compiled component and asks it what it is.
     pub(crate) async fn finish(&self, component: &Component) -> Result<Finished, ComponentError> {
-        let pre = self.linker.instantiate_pre(component).and_then(v0_1::ProjectionPre::new);
-        let pre = pre.map_err(|error| unsupported(check::error(&[one_line(&format!("{error:#}"))])))?;
-        let descriptor = describe(&self.shared, &pre).await?;
-        Ok(Finished { pre, descriptor })
+        let world = self.world_of(component)?;
+        let bound = self.linker.instantiate_pre(component).and_then(|pre| world.bind(pre));
+        let bound =
+            bound.map_err(|error| unsupported(check::error(world, &[one_line(&format!("{error:#}"))])))?;
+        let descriptor = describe(&self.shared, &bound).await?;
+        Ok(Finished { bound, descriptor })
+    }
+
+    /// The world that a compiled component was made for.
+    fn world_of(&self, component: &Component) -> Result<World, ComponentError> {
+        let component = component.component_type();
+        let imports = component.imports(&self.shared.engine).map(|(name, _)| name);
+        World::of(imports)
+            .map_err(|version| unsupported(check::error(World::NEWEST, &[check::foreign(version)])))
     }
 }
 
@@ -121,9 +131,9 @@ impl From<ComponentError> for CompileError {
 }
 
 /// Asks a fresh instance what it is.
-async fn describe(shared: &Shared, pre: &v0_1::ProjectionPre<Sandbox>) -> Result<Descriptor, ComponentError> {
+async fn describe(shared: &Shared, bound: &Bound) -> Result<Descriptor, ComponentError> {
     let deadline = shared.options.describe_deadline;
-    let mut instance = WasmInstance::new(shared, pre, None, deadline)
+    let mut instance = WasmInstance::new(shared, bound, None, deadline)
         .await
         .map_err(|failure| failed("it cannot be started", failure))?;
     let described = instance.describe().await;

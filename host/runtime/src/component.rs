@@ -8,14 +8,13 @@ use kennel_core::port::{CallFailure, CodeSource, Component, GuestEnv, Instance};
 use kennel_core::projection::Descriptor;
 
 use crate::instance::{Shared, WasmInstance};
-use crate::sandbox::Sandbox;
-use crate::world::v0_1;
+use crate::world::Bound;
 
 pub(crate) struct WasmComponent {
     pub(crate) digest: Digest,
     pub(crate) descriptor: Descriptor,
     pub(crate) origin: CodeSource,
-    pub(crate) pre: v0_1::ProjectionPre<Sandbox>,
+    pub(crate) bound: Bound,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -35,7 +34,7 @@ impl Component for WasmComponent {
 
     async fn instantiate(&self, env: Arc<dyn GuestEnv>) -> Result<Box<dyn Instance>, CallFailure> {
         let deadline = self.shared.options.call_deadline;
-        let instance = WasmInstance::new(&self.shared, &self.pre, Some(env), deadline).await?;
+        let instance = WasmInstance::new(&self.shared, &self.bound, Some(env), deadline).await?;
         Ok(Box::new(instance))
     }
 }

@@ -7,7 +7,8 @@ use kennel_core::text::mebibytes;
 use serde::Serialize;
 
 use crate::binary::{self, BinaryKind};
-use crate::check::{self, Outline};
+use crate::check::{self, Findings, Outline};
+use crate::world::{self, World};
 
 /// The findings about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -89,6 +90,8 @@ pub fn inspect(bytes: &[u8]) -> Inspection {
 pub(crate) struct Examined<'a> {
     pub(crate) component: std::borrow::Cow<'a, [u8]>,
     pub(crate) outline: Outline,
+    /// That it was compared with.
+    pub(crate) world: World,
     pub(crate) problems: Vec<String>,
 }
 
@@ -107,8 +110,8 @@ pub(crate) fn examine(bytes: &[u8], memory_bytes_max: usize) -> Result<Examined<
     let component = binary::component(bytes)?;
     let types = binary::validate(&component)?;
     let outline = Outline::of(&component);
-    let problems = check::problems(&outline, types.as_ref(), memory_bytes_max);
-    Ok(Examined { component, outline, problems })
+    let Findings { world, problems } = check::compare(&outline, types.as_ref(), memory_bytes_max);
+    Ok(Examined { component, outline, world, problems })
 }
 
 impl Inspection {
@@ -131,6 +134,5 @@ impl Inspection {
 
 /// `kennel:projection@0.1.0` of `kennel:projection/types@0.1.0`.
 fn world_of(name: &str) -> Option<String> {
-    let (_, version) = name.strip_prefix("kennel:projection/")?.split_once('@')?;
-    Some(format!("kennel:projection@{version}"))
+    world::version_in(name).map(|version| format!("{}@{version}", world::PACKAGE))
 }

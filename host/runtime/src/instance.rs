@@ -12,10 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::{Engine, Store};
 
 use crate::options::{RuntimeOptions, TICK};
-use crate::sandbox::{Sandbox, bound};
+use crate::sandbox::{self, Sandbox};
 use crate::ticker::Ticks;
 use crate::trap;
-use crate::world::v0_1;
+use crate::world::{Bound, Exports};
 
 /// What all instances of one runtime share.
 pub(crate) struct Shared {
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
 
 pub(crate) struct WasmInstance {
     store: Store<Sandbox>,
-    exports: v0_1::Projection,
+    exports: Exports,
     deadline: Duration,
     // Last, so that the slot in the pool is free before a waiting caller is notified.
     _permit: OwnedSemaphorePermit,
@@ -40,7 +40,7 @@ impl WasmInstance {
     /// initialization too.
     pub(crate) async fn new(
         shared: &Shared,
-        pre: &v0_1::ProjectionPre<Sandbox>,
+        bound: &Bound,
         env: Option<Arc<dyn GuestEnv>>,
         deadline: Duration,
     ) -> Result<Self, CallFailure> {
@@ -50,10 +50,10 @@ impl WasmInstance {
         })?;
         let sandbox = Sandbox::new(env, shared.options.memory_bytes_max, shared.ticks.clone());
         let mut store = Store::new(&shared.engine, sandbox);
-        bound(&mut store);
+        sandbox::bound(&mut store);
         store.data_mut().begin_call(ticks(deadline));
         store.set_epoch_deadline(1);
-        let exports = pre.instantiate_async(&mut store).await;
+        let exports = bound.instantiate(&mut store).await;
         store.data().end();
         match exports {
             Ok(exports) => Ok(Self { store, exports, deadline, _permit: permit }),
@@ -65,12 +65,9 @@ impl WasmInstance {
     pub(crate) async fn describe(&mut self) -> Result<Descriptor, CallFailure> {
         self.store.data_mut().begin_call(ticks(self.deadline));
         self.store.set_epoch_deadline(1);
-        let result = self.exports.call_describe(&mut self.store).await;
+        let result = self.exports.describe(&mut self.store).await;
         self.store.data().end();
-        match result {
-            Ok(descriptor) => Ok(v0_1::descriptor(descriptor)),
-            Err(error) => Err(trap::explain(&error, self.store.data_mut(), self.deadline)),
-        }
+        result.map_err(|error| trap::explain(&error, self.store.data_mut(), self.deadline))
     }
 }
 
@@ -79,16 +76,11 @@ impl Instance for WasmInstance {
     async fn handle(&mut self, event: &Event, seed: u64) -> Result<(), CallFailure> {
         self.store.data_mut().begin(event, seed, ticks(self.deadline));
         self.store.set_epoch_deadline(1);
-        let mut event_id: v0_1::EventIdText = [0; 36];
-        let event = v0_1::event(event, &mut event_id);
-        let result = self.exports.call_handle(&mut self.store, event).await;
+        let result = self.exports.handle(&mut self.store, event).await;
         self.store.data().end();
         match result {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(failure)) => {
-                let (kind, reason) = v0_1::failure(failure);
-                Err(trap::returned(kind, &reason, self.store.data()))
-            }
+            Ok(Err((kind, reason))) => Err(trap::returned(kind, &reason, self.store.data())),
             Err(error) => Err(trap::explain(&error, self.store.data_mut(), self.deadline)),
         }
     }

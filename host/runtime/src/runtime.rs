@@ -156,9 +156,9 @@ impl WasmRuntime {
         code: &Code,
         origin: CodeSource,
     ) -> Result<Arc<WasmComponent>, ComponentError> {
-        let Finished { pre, descriptor } = self.compiler_service.finish(code).await?;
+        let Finished { bound, descriptor } = self.compiler_service.finish(code).await?;
         let shared = Arc::clone(&self.compiler_service.shared);
-        let component = Arc::new(WasmComponent { digest, descriptor, origin, pre, shared });
+        let component = Arc::new(WasmComponent { digest, descriptor, origin, bound, shared });
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         prepared.retain(|_, known| known.strong_count() > 0);
         prepared.insert(digest, Arc::downgrade(&component));

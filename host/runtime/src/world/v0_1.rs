@@ -7,13 +7,16 @@ use kennel_core::event;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::LogLevel;
 use kennel_core::projection;
+use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker};
 
 use self::kennel::projection::{config, log, read_model, types};
 use crate::sandbox::Sandbox;
 
+pub(super) const VERSION: &str = "0.1.0";
+
 /// The contract, as it is published.
-pub(crate) const WIT: &str = include_str!("../../../../wit/world.wit");
+pub(super) const WIT: &str = include_str!("../../../../wit/world.wit");
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -28,15 +31,32 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
 });
 
-pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
+pub(super) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     Projection::add_to_linker::<Sandbox, HasSelf<Sandbox>>(linker, |sandbox| sandbox)
 }
 
+pub(super) async fn describe(
+    exports: &Projection,
+    store: &mut Store<Sandbox>,
+) -> wasmtime::Result<projection::Descriptor> {
+    exports.call_describe(store).await.map(descriptor)
+}
+
+pub(super) async fn handle(
+    exports: &Projection,
+    store: &mut Store<Sandbox>,
+    event: &event::Event,
+) -> wasmtime::Result<Result<(), (FailureKind, String)>> {
+    let mut event_id: EventIdText = [0; 36];
+    let handled = exports.call_handle(store, self::event(event, &mut event_id)).await?;
+    Ok(handled.map_err(failure))
+}
+
 /// Room for an event id as text.
-pub(crate) type EventIdText = [u8; 36];
+type EventIdText = [u8; 36];
 
 /// The event as the guest's world has it; `event_id` is where its id becomes text.
-pub(crate) fn event<'a>(event: &'a event::Event, event_id: &'a mut EventIdText) -> Event<'a> {
+fn event<'a>(event: &'a event::Event, event_id: &'a mut EventIdText) -> Event<'a> {
     Event {
         position: event.position.get(),
         bounded_context: &event.bounded_context,
@@ -61,7 +81,7 @@ pub(crate) fn event<'a>(event: &'a event::Event, event_id: &'a mut EventIdText) 
     }
 }
 
-pub(crate) fn descriptor(descriptor: Descriptor) -> projection::Descriptor {
+fn descriptor(descriptor: Descriptor) -> projection::Descriptor {
     let types::Scope { bounded_contexts, aggregate_types, event_types } = descriptor.scope;
     projection::Descriptor {
         name: descriptor.name,
@@ -93,7 +113,7 @@ fn collection(declared: types::Collection) -> collection::Collection {
     collection::Collection { name: declared.name, columns: columns.collect(), indexes: indexes.collect() }
 }
 
-pub(crate) fn failure(failure: Failure) -> (FailureKind, String) {
+fn failure(failure: Failure) -> (FailureKind, String) {
     match failure {
         Failure::Retry(reason) => (FailureKind::Retry, reason),
         Failure::Reject(reason) => (FailureKind::Reject, reason),
