@@ -1,12 +1,148 @@
-//! What a guest can do, one file a capability: how it is linked and what it does.
+//! What a guest can do, one slice a capability: the interfaces that it serves, its link, its state for one instance
+//! and its tests are in one file. A new one is a file here and a line in the list below.
 //!
-//! Files, sockets, environment and arguments are not here because there are none: a guest that asks
-//! wasmtime's WASI for them finds an empty room.
+//! An interface of Kennel's world is linked by the adapter of its version (`world`), which calls the slice; one of
+//! WASI is linked by the slice itself. Nothing here knows the store's data but as the [`Holder`] of this state.
 
-pub(crate) mod clock;
-pub(crate) mod config;
-pub(crate) mod log;
-pub(crate) mod random;
-pub(crate) mod read_model;
-pub(crate) mod stdio;
-pub(crate) mod wasi;
+mod clock;
+mod config;
+mod log;
+mod random;
+mod read_model;
+mod wasi;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use kennel_core::event::Event;
+use kennel_core::limits::GUEST_HANDLES_MAX;
+use kennel_core::port::GuestEnv;
+use wasmtime::component::{Linker, ResourceTable};
+
+/// A capability: the state that it has for one instance.
+trait Capability: Sized {
+    /// The interfaces that it serves, without a version.
+    const INTERFACES: &'static [&'static str];
+
+    /// For a new instance. There is no `env` while a component describes itself.
+    fn new(env: Option<&Arc<dyn GuestEnv>>) -> Self;
+
+    /// A call begins that is about an event. `seed` is the same whenever this deployment handles this event.
+    fn begin(&mut self, event: &Event, seed: u64) {
+        let _ = (event, seed);
+    }
+
+    /// Any call begins.
+    fn begin_call(&mut self) {}
+
+    /// A call has ended.
+    fn end(&mut self) {}
+
+    /// Adds its interfaces of WASI.
+    fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        let _ = linker;
+        Ok(())
+    }
+}
+
+/// The data of a store that holds the state of the capabilities.
+pub(crate) trait Holder: Send + 'static {
+    fn capabilities(&mut self) -> &mut Capabilities;
+}
+
+/// Declares the capabilities: the module of each, and its state.
+macro_rules! capabilities {
+    ($($module:ident: $State:ident),+ $(,)?) => {
+        /// The state of all capabilities for one instance.
+        pub(crate) struct Capabilities {
+            /// What the guest has handles of, whichever capability made it.
+            table: ResourceTable,
+            $(pub(crate) $module: $module::$State),+
+        }
+
+        /// The interfaces that each capability serves.
+        const INTERFACES: &[&[&str]] = &[$(<$module::$State as Capability>::INTERFACES),+];
+
+        impl Capabilities {
+            /// For a new instance. There is no `env` while a component describes itself.
+            pub(crate) fn new(env: Option<&Arc<dyn GuestEnv>>) -> Self {
+                let mut table = ResourceTable::new();
+                table.set_max_capacity(GUEST_HANDLES_MAX);
+                Self { table, $($module: Capability::new(env)),+ }
+            }
+
+            /// A call begins that is about an event.
+            pub(crate) fn begin(&mut self, event: &Event, seed: u64) {
+                $(self.$module.begin(event, seed);)+
+            }
+
+            /// Any call begins.
+            pub(crate) fn begin_call(&mut self) {
+                $(self.$module.begin_call();)+
+            }
+
+            /// A call has ended.
+            pub(crate) fn end(&mut self) {
+                $(self.$module.end();)+
+            }
+        }
+
+        /// Adds the interfaces of WASI.
+        pub(crate) fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+            $(<$module::$State as Capability>::link(linker)?;)+
+            Ok(())
+        }
+    };
+}
+
+capabilities! {
+    read_model: ReadModel,
+    log: Log,
+    config: Config,
+    clock: Clock,
+    random: Random,
+    wasi: Rooms,
+}
+
+/// Whether a capability serves an interface, which is named without its version.
+pub(crate) fn serves(interface: &str) -> bool {
+    INTERFACES.iter().any(|interfaces| interfaces.contains(&interface))
+}
+
+/// Whether a capability serves an import of WASI, such as `wasi:cli/stdout@0.2.3`: in any version 0.2.x.
+pub(crate) fn serves_wasi(import: &str) -> bool {
+    let offered = |(interface, version): (&str, &str)| version.starts_with("0.2.") && serves(interface);
+    import.starts_with("wasi:") && import.split_once('@').is_some_and(offered)
+}
+
+/// The packages of WASI of which there are interfaces, such as `cli`.
+pub(crate) fn wasi_packages() -> BTreeSet<&'static str> {
+    let interfaces = INTERFACES.iter().copied().flatten();
+    interfaces.filter_map(|interface| Some(interface.strip_prefix("wasi:")?.split_once('/')?.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_interface_is_served_twice() {
+        let all: Vec<&str> = INTERFACES.iter().copied().flatten().copied().collect();
+        let distinct: BTreeSet<&str> = all.iter().copied().collect();
+        assert_eq!(all.len(), distinct.len());
+    }
+
+    #[test]
+    fn wasi_is_served_in_versions_0_2() {
+        for (import, expected) in [
+            ("wasi:cli/stdout@0.2.0", true),
+            ("wasi:random/random@0.2.99", true),
+            ("wasi:cli/stdout@0.3.0", false),
+            ("wasi:cli/stdout", false),
+            ("wasi:http/outgoing-handler@0.2.0", false),
+            ("kennel:projection/log@0.2.0", false),
+        ] {
+            assert_eq!(serves_wasi(import), expected, "{import}");
+        }
+    }
+}

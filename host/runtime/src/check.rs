@@ -17,7 +17,7 @@ use wit_parser::{Function, Interface};
 use self::contract::Contract;
 use self::difference::Comparison;
 pub(crate) use self::outline::Outline;
-use crate::capability::wasi;
+use crate::capability;
 use crate::world::{self, PACKAGE, WORLDS, World};
 
 /// What a comparison found.
@@ -106,16 +106,18 @@ fn import_problems(world: World, contract: &Contract, import: &str, types: Types
         (Some(interface), ComponentEntityType::Instance(id)) => {
             interface_problems(contract, import, interface, types, id)
         }
-        (_, ComponentEntityType::Instance(_)) if wasi::offers(import) => Vec::new(),
+        (_, ComponentEntityType::Instance(_)) if capability::serves_wasi(import) => Vec::new(),
         (_, ComponentEntityType::Type { .. }) => Vec::new(),
         _ if import.starts_with("wasi:http/") => vec![format!(
             "it imports `{import}`, which this host does not offer: a projection reaches the network only where a \
              grant allows it, and there is none for HTTP"
         )],
-        _ if import.starts_with("wasi:") => vec![format!(
-            "it imports `{import}`, which this host does not offer: of WASI there are cli, clocks, filesystem, io, \
-             random and sockets in version 0.2"
-        )],
+        _ if import.starts_with("wasi:") => {
+            let packages = listed(&capability::wasi_packages().into_iter().collect::<Vec<_>>());
+            vec![format!(
+                "it imports `{import}`, which this host does not offer: of WASI there are {packages} in version 0.2"
+            )]
+        }
         (_, entity) => {
             let (kind, version) = (kind_of(&entity), world.version());
             let offered = listed(&contract.imports().collect::<Vec<_>>());
@@ -193,6 +195,15 @@ fn listed(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_interface_of_every_world_is_a_capability() {
+        for world in WORLDS {
+            for name in Contract::of(*world).imports() {
+                assert!(capability::serves(&format!("{PACKAGE}/{name}")), "{name}");
+            }
+        }
+    }
 
     #[test]
     fn names_are_listed_as_in_a_sentence() {

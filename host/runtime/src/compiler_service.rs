@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 use wasmtime::component::{Component, Linker};
 
 use crate::binary::one_line;
-use crate::capability::wasi;
+use crate::capability;
 use crate::check;
 use crate::engine::{self, Allocation, Started, is_out_of_memory};
 use crate::inspect::examine;
@@ -56,7 +56,7 @@ impl CompilerService {
     fn furnish(started: Started, options: RuntimeOptions) -> Result<Self, RuntimeError> {
         let Started { engine, ticks, allocation } = started;
         let mut linker = Linker::new(&engine);
-        let link = world::link(&mut linker).and_then(|()| wasi::link(&mut linker));
+        let link = world::link(&mut linker).and_then(|()| capability::link(&mut linker));
         link.map_err(|error| RuntimeError::Engine(error.into()))?;
         let slots = Arc::new(Semaphore::new(options.instances_max as usize));
         Ok(Self { shared: Arc::new(Shared { engine, ticks, options, slots }), allocation, linker })

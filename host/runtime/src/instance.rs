@@ -54,7 +54,7 @@ impl WasmInstance {
         store.data_mut().begin_call(ticks(deadline));
         store.set_epoch_deadline(1);
         let exports = bound.instantiate(&mut store).await;
-        store.data().end();
+        store.data_mut().end();
         match exports {
             Ok(exports) => Ok(Self { store, exports, deadline, _permit: permit }),
             Err(error) => Err(trap::explain(&error, store.data_mut(), deadline)),
@@ -66,7 +66,7 @@ impl WasmInstance {
         self.store.data_mut().begin_call(ticks(self.deadline));
         self.store.set_epoch_deadline(1);
         let result = self.exports.describe(&mut self.store).await;
-        self.store.data().end();
+        self.store.data_mut().end();
         result.map_err(|error| trap::explain(&error, self.store.data_mut(), self.deadline))
     }
 }
@@ -77,7 +77,7 @@ impl Instance for WasmInstance {
         self.store.data_mut().begin(event, seed, ticks(self.deadline));
         self.store.set_epoch_deadline(1);
         let result = self.exports.handle(&mut self.store, event).await;
-        self.store.data().end();
+        self.store.data_mut().end();
         match result {
             Ok(Ok(())) => Ok(()),
             Ok(Err((kind, reason))) => Err(trap::returned(kind, &reason, self.store.data())),

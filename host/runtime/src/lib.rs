@@ -12,9 +12,10 @@
 //! | `entry`, `cache` | compiled code as bytes; on disk |
 //! | `component`, `instance` | the `Component` and `Instance` ports |
 //! | `memory` | how much memory there is for this process |
-//! | `sandbox` | the state of one instance and its limits |
-//! | `world` | one adapter for each published version of the contract |
-//! | `capability` | what a guest can do, one file a capability |
+//! | `sandbox` | the data of one instance: its capabilities as one part, and how much memory it has |
+//! | `call` | the call that a guest is in: its time, and why a host call failed |
+//! | `world` | the published versions of the contract, one adapter each |
+//! | `capability` | what a guest can do, one slice a capability |
 //! | `trap` | a failed call, as a message |
 //!
 //! Invariants: a guest sees no wall clock, randomness, file, socket or environment of the host, so that
@@ -24,6 +25,7 @@
 
 mod binary;
 mod cache;
+mod call;
 mod capability;
 mod check;
 mod compiler;

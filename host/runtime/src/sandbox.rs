@@ -1,147 +1,58 @@
-//! The state of one instance: what it may reach of the host, and how much of everything.
+//! The data of one instance's store: its capabilities as one part, the call that it is in, and how much memory it has.
+//! It does not know which capabilities there are.
 
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use kennel_core::event::Event;
-use kennel_core::failure::FailureKind;
-use kennel_core::limits::{GUEST_HANDLES_MAX, HOST_CALL_BYTES_MAX};
-use kennel_core::port::{GuestEnv, HostError, StoreError};
-use wasmtime::component::ResourceTable;
+use kennel_core::limits::HOST_CALL_BYTES_MAX;
+use kennel_core::port::GuestEnv;
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use crate::capability::clock::EventClock;
-use crate::capability::log::GuestLog;
-use crate::capability::random::Generator;
-use crate::capability::stdio;
+use crate::call::Call;
+use crate::capability::{Capabilities, Holder};
 use crate::engine::{TABLE_ELEMENT_BYTES, TABLE_ELEMENTS_MAX, is_out_of_memory};
 use crate::ticker::Ticks;
 
 /// The data of a store.
 pub(crate) struct Sandbox {
-    /// What the guest sees of the host; none while it describes itself.
-    pub(crate) env: Option<Arc<dyn GuestEnv>>,
+    pub(crate) capabilities: Capabilities,
+    pub(crate) call: Call,
     pub(crate) limits: Limits,
-    pub(crate) clock: EventClock,
-    pub(crate) random: Generator,
-    /// Why a host call failed, until the trap that it causes has arrived.
-    pub(crate) fault: Option<Fault>,
-    log: Arc<Mutex<GuestLog>>,
-    pub(crate) table: ResourceTable,
-    wasi: WasiCtx,
-    ticks_left: u64,
-    ticks: Ticks,
-}
-
-/// A host call that did not succeed, and which.
-#[derive(Debug)]
-pub(crate) struct Fault {
-    pub(crate) call: &'static str,
-    pub(crate) cause: FaultCause,
-}
-
-#[derive(Debug)]
-pub(crate) enum FaultCause {
-    /// The guest's doing.
-    Invalid { kind: FailureKind, reason: String },
-    /// The host's.
-    Store(StoreError),
-    /// There is no memory for it now.
-    Crowded,
-}
-
-impl From<HostError> for FaultCause {
-    fn from(error: HostError) -> Self {
-        match error {
-            HostError::Invalid(error) => Self::Invalid { kind: error.kind(), reason: error.to_string() },
-            HostError::Store(error) => Self::Store(error),
-            HostError::Crowded => Self::Crowded,
-        }
-    }
 }
 
 impl Sandbox {
+    /// For a new instance. There is no `env` while a component describes itself.
     pub(crate) fn new(env: Option<Arc<dyn GuestEnv>>, memory_bytes_max: usize, ticks: Ticks) -> Self {
-        let log = Arc::new(Mutex::new(GuestLog::new(env.clone())));
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(GUEST_HANDLES_MAX);
         Self {
-            limits: Limits::new(memory_bytes_max, env.clone()),
-            env,
-            clock: EventClock::default(),
-            random: Generator::default(),
-            fault: None,
-            wasi: stdio::context(&log),
-            log,
-            table,
-            ticks_left: 0,
-            ticks,
+            capabilities: Capabilities::new(env.as_ref()),
+            call: Call::new(ticks),
+            limits: Limits::new(memory_bytes_max, env),
         }
     }
 
     /// Prepares for one event.
     pub(crate) fn begin(&mut self, event: &Event, seed: u64, ticks: u64) {
-        self.clock = EventClock::at(event.position, event.created_at);
-        self.random = Generator::new(seed);
+        self.capabilities.begin(event, seed);
         self.begin_call(ticks);
     }
 
     /// Prepares for a call that is not about an event.
     pub(crate) fn begin_call(&mut self, ticks: u64) {
-        self.ticks_left = ticks;
+        self.call.begin(ticks);
         self.limits.denied = None;
         self.limits.crowded = false;
-        self.fault = None;
-        self.log().begin();
+        self.capabilities.begin_call();
     }
 
-    /// Ends a call: the rest of the guest's output is logged.
-    pub(crate) fn end(&self) {
-        self.log().end();
-    }
-
-    pub(crate) fn log(&self) -> MutexGuard<'_, GuestLog> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Does work of the host for the guest, the time of which counts as the guest's.
-    pub(crate) fn work<T>(&mut self, work: impl FnOnce() -> T) -> T {
-        let began = self.ticks.passed();
-        let done = work();
-        self.count(self.ticks.passed() - began);
-        done
-    }
-
-    /// The same for work in between of which the host waits for others: that does not count.
-    pub(crate) async fn work_on<T>(&mut self, work: impl Future<Output = T>) -> T {
-        let (mut work, ticks, mut worked) = (pin!(work), self.ticks.clone(), 0);
-        let done = std::future::poll_fn(|context| {
-            let began = ticks.passed();
-            let polled = work.as_mut().poll(context);
-            worked += ticks.passed() - began;
-            polled
-        });
-        let done = done.await;
-        self.count(worked);
-        done
-    }
-
-    /// Counts ticks in which the host has worked. The last of them is seen when the guest goes on.
-    fn count(&mut self, ticks: u64) {
-        self.ticks_left = self.ticks_left.saturating_sub(ticks.saturating_sub(1));
-    }
-
-    /// Remembers why a host call failed; the error is the trap that ends the guest's call.
-    pub(crate) fn fail(&mut self, call: &'static str, cause: impl Into<FaultCause>) -> wasmtime::Error {
-        self.fault = Some(Fault { call, cause: cause.into() });
-        wasmtime::format_err!("{call} failed")
+    /// Ends a call.
+    pub(crate) fn end(&mut self) {
+        self.capabilities.end();
     }
 }
 
-impl WasiView for Sandbox {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+impl Holder for Sandbox {
+    fn capabilities(&mut self) -> &mut Capabilities {
+        &mut self.capabilities
     }
 }
 
@@ -153,12 +64,8 @@ pub(crate) fn bound(store: &mut Store<Sandbox>) {
     store.limiter(|sandbox| &mut sandbox.limits);
     store.set_hostcall_fuel(HOST_CALL_BYTES_MAX);
     store.epoch_deadline_callback(|mut store| {
-        let sandbox = store.data_mut();
-        if sandbox.ticks_left == 0 {
-            return Ok(UpdateDeadline::Interrupt);
-        }
-        sandbox.ticks_left -= 1;
-        Ok(UpdateDeadline::Yield(1))
+        let goes_on = store.data_mut().call.tick();
+        Ok(if goes_on { UpdateDeadline::Yield(1) } else { UpdateDeadline::Interrupt })
     });
 }
 

@@ -10,8 +10,9 @@ use kennel_core::text::{mebibytes, seconds};
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::call::{Fault, FaultCause};
 use crate::engine::{BACKTRACE_FRAMES_MAX, TABLE_ELEMENTS_MAX, is_out_of_memory};
-use crate::sandbox::{DeniedGrowth, Fault, FaultCause, Sandbox};
+use crate::sandbox::{DeniedGrowth, Sandbox};
 
 /// Functions that a report names.
 const FRAMES_SHOWN: usize = 10;
@@ -20,13 +21,9 @@ const FRAMES_SHOWN: usize = 10;
 pub(crate) fn explain(error: &wasmtime::Error, sandbox: &mut Sandbox, deadline: Duration) -> CallFailure {
     let frames = error.downcast_ref::<WasmBacktrace>().map_or(&[][..], WasmBacktrace::frames);
     let functions = names_of(frames);
-    let (said, stderr) = {
-        let log = sandbox.log();
-        let (said, stderr) = log.last_output();
-        (said.map(str::to_owned), stderr)
-    };
+    let (said, stderr) = sandbox.capabilities.log.last_output();
     let mut invalid = false;
-    let (kind, what) = match sandbox.fault.take() {
+    let (kind, what) = match sandbox.call.take_fault() {
         Some(Fault { cause: FaultCause::Store(error), .. }) => return CallFailure::Host(error),
         Some(Fault { cause: FaultCause::Crowded, .. }) => return CallFailure::Crowded,
         Some(Fault { call, cause: FaultCause::Invalid { kind, reason } }) => {

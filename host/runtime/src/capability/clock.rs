@@ -5,13 +5,17 @@
 //! WASI's wall clock counts from 1970 on and cannot show what was before: it shows the beginning of 1970 then. The
 //! event's own `created-at` is always exact.
 
+use std::sync::Arc;
+
+use kennel_core::event::Event;
+use kennel_core::port::GuestEnv;
 use kennel_core::position::Position;
 use kennel_core::timestamp::Timestamp;
-use wasmtime::component::Resource;
+use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
 
-use crate::sandbox::Sandbox;
+use super::{Capabilities, Capability, Holder};
 
 /// The monotonic time that belongs to one event. A power of two above four seconds: no call may take
 /// that long, so the clock never runs into the next event's time, and never goes backwards while
@@ -20,14 +24,34 @@ const EVENT_NANOS_LOG2: u32 = 32;
 
 /// What the clocks show.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct EventClock {
+pub(crate) struct Clock {
     wall: Timestamp,
     position: u64,
     elapsed_nanos: u64,
 }
 
-impl EventClock {
-    pub(crate) fn at(position: Position, created_at: Timestamp) -> Self {
+impl Capability for Clock {
+    const INTERFACES: &'static [&'static str] = &["wasi:clocks/monotonic-clock", "wasi:clocks/wall-clock"];
+
+    fn new(_: Option<&Arc<dyn GuestEnv>>) -> Self {
+        Self::default()
+    }
+
+    fn begin(&mut self, event: &Event, _: u64) {
+        *self = Self::at(event.position, event.created_at);
+    }
+
+    fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        wall_clock::add_to_linker::<T, HasSelf<Self>>(linker, |data| &mut data.capabilities().clock)?;
+        monotonic_clock::add_to_linker::<T, Monotonic<'static>>(linker, |data| {
+            let Capabilities { clock, table, .. } = data.capabilities();
+            Monotonic { clock, table }
+        })
+    }
+}
+
+impl Clock {
+    fn at(position: Position, created_at: Timestamp) -> Self {
         Self { wall: created_at, position: position.get(), elapsed_nanos: 0 }
     }
 
@@ -47,9 +71,9 @@ impl EventClock {
     }
 }
 
-impl wall_clock::Host for Sandbox {
+impl wall_clock::Host for Clock {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        Ok(self.clock.wall())
+        Ok(Self::wall(*self))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
@@ -57,7 +81,17 @@ impl wall_clock::Host for Sandbox {
     }
 }
 
-impl monotonic_clock::Host for Sandbox {
+/// The monotonic clock, with the table for what it makes.
+struct Monotonic<'a> {
+    clock: &'a mut Clock,
+    table: &'a mut ResourceTable,
+}
+
+impl HasData for Monotonic<'static> {
+    type Data<'a> = Monotonic<'a>;
+}
+
+impl monotonic_clock::Host for Monotonic<'_> {
     fn now(&mut self) -> wasmtime::Result<u64> {
         self.clock.pass(1);
         Ok(self.clock.monotonic_nanos())
@@ -74,7 +108,7 @@ impl monotonic_clock::Host for Sandbox {
     fn subscribe_duration(&mut self, nanos: u64) -> wasmtime::Result<Resource<DynPollable>> {
         self.clock.pass(nanos);
         let arrived = self.table.push(Arrived)?;
-        subscribe(&mut self.table, arrived)
+        subscribe(self.table, arrived)
     }
 }
 
@@ -92,14 +126,13 @@ mod tests {
 
     #[test]
     fn time_rises_within_an_event_and_from_event_to_event() {
-        let mut first = EventClock::at(Position::new(7), Timestamp::default());
+        let mut first = Clock::at(Position::new(7), Timestamp::default());
         let start = first.monotonic_nanos();
         first.pass(1);
         assert!(first.monotonic_nanos() > start);
         first.pass(u64::MAX);
         assert!(
-            first.monotonic_nanos()
-                < EventClock::at(Position::new(8), Timestamp::default()).monotonic_nanos()
+            first.monotonic_nanos() < Clock::at(Position::new(8), Timestamp::default()).monotonic_nanos()
         );
     }
 
@@ -112,7 +145,7 @@ mod tests {
             (i64::MIN, 0, (0, 0)),
         ] {
             let time = Timestamp::new(seconds, nanoseconds).unwrap();
-            let shown = EventClock::at(Position::new(1), time).wall();
+            let shown = Clock::at(Position::new(1), time).wall();
             assert_eq!((shown.seconds, shown.nanoseconds), expected);
         }
     }

@@ -1,12 +1,27 @@
 //! Settings that the operator gave the deployment.
 
-use crate::sandbox::{FaultCause, Sandbox};
+use std::sync::Arc;
 
-impl Sandbox {
-    pub(crate) fn setting(&mut self, key: &str) -> wasmtime::Result<Option<String>> {
-        match &self.env {
-            Some(env) => Ok(env.config(key)),
-            None => Err(self.fail("config.get", FaultCause::not_while_describing())),
-        }
+use kennel_core::port::GuestEnv;
+
+use super::Capability;
+use crate::call::Call;
+
+/// Where the settings are.
+pub(crate) struct Config {
+    env: Option<Arc<dyn GuestEnv>>,
+}
+
+impl Capability for Config {
+    const INTERFACES: &'static [&'static str] = &["kennel:projection/config"];
+
+    fn new(env: Option<&Arc<dyn GuestEnv>>) -> Self {
+        Self { env: env.cloned() }
+    }
+}
+
+impl Config {
+    pub(crate) fn get(&self, call: &mut Call, key: &str) -> wasmtime::Result<Option<String>> {
+        Ok(call.env("config.get", self.env.as_ref())?.config(key))
     }
 }

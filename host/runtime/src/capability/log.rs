@@ -1,24 +1,73 @@
 //! The projection's log: the guest's own lines and what it writes to its standard streams, bounded for
 //! each event, with the last output of a guest kept for the report of its failure.
 
+mod streams;
+
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kennel_core::limits;
 use kennel_core::port::{GuestEnv, LogLevel};
+use wasmtime::component::Linker;
+
+use super::{Capability, Holder};
 
 /// Lines of standard error that a failure report shows.
 const STDERR_LINES_KEPT: usize = 12;
 
+/// The log of one instance, which its standard streams write to as well.
+pub(crate) struct Log {
+    lines: Arc<Mutex<GuestLog>>,
+}
+
+impl Capability for Log {
+    const INTERFACES: &'static [&'static str] = &{
+        let [a, b, c, d, e, f, g, h] = streams::INTERFACES;
+        ["kennel:projection/log", a, b, c, d, e, f, g, h]
+    };
+
+    fn new(env: Option<&Arc<dyn GuestEnv>>) -> Self {
+        Self { lines: Arc::new(Mutex::new(GuestLog::new(env.cloned()))) }
+    }
+
+    fn begin_call(&mut self) {
+        self.lines().begin();
+    }
+
+    fn end(&mut self) {
+        self.lines().end();
+    }
+
+    fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        streams::link(linker)
+    }
+}
+
+impl Log {
+    /// A line that the guest logged.
+    pub(crate) fn line(&self, level: LogLevel, message: &str) {
+        self.lines().line(level, message);
+    }
+
+    /// What the guest said last in this call: its last error line, then the end of its standard error.
+    pub(crate) fn last_output(&self) -> (Option<String>, String) {
+        self.lines().last_output()
+    }
+
+    fn lines(&self) -> MutexGuard<'_, GuestLog> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stream {
+enum Stream {
     Stdout,
     Stderr,
 }
 
-/// The log of one instance.
-pub(crate) struct GuestLog {
+/// The lines of a log.
+struct GuestLog {
     env: Option<Arc<dyn GuestEnv>>,
     lines_left: u32,
     dropped: u64,
@@ -35,7 +84,7 @@ struct Line {
 }
 
 impl GuestLog {
-    pub(crate) fn new(env: Option<Arc<dyn GuestEnv>>) -> Self {
+    fn new(env: Option<Arc<dyn GuestEnv>>) -> Self {
         Self {
             env,
             lines_left: limits::LOG_LINES_PER_EVENT_MAX,
@@ -48,7 +97,7 @@ impl GuestLog {
     }
 
     /// A call begins: what the last one left is forgotten.
-    pub(crate) fn begin(&mut self) {
+    fn begin(&mut self) {
         self.lines_left = limits::LOG_LINES_PER_EVENT_MAX;
         self.dropped = 0;
         self.stderr_tail.clear();
@@ -56,7 +105,7 @@ impl GuestLog {
     }
 
     /// A call has ended: unfinished lines are logged, and how many were dropped is logged once.
-    pub(crate) fn end(&mut self) {
+    fn end(&mut self) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let rest = std::mem::take(&mut self.line_of(stream).bytes);
             if !rest.is_empty() {
@@ -72,7 +121,7 @@ impl GuestLog {
     }
 
     /// A line that the guest logged.
-    pub(crate) fn line(&mut self, level: LogLevel, message: &str) {
+    fn line(&mut self, level: LogLevel, message: &str) {
         // Kept even when the line itself is dropped: it may be all that a panic leaves behind.
         if level == LogLevel::Error {
             self.error = Some(limits::cut(message, limits::LOG_LINE_BYTES_MAX).to_owned());
@@ -92,7 +141,7 @@ impl GuestLog {
     }
 
     /// Bytes that the guest wrote to a standard stream.
-    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+    fn write(&mut self, stream: Stream, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             match part.strip_suffix(b"\n") {
                 None => self.line_of(stream).push(part),
@@ -106,9 +155,9 @@ impl GuestLog {
     }
 
     /// What the guest said last in this call: its last error line, then the end of its standard error.
-    pub(crate) fn last_output(&self) -> (Option<&str>, String) {
+    fn last_output(&self) -> (Option<String>, String) {
         let stderr: Vec<&str> = self.stderr_tail.iter().map(String::as_str).collect();
-        (self.error.as_deref(), stderr.join("\n"))
+        (self.error.clone(), stderr.join("\n"))
     }
 
     fn stream_line(&mut self, stream: Stream, line: &[u8]) {
@@ -151,8 +200,6 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use async_trait::async_trait;
     use kennel_core::port::HostError;
 
@@ -228,7 +275,7 @@ mod tests {
                 log.line(LogLevel::Info, &number.to_string());
             }
             log.line(LogLevel::Error, "panicked");
-            assert_eq!(log.last_output().0, Some("panicked"));
+            assert_eq!(log.last_output().0.as_deref(), Some("panicked"));
         });
         assert_eq!(lines.len(), 21);
         assert_eq!(lines[20].1, "981 more lines were dropped: at most 20 are kept for one event");

@@ -1,10 +1,15 @@
 //! Random bytes that a replay gets again: the generator starts anew with each event, from a seed that
 //! the engine derives from deployment and position.
 
+use std::sync::Arc;
+
+use kennel_core::event::Event;
+use kennel_core::port::GuestEnv;
 use wasmtime::bail;
+use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
-use crate::sandbox::Sandbox;
+use super::{Capability, Holder};
 
 /// Most random bytes that a guest gets in one call.
 const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
@@ -12,12 +17,31 @@ const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014). It is
 /// not for secrets, and a projection has none.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Generator {
+pub(crate) struct Random {
     state: u64,
 }
 
-impl Generator {
-    pub(crate) fn new(seed: u64) -> Self {
+impl Capability for Random {
+    const INTERFACES: &'static [&'static str] =
+        &["wasi:random/insecure", "wasi:random/insecure-seed", "wasi:random/random"];
+
+    fn new(_: Option<&Arc<dyn GuestEnv>>) -> Self {
+        Self::default()
+    }
+
+    fn begin(&mut self, _: &Event, seed: u64) {
+        *self = Self::seeded(seed);
+    }
+
+    fn link<T: Holder>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
+        random::add_to_linker::<T, HasSelf<Self>>(linker, |data| &mut data.capabilities().random)?;
+        insecure::add_to_linker::<T, HasSelf<Self>>(linker, |data| &mut data.capabilities().random)?;
+        insecure_seed::add_to_linker::<T, HasSelf<Self>>(linker, |data| &mut data.capabilities().random)
+    }
+}
+
+impl Random {
+    fn seeded(seed: u64) -> Self {
         Self { state: seed }
     }
 
@@ -43,27 +67,27 @@ impl Generator {
     }
 }
 
-impl random::Host for Sandbox {
+impl random::Host for Random {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.random.bytes(len)
+        self.bytes(len)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.random.next())
+        Ok(self.next())
     }
 }
 
-impl insecure::Host for Sandbox {
+impl insecure::Host for Random {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.random.bytes(len)
+        self.bytes(len)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.random.next())
+        Ok(self.next())
     }
 }
 
-impl insecure_seed::Host for Sandbox {
+impl insecure_seed::Host for Random {
     /// The seed of hash tables. A guest asks once and keeps it as long as the instance lives, so it must
     /// not depend on which event came first: the order of a table's entries may reach a document.
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
@@ -77,12 +101,12 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_bytes() {
-        let bytes = |seed| Generator::new(seed).bytes(13).unwrap();
+        let bytes = |seed| Random::seeded(seed).bytes(13).unwrap();
         assert_eq!(bytes(1), bytes(1));
         assert_ne!(bytes(1), bytes(2));
         assert_eq!(bytes(1).len(), 13);
         // The published test vector of the generator.
-        assert_eq!(Generator::new(1_234_567).next(), 6_457_827_717_110_365_317);
-        assert!(Generator::new(0).bytes(RANDOM_BYTES_MAX + 1).is_err());
+        assert_eq!(Random::seeded(1_234_567).next(), 6_457_827_717_110_365_317);
+        assert!(Random::seeded(0).bytes(RANDOM_BYTES_MAX + 1).is_err());
     }
 }

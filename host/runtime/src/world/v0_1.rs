@@ -124,7 +124,7 @@ impl types::Host for Sandbox {}
 
 impl read_model::Host for Sandbox {
     async fn get(&mut self, collection: String, key: String) -> wasmtime::Result<Option<String>> {
-        Self::get(self, &collection, &key).await
+        self.capabilities.read_model.get(&mut self.call, &collection, &key).await
     }
 
     async fn get_many(
@@ -132,15 +132,15 @@ impl read_model::Host for Sandbox {
         collection: String,
         keys: Vec<String>,
     ) -> wasmtime::Result<Vec<Option<String>>> {
-        Self::get_many(self, &collection, &keys).await
+        self.capabilities.read_model.get_many(&mut self.call, &collection, &keys).await
     }
 
     fn put(&mut self, collection: String, key: String, document: String) -> wasmtime::Result<()> {
-        Self::put(self, &collection, &key, document)
+        self.capabilities.read_model.put(&mut self.call, &collection, &key, document)
     }
 
     fn delete(&mut self, collection: String, key: String) -> wasmtime::Result<()> {
-        Self::delete(self, &collection, &key)
+        self.capabilities.read_model.delete(&mut self.call, &collection, &key)
     }
 
     async fn scan(
@@ -150,11 +150,11 @@ impl read_model::Host for Sandbox {
         prefix: String,
         limit: u32,
     ) -> wasmtime::Result<Vec<(String, String)>> {
-        Self::scan(self, &collection, after.as_deref(), &prefix, limit).await
+        self.capabilities.read_model.scan(&mut self.call, &collection, after.as_deref(), &prefix, limit).await
     }
 
     fn increment(&mut self, collection: String, key: String, field: String, by: i64) -> wasmtime::Result<()> {
-        Self::increment(self, &collection, &key, &field, by)
+        self.capabilities.read_model.increment(&mut self.call, &collection, &key, &field, by)
     }
 }
 
@@ -166,13 +166,13 @@ impl log::Host for Sandbox {
             log::Level::Warn => LogLevel::Warn,
             log::Level::Error => LogLevel::Error,
         };
-        Self::log(self).line(level, &message);
+        self.capabilities.log.line(level, &message);
         Ok(())
     }
 }
 
 impl config::Host for Sandbox {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
-        self.setting(&key)
+        self.capabilities.config.get(&mut self.call, &key)
     }
 }
