@@ -1,22 +1,24 @@
 //! Chance for tests that run real processes: a seed repeats its decisions, though not what the processes
 //! make of them.
 
+use kennel_core::random::Generator;
+
 /// Draws numbers from a seed.
 #[derive(Debug)]
-pub struct Random(u64);
+pub struct Random(Generator);
 
 impl Random {
     /// Begins with the seed that the environment variable `KENNEL_TEST_SEED` gives, or else with one of its
     /// own, and says on standard error how to repeat it.
     #[must_use]
     pub fn from_environment() -> Self {
-        Self(Self::seed())
+        Self::of(Self::seed())
     }
 
     /// Begins with this seed.
     #[must_use]
     pub const fn of(seed: u64) -> Self {
-        Self(seed)
+        Self(Generator::new(seed))
     }
 
     /// The seed that [`Self::from_environment`] begins with.
@@ -37,11 +39,7 @@ impl Random {
 
     /// A number from 0 up to, and not including, `bound`.
     pub fn below(&mut self, bound: u64) -> u64 {
-        // SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % bound
+        self.0.below(bound)
     }
 
     /// One of these.

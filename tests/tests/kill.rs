@@ -6,6 +6,7 @@ use kennel_tests::binary::Kennel;
 use kennel_tests::components::guest;
 use kennel_tests::events;
 use kennel_tests::exactly_once::{ExactlyOnce, exactly_once};
+use kennel_tests::random::Random;
 
 const KILLS: u64 = 20;
 const EVENTS: u64 = 100_000;
@@ -19,11 +20,10 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     let component = guest("audit-log");
     kennel.ok(&["deploy", "audit-log", component.to_str().expect("a UTF-8 path")]);
     let mut midway = 0;
-    let mut random = std::process::id().into();
+    let mut random = Random::from_environment();
     for _ in 0..KILLS {
         let running = kennel.start(&["run", "--until-caught-up"]);
-        random = next(random);
-        std::thread::sleep(Duration::from_millis(60 + random % 240));
+        std::thread::sleep(Duration::from_millis(60 + random.below(240)));
         running.kill();
         let position = kennel.status("audit-log")["position"].as_u64().expect("a position");
         midway += u64::from(position > 0 && position < EVENTS);
@@ -32,8 +32,4 @@ fn twenty_kills_lose_nothing_and_double_nothing() {
     kennel.ok(&["run", "--until-caught-up"]);
     let expected = ExactlyOnce { events: 100_000, aggregates: 3_000, not_once: 0, out_of_order: 0 };
     assert_eq!(exactly_once(&kennel, "audit-log"), expected);
-}
-
-fn next(state: u64) -> u64 {
-    (state ^ 0x2545_f491_4f6c_dd1d).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
 }

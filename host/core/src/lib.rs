@@ -17,6 +17,7 @@
 //! | [`document`] | which JSON both databases take and give back |
 //! | `increment` | adds to a field of a document and leaves every other byte of it alone |
 //! | [`failure`], [`retry`] | why an event was not handled, and what to do then |
+//! | [`random`] | the one pseudo-random generator |
 //! | [`membership`], [`plan`] | workers and generations; members in, next generation out |
 //! | [`limits`] | every bound, in one place |
 //! | [`text`] | text of others made safe to show, amounts as people write them |
@@ -44,6 +45,7 @@ pub mod plan;
 pub mod port;
 pub mod position;
 pub mod projection;
+pub mod random;
 pub mod retry;
 pub mod text;
 pub mod timestamp;

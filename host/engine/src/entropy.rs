@@ -1,43 +1,34 @@
 //! The source of randomness: one seed, given from outside, so that a run can be repeated.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use kennel_core::membership::WorkerId;
+use kennel_core::random::Generator;
 
-/// A small generator (SplitMix64). Good enough for jitter and identities, useless for secrets.
+/// A generator that the parts of an engine share. Good enough for jitter and identities, useless for secrets.
 #[derive(Debug)]
-pub struct Entropy {
-    state: AtomicU64,
-}
+pub struct Entropy(Mutex<Generator>);
 
 impl Entropy {
     /// A generator that gives the same numbers for the same seed.
     #[must_use]
     pub const fn from_seed(seed: u64) -> Self {
-        Self { state: AtomicU64::new(seed) }
+        Self(Mutex::new(Generator::new(seed)))
     }
 
-    fn next(&self) -> u64 {
-        let mut z = self
-            .state
-            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
-            .wrapping_add(0x9e37_79b9_7f4a_7c15);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+    fn draw<T>(&self, draw: impl FnOnce(&mut Generator) -> T) -> T {
+        draw(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A number in `0.0..1.0`.
     pub fn fraction(&self) -> f64 {
-        const BITS: u32 = 53;
-        #[expect(clippy::cast_precision_loss, reason = "53 bits fit a double exactly")]
-        let numerator = (self.next() >> (64 - BITS)) as f64;
-        numerator / (1u64 << BITS) as f64
+        self.draw(Generator::fraction)
     }
 
     /// The identity of a new worker.
     pub fn worker_id(&self) -> WorkerId {
-        let bytes = (u128::from(self.next()) << 64) | u128::from(self.next());
+        let bytes =
+            self.draw(|generator| (u128::from(generator.number()) << 64) | u128::from(generator.number()));
         WorkerId(uuid::Builder::from_random_bytes(bytes.to_be_bytes()).into_uuid())
     }
 }

@@ -1,25 +1,19 @@
 //! All chance of a simulated run: one seed in, the same throws out.
 
-/// A small generator (SplitMix64).
+use kennel_core::random::Generator;
+
+/// What chance decides.
 #[derive(Debug)]
-pub(super) struct Dice {
-    state: u64,
-}
+pub(super) struct Dice(Generator);
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        let mut dice = Self { state: seed };
         // Neighbouring seeds begin with neighbouring states: the first throw separates them.
-        dice.state = dice.throw();
-        dice
+        Self(Generator::new(Generator::new(seed).number()))
     }
 
     pub(super) fn throw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.number()
     }
 
     /// A number from `low` to `high`, both included.

@@ -4,6 +4,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use kennel_core::event::NewEvent;
+use kennel_core::random::Generator;
 use kennel_core::timestamp::Timestamp;
 
 /// Orders that are open at the same time: their events lie mixed in the log.
@@ -15,7 +16,8 @@ const BEGINNING: u64 = 1_767_225_600_000_000_000;
 /// An endless stream of order events.
 #[derive(Debug)]
 pub(super) struct Orders {
-    random: u64,
+    /// A seed keeps its meaning for ever.
+    random: Generator,
     open: Vec<Open>,
     placed: u64,
     written: u64,
@@ -39,21 +41,12 @@ enum Step {
 
 impl Orders {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: seed, open: Vec::new(), placed: 0, written: 0 }
-    }
-
-    /// SplitMix64: short, and fixed for ever, so that a seed keeps its meaning.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
+        Self { random: Generator::new(seed), open: Vec::new(), placed: 0, written: 0 }
     }
 
     fn place(&mut self) -> Open {
         self.placed += 1;
-        let items_to_come = 1 + self.below(5);
+        let items_to_come = 1 + self.random.below(5);
         Open { id: format!("order-{}", self.placed), version: 0, items_to_come, step: Step::Placing }
     }
 
@@ -62,16 +55,16 @@ impl Orders {
         match order.step {
             Step::Placing => {
                 order.step = Step::Filling;
-                let customer = format!("customer-{}", 1 + self.below(CUSTOMERS));
+                let customer = format!("customer-{}", 1 + self.random.below(CUSTOMERS));
                 ("OrderPlaced", json!({"customer": customer, "currency": "EUR"}), false)
             }
             Step::Filling if order.items_to_come > 0 => {
                 order.items_to_come -= 1;
-                let sku = format!("sku-{}", 1 + self.below(500));
-                let (quantity, price) = (1 + self.below(4), 99 + self.below(20_000));
+                let sku = format!("sku-{}", 1 + self.random.below(500));
+                let (quantity, price) = (1 + self.random.below(4), 99 + self.random.below(20_000));
                 ("ItemAdded", json!({"sku": sku, "quantity": quantity, "unit_price_cents": price}), false)
             }
-            Step::Filling if self.below(10) == 0 => ("OrderCancelled", json!({}), true),
+            Step::Filling if self.random.below(10) == 0 => ("OrderCancelled", json!({}), true),
             Step::Filling => {
                 order.step = Step::Paid;
                 ("OrderPaid", json!({}), false)
@@ -89,7 +82,7 @@ impl Iterator for Orders {
             let order = self.place();
             self.open.push(order);
         }
-        let index = usize::try_from(self.below(OPEN as u64)).ok()?;
+        let index = usize::try_from(self.random.below(OPEN as u64)).ok()?;
         let mut order = self.open.swap_remove(index);
         let (event_type, payload, last) = self.step(&mut order);
         order.version += 1;
@@ -99,7 +92,7 @@ impl Iterator for Orders {
             aggregate_type: "Order".to_owned(),
             aggregate_id: order.id.clone(),
             aggregate_version: Some(order.version),
-            event_id: Uuid::from_u64_pair(self.below(u64::MAX), self.written),
+            event_id: Uuid::from_u64_pair(self.random.below(u64::MAX), self.written),
             event_type: event_type.to_owned(),
             event_version: 1,
             payload: payload.to_string().into_bytes(),
