@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::name::ProjectionName;
+use kennel_core::retry::Backoff;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -25,9 +26,11 @@ pub use host::{HostUrl, InvalidHostUrl};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How much longer than the host itself a request waits for it: its error says more than a timeout here.
 const MARGIN: Duration = Duration::from_secs(10);
-/// How often a request that may be repeated is sent when the connection fails, and the pause after the first time.
+/// How often a request that may be repeated is sent when the connection fails, and the first and the longest pause
+/// between.
 const TRIES: u32 = 3;
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_FIRST: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// The operations through a host.
 #[derive(Clone, Debug)]
@@ -108,7 +111,7 @@ impl Remote {
     /// Sends a request until it is answered; the answer is a success.
     async fn send(&self, call: &Call<'_>, url: &Url) -> Result<Response, ControlError> {
         let mut tries = if call.method.is_idempotent() { TRIES } else { 1 };
-        let mut pause = PAUSE;
+        let mut backoff = Backoff::new(PAUSE_FIRST, PAUSE_MAX);
         let response = loop {
             let mut request = self
                 .client
@@ -129,8 +132,7 @@ impl Remote {
                 Ok(response) => break response,
                 Err(error) if tries > 0 && !error.is_timeout() => {
                     tracing::debug!(%error, "the host cannot be reached; trying again");
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
+                    tokio::time::sleep(backoff.next_pause()).await;
                 }
                 Err(error) => return Err(self.unreachable(error)),
             }

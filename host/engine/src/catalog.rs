@@ -15,6 +15,7 @@ use kennel_core::lifecycle::{Lifecycle, Origin, Role};
 use kennel_core::name::ReplicaSet;
 use kennel_core::port::{Component, ComponentStore, DeploymentStore, Runtime, StatusReports, StoreError};
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
+use kennel_core::retry::Backoff;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
@@ -70,8 +71,8 @@ enum Unloaded {
 /// A component that could not be loaded, and when to try again.
 struct LoadFailure {
     reason: String,
-    /// The pause before the next try; none at all for one that is to be tried as if it were new.
-    pause: Duration,
+    /// The pauses between tries; fresh for one that is to be tried as if it were new.
+    backoff: Backoff,
     again: Instant,
 }
 
@@ -162,7 +163,8 @@ impl CatalogWatcher {
             if !before.contains(&deployment.id)
                 && let Some(failed) = components.failed.get_mut(&deployment.digest)
             {
-                (failed.pause, failed.again) = (Duration::ZERO, Instant::now());
+                failed.backoff.reset();
+                failed.again = Instant::now();
             }
         }
         let wanted =
@@ -228,26 +230,27 @@ impl CatalogWatcher {
             Err(error) => Err(Unloaded::Failed(format!("loading it broke: {error}"))),
         };
         let before = components.failed.remove(&digest);
-        let (reason, pause) = match prepared {
+        let fresh = || Backoff::new(self.interval, self.load_pause_max);
+        let (reason, mut backoff) = match prepared {
             Ok(component) => {
                 self.metrics.component_loaded(component.origin());
                 components.ready.insert(digest, component);
                 return;
             }
             Err(Unloaded::Absent) => return,
-            Err(Unloaded::Away(reason)) => (reason, self.interval),
+            Err(Unloaded::Away(reason)) => (reason, fresh()),
             Err(Unloaded::Failed(reason)) => {
-                let pause = before.as_ref().map_or(Duration::ZERO, |before| before.pause);
-                (reason, (pause * 2).clamp(self.interval, self.load_pause_max.max(self.interval)))
+                (reason, before.as_ref().map_or_else(fresh, |before| before.backoff))
             }
         };
+        let pause = backoff.next_pause();
         let again_in = pause.as_secs_f64();
-        if before.is_some_and(|before| before.reason == reason && !before.pause.is_zero()) {
+        if before.is_some_and(|before| before.reason == reason && !before.backoff.is_fresh()) {
             tracing::debug!(component = %digest, reason, again_in, "a component cannot be loaded still");
         } else {
             tracing::error!(component = %digest, reason, again_in, "a component cannot be loaded; trying again");
         }
-        components.failed.insert(digest, LoadFailure { reason, pause, again: Instant::now() + pause });
+        components.failed.insert(digest, LoadFailure { reason, backoff, again: Instant::now() + pause });
     }
 
     /// Publishes the deployments that are ready to run; where one is not, the one that ran before. One that is neither

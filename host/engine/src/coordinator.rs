@@ -10,6 +10,7 @@ use std::time::Duration;
 use kennel_core::membership::{Cause, Generation, WorkerId, WorkerState};
 use kennel_core::plan;
 use kennel_core::port::{Coordination, NewWorker, ProposeOutcome, StoreError};
+use kennel_core::retry::{self, Backoff};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -56,7 +57,7 @@ impl Coordinator {
         let mut workers: Vec<WorkerId> = Vec::new();
         let mut joining: Option<WorkerId> = None;
         let mut heartbeat_due = Instant::now();
-        let mut pause = self.options.poll_min;
+        let mut backoff = Backoff::new(self.options.poll_min, self.options.poll_max);
         // Since when the workers may differ from the published assignments, and since when the store could not be
         // asked.
         let (mut noticed, mut failing): (Option<Instant>, Option<Instant>) = (None, None);
@@ -67,7 +68,8 @@ impl Coordinator {
             match self.round(&mut workers, &mut joining, &mut heartbeat_due, &mut noticed, publish).await {
                 Ok(()) => {
                     self.status.clear(status::COORDINATION);
-                    (pause, failing) = (self.options.poll_min, None);
+                    backoff.reset();
+                    failing = None;
                     let until = self.options.coordination_interval.min(heartbeat_due - Instant::now());
                     tokio::select! {
                         biased;
@@ -84,11 +86,11 @@ impl Coordinator {
                         // No worker can work, and the last view of the others is too old to be reported.
                         self.metrics.lost_sight();
                     }
-                    pause = (pause * 2).min(self.options.poll_max);
+                    let pause = retry::spread(backoff.next_pause(), self.entropy.fraction());
                     tokio::select! {
                         biased;
                         () = stop.requested() => {}
-                        () = tokio::time::sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)) => {}
+                        () = tokio::time::sleep(pause) => {}
                     }
                 }
             }

@@ -17,6 +17,7 @@ use kennel_core::port::{
     Cutover, CutoverOutcome, ProjectionProgress, ProjectionState, StatusReports, StoreError,
 };
 use kennel_core::projection::{Deployment, DeploymentId};
+use kennel_core::retry::Backoff;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -51,10 +52,10 @@ struct Memory {
     troubles: Troubles,
 }
 
-/// Until when this process does not try a cutover again, and how long that is.
+/// Until when this process does not try a cutover again, and for how long the next time.
 struct Rest {
     until: Instant,
-    long: Duration,
+    backoff: Backoff,
 }
 
 /// The actions that fail, and why.
@@ -190,9 +191,11 @@ impl CutoverController {
             Ok(Attempt::Released(reason)) => Some(reason),
             Err(error) => Some(crate::chain(&error)),
         };
-        let before = memory.left_alone.get(id).map_or(Duration::ZERO, |rest| rest.long);
-        let long = (before * 2).clamp(LEFT_ALONE, LEFT_ALONE_MAX);
-        memory.left_alone.insert(*id, Rest { until: Instant::now() + long, long });
+        let now = Instant::now();
+        let rest = memory.left_alone.entry(*id);
+        let rest =
+            rest.or_insert_with(|| Rest { until: now, backoff: Backoff::new(LEFT_ALONE, LEFT_ALONE_MAX) });
+        rest.until = now + rest.backoff.next_pause();
         if let Some(reason) = blocked_by {
             let message = format!("the cutover is blocked: {reason}");
             let condition = Condition { reason: ConditionReason::CutoverBlocked, message };

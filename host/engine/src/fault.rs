@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use kennel_core::retry;
 use tokio::task::JoinError;
 
 use crate::metrics::{HostPart, ReplicaSetMetrics};
@@ -50,7 +51,7 @@ impl Faults {
         message: &str,
     ) -> Duration {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let pause = PAUSE_FIRST.saturating_mul(1 << before.min(16)).min(PAUSE_MAX);
+        let pause = retry::doubled(PAUSE_FIRST, PAUSE_MAX, before);
         reporter.metrics.host_fault(part);
         tracing::error!(
             part = name,

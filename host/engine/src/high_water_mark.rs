@@ -8,6 +8,7 @@ use std::time::Duration;
 use kennel_core::checkpoint::Mark;
 use kennel_core::port::{Blocker, HighWaterMark, LogReader};
 use kennel_core::position::Position;
+use kennel_core::retry::Backoff;
 use tokio::sync::Notify;
 
 use crate::metrics::HighWaterMarkMetrics;
@@ -110,20 +111,18 @@ impl HighWaterMarkWatcher {
     /// Publishes the high-water mark until a stop is asked for.
     pub async fn watch(self, watch: Watch, mut stop: Shutdown) {
         let Self { log, metrics, status, polls: (poll_min, poll_max) } = self;
-        let mut pause = poll_min;
+        let mut backoff = Backoff::new(poll_min, poll_max);
         let mut last = HighWaterMark::default();
         loop {
-            match log.high_water_mark().await {
+            let pause = match log.high_water_mark().await {
                 Ok(high_water_mark) => {
                     status.clear(status::HIGH_WATER_MARK);
                     metrics.observed(&last, &high_water_mark);
                     let moved = high_water_mark != last;
                     // Below the head something is about to change: look again soon.
-                    pause = if moved || high_water_mark.position < high_water_mark.head {
-                        poll_min
-                    } else {
-                        (pause * 2).min(poll_max)
-                    };
+                    if moved || high_water_mark.position < high_water_mark.head {
+                        backoff.reset();
+                    }
                     if moved || watch.seen().is_none() {
                         report_blockers(&last, &high_water_mark);
                         if watch.seen().is_some() && high_water_mark.incarnation != last.incarnation {
@@ -133,6 +132,7 @@ impl HighWaterMarkWatcher {
                         watch.publish(&high_water_mark);
                         last = high_water_mark;
                     }
+                    backoff.next_pause()
                 }
                 Err(error) => {
                     tracing::warn!(
@@ -141,13 +141,13 @@ impl HighWaterMarkWatcher {
                     );
                     status.block(status::HIGH_WATER_MARK, crate::chain(&error));
                     metrics.failed();
-                    pause = poll_max;
+                    poll_max
                 }
-            }
+            };
             tokio::select! {
                 biased;
                 () = stop.requested() => break,
-                () = log.notification() => pause = poll_min,
+                () = log.notification() => backoff.reset(),
                 () = tokio::time::sleep(pause) => {}
             }
         }

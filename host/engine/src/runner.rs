@@ -20,6 +20,7 @@ use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
 use kennel_core::port::{Commit, CommitOutcome, DeadLetter, ProjectionState, StoreError};
 use kennel_core::position::Position;
+use kennel_core::retry::{self, Backoff};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -134,11 +135,11 @@ enum Next {
 impl Runner {
     /// Works until a stop is asked for or the generation has passed. Also returns its prefetch plan, for its successor.
     pub async fn run(mut self) -> (Ended, PrefetchPlan) {
-        let mut pause = self.options.poll_min;
+        let mut backoff = Backoff::new(self.options.poll_min, self.options.poll_max);
         // Kept beyond the loss of a claim: while the store is away, this runner still stands where it stood.
         let progress_gauge = Arc::new(self.metrics.progress_gauge());
         loop {
-            match self.work(&mut pause, &progress_gauge).await {
+            match self.work(&mut backoff, &progress_gauge).await {
                 Ok(Next::End(ended)) => {
                     self.status.clear(&self.part());
                     return (ended, self.prefetch);
@@ -154,8 +155,7 @@ impl Runner {
                     let reason = crate::chain(&error);
                     tracing::warn!(%projection, %reason, "the store failed; trying again");
                     self.status.block(&self.part(), reason);
-                    pause = (pause * 2).min(self.options.poll_max);
-                    if self.sleep(pause.mul_f64(0.5 + self.entropy.fraction() / 2.0)).await {
+                    if self.sleep(retry::spread(backoff.next_pause(), self.entropy.fraction())).await {
                         // The condition of this runner blocks no other any more.
                         self.status.clear(&self.part());
                         return (Ended::Stopped, self.prefetch);
@@ -168,7 +168,7 @@ impl Runner {
     /// Claims, and works while the claim holds.
     async fn work(
         &mut self,
-        store_pause: &mut Duration,
+        backoff: &mut Backoff,
         progress_gauge: &Arc<ProgressGauge>,
     ) -> Result<Next, StoreError> {
         let Some((owned, incarnation)) = self.claim(progress_gauge).await? else {
@@ -220,7 +220,7 @@ impl Runner {
                 }
                 _ => self.idle(&mut progress, high_water, incarnation).await?,
             };
-            *store_pause = self.options.poll_min;
+            backoff.reset();
             if next != Next::Round {
                 return Ok(next);
             }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kennel_core::retry::Backoff;
 use tokio::time::Instant;
 
 /// After a commit that was cut short, a larger one is tried after so long, and then after twice as long each time.
@@ -19,6 +20,7 @@ struct Lowered {
     /// It stays at least until then.
     until: Instant,
     pause: Duration,
+    backoff: Backoff,
 }
 
 impl Ceiling {
@@ -30,11 +32,13 @@ impl Ceiling {
     /// A commit of so many events was cut short; returns how many the next may hold.
     pub(super) fn lower(&mut self, handled: usize, now: Instant) -> usize {
         let events = (handled / 2).max(1);
-        let pause = self.0.map_or(PAUSE_MIN, |lowered| {
+        let mut backoff = self.0.map_or(Backoff::new(PAUSE_MIN, PAUSE_MAX), |lowered| lowered.backoff);
+        let pause = match self.0 {
             // Those that follow at once look for what fits, and say nothing of how long it will be so.
-            if now < lowered.until { lowered.pause } else { (lowered.pause * 2).min(PAUSE_MAX) }
-        });
-        self.0 = Some(Lowered { events, until: now + pause, pause });
+            Some(lowered) if now < lowered.until => lowered.pause,
+            _ => backoff.next_pause(),
+        };
+        self.0 = Some(Lowered { events, until: now + pause, pause, backoff });
         events
     }
 

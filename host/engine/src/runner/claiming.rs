@@ -3,6 +3,7 @@
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::lifecycle::Role;
 use kennel_core::port::{ClaimOutcome, StoreError};
+use kennel_core::retry::Backoff;
 use kennel_core::witness::LogSetBack;
 
 use super::{FENCED_LOOK_MAX, Runner};
@@ -16,7 +17,7 @@ impl Runner {
         &mut self,
         progress_gauge: &ProgressGauge,
     ) -> Result<Option<(Vec<Checkpoint>, u64)>, StoreError> {
-        let mut pause = self.options.poll_min;
+        let mut backoff = Backoff::new(self.options.poll_min, self.options.poll_max);
         let mut reported = None;
         // A claim before the first look at the log could be of another log than the first that is seen.
         tokio::select! {
@@ -41,10 +42,9 @@ impl Runner {
                     self.options.poll_max
                 }
             };
-            if self.sleep(pause).await {
+            if self.sleep(backoff.next_pause().min(look_max)).await {
                 return Ok(Some((Vec::new(), incarnation)));
             }
-            pause = (pause * 2).min(look_max);
         }
     }
 

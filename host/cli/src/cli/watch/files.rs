@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use kennel_core::digest::Digest;
+use kennel_core::retry::Backoff;
 use tokio::time::Instant;
 
 /// The pause after the first attempt that failed. Each further one doubles it.
@@ -58,7 +59,7 @@ enum State {
     /// It is to be tried again.
     Again {
         at: Instant,
-        pause: Duration,
+        backoff: Backoff,
     },
 }
 
@@ -104,11 +105,11 @@ impl Files {
     /// An attempt has failed for a reason that may pass. Whether that is news.
     pub(super) fn failed(&mut self, path: &Path, reason: &str, now: Instant) -> bool {
         let Some(file) = self.0.get_mut(path) else { return true };
-        let pause = match file.state {
-            State::Again { pause, .. } => (2 * pause).min(PAUSE_MAX),
-            State::Changing | State::Done => PAUSE_MIN,
+        let mut backoff = match file.state {
+            State::Again { backoff, .. } => backoff,
+            State::Changing | State::Done => Backoff::new(PAUSE_MIN, PAUSE_MAX),
         };
-        file.state = State::Again { at: now + pause, pause };
+        file.state = State::Again { at: now + backoff.next_pause(), backoff };
         // The outcome is unknown: the answer may have been lost.
         file.done = None;
         let news = file.failed.as_deref() != Some(reason);

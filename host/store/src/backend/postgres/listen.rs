@@ -8,6 +8,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use kennel_core::retry::Backoff;
 use sqlx::PgPool;
 use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::task::JoinHandle;
@@ -109,14 +110,14 @@ impl Drop for Listen {
 }
 
 async fn listen(connector: Arc<Connector>, notifications: Arc<Heard>) {
-    let mut pause = PAUSE_MIN;
+    let mut backoff = Backoff::new(PAUSE_MIN, PAUSE_MAX);
     loop {
         let began = Instant::now();
         let heard = hear(&connector, &notifications).await;
         let lasted = began.elapsed() > PAUSE_MAX;
         if let Err(error) = heard {
             // Reported once: what follows is the same until it has worked for a while.
-            if lasted || pause == PAUSE_MIN {
+            if lasted || backoff.is_fresh() {
                 tracing::warn!(
                     %error,
                     "there is no connection to hear of new events on: they are looked for from time to time instead, \
@@ -126,9 +127,10 @@ async fn listen(connector: Arc<Connector>, notifications: Arc<Heard>) {
                 tracing::debug!(%error, "listening for notifications failed; trying again");
             }
         }
-        pause = if lasted { PAUSE_MIN } else { pause };
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        if lasted {
+            backoff.reset();
+        }
+        tokio::time::sleep(backoff.next_pause()).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kennel_core::port::ConnectionUsage;
 use kennel_core::projection::ReadModelId;
+use kennel_core::retry::Backoff;
 use sqlx::PgConnection;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -45,7 +46,7 @@ struct Denial {
     said: String,
     /// No other connection is asked for before.
     until: Instant,
-    pause: Duration,
+    backoff: Backoff,
 }
 
 impl State {
@@ -159,9 +160,9 @@ impl State {
         let begins = denied && self.denial.is_none();
         if denied {
             self.denied += 1;
-            let before = self.denial.take().map_or(Duration::ZERO, |denial| denial.pause);
-            let pause = (before * 2).clamp(DENIED_PAUSE_MIN, DENIED_PAUSE_MAX);
-            self.denial = Some(Denial { said: said(error), until: now + pause, pause });
+            let fresh = || Backoff::new(DENIED_PAUSE_MIN, DENIED_PAUSE_MAX);
+            let mut backoff = self.denial.take().map_or_else(fresh, |denial| denial.backoff);
+            self.denial = Some(Denial { said: said(error), until: now + backoff.next_pause(), backoff });
         }
         // No task is going to give one back, or the server is away: there is nothing to wait for.
         if !denied || self.open == 0 {
