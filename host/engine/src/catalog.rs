@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::batch::Loaded;
+use crate::loaded::Loaded;
 use crate::metrics::{ProgressGauge, ReplicaSetMetrics};
 use crate::shutdown::Shutdown;
 use crate::status::{self, Status};

@@ -253,4 +253,4 @@ impl GuestEnv for BatchEnv {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,13 +10,13 @@
 //! | module | duty |
 //! | --- | --- |
 //! | [`supervisor`] | reconciles the runners that exist with those that should |
-//! | [`runner`] | one deployment on one partition: claim, read, run, commit, again |
-//! | [`batch`] | handles events one by one inside one write set, and times every call |
+//! | [`runner`] | one deployment on one partition: claim, read, execute, commit, again |
 //! | [`env`](mod@env) | the environment of a guest: the write set over the stored read model |
 //! | [`memory`] | the memory that all batches of a process share |
 //! | [`coordinator`] | registers workers, keeps them alive, agrees on generations |
 //! | [`connections`] | watches the connections to the store, so that no statement waits unseen |
 //! | [`high_water_mark`], [`catalog`] | watch the log's end and the active deployments |
+//! | [`loaded`] | a component that is ready to run for a deployment |
 //! | [`status`] | the parts of this process that are blocked, and why |
 //! | [`cutover`] | cuts over to candidates that have caught up, removes read models no longer needed |
 //! | [`metrics`] | the public metrics of the engine |
@@ -26,7 +26,6 @@
 //! engine on a virtual clock and a seed. Every durable write of a runner carries its generation. A wake-up carries no
 //! data: the task that is woken looks for itself.
 
-pub mod batch;
 pub mod catalog;
 pub mod connections;
 pub mod coordinator;
@@ -35,6 +34,7 @@ pub mod entropy;
 pub mod env;
 pub mod fault;
 pub mod high_water_mark;
+pub mod loaded;
 pub mod memory;
 pub mod metrics;
 pub mod options;

@@ -15,7 +15,6 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::batch::Loaded;
 use crate::catalog::{self, Catalog};
 use crate::connections;
 use crate::coordinator::{Assignments, Coordinator};
@@ -24,11 +23,12 @@ use crate::entropy::Entropy;
 use crate::env::PrefetchPlan;
 use crate::fault::{self, Faults, Reporter, guard};
 use crate::high_water_mark;
+use crate::loaded::Loaded;
 use crate::metrics::{
     Components, ConnectionMetrics, HighWaterMarkMetrics, HostPart, Metrics, ReplicaSetMetrics,
 };
 use crate::options::{Options, Ports};
-use crate::runner::{Ceiling, Ended, Runner};
+use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::status::Status;
 
@@ -335,7 +335,6 @@ impl Engine {
                 prefetch: prefetch.for_successor(),
                 health,
                 rebuilds: Arc::clone(rebuilds),
-                ceiling: Ceiling::default(),
                 stop: shutdown,
             };
             let task = runners.tasks.spawn(runner.run()).id();

@@ -19,10 +19,10 @@ use kennel_core::port::{
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
-use kennel_engine::batch::Loaded;
 use kennel_engine::catalog::Catalog;
 use kennel_engine::cutover::CutoverController;
 use kennel_engine::high_water_mark::Watch;
+use kennel_engine::loaded::Loaded;
 use kennel_engine::{Metrics, Shutdown};
 use kennel_test_support::guests::FakeComponent;
 use kennel_test_support::samples;

@@ -11,7 +11,7 @@ use crate::memory::{Memory, Portion};
 
 /// An empty read model that records its queries.
 #[derive(Default)]
-struct Asked(Mutex<Vec<Vec<Wanted>>>);
+pub(crate) struct Asked(Mutex<Vec<Vec<Wanted>>>);
 
 impl Asked {
     /// How many keys each query since the last look asked for, and of which collections.
@@ -62,7 +62,7 @@ impl ReadModel for Asked {
     }
 }
 
-fn event(number: u64) -> Event {
+pub(crate) fn event(number: u64) -> Event {
     Event {
         position: Position::new(number),
         bounded_context: "Sales".to_owned(),

@@ -12,7 +12,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// Without bounds while nothing was cut short.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ceiling(Option<Lowered>);
+pub(super) struct Ceiling(Option<Lowered>);
 
 #[derive(Clone, Copy, Debug)]
 struct Lowered {

@@ -1,6 +1,6 @@
 //! The reaction of a runner to an event that fails or a batch that is not committed.
 
-use kennel_core::checkpoint::{self, Checkpoint};
+use kennel_core::checkpoint::Checkpoint;
 use kennel_core::failure::{EventFailure, FailureKind};
 use kennel_core::lifecycle::Role;
 use kennel_core::limits;
@@ -11,9 +11,10 @@ use kennel_core::retry::{self, RetryDecision};
 
 use tokio::time::Instant;
 
-use super::reading::{Ahead, Front};
-use super::{Ended, Next, Progress, Runner};
-use crate::batch::FailedEvent;
+use super::committer::Batch;
+use super::executor::FailedEvent;
+use super::pending::Front;
+use super::{Claimed, Ended, Next, Runner};
 
 /// How much smaller than usual batches become at most because others write the same documents.
 const CONFLICT_SHRINK_MAX: usize = 8;
@@ -25,18 +26,17 @@ pub(super) struct Trying {
 }
 
 impl Runner {
-    /// The front of `ahead` failed: retry it, record it and go on, or halt.
+    /// The entry that is next failed: retry it, record it and go on, or halt.
     pub(super) async fn event_failed(
         &mut self,
-        progress: &mut Progress,
-        mut ahead: Ahead,
+        claimed: &mut Claimed<'_>,
         failed: FailedEvent,
     ) -> Result<Next, StoreError> {
-        let Some(front) = ahead.front() else { return Ok(Next::Round) };
+        let Some(front) = claimed.in_flight.front() else { return Ok(Next::Round) };
         self.metrics.failed(failed.kind);
-        let before = progress.trying.take().filter(|trying| trying.position == front.position);
+        let before = claimed.trying.take().filter(|trying| trying.position == front.position);
         let attempts = before.map_or(1, |trying| trying.attempts + 1);
-        progress.trying = Some(Trying { position: front.position, attempts });
+        claimed.trying = Some(Trying { position: front.position, attempts });
         let failure = self.failure(front, failed, attempts);
         let on_failure = self.loaded.deployment.settings.on_failure;
         let jitter = self.entropy.fraction();
@@ -44,44 +44,39 @@ impl Runner {
         self.log(&failure, decision);
         if !matches!(decision, RetryDecision::DeadLetter) {
             // Others may be built while this one pauses, or is halted.
-            progress.permit = None;
+            claimed.permit = None;
         }
         match decision {
             RetryDecision::RetryAfter(pause) => {
-                if progress.reported.is_none() {
-                    self.take_back_halt(progress).await?;
+                if claimed.reported.is_none() {
+                    self.take_back_halt(claimed).await?;
                 }
-                self.report(progress, ProjectionState::Retrying, &failure).await?;
-                progress.ahead = Some(ahead);
+                self.report(claimed, ProjectionState::Retrying, &failure).await?;
                 self.sleep(pause).await;
                 Ok(Next::Round)
             }
             RetryDecision::Halt => {
-                self.report(progress, ProjectionState::Halted, &failure).await?;
+                self.report(claimed, ProjectionState::Halted, &failure).await?;
                 // Clients of the serving read model need not know that a candidate cannot be built.
                 if self.loaded.role == Role::Serving {
                     self.status.block(&self.part(), describe(&failure));
                 }
-                progress.progress_gauge.halted(true);
+                claimed.progress_gauge.halted(true);
                 self.stop.requested().await;
                 Ok(Next::End(Ended::Stopped))
             }
             RetryDecision::DeadLetter => {
-                let to = ahead.reached_after_front();
-                let Some(stretch) = checkpoint::furthest_behind(&progress.owned, to) else {
-                    return Ok(Next::Round);
-                };
-                self.report(progress, ProjectionState::Running, &failure).await?;
-                let dead_letters = vec![DeadLetter { failure }];
-                match self.commit(progress, &stretch, to, Vec::new(), dead_letters, 0).await? {
+                let Some(advance) = claimed.in_flight.execute(1) else { return Ok(Next::Round) };
+                self.report(claimed, ProjectionState::Running, &failure).await?;
+                match self.commit(claimed, Batch::of(advance, vec![DeadLetter { failure }])).await? {
                     CommitOutcome::Fenced => return Ok(Next::End(Ended::Superseded)),
                     CommitOutcome::LogSetBack => return Ok(Next::Claim),
-                    CommitOutcome::Committed => ahead.take_failed(),
-                    CommitOutcome::Conflict { .. } | CommitOutcome::Invalid { .. } => {}
+                    CommitOutcome::Committed
+                    | CommitOutcome::Conflict { .. }
+                    | CommitOutcome::Invalid { .. } => {}
                     CommitOutcome::CutShort { reason } => return Err(too_short(reason)),
                 }
-                progress.trying = None;
-                progress.ahead = Some(ahead);
+                claimed.trying = None;
                 Ok(Next::Round)
             }
         }
@@ -90,8 +85,7 @@ impl Runner {
     /// A batch was handled and not committed.
     pub(super) async fn not_committed(
         &mut self,
-        progress: &mut Progress,
-        ahead: Ahead,
+        claimed: &mut Claimed<'_>,
         handled: usize,
         outcome: CommitOutcome,
     ) -> Result<Next, StoreError> {
@@ -104,8 +98,7 @@ impl Runner {
                 // Smaller batches meet each other less often. Not too small: where partitions contend for the same
                 // few documents, one of them commits at a time, and should get somewhere when it does.
                 let floor = (self.batch_max() / CONFLICT_SHRINK_MAX).min(handled);
-                progress.limit = (handled / 2).max(floor).max(1);
-                progress.ahead = Some(ahead);
+                claimed.limit = (handled / 2).max(floor).max(1);
                 Ok(Next::Round)
             }
             // An event is not to blame for what the database allows: it is tried until it fits, and reported meanwhile.
@@ -115,7 +108,7 @@ impl Runner {
             }
             CommitOutcome::CutShort { reason } => {
                 self.metrics.cut_short();
-                let events = self.ceiling.lower(handled, Instant::now());
+                let events = claimed.parts.ceiling.lower(handled, Instant::now());
                 let projection = &self.loaded.deployment.projection;
                 tracing::warn!(
                     %projection,
@@ -124,20 +117,18 @@ impl Runner {
                     "the database ended a commit before it was done: committing at most {events} events at once from \
                      here on; raise its timeouts and limits for Kennel's role if it has room"
                 );
-                progress.limit = events;
-                progress.ahead = Some(ahead);
+                claimed.limit = events;
                 Ok(Next::Round)
             }
             // The database says only that something in the batch is wrong. Smaller and smaller batches
             // find the event; alone in its batch, it has failed.
             CommitOutcome::Invalid { reason } if handled == 1 => {
                 let failed = FailedEvent { kind: FailureKind::InvalidCall, message: reason };
-                progress.limit = 1;
-                self.event_failed(progress, ahead, failed).await
+                claimed.limit = 1;
+                self.event_failed(claimed, failed).await
             }
             CommitOutcome::Invalid { .. } => {
-                progress.limit = (handled / 2).max(1);
-                progress.ahead = Some(ahead);
+                claimed.limit = (handled / 2).max(1);
                 Ok(Next::Round)
             }
         }
@@ -150,28 +141,28 @@ impl Runner {
     }
 
     /// Events are being handled again: takes back what was reported.
-    pub(super) async fn recovered(&self, progress: &mut Progress) -> Result<(), StoreError> {
-        progress.trying = None;
-        if progress.reported != Some(ProjectionState::Running) && self.is_past_last_failure(progress).await? {
+    pub(super) async fn recovered(&self, claimed: &mut Claimed<'_>) -> Result<(), StoreError> {
+        claimed.trying = None;
+        if claimed.reported != Some(ProjectionState::Running) && self.is_past_last_failure(claimed).await? {
             self.ports.reports.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
-            progress.reported = Some(ProjectionState::Running);
+            claimed.reported = Some(ProjectionState::Running);
         }
         Ok(())
     }
 
     /// Whether the failure that the store shows for this projection lies in this runner's ranges, and it has got beyond
     /// that. Other partitions report by themselves.
-    async fn is_past_last_failure(&self, progress: &mut Progress) -> Result<bool, StoreError> {
-        let Some((failure, checkpoint)) = self.own_trouble(progress).await? else {
-            progress.reported = Some(ProjectionState::Running);
+    async fn is_past_last_failure(&self, claimed: &mut Claimed<'_>) -> Result<bool, StoreError> {
+        let Some((failure, checkpoint)) = self.own_trouble(claimed).await? else {
+            claimed.reported = Some(ProjectionState::Running);
             return Ok(false);
         };
         Ok(checkpoint.position >= failure.position)
     }
 
     /// A runner before this one has halted, and this one is trying again.
-    async fn take_back_halt(&self, progress: &Progress) -> Result<(), StoreError> {
-        if self.own_trouble(progress).await?.is_some() {
+    async fn take_back_halt(&self, claimed: &Claimed<'_>) -> Result<(), StoreError> {
+        if self.own_trouble(claimed).await?.is_some() {
             self.ports.reports.report(self.loaded.deployment.id, ProjectionState::Running, None).await?;
         }
         Ok(())
@@ -181,25 +172,26 @@ impl Runner {
     /// the checkpoint there.
     async fn own_trouble(
         &self,
-        progress: &Progress,
+        claimed: &Claimed<'_>,
     ) -> Result<Option<(EventFailure, Checkpoint)>, StoreError> {
         let known = self.ports.reports.progress().await?;
         let ours = known.into_iter().find(|known| known.deployment.id == self.loaded.deployment.id);
         let not_running = ours.filter(|ours| ours.state != ProjectionState::Running);
         let Some(failure) = not_running.and_then(|ours| ours.last_failure) else { return Ok(None) };
         let point = partition::hash(&failure.aggregate_id);
-        let checkpoint = progress.owned.iter().find(|checkpoint| checkpoint.range.contains(point));
+        let checkpoint =
+            claimed.in_flight.committed().iter().find(|checkpoint| checkpoint.range.contains(point));
         Ok(checkpoint.map(|checkpoint| (failure, *checkpoint)))
     }
 
     async fn report(
         &self,
-        progress: &mut Progress,
+        claimed: &mut Claimed<'_>,
         state: ProjectionState,
         failure: &EventFailure,
     ) -> Result<(), StoreError> {
         self.ports.reports.report(self.loaded.deployment.id, state, Some(failure)).await?;
-        progress.reported = Some(state);
+        claimed.reported = Some(state);
         Ok(())
     }
 
