@@ -125,7 +125,7 @@ impl Bed {
 
     /// Which parts whose names contain this make no progress, and why.
     fn said(&self, part: &str) -> Vec<String> {
-        let blocked = self.status.blocked().into_iter().filter(|(name, _)| name.contains(part));
+        let blocked = self.status.blocked().into_iter().filter(|(name, _)| name.to_string().contains(part));
         blocked.map(|(name, reason)| format!("{name}: {reason}")).collect()
     }
 

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::loaded::Loaded;
 use crate::metrics::{ProgressGauge, ReplicaSetMetrics};
 use crate::shutdown::Shutdown;
-use crate::status::{self, Status};
+use crate::status::{Part, Status};
 
 /// The deployments that the process should run, by name of the projection.
 pub type Catalog = Arc<Vec<Loaded>>;
@@ -51,7 +51,7 @@ pub struct CatalogWatcher {
 
 impl std::fmt::Debug for CatalogWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watcher").field("replica_set", &self.replica_set).finish_non_exhaustive()
+        f.debug_struct("CatalogWatcher").field("replica_set", &self.replica_set).finish_non_exhaustive()
     }
 }
 
@@ -102,7 +102,7 @@ struct Components {
     /// Of projections that are halted because nothing can be loaded for them, as the metrics report.
     unloadable: Vec<ProgressGauge>,
     /// The parts that the status shows as blocked because of components.
-    blocked: BTreeSet<String>,
+    blocked: BTreeSet<Part>,
     /// The conditions of candidates that were reported to the store, if any, and when each is tried again.
     reported: BTreeMap<DeploymentId, Option<(String, Instant)>>,
     published: bool,
@@ -112,7 +112,7 @@ impl CatalogWatcher {
     /// Publishes the catalog until a stop is asked for.
     pub async fn watch(self, publish: watch::Sender<Option<Catalog>>, mut stop: Shutdown) {
         let mut components = Components::default();
-        self.status.block(status::CATALOG, "the deployments have not been read yet");
+        self.status.block(Part::Catalog, "the deployments have not been read yet");
         loop {
             let looked = self.look(&mut components).await;
             self.load_missing(&mut components);
@@ -120,11 +120,11 @@ impl CatalogWatcher {
             self.report_conditions(&mut components).await;
             match looked {
                 // Not before the status shows the deployments that should run and cannot.
-                Ok(()) => self.status.clear(status::CATALOG),
+                Ok(()) => self.status.clear(&Part::Catalog),
                 Err(error) => {
                     let reason = crate::chain(&error);
                     tracing::warn!(%reason, "the deployments cannot be read; trying again");
-                    self.status.block(status::CATALOG, reason);
+                    self.status.block(Part::Catalog, reason);
                 }
             }
             tokio::select! {
@@ -277,12 +277,12 @@ impl CatalogWatcher {
                 progress_gauge.halted(true);
                 unloadable.push(progress_gauge);
                 if serving {
-                    blocked.insert(format!("projection {projection}"), reason.clone());
+                    blocked.insert(Part::Projection(projection.clone()), reason.clone());
                 }
             } else if serving && before.is_none() {
                 // Under another name: it is not halted, it begins.
                 let reason = "its component is being loaded".to_owned();
-                blocked.insert(format!("start of {projection}"), reason);
+                blocked.insert(Part::Start(projection.clone()), reason);
             }
             let before = before.map(|before| Loaded { role: *role, ..before.clone() });
             running.extend(before.map(|before| (deployment.read_model, before)));
@@ -336,13 +336,13 @@ impl CatalogWatcher {
     }
 
     /// Shows in the status the parts that are blocked, and no longer those that are not, or are not to be run any more.
-    fn report(&self, components: &mut Components, blocked: BTreeMap<String, String>) {
+    fn report(&self, components: &mut Components, blocked: BTreeMap<Part, String>) {
         for gone in components.blocked.iter().filter(|part| !blocked.contains_key(*part)) {
             self.status.clear(gone);
         }
         components.blocked = blocked.keys().cloned().collect();
         for (part, reason) in blocked {
-            self.status.block(&part, reason);
+            self.status.block(part, reason);
         }
     }
 }

@@ -7,7 +7,7 @@ use kennel_core::port::{ConnectionUsage, Coordination};
 
 use crate::metrics::ConnectionMetrics;
 use crate::shutdown::Shutdown;
-use crate::status::{self, Status};
+use crate::status::{Part, Status};
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A statement that waits for longer is reported.
@@ -22,7 +22,7 @@ pub struct ConnectionWatcher {
 
 impl std::fmt::Debug for ConnectionWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watcher").finish_non_exhaustive()
+        f.debug_struct("ConnectionWatcher").finish_non_exhaustive()
     }
 }
 
@@ -38,11 +38,11 @@ impl ConnectionWatcher {
                 if !reported {
                     tracing::warn!(reason, "statements wait for a connection to the store");
                 }
-                self.status.block(status::CONNECTIONS, reason);
+                self.status.block(Part::Connections, reason);
                 reported = true;
             } else if reported {
                 tracing::info!("statements do not wait for a connection any more");
-                self.status.clear(status::CONNECTIONS);
+                self.status.clear(&Part::Connections);
                 reported = false;
             }
             last = usage;

@@ -18,7 +18,7 @@ use crate::entropy::Entropy;
 use crate::metrics::ReplicaSetMetrics;
 use crate::options::Options;
 use crate::shutdown::Shutdown;
-use crate::status::{self, Status};
+use crate::status::{Part, Status};
 
 /// How long a worker that stops tries to notify the store.
 const SIGN_OFF_MAX: Duration = Duration::from_secs(2);
@@ -67,7 +67,7 @@ impl Coordinator {
             }
             match self.round(&mut workers, &mut joining, &mut heartbeat_due, &mut noticed, publish).await {
                 Ok(()) => {
-                    self.status.clear(status::COORDINATION);
+                    self.status.clear(&Part::Coordination);
                     backoff.reset();
                     failing = None;
                     let until = self.options.coordination_interval.min(heartbeat_due - Instant::now());
@@ -81,7 +81,7 @@ impl Coordinator {
                 }
                 Err(error) => {
                     tracing::warn!(reason = crate::chain(&error), "coordination failed; trying again");
-                    self.status.block(status::COORDINATION, crate::chain(&error));
+                    self.status.block(Part::Coordination, crate::chain(&error));
                     if failing.get_or_insert_with(Instant::now).elapsed() >= self.options.stale_after {
                         // No worker can work, and the last view of the others is too old to be reported.
                         self.metrics.lost_sight();

@@ -80,7 +80,7 @@ enum Attempt {
 pub struct CutoverController {
     pub cutover: Arc<dyn Cutover>,
     pub reports: Arc<dyn StatusReports>,
-    pub high_water_mark: high_water_mark::Watch,
+    pub high_water_mark: high_water_mark::PublishedMark,
     pub metrics: ReplicaSetMetrics,
 }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinError;
 
 use crate::metrics::{HostPart, ReplicaSetMetrics};
 use crate::shutdown::Shutdown;
-use crate::status::Status;
+use crate::status::{FaultyPart, Part, Status};
 
 /// The pause after the first fault, and the longest one.
 const PAUSE_FIRST: Duration = Duration::from_millis(250);
@@ -36,25 +36,19 @@ pub(crate) struct Reporter {
 
 impl Faults {
     /// The part has done its work: the fault before is over.
-    pub(crate) fn over(&self, status: &Status, name: &str) {
+    pub(crate) fn over(&self, status: &Status, part: &FaultyPart) {
         if self.0.load(Ordering::Relaxed) > 0 && self.0.swap(0, Ordering::Relaxed) > 0 {
-            status.clear(&entry(name));
+            status.clear(&Part::Fault(part.clone()));
         }
     }
 
     /// The part has panicked: reports it, and returns how long to leave the part alone.
-    pub(crate) fn happened(
-        &self,
-        reporter: &Reporter,
-        part: HostPart,
-        name: &str,
-        message: &str,
-    ) -> Duration {
+    pub(crate) fn happened(&self, reporter: &Reporter, part: &FaultyPart, message: &str) -> Duration {
         let before = self.0.fetch_add(1, Ordering::Relaxed);
         let pause = retry::doubled(PAUSE_FIRST, PAUSE_MAX, before);
-        reporter.metrics.host_fault(part);
+        reporter.metrics.host_fault(part.host_part());
         tracing::error!(
-            part = name,
+            %part,
             faults = before + 1,
             reason = message,
             "a fault of the host: this part of it panicked, and begins again in {} ms; please report it as a bug",
@@ -66,13 +60,9 @@ impl Faults {
             before + 1,
             pause.as_secs_f64()
         );
-        reporter.status.block(&entry(name), reason);
+        reporter.status.block(Part::Fault(part.clone()), reason);
         pause
     }
-}
-
-fn entry(name: &str) -> String {
-    format!("{name} (fault)")
 }
 
 /// The message of a task's panic.
@@ -96,7 +86,7 @@ pub(crate) async fn guard<T, F: Future<Output = T>>(
     (reporter, part, mut stop): (&Reporter, HostPart, Shutdown),
     mut begin: impl FnMut() -> F,
 ) -> Option<T> {
-    let faults = Faults::default();
+    let (faults, part) = (Faults::default(), FaultyPart::Host(part));
     let mut rested: Option<Duration> = None;
     loop {
         let mut working = AssertUnwindSafe(Box::pin(begin())).catch_unwind();
@@ -106,19 +96,19 @@ pub(crate) async fn guard<T, F: Future<Output = T>>(
                 biased;
                 ended = &mut working => ended,
                 () = tokio::time::sleep(pause.max(WORKS_AFTER)) => {
-                    faults.over(&reporter.status, part.as_str());
+                    faults.over(&reporter.status, &part);
                     working.await
                 }
             },
         };
         let panic = match ended {
             Ok(done) => {
-                faults.over(&reporter.status, part.as_str());
+                faults.over(&reporter.status, &part);
                 return Some(done);
             }
             Err(panic) => panic,
         };
-        let pause = faults.happened(reporter, part, part.as_str(), &message(&*panic));
+        let pause = faults.happened(reporter, &part, &message(&*panic));
         rested = Some(pause);
         tokio::select! {
             biased;

@@ -13,14 +13,14 @@ use tokio::sync::Notify;
 
 use crate::metrics::HighWaterMarkMetrics;
 use crate::shutdown::Shutdown;
-use crate::status::{self, Status};
+use crate::status::{Part, Status};
 
-/// Shows the runners of a process where the high-water mark is. Clones share it.
+/// The high-water mark as it is published to the runners of a process. Clones share it.
 ///
 /// It wakes waiting runners in the order in which they began to wait. tokio's `watch` wakes them in an order that it
 /// draws itself, so that no seed could repeat a run.
 #[derive(Clone, Debug, Default)]
-pub struct Watch(Arc<Shared>);
+pub struct PublishedMark(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -35,7 +35,7 @@ struct Seen {
     incarnation: u64,
 }
 
-impl Watch {
+impl PublishedMark {
     /// Up to where the log is known to be complete: not at all before the first look.
     #[must_use]
     pub fn mark(&self) -> Mark {
@@ -103,33 +103,33 @@ pub struct HighWaterMarkWatcher {
 
 impl std::fmt::Debug for HighWaterMarkWatcher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Watcher").field("polls", &self.polls).finish_non_exhaustive()
+        f.debug_struct("HighWaterMarkWatcher").field("polls", &self.polls).finish_non_exhaustive()
     }
 }
 
 impl HighWaterMarkWatcher {
     /// Publishes the high-water mark until a stop is asked for.
-    pub async fn watch(self, watch: Watch, mut stop: Shutdown) {
+    pub async fn watch(self, published: PublishedMark, mut stop: Shutdown) {
         let Self { log, metrics, status, polls: (poll_min, poll_max) } = self;
         let mut backoff = Backoff::new(poll_min, poll_max);
         let mut last = HighWaterMark::default();
         loop {
             let pause = match log.high_water_mark().await {
                 Ok(high_water_mark) => {
-                    status.clear(status::HIGH_WATER_MARK);
+                    status.clear(&Part::HighWaterMark);
                     metrics.observed(&last, &high_water_mark);
                     let moved = high_water_mark != last;
                     // Below the head something is about to change: look again soon.
                     if moved || high_water_mark.position < high_water_mark.head {
                         backoff.reset();
                     }
-                    if moved || watch.seen().is_none() {
+                    if moved || published.seen().is_none() {
                         report_blockers(&last, &high_water_mark);
-                        if watch.seen().is_some() && high_water_mark.incarnation != last.incarnation {
+                        if published.seen().is_some() && high_water_mark.incarnation != last.incarnation {
                             report_set_back(&last, &high_water_mark);
                             metrics.set_back();
                         }
-                        watch.publish(&high_water_mark);
+                        published.publish(&high_water_mark);
                         last = high_water_mark;
                     }
                     backoff.next_pause()
@@ -139,7 +139,7 @@ impl HighWaterMarkWatcher {
                         reason = crate::chain(&error),
                         "the event log cannot be followed; trying again"
                     );
-                    status.block(status::HIGH_WATER_MARK, crate::chain(&error));
+                    status.block(Part::HighWaterMark, crate::chain(&error));
                     metrics.failed();
                     poll_max
                 }

@@ -48,7 +48,7 @@ pub use memory::Memory;
 pub use metrics::Metrics;
 pub use options::{CallObserver, Options, Ports};
 pub use shutdown::{Shutdown, ShutdownTrigger};
-pub use status::Status;
+pub use status::{Part, Status};
 pub use supervisor::Engine;
 
 /// An error and its causes in one line.

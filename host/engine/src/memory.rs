@@ -8,6 +8,7 @@
 //!
 //! It counts bytes, and knows neither guests nor documents.
 
+use std::fmt::Display;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ impl Memory {
 
     /// A share as soon as there is one. The one that has waited longest comes first; `who` is named in the log if it
     /// takes long.
-    pub async fn share(self: &Arc<Self>, portion: Portion, who: &str) -> Share {
+    pub async fn share(self: &Arc<Self>, portion: Portion, who: &(impl Display + Sync + ?Sized)) -> Share {
         let mut taking = std::pin::pin!(self.take(portion));
         let at_once = tokio::select! {
             biased;
@@ -108,13 +109,13 @@ impl Memory {
         }
         let memory_mib = self.bytes / UNIT;
         tracing::warn!(
-            who,
+            %who,
             memory_mib,
             "waits for memory: batches of other projections have what this process has for them all; \
              `memory_mib` in the section [run] of kennel.toml gives more"
         );
         let share = taking.await;
-        tracing::info!(who, "has the memory that it waited for");
+        tracing::info!(%who, "has the memory that it waited for");
         share
     }
 

@@ -42,13 +42,13 @@ use tokio::time::Instant;
 use crate::entropy::Entropy;
 use crate::env::PrefetchPlan;
 use crate::fault::Faults;
-use crate::high_water_mark::Watch;
+use crate::high_water_mark::PublishedMark;
 use crate::loaded::Loaded;
 use crate::memory::Portion;
 use crate::metrics::{ProgressGauge, ProjectionMetrics};
 use crate::options::{Options, Ports};
 use crate::shutdown::Shutdown;
-use crate::status::Status;
+use crate::status::{FaultyPart, Part, Status};
 use ceiling::Ceiling;
 use committer::Committer;
 use executor::Executor;
@@ -80,14 +80,14 @@ pub struct Runner {
     pub loaded: Loaded,
     pub generation: Generation,
     pub range: HashRange,
-    pub high_water_mark: Watch,
+    pub high_water_mark: PublishedMark,
     pub metrics: ProjectionMetrics,
     pub status: Arc<Status>,
     pub entropy: Arc<Entropy>,
     /// The prefetch plan of the runner before it.
     pub prefetch: PrefetchPlan,
-    /// The faults of the runners before it, and the name under which they are reported.
-    pub health: (Faults, String),
+    /// The faults of the runners before it, and the part under which they are reported.
+    pub health: (Faults, FaultyPart),
     /// The one permit of its worker for building read models, all of which share the worker's time for that.
     pub rebuilds: Arc<Semaphore>,
     pub stop: Shutdown,
@@ -161,7 +161,7 @@ impl Runner {
                     let projection = &self.loaded.deployment.projection;
                     let reason = crate::chain(&error);
                     tracing::warn!(%projection, %reason, "the store failed; trying again");
-                    self.status.block(&self.part(), reason);
+                    self.status.block(self.part(), reason);
                     if self.sleep(retry::spread(backoff.next_pause(), self.entropy.fraction())).await {
                         // The condition of this runner blocks no other any more.
                         self.status.clear(&self.part());
@@ -341,13 +341,10 @@ impl Runner {
         configured.clamp(1, limits::BATCH_EVENTS_MAX)
     }
 
-    /// The name under which this runner appears in the status.
-    fn part(&self) -> String {
-        let what = match self.loaded.role {
-            Role::Serving => "projection",
-            Role::Candidate => "rebuild of",
-        };
-        format!("{what} {} from {:08x}", self.loaded.deployment.projection, self.range.start())
+    /// The part of the process that this runner is.
+    fn part(&self) -> Part {
+        let projection = self.loaded.deployment.projection.clone();
+        Part::Runner { role: self.loaded.role, projection, from: self.range.start() }
     }
 
     /// Sleeps; `true` if a stop was asked for meanwhile.

@@ -30,7 +30,7 @@ use crate::metrics::{
 use crate::options::{Options, Ports};
 use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
-use crate::status::Status;
+use crate::status::{FaultyPart, Status};
 
 /// The engine of one process.
 #[derive(Debug)]
@@ -61,13 +61,12 @@ struct Running {
 }
 
 /// The faults of the runners of a worker for a read model.
-#[derive(Default)]
 struct Health {
     faults: Faults,
     /// No runner is started before.
     rests_until: Option<Instant>,
-    /// The name under which the faults appear in the status.
-    name: String,
+    /// The part under which the faults are reported.
+    part: FaultyPart,
 }
 
 /// The runners of this process, and the state that those that have ended leave to their successors.
@@ -124,7 +123,7 @@ impl Engine {
     /// Works until a stop is asked for; then every runner finishes its batch, commits it, and the
     /// workers leave the replica set.
     pub async fn run(self, stop: Shutdown) {
-        let high_water_mark = high_water_mark::Watch::default();
+        let high_water_mark = high_water_mark::PublishedMark::default();
         let (catalog_out, catalog) = watch::channel(None);
         let (assignments_out, assignments) = watch::channel(Assignments::default());
         let look = Arc::new(Notify::new());
@@ -188,7 +187,7 @@ impl Engine {
 
     async fn supervise(
         &self,
-        high_water_mark: high_water_mark::Watch,
+        high_water_mark: high_water_mark::PublishedMark,
         mut catalog: watch::Receiver<Option<Catalog>>,
         mut assignments: watch::Receiver<Assignments>,
         look: Arc<Notify>,
@@ -254,9 +253,9 @@ impl Engine {
     fn broke(&self, runners: &mut Runners, task: Id, error: JoinError) {
         let message = fault::message_of(error);
         let Some(slot) = runners.slot_of(task) else { return };
-        let health = runners.health.entry((slot.worker, slot.read_model)).or_default();
+        let Some(health) = runners.health.get_mut(&(slot.worker, slot.read_model)) else { return };
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
-        let pause = health.faults.happened(&reporter, HostPart::Runner, &health.name, &message);
+        let pause = health.faults.happened(&reporter, &health.part, &message);
         health.rests_until = Some(Instant::now() + pause);
     }
 
@@ -296,7 +295,7 @@ impl Engine {
         &self,
         wanted: &BTreeMap<Slot, Loaded>,
         runners: &mut Runners,
-        high_water_mark: &high_water_mark::Watch,
+        high_water_mark: &high_water_mark::PublishedMark,
     ) {
         for (slot, runner) in &runners.running {
             if !wanted.contains_key(slot) {
@@ -312,13 +311,16 @@ impl Engine {
             if runners.running.contains_key(slot) || runners.running.keys().any(is_predecessor) {
                 continue;
             }
-            let health = runners.health.entry((slot.worker, slot.read_model)).or_default();
+            let health = runners.health.entry((slot.worker, slot.read_model)).or_insert_with(|| {
+                let projection = loaded.deployment.projection.clone();
+                let part = FaultyPart::Runner { projection, worker: slot.worker };
+                Health { faults: Faults::default(), rests_until: None, part }
+            });
             if health.rests_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
             health.rests_until = None;
-            health.name = format!("projection {} on worker {}", loaded.deployment.projection, slot.worker);
-            let health = (health.faults.clone(), health.name.clone());
+            let health = (health.faults.clone(), health.part.clone());
             let (stop, shutdown) = Shutdown::channel();
             let prefetch = runners.prefetch.remove(&(slot.worker, slot.read_model)).unwrap_or_default();
             let rebuilds = runners.rebuilds.entry(slot.worker).or_insert_with(|| Arc::new(Semaphore::new(1)));
@@ -349,7 +351,7 @@ impl Engine {
         runners.health.retain(|(worker, read_model), health| {
             let stays = is_wanted(*worker, *read_model);
             if !stays {
-                health.faults.over(&self.status, &health.name);
+                health.faults.over(&self.status, &health.part);
             }
             stays
         });

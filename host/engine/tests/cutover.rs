@@ -21,7 +21,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_engine::catalog::Catalog;
 use kennel_engine::cutover::CutoverController;
-use kennel_engine::high_water_mark::Watch;
+use kennel_engine::high_water_mark::PublishedMark;
 use kennel_engine::loaded::Loaded;
 use kennel_engine::{Metrics, Shutdown};
 use kennel_test_support::guests::FakeComponent;
@@ -207,7 +207,7 @@ fn ready() -> Script {
 
 /// Has a controller serve for so long, in a process that runs no candidate: it looks every half a minute only.
 async fn serve(script: Script, long: Duration) -> Arc<Scripted> {
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     high_water_mark.publish(&ends_at(Position::new(5)));
     serve_in(script, long, high_water_mark, None).await
 }
@@ -216,7 +216,7 @@ async fn serve(script: Script, long: Duration) -> Arc<Scripted> {
 async fn serve_in(
     script: Script,
     long: Duration,
-    high_water_mark: Watch,
+    high_water_mark: PublishedMark,
     runs: Option<Catalog>,
 ) -> Arc<Scripted> {
     let registry = Arc::new(Scripted(Mutex::new(script)));
@@ -328,7 +328,7 @@ async fn a_failure_of_one_projection_leaves_the_others_alone() {
         completes: [Some(CutoverOutcome::Done)].into(),
         ..ready()
     };
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     high_water_mark.publish(&ends_at(Position::new(5)));
     let runs = candidate(&script);
     let registry = serve_in(script, Duration::from_secs(210), high_water_mark, Some(runs)).await;
@@ -352,7 +352,7 @@ async fn read_models_are_removed_even_without_the_progress_of_others() {
 async fn a_read_model_that_cannot_be_fenced_is_left_alone() {
     let begins = [CutoverOutcome::Busy, CutoverOutcome::Done].into();
     let script = Script { begins, completes: [Some(CutoverOutcome::Done)].into(), ..ready() };
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     high_water_mark.publish(&ends_at(Position::new(5)));
     let runs = candidate(&script);
     let registry = serve_in(script, Duration::from_secs(12), high_water_mark, Some(runs)).await;
@@ -365,13 +365,13 @@ async fn a_read_model_that_cannot_be_fenced_is_left_alone() {
 /// A process that has just been started does not know where the log ends: the candidate may be far behind it.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_fenced_before_the_end_of_the_log_is_known() {
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     let script = || Script {
         begins: [CutoverOutcome::Done].into(),
         completes: [Some(CutoverOutcome::Done)].into(),
         ..ready()
     };
-    let look = |high_water_mark: &Watch| {
+    let look = |high_water_mark: &PublishedMark| {
         let script = script();
         let runs = candidate(&script);
         serve_in(script, Duration::from_secs(2), high_water_mark.clone(), Some(runs))
@@ -380,7 +380,7 @@ async fn nothing_is_fenced_before_the_end_of_the_log_is_known() {
     high_water_mark.publish(&ends_at(Position::new(9_000)));
     assert!(look(&high_water_mark).await.times("begin").is_empty(), "it is far behind");
     // The log is empty: that is an end like any other.
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     high_water_mark.publish(&ends_at(Position::START));
     assert_eq!(look(&high_water_mark).await.times("begin").len(), 1);
 }
@@ -397,7 +397,7 @@ async fn two_controllers_fence_a_read_model_no_longer_than_one_does() {
     };
     let runs = candidate(&script);
     let registry = Arc::new(Scripted(Mutex::new(script)));
-    let high_water_mark = Watch::default();
+    let high_water_mark = PublishedMark::default();
     high_water_mark.publish(&ends_at(Position::new(5)));
     let serve = || {
         let metrics = Metrics::default().replica_set(&ReplicaSet::default());

@@ -13,7 +13,7 @@ use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
 use kennel_core::port::{DeploymentStore as _, Runtime, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
-use kennel_engine::{Engine, Memory, Metrics, Options, Shutdown, Status};
+use kennel_engine::{Engine, Memory, Metrics, Options, Part, Shutdown, Status};
 use kennel_store::{ConnectError, ConnectOptions, InvalidUrl, Mode, RunLock, RunLockError, Store, StoreLost};
 use prometheus::Registry;
 
@@ -206,7 +206,7 @@ impl Orchestrator {
                 lost = store.lost() => break lost,
             }
         };
-        status.block("store", lost.to_string());
+        status.block(Part::Store, lost.to_string());
         tracing::error!(reason = %lost, "the files of the store are gone; ending");
         trigger.stop();
         if !ended {

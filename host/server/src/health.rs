@@ -11,7 +11,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use kennel_core::text::escaped;
-use kennel_engine::Status;
+use kennel_engine::{Part, Status};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tower_http::timeout::TimeoutLayer;
 
@@ -61,7 +61,8 @@ async fn readyz(State(sources): State<Sources>) -> Response {
         return "ready\n".into_response();
     }
     // The reasons may quote guests and events, and are read in terminals.
-    let line = |(part, reason): (&String, &String)| format!("{}: {}\n", escaped(part), escaped(reason));
-    let lines: String = blocked.iter().map(line).collect();
-    (StatusCode::SERVICE_UNAVAILABLE, lines).into_response()
+    let line = |(part, reason): (&Part, &String)| format!("{part}: {}\n", escaped(reason));
+    let mut lines: Vec<String> = blocked.iter().map(line).collect();
+    lines.sort_unstable();
+    (StatusCode::SERVICE_UNAVAILABLE, lines.concat()).into_response()
 }

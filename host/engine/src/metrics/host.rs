@@ -5,7 +5,7 @@ use prometheus::IntCounterVec;
 use super::Register;
 
 /// The parts of a process that can fail by themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPart {
     /// Runs one projection on one partition.
     Runner,

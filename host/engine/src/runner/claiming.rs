@@ -66,7 +66,7 @@ impl Runner {
                 tracing::error!(%projection, role = self.loaded.role.as_str(), "halted: {message}");
                 // Clients of the serving read model need not know that a candidate cannot be built.
                 if self.loaded.role == Role::Serving {
-                    self.status.block(&self.part(), message);
+                    self.status.block(self.part(), message);
                 }
             }
             None => {

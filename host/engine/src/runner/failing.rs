@@ -59,7 +59,7 @@ impl Runner {
                 self.report(claimed, ProjectionState::Halted, &failure).await?;
                 // Clients of the serving read model need not know that a candidate cannot be built.
                 if self.loaded.role == Role::Serving {
-                    self.status.block(&self.part(), describe(&failure));
+                    self.status.block(self.part(), describe(&failure));
                 }
                 claimed.progress_gauge.halted(true);
                 self.stop.requested().await;
@@ -136,8 +136,8 @@ impl Runner {
 
     /// This runner does its work: the faults of those before it are over.
     pub(super) fn works(&self) {
-        let (faults, name) = &self.health;
-        faults.over(&self.status, name);
+        let (faults, part) = &self.health;
+        faults.over(&self.status, part);
     }
 
     /// Events are being handled again: takes back what was reported.

@@ -1,6 +1,6 @@
 //! Waits until every projection has handled the whole log, showing how far each is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -14,7 +14,7 @@ use kennel_core::port::{
     Coordination as _, LogReader as _, ProjectionProgress, ProjectionState, StatusReports as _,
 };
 use kennel_core::position::Position;
-use kennel_engine::{Shutdown, Status};
+use kennel_engine::{Part, Shutdown, Status};
 use tokio::time::Instant;
 
 use super::super::output;
@@ -37,7 +37,7 @@ pub(super) async fn wait(
     let mut conditions: BTreeMap<ProjectionName, String> = BTreeMap::new();
     loop {
         let high_water_mark = store.high_water_mark().await?;
-        let blocked: Vec<String> = status.blocked().into_keys().collect();
+        let blocked: BTreeSet<Part> = status.blocked().into_keys().collect();
         let mut done = high_water_mark.position == high_water_mark.head;
         let mut halted = false;
         // Which workers are alive is of no interest here.
@@ -112,27 +112,27 @@ impl Shown {
     fn is_halted(
         &self,
         progress: &ProjectionProgress,
-        blocked: &[String],
+        blocked: &BTreeSet<Part>,
         assignment: &Assignment,
         head: Position,
     ) -> bool {
         if progress.condition(ConditionReason::LogSetBack).is_some() {
             return true;
         }
-        // A component that cannot be loaded is listed by the projection's name alone, partitions add their range.
-        let name = format!("projection {}", progress.deployment.projection);
+        let projection = &progress.deployment.projection;
         if progress.role == Role::Candidate {
             // Nothing in this process says that it is halted: the old one serves.
             return progress.state == ProjectionState::Halted && self.moved.elapsed() >= HALT_BELIEVED_AFTER;
         }
-        if blocked.contains(&name) {
+        if blocked.contains(&Part::Projection(projection.clone())) {
             return true;
         }
         if progress.state != ProjectionState::Halted {
             return false;
         }
         let behind = partitions::of(progress, assignment, head).into_iter().filter(|part| part.lag > 0);
-        let mut behind = behind.map(|part| format!("{name} from {:08x}", part.range.start())).peekable();
+        let runner = |from| Part::Runner { role: Role::Serving, projection: projection.clone(), from };
+        let mut behind = behind.map(|part| runner(part.range.start())).peekable();
         let all_blocked = behind.peek().is_some() && behind.all(|part| blocked.contains(&part));
         all_blocked || self.moved.elapsed() >= HALT_BELIEVED_AFTER
     }
