@@ -3,40 +3,33 @@
 //!
 //! Every process has a cutover controller, and any of them may take any step: the store lets each take effect once, and
 //! a controller that dies halfway leaves a state from which the next one goes on.
+//!
+//! What to try and what follows is decided in `decide`; this file only does it.
+
+mod decide;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::checkpoint;
 use kennel_core::condition::{Condition, ConditionReason};
-use kennel_core::lifecycle::{Activity, Promotion, Role};
+use kennel_core::lifecycle::Role;
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{
-    Cutover, CutoverOutcome, ProjectionProgress, ProjectionState, StatusReports, StoreError,
-};
-use kennel_core::projection::{Deployment, DeploymentId};
-use kennel_core::retry::Backoff;
+use kennel_core::port::{Cutover, StoreError};
+use kennel_core::projection::Deployment;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::catalog::Catalog;
 use crate::high_water_mark;
 use crate::metrics::{DeploymentOutcome, ReplicaSetMetrics};
+use crate::ports::CandidateReports;
 use crate::shutdown::Shutdown;
+use decide::{Attempt, Candidates, LEFT_ALONE, Step};
 
 /// How often a candidate is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// How often to try to complete the cutover once the serving read model is fenced.
-const TRY_EVERY: Duration = Duration::from_millis(10);
-/// How often to try while others read and cannot be interrupted.
-const TRY_BUSY_EVERY: Duration = Duration::from_millis(100);
-/// How long the serving read model is fenced at most, and how long it is left alone after that: longer each time, up to
-/// the maximum, since a fence costs the clients of the read model.
-const FENCED_MAX: Duration = Duration::from_secs(5);
-const LEFT_ALONE: Duration = Duration::from_secs(5);
-const LEFT_ALONE_MAX: Duration = Duration::from_secs(60);
 /// The source of the conditions of cutovers: whichever controller has tried last.
 const SOURCE: &str = "cutover controller";
 /// How often to look for read models to remove when nothing changes.
@@ -44,42 +37,19 @@ const COLLECT_EVERY: Duration = Duration::from_secs(30);
 
 /// The state that a controller keeps from look to look.
 struct Memory {
-    /// Candidates whose cutover was aborted or blocked.
-    left_alone: BTreeMap<DeploymentId, Rest>,
-    /// Since when the serving read model of each candidate is fenced, as far as was seen.
-    fenced_since: BTreeMap<DeploymentId, Instant>,
+    candidates: Candidates,
     garbage_due: Instant,
     troubles: Troubles,
-}
-
-/// Until when this process does not try a cutover again, and for how long the next time.
-struct Rest {
-    until: Instant,
-    backoff: Backoff,
 }
 
 /// The actions that fail, and why.
 #[derive(Default)]
 struct Troubles(BTreeMap<String, String>);
 
-/// The result of an attempt to cut over.
-enum Attempt {
-    /// It was done.
-    Over,
-    /// The candidate has fallen behind meanwhile and will be due again.
-    Behind,
-    /// It was not done here, and is left alone for a while: another process was quicker.
-    InVain,
-    /// The same, because a reader or another process blocks it. Nothing was fenced.
-    Blocked(&'static str),
-    /// The serving read model was fenced in vain, for this reason, and released: it is to get on.
-    Released(String),
-}
-
 /// Cuts over the projections of a replica set, and collects garbage.
 pub struct CutoverController {
     pub cutover: Arc<dyn Cutover>,
-    pub reports: Arc<dyn StatusReports>,
+    pub reports: Arc<dyn CandidateReports>,
     pub high_water_mark: high_water_mark::PublishedMark,
     pub metrics: ReplicaSetMetrics,
 }
@@ -94,8 +64,7 @@ impl CutoverController {
     /// Serves until a stop is asked for.
     pub async fn serve(self, mut catalog: watch::Receiver<Option<Catalog>>, mut stop: Shutdown) {
         let mut memory = Memory {
-            left_alone: BTreeMap::new(),
-            fenced_since: BTreeMap::new(),
+            candidates: Candidates::default(),
             garbage_due: Instant::now(),
             troubles: Troubles::default(),
         };
@@ -146,36 +115,9 @@ impl CutoverController {
         else {
             return;
         };
-        let candidates = || progress.iter().filter(|one| one.role == Role::Candidate);
-        memory.left_alone.retain(|id, _| candidates().any(|one| one.deployment.id == *id));
-        memory.fenced_since.retain(|id, _| candidates().any(|one| one.deployment.id == *id));
-        for candidate in candidates() {
-            let serving = progress.iter().find(|one| {
-                one.role == Role::Serving && one.deployment.projection == candidate.deployment.projection
-            });
-            let Some(serving) = serving else { continue };
-            if self.is_to_be_tried(memory, candidate, serving) {
-                self.try_cutover(memory, &candidate.deployment, serving.fenced).await;
-            }
-        }
-    }
-
-    /// Every process completes or aborts the cutovers that others began, also if they are no longer due: the others may
-    /// have died. A process that rests leaves them to the others for longer than any fence lasts.
-    fn is_to_be_tried(
-        &self,
-        memory: &mut Memory,
-        candidate: &ProjectionProgress,
-        serving: &ProjectionProgress,
-    ) -> bool {
-        let (id, now) = (candidate.deployment.id, Instant::now());
-        if !serving.fenced {
-            memory.fenced_since.remove(&id);
-        }
-        let fenced = serving.fenced.then(|| now - *memory.fenced_since.entry(id).or_insert(now));
-        match memory.left_alone.get(&id) {
-            Some(rest) if now < rest.until => fenced.is_some_and(|long| long > FENCED_MAX * 2),
-            _ => fenced.is_some() || self.is_due(candidate, serving),
+        memory.candidates.observe(&progress, Instant::now());
+        for due in memory.candidates.due(&progress, self.high_water_mark.seen(), Instant::now()) {
+            self.try_cutover(memory, due.candidate, due.fenced).await;
         }
     }
 
@@ -191,11 +133,7 @@ impl CutoverController {
             Ok(Attempt::Released(reason)) => Some(reason),
             Err(error) => Some(crate::chain(&error)),
         };
-        let now = Instant::now();
-        let rest = memory.left_alone.entry(*id);
-        let rest =
-            rest.or_insert_with(|| Rest { until: now, backoff: Backoff::new(LEFT_ALONE, LEFT_ALONE_MAX) });
-        rest.until = now + rest.backoff.next_pause();
+        memory.candidates.leave_alone(*id, Instant::now());
         if let Some(reason) = blocked_by {
             let message = format!("the cutover is blocked: {reason}");
             let condition = Condition { reason: ConditionReason::CutoverBlocked, message };
@@ -206,68 +144,42 @@ impl CutoverController {
         }
     }
 
-    /// Whether the candidate is near enough to the end of the log, and to the serving read model. That is not fenced
-    /// for a candidate that is halted.
-    fn is_due(&self, candidate: &ProjectionProgress, serving: &ProjectionProgress) -> bool {
-        let behind = checkpoint::behind(&candidate.checkpoints, &serving.checkpoints);
-        let near = |behind: u64| behind <= limits::CUTOVER_SLACK_POSITIONS;
-        candidate.promotion == Promotion::Auto
-            && candidate.activity == Activity::Running
-            && (candidate.state != ProjectionState::Halted || behind == 0)
-            // Before the first look at the end of the log, everything would seem to be near.
-            && self.high_water_mark.seen().is_some_and(|end| near(end.distance_from(candidate.position())))
-            && near(behind)
-    }
-
     /// Fences the serving read model, waits for the candidate to catch up, and completes the cutover; or aborts it.
     /// `fenced`: the read model was fenced before this began.
     async fn cut_over(&self, projection: &ProjectionName, fenced: bool) -> Result<Attempt, StoreError> {
         // Another process may be at it, or may have died over it: then the read model is fenced already.
-        match self.cutover.begin_cutover(projection, limits::CUTOVER_SLACK_POSITIONS).await? {
-            CutoverOutcome::Behind(_) => return Ok(Attempt::Behind),
-            CutoverOutcome::Busy if !fenced => {
-                return Ok(Attempt::Blocked(
-                    "the serving read model cannot be fenced: a reader or another process blocks it",
-                ));
-            }
-            CutoverOutcome::Busy | CutoverOutcome::Done | CutoverOutcome::Nothing => {}
-        }
-        let until = Instant::now() + FENCED_MAX;
-        let mut reason = "a reader keeps the serving read model busy".to_owned();
-        while Instant::now() < until {
-            let pause = match self.cutover.complete_cutover(projection).await {
-                Ok(CutoverOutcome::Done) => {
-                    tracing::info!(%projection, "the cutover is complete: the candidate serves");
-                    self.metrics.count_deployment(DeploymentOutcome::Promoted);
-                    return Ok(Attempt::Over);
+        let begun = self.cutover.begin_cutover(projection, limits::CUTOVER_SLACK_POSITIONS).await?;
+        let (mut step, began) = (decide::after_begin(begun, fenced), Instant::now());
+        loop {
+            step = match step {
+                Step::Complete => decide::after_try(&self.cutover.complete_cutover(projection).await),
+                Step::Wait(pause, reason) => {
+                    tokio::time::sleep(pause).await;
+                    decide::after_wait(began.elapsed(), reason)
                 }
-                // Completed or aborted by another process: one that aborts wants the serving read model to get on for a
-                // while.
-                Ok(CutoverOutcome::Nothing) => {
-                    tracing::debug!(%projection, "there is nothing to cut over to any more; leaving it alone");
-                    return Ok(Attempt::InVain);
+                Step::Abort(reason) => {
+                    self.cutover.abort_cutover(projection).await?;
+                    return Ok(Attempt::Released(reason));
                 }
-                Ok(CutoverOutcome::Behind(behind)) => {
-                    reason = format!("the candidate is {behind} positions behind and does not catch up");
-                    TRY_EVERY
-                }
-                Ok(CutoverOutcome::Busy) => {
-                    "a reader keeps the serving read model busy".clone_into(&mut reason);
-                    TRY_BUSY_EVERY
-                }
-                Err(error) => {
-                    reason = crate::chain(&error);
-                    // Only a store that is away comes back: anything else fails however often it is tried.
-                    if !matches!(error, StoreError::Unavailable { .. }) {
-                        break;
-                    }
-                    TRY_BUSY_EVERY
+                Step::End(attempt) => {
+                    self.report_end(projection, &attempt);
+                    return Ok(attempt);
                 }
             };
-            tokio::time::sleep(pause).await;
         }
-        self.cutover.abort_cutover(projection).await?;
-        Ok(Attempt::Released(reason))
+    }
+
+    fn report_end(&self, projection: &ProjectionName, attempt: &Attempt) {
+        match attempt {
+            Attempt::Over => {
+                tracing::info!(%projection, "the cutover is complete: the candidate serves");
+                self.metrics.count_deployment(DeploymentOutcome::Promoted);
+            }
+            Attempt::InVain => {
+                tracing::debug!(%projection, "there is nothing to cut over to any more; leaving it alone");
+            }
+            Attempt::Behind | Attempt::Blocked(_) | Attempt::Released(_) => {}
+        }
     }
 }
 

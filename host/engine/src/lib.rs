@@ -19,6 +19,7 @@
 //! | [`loaded`] | a component that is ready to run for a deployment |
 //! | [`status`] | the parts of this process that are blocked, and why |
 //! | [`cutover`] | cuts over to candidates that have caught up, removes read models no longer needed |
+//! | [`ports`] | what the catalog and the cutover controller need of a store, and no more |
 //! | [`metrics`] | the public metrics of the engine |
 //! | [`shutdown`], [`entropy`] | how to stop; the source of randomness |
 //!
@@ -38,6 +39,7 @@ pub mod loaded;
 pub mod memory;
 pub mod metrics;
 pub mod options;
+pub mod ports;
 pub mod runner;
 pub mod shutdown;
 pub mod status;

@@ -137,9 +137,8 @@ impl Engine {
         };
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
         let watcher = || catalog::CatalogWatcher {
-            components: Arc::clone(&self.ports.components),
-            deployments: Arc::clone(&self.ports.deployments),
-            reports: Arc::clone(&self.ports.reports),
+            source: Arc::new(self.ports.clone()),
+            reports: Arc::new(self.ports.clone()),
             runtime: Arc::clone(&self.ports.runtime),
             replica_set: self.options.replica_set.clone(),
             host: self.options.host.clone(),
@@ -156,7 +155,7 @@ impl Engine {
         };
         let controller = || CutoverController {
             cutover: Arc::clone(&self.ports.cutover),
-            reports: Arc::clone(&self.ports.reports),
+            reports: Arc::new(self.ports.clone()),
             high_water_mark: high_water_mark.clone(),
             metrics: self.metrics.clone(),
         };

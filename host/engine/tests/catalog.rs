@@ -8,21 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kennel_core::checkpoint::Checkpoint;
 use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::digest::Digest;
-use kennel_core::failure::EventFailure;
-use kennel_core::lifecycle::{
-    self, Attribution, Entry, Lifecycle, OperationRecord, OperationRequest, Outcome, Rejected, Role,
-};
+use kennel_core::lifecycle::Role;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{
-    Changed, Component, ComponentError, ComponentStore, DeploymentStore, Fault, ProjectionProgress,
-    ProjectionState, Runtime, StatusReports, StoreError, StoredComponent,
-};
-use kennel_core::position::Position;
+use kennel_core::port::{Component, ComponentError, Fault, Runtime, StoreError};
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_engine::catalog::{Catalog, CatalogWatcher};
+use kennel_engine::ports::{ConditionReports, DeploymentSource};
 use kennel_engine::{Metrics, Shutdown, ShutdownTrigger, Status};
 use kennel_test_support::guests::FakeComponent;
 use kennel_test_support::samples;
@@ -46,8 +39,8 @@ struct Script {
     at_once: usize,
     /// Whether the store fails when a component is fetched.
     away: bool,
-    /// How deployments came about, by number, if they are not to build a read model anew.
-    origins: BTreeMap<u32, lifecycle::Origin>,
+    /// The numbers of candidates whose read models have served before.
+    returning: BTreeSet<u32>,
     /// The conditions that were reported for deployments.
     conditions: Vec<(DeploymentId, Option<Condition>)>,
     /// When each was begun, in seconds.
@@ -78,8 +71,7 @@ fn start(script: Script) -> Watched {
     let ports = Arc::new(Scripted { script: Mutex::new(script), began: Instant::now() });
     let status = Arc::new(Status::default());
     let watcher = CatalogWatcher {
-        components: Arc::clone(&ports) as _,
-        deployments: Arc::clone(&ports) as _,
+        source: Arc::clone(&ports) as _,
         reports: Arc::clone(&ports) as _,
         runtime: Arc::clone(&ports) as _,
         replica_set: ReplicaSet::default(),
@@ -171,85 +163,36 @@ impl Runtime for Scripted {
 }
 
 #[async_trait]
-impl ComponentStore for Scripted {
+impl DeploymentSource for Scripted {
+    async fn revision(&self) -> Result<u64, StoreError> {
+        Ok(self.script.lock().unwrap().revision)
+    }
+
+    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
+        Ok(self.script.lock().unwrap().wanted.clone())
+    }
+
+    async fn returning(&self, projection: &ProjectionName) -> Result<Option<DeploymentId>, StoreError> {
+        let script = self.script.lock().unwrap();
+        let candidates = script.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
+        let mut ours = candidates.map(|(one, _)| one).filter(|one| one.projection == *projection);
+        Ok(ours.find(|one| script.returning.contains(&one.number)).map(|one| one.id))
+    }
+
+    async fn changed(&self) {
+        std::future::pending::<()>().await;
+    }
+
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         if self.script.lock().unwrap().away {
             return Err(StoreError::Failed { doing: "fetching".to_owned(), source: "scripted".into() });
         }
         Ok((0..=u8::MAX).find(|byte| Digest::of(&[*byte]) == digest).map(|byte| vec![byte]))
     }
-
-    async fn put_component(&self, _: Digest, _: &[u8]) -> Result<(), StoreError> {
-        unreachable!("a watcher stores nothing")
-    }
-
-    async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
-        unreachable!("a watcher lists nothing")
-    }
 }
 
 #[async_trait]
-impl DeploymentStore for Scripted {
-    async fn active(&self, _: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
-        Ok(self.script.lock().unwrap().wanted.clone())
-    }
-
-    async fn revision(&self) -> Result<u64, StoreError> {
-        Ok(self.script.lock().unwrap().revision)
-    }
-
-    async fn change(
-        &self,
-        _: &ProjectionName,
-        _: &OperationRequest,
-    ) -> Result<Result<Changed, Rejected>, StoreError> {
-        unreachable!("a watcher requests no operations")
-    }
-
-    async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
-        let script = self.script.lock().unwrap();
-        let entry = |(deployment, role): &(Deployment, Role)| Entry {
-            deployment: deployment.clone(),
-            origin: script.origins.get(&deployment.number).copied().unwrap_or(lifecycle::Origin::Rebuild),
-            outcome: if *role == Role::Serving { Outcome::Serving } else { Outcome::Candidate },
-            attribution: Attribution { actor: "ci-bot".to_owned(), reason: None },
-            from: Position::START,
-            returns_to: None,
-            deployed_at: 0,
-            decided_at: 0,
-        };
-        let ours = script.wanted.iter().filter(|(deployment, _)| deployment.projection == *projection);
-        Ok(Some(Lifecycle { history: ours.map(entry).collect(), ..Lifecycle::new(projection.clone()) }))
-    }
-
-    async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
-        unreachable!("a watcher lists nothing")
-    }
-
-    async fn operations(&self, _: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
-        unreachable!("a watcher lists nothing")
-    }
-
-    async fn find(&self, _: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
-        unreachable!("a watcher looks at the active deployments")
-    }
-}
-
-#[async_trait]
-impl StatusReports for Scripted {
-    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        unreachable!("a watcher knows no positions")
-    }
-
-    async fn report(
-        &self,
-        _: DeploymentId,
-        _: ProjectionState,
-        _: Option<&EventFailure>,
-    ) -> Result<(), StoreError> {
-        unreachable!("a watcher handles no events")
-    }
-
+impl ConditionReports for Scripted {
     async fn report_condition(
         &self,
         deployment: DeploymentId,
@@ -260,10 +203,6 @@ impl StatusReports for Scripted {
         let reported = (deployment, condition.cloned());
         self.script.lock().unwrap().conditions.push(reported);
         Ok(())
-    }
-
-    async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
-        unreachable!("a watcher knows no positions")
     }
 }
 
@@ -474,7 +413,7 @@ async fn a_rollback_and_a_rebuild_are_distinguished() {
             (deployment("tally", 3, 3), Role::Serving),
             (deployment("tally", 4, 4), Role::Candidate),
         ],
-        origins: BTreeMap::from([(4, lifecycle::Origin::Rollback)]),
+        returning: BTreeSet::from([4]),
         ..Script::default()
     });
     sleep(SECOND * 2).await;

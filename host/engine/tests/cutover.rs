@@ -11,18 +11,18 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::Checkpoint;
 use kennel_core::condition::Condition;
 use kennel_core::digest::Digest;
-use kennel_core::failure::EventFailure;
 use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Cutover, CutoverOutcome, HighWaterMark, ProjectionProgress, ProjectionState, StatusReports, StoreError,
+    Cutover, CutoverOutcome, HighWaterMark, ProjectionProgress, ProjectionState, StoreError,
 };
 use kennel_core::position::Position;
-use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
+use kennel_core::projection::{Deployment, DeploymentId};
 use kennel_engine::catalog::Catalog;
 use kennel_engine::cutover::CutoverController;
 use kennel_engine::high_water_mark::PublishedMark;
 use kennel_engine::loaded::Loaded;
+use kennel_engine::ports::{CandidateReports, ConditionReports};
 use kennel_engine::{Metrics, Shutdown};
 use kennel_test_support::guests::FakeComponent;
 use kennel_test_support::samples;
@@ -104,7 +104,7 @@ fn progress(script: &Script, name: &str, role: Role) -> ProjectionProgress {
 }
 
 #[async_trait]
-impl StatusReports for Scripted {
+impl CandidateReports for Scripted {
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let script = self.0.lock().unwrap();
         if script.blind {
@@ -116,7 +116,10 @@ impl StatusReports for Scripted {
         let candidate = (!script.done).then(|| progress(&script, "ledger", Role::Candidate));
         Ok(broken.chain([progress(&script, "ledger", Role::Serving)]).chain(candidate).collect())
     }
+}
 
+#[async_trait]
+impl ConditionReports for Scripted {
     async fn report_condition(
         &self,
         _: DeploymentId,
@@ -126,19 +129,6 @@ impl StatusReports for Scripted {
         assert_eq!(source, "cutover controller");
         self.0.lock().unwrap().conditions.extend(condition.cloned());
         Ok(())
-    }
-
-    async fn checkpoints_of(&self, _: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
-        unreachable!("a controller looks at the progress")
-    }
-
-    async fn report(
-        &self,
-        _: DeploymentId,
-        _: ProjectionState,
-        _: Option<&EventFailure>,
-    ) -> Result<(), StoreError> {
-        unreachable!("a controller handles no events")
     }
 }
 
