@@ -1,6 +1,5 @@
 //! The command line: one file a subcommand or a few that are alike.
 
-mod acts;
 mod append;
 mod bench;
 mod compile;
@@ -14,6 +13,7 @@ mod documents;
 mod follow;
 mod generations;
 mod inspect;
+mod lifecycle;
 mod migrate;
 mod operations;
 mod output;
@@ -112,7 +112,18 @@ impl StoreArgs {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Command {
+    #[command(flatten)]
+    Configured(Configured),
+    /// Compiles a component for the command that starts it
+    #[command(hide = true)]
+    Compile(compile::Compile),
+}
+
+/// The subcommands that read a configuration and write a log.
+#[derive(Debug, Subcommand)]
+enum Configured {
     /// Creates or updates the tables of a store
     Migrate(migrate::Migrate),
     /// Appends events from lines of JSON to the log
@@ -122,23 +133,23 @@ enum Command {
     /// Deploys the components of a folder whenever they change
     Watch(watch::Watch),
     /// Builds a read model anew, beside the one that serves
-    Rebuild(acts::Rebuild),
+    Rebuild(lifecycle::Rebuild),
     /// Compares the read model of the candidate with the one that serves
     Diff(diff::Diff),
     /// Promotes the candidate to serve
-    Promote(acts::Promote),
+    Promote(lifecycle::Promote),
     /// Cancels the candidate
-    Cancel(acts::Cancel),
+    Cancel(lifecycle::Cancel),
     /// Returns to the deployment that served before
-    Rollback(acts::Rollback),
+    Rollback(lifecycle::Rollback),
     /// Pauses a projection until it is resumed
-    Pause(acts::Pause),
+    Pause(lifecycle::Pause),
     /// Resumes a paused projection
-    Resume(acts::Resume),
+    Resume(lifecycle::Resume),
     /// Takes a projection out of service
-    Retire(acts::Retire),
+    Retire(lifecycle::Retire),
     /// Goes on with a log that was set back
-    AcceptLog(acts::AcceptLog),
+    AcceptLog(lifecycle::AcceptLog),
     /// Lists the deployments of a projection
     Deployments(deployments::Deployments),
     /// Lists the operations on a projection, with actor and reason
@@ -165,9 +176,6 @@ enum Command {
     Bench(bench::Bench),
     /// Shows the whole of Kennel at work on a temporary store
     Demo(demo::Demo),
-    /// Compiles a component for the command that starts it
-    #[command(hide = true)]
-    Compile(compile::Compile),
 }
 
 impl Cli {
@@ -184,45 +192,45 @@ impl Cli {
     }
 
     fn execute(self) -> anyhow::Result<ExitCode> {
-        if let Command::Compile(command) = &self.command {
-            return command.execute();
-        }
+        let command = match self.command {
+            Command::Configured(command) => command,
+            Command::Compile(command) => return command.execute(),
+        };
         let config = Config::load(self.global.config.as_deref())?;
-        let (level, format) = match &self.command {
-            Command::Run(run) => ("info", run.log_format(&config)),
+        let (level, format) = match &command {
+            Configured::Run(run) => ("info", run.log_format(&config)),
             _ => ("warn", LogFormat::Text),
         };
         telemetry::start(level, format);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let code = runtime.block_on(async {
-            let ended = match self.command {
-                Command::Migrate(command) => command.execute(&config).await,
-                Command::Append(command) => command.execute(&config).await,
-                Command::Deploy(command) => command.execute(&config).await,
-                Command::Watch(command) => command.execute(&config).await,
-                Command::Rebuild(command) => command.execute(&config).await,
-                Command::Diff(command) => command.execute(&config).await,
-                Command::Promote(command) => command.execute(&config).await,
-                Command::Cancel(command) => command.execute(&config).await,
-                Command::Rollback(command) => command.execute(&config).await,
-                Command::Pause(command) => command.execute(&config).await,
-                Command::Resume(command) => command.execute(&config).await,
-                Command::Retire(command) => command.execute(&config).await,
-                Command::AcceptLog(command) => command.execute(&config).await,
-                Command::Deployments(command) => command.execute(&config).await,
-                Command::Operations(command) => command.execute(&config).await,
-                Command::Components(command) => command.execute(&config).await,
-                Command::Run(command) => command.execute(&config).await,
-                Command::Documents(command) => command.execute(&config).await,
-                Command::Status(command) => command.execute(&config).await,
-                Command::Workers(command) => command.execute(&config).await,
-                Command::Generations(command) => command.execute(&config).await,
-                Command::Inspect(command) => command.execute().await,
-                Command::Push(command) => command.execute().await,
-                Command::Pull(command) => command.execute().await,
-                Command::Bench(command) => command.execute(&config).await,
-                Command::Demo(command) => command.execute().await,
-                Command::Compile(_) => unreachable!("it has been run already, without configuration and log"),
+            let ended = match command {
+                Configured::Migrate(command) => command.execute(&config).await,
+                Configured::Append(command) => command.execute(&config).await,
+                Configured::Deploy(command) => command.execute(&config).await,
+                Configured::Watch(command) => command.execute(&config).await,
+                Configured::Rebuild(command) => command.execute(&config).await,
+                Configured::Diff(command) => command.execute(&config).await,
+                Configured::Promote(command) => command.execute(&config).await,
+                Configured::Cancel(command) => command.execute(&config).await,
+                Configured::Rollback(command) => command.execute(&config).await,
+                Configured::Pause(command) => command.execute(&config).await,
+                Configured::Resume(command) => command.execute(&config).await,
+                Configured::Retire(command) => command.execute(&config).await,
+                Configured::AcceptLog(command) => command.execute(&config).await,
+                Configured::Deployments(command) => command.execute(&config).await,
+                Configured::Operations(command) => command.execute(&config).await,
+                Configured::Components(command) => command.execute(&config).await,
+                Configured::Run(command) => command.execute(&config).await,
+                Configured::Documents(command) => command.execute(&config).await,
+                Configured::Status(command) => command.execute(&config).await,
+                Configured::Workers(command) => command.execute(&config).await,
+                Configured::Generations(command) => command.execute(&config).await,
+                Configured::Inspect(command) => command.execute().await,
+                Configured::Push(command) => command.execute().await,
+                Configured::Pull(command) => command.execute().await,
+                Configured::Bench(command) => command.execute(&config).await,
+                Configured::Demo(command) => command.execute().await,
             };
             wire::close_stores().await;
             ended

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use crate::oci::install_tls;
 use kennel::control::status::StatusView;
 use kennel::control::view::{ChangeView, ComponentView, DiffView, OperationView, ProjectionView};
-use kennel::control::{Action, By, Control, ControlError, ControlErrorKind, DeployRequest};
+use kennel::control::{Control, ControlError, ControlErrorKind, Operation, Requester, operation};
 use kennel_server::token::Token;
 use kennel_server::{PROBLEM_JSON, error_kind, request_limits};
 
@@ -235,21 +235,14 @@ impl Control for Remote {
             .await
     }
 
-    async fn deploy(
+    async fn carry_out(
         &self,
         name: &ProjectionName,
-        request: DeployRequest,
+        operation: Operation,
+        requester: Requester,
     ) -> Result<ChangeView, ControlError> {
-        let path = ["v1", "projections", name.as_str(), "deployments"];
-        let body = Some((JSON, serde_json::to_vec(&request).map_err(unwritten)?));
-        self.ask(Call { method: Method::POST, body, limit: request_limits::COMPILING, ..Call::get(&path) })
-            .await
-    }
-
-    async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
-        let (last, body) = action.request(by).map_err(unwritten)?;
-        let path = ["v1", "projections", name.as_str(), last];
-        let body = Some((JSON, body));
+        let path = ["v1", "projections", name.as_str(), operation::path(operation.kind())];
+        let body = Some((JSON, operation.into_body(requester).map_err(unwritten)?));
         self.ask(Call { method: Method::POST, body, limit: request_limits::COMPILING, ..Call::get(&path) })
             .await
     }

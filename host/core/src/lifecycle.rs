@@ -231,7 +231,23 @@ pub struct Deploy {
     pub force: bool,
 }
 
-/// An operation on a projection.
+named! {
+    /// The kinds of operations: their names on record, in paths of the API and on the command line.
+    OperationKind, "an operation" {
+        Deploy = "deploy",
+        /// Requested like the others; a store is given the deployment that it comes to.
+        Rebuild = "rebuild",
+        Rollback = "rollback",
+        Promote = "promote",
+        Cancel = "cancel",
+        Pause = "pause",
+        Resume = "resume",
+        Retire = "retire",
+        AcceptLog = "accept-log",
+    }
+}
+
+/// An operation on a projection, as a store carries it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     Deploy(Box<Deploy>),
@@ -265,28 +281,29 @@ impl Operation {
         }
     }
 
-    /// The text that is put on record: its name, and what distinguishes it from others of the name.
+    /// The text that is put on record: its kind, and what distinguishes it from others of the kind.
     #[must_use]
     pub fn record(&self) -> String {
+        let kind = self.kind();
         match self {
-            Self::AcceptLog { after } => format!("{} after {after}", self.as_str()),
-            _ => self.as_str().to_owned(),
+            Self::AcceptLog { after } => format!("{kind} after {after}"),
+            Self::Retire { drop: true } => "drop".to_owned(),
+            _ => kind.to_string(),
         }
     }
 
-    /// Its name.
+    /// Its kind.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn kind(&self) -> OperationKind {
         match self {
-            Self::Deploy(_) => "deploy",
-            Self::Rollback { .. } => "rollback",
-            Self::Promote => "promote",
-            Self::Cancel => "cancel",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Retire { drop: false } => "retire",
-            Self::Retire { drop: true } => "drop",
-            Self::AcceptLog { .. } => "accept-log",
+            Self::Deploy(_) => OperationKind::Deploy,
+            Self::Rollback { .. } => OperationKind::Rollback,
+            Self::Promote => OperationKind::Promote,
+            Self::Cancel => OperationKind::Cancel,
+            Self::Pause => OperationKind::Pause,
+            Self::Resume => OperationKind::Resume,
+            Self::Retire { .. } => OperationKind::Retire,
+            Self::AcceptLog { .. } => OperationKind::AcceptLog,
         }
     }
 }

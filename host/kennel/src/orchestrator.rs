@@ -10,7 +10,7 @@ use std::time::Duration;
 use kennel_core::digest::Digest;
 use kennel_core::limits;
 use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
-use kennel_core::port::{DeploymentStore as _, Runtime, StoreError};
+use kennel_core::port::{DeploymentStore as _, StoreError};
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
 use kennel_engine::{Engine, Memory, Metrics, Options, Part, Shutdown, Status};
@@ -40,9 +40,7 @@ const LOST_ENDS_WITHIN: Duration = Duration::from_secs(5);
 pub struct Orchestrator {
     store: Store,
     engine: Engine,
-    runtime: Arc<dyn Runtime>,
-    stale_after: Duration,
-    replica_set: ReplicaSet,
+    control: Local,
     lock: RunLock,
 }
 
@@ -167,8 +165,7 @@ impl Orchestrator {
     /// The operations on projections, on the store of this orchestrator and with its runtime.
     #[must_use]
     pub fn control(&self) -> Local {
-        let local = Local::new(wire::ports(&self.store, Arc::clone(&self.runtime)));
-        local.stale_after(self.stale_after).replica_set(self.replica_set.clone())
+        self.control.clone()
     }
 
     /// The metrics of its replica set.
@@ -378,8 +375,10 @@ impl Builder {
         let lock = store.acquire_run_lock()?;
         store.forget_former_workers(&lock).await?;
         let runtime = wire::start_runtime(self.compiler).map_err(OrchestratorError::Runtime)?;
+        let ports = wire::ports(&store, runtime);
+        let control = Local::new(ports.clone()).stale_after(stale_after).replica_set(replica_set.clone());
         for (name, component, settings) in self.projections {
-            ensure(&store, Arc::clone(&runtime), &replica_set, name.parse()?, component, settings).await?;
+            ensure(&store, &control, &replica_set, name.parse()?, component, settings).await?;
         }
         let metrics = self.measured.metrics().map_err(OrchestratorError::Metrics)?;
         let options = Options {
@@ -390,11 +389,10 @@ impl Builder {
             stale_after,
             rebuild_share: self.rebuild_share,
             memory: Arc::new(Memory::new(wire::batch_memory(self.memory))),
-            ..Options::new(replica_set.clone())
+            ..Options::new(replica_set)
         };
-        let ports = wire::ports(&store, Arc::clone(&runtime));
         let engine = Engine::new(ports, options, &metrics, wire::entropy());
-        Ok(Orchestrator { store, engine, runtime, stale_after, replica_set, lock })
+        Ok(Orchestrator { store, engine, control, lock })
     }
 }
 
@@ -421,7 +419,7 @@ impl Measured {
 /// Deploys a component unless its name has it already.
 async fn ensure(
     store: &Store,
-    runtime: Arc<dyn Runtime>,
+    control: &Local,
     replica_set: &ReplicaSet,
     projection: ProjectionName,
     component: Component,
@@ -437,9 +435,7 @@ async fn ensure(
             Ok(())
         }
         _ => {
-            let activated =
-                activate::activate(&wire::ports(store, runtime), bytes, &projection, replica_set, settings)
-                    .await;
+            let activated = activate::activate(control, bytes, &projection, replica_set, settings).await;
             activated.map(|_| ()).map_err(|source| OrchestratorError::Activate { projection, source })
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use kennel::Control as _;
 use kennel::control::local::Local;
-use kennel::control::{Action, By, ControlError, ControlErrorKind, DeployRequest};
+use kennel::control::view::ChangeView;
+use kennel::control::{ControlError, ControlErrorKind, Operation, Requester};
+use kennel::settings::ProjectionConfig;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
@@ -26,6 +28,12 @@ fn operations() -> Local {
     Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(FakeRuntime(describe))))
 }
 
+/// Carries out an operation of an actor who expects any deployment.
+async fn carry_out(control: &Local, operation: Operation) -> Result<ChangeView, ControlError> {
+    let name = "orders".parse().expect("a valid name");
+    control.carry_out(&name, operation, Requester::default()).await
+}
+
 async fn stored(control: &Local, bytes: &[u8]) -> Digest {
     let stored = control.put_component(bytes.to_vec()).await.expect("the component is stored");
     assert_eq!(stored.digest, Digest::of(bytes).to_string());
@@ -38,26 +46,33 @@ async fn a_projection_is_deployed_rebuilt_paused_and_retired_and_each_operation_
     let name: ProjectionName = "orders".parse().unwrap();
     let (first, second) = (stored(&control, b"1").await, stored(&control, b"22").await);
 
-    let change = control.deploy(&name, DeployRequest::of(first)).await.unwrap();
+    let change = carry_out(&control, Operation::deploy(first)).await.unwrap();
     assert_eq!((change.changed, change.deployment, change.projection.serving), (true, Some(1), Some(1)));
-    let again = control.deploy(&name, DeployRequest::of(first)).await.unwrap();
+    let again = carry_out(&control, Operation::deploy(first)).await.unwrap();
     assert_eq!((again.changed, again.deployment), (false, Some(1)));
 
-    let rebuild =
-        DeployRequest { mode: Mode::Rebuild, promotion: Promotion::Manual, ..DeployRequest::of(second) };
-    let change = control.deploy(&name, rebuild).await.unwrap();
+    let rebuild = Operation::Deploy {
+        component: second,
+        mode: Mode::Rebuild,
+        promotion: Promotion::Manual,
+        replica_set: None,
+        settings: ProjectionConfig::default(),
+        force: false,
+    };
+    let change = carry_out(&control, rebuild).await.unwrap();
     let candidate = change.projection.candidate.unwrap();
     assert_eq!((candidate.deployment, candidate.promotion), (2, Promotion::Manual));
     let status = control.status().await.unwrap();
     assert_eq!(status.projections.len(), 1);
-    let cancelled = control.act(&name, Action::Cancel, By::default()).await.unwrap();
+    let cancelled = carry_out(&control, Operation::Cancel).await.unwrap();
     assert_eq!(cancelled.projection.candidate, None);
     assert_eq!(cancelled.projection.deployments[1].outcome, Outcome::Cancelled);
 
-    let by = By { actor: Some("ada".to_owned()), reason: Some("disk".to_owned()), ..By::default() };
-    let paused = control.act(&name, Action::Pause, by).await.unwrap();
+    let (actor, reason) = (Some("ada".to_owned()), Some("disk".to_owned()));
+    let ada = Requester { actor, reason, expected_deployment: None };
+    let paused = control.carry_out(&name, Operation::Pause, ada).await.unwrap();
     assert_eq!(paused.projection.activity, Activity::Paused);
-    let retired = control.act(&name, Action::Retire { drop: true }, By::default()).await.unwrap();
+    let retired = carry_out(&control, Operation::Retire { drop_read_model: true }).await.unwrap();
     assert_eq!((retired.projection.activity, retired.projection.serving), (Activity::Retired, None));
 
     let record = control.operations(&name).await.unwrap();
@@ -72,20 +87,20 @@ async fn conflicts_are_rejected_and_missing_things_are_named() {
     let name: ProjectionName = "orders".parse().unwrap();
     let missing = control.projection(&name).await.unwrap_err();
     assert!(matches!(missing, ControlError::Rejected(Rejected::Missing(_))), "{missing}");
-    let unknown = control.deploy(&name, DeployRequest::of(Digest::of(b"none"))).await.unwrap_err();
+    let unknown = carry_out(&control, Operation::deploy(Digest::of(b"none"))).await.unwrap_err();
     assert!(matches!(unknown, ControlError::NoComponent(_)), "{unknown}");
     assert_eq!(unknown.kind(), ControlErrorKind::NotFound);
 
     let digest = stored(&control, b"1").await;
-    control.deploy(&name, DeployRequest::of(digest)).await.unwrap();
-    let rebuild = Action::Rebuild { promotion: Promotion::Auto };
-    control.act(&name, rebuild, By::default()).await.unwrap();
-    for action in [Action::Rollback { to: None }, Action::AcceptLog { after: 3 }] {
-        let rejected = control.act(&name, action, By::default()).await.unwrap_err();
+    carry_out(&control, Operation::deploy(digest)).await.unwrap();
+    let rebuild = Operation::Rebuild { promotion: Promotion::Auto };
+    carry_out(&control, rebuild).await.unwrap();
+    for operation in [Operation::Rollback { to: None }, Operation::AcceptLog { after: 3 }] {
+        let rejected = carry_out(&control, operation).await.unwrap_err();
         assert_eq!(rejected.kind(), ControlErrorKind::Conflict, "{rejected}");
     }
-    let stale = By { expected_deployment: Some(1), ..By::default() };
-    let overtaken = control.act(&name, Action::Pause, stale).await.unwrap_err();
+    let stale = Requester { expected_deployment: Some(1), ..Requester::default() };
+    let overtaken = control.carry_out(&name, Operation::Pause, stale).await.unwrap_err();
     assert!(matches!(overtaken, ControlError::Rejected(Rejected::Overtaken { .. })), "{overtaken}");
     let nothing = control.diff(&name, 1001).await.unwrap_err();
     assert_eq!(nothing.kind(), ControlErrorKind::Invalid, "{nothing}");

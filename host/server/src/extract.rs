@@ -62,16 +62,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// The request of an operation that need not say anything: without a body, or with `null`, it is the default one.
+/// The request of an operation that need not say anything: without a body, or with `null`, it is `{}`.
 pub(super) struct OptionalBody<T>(pub(super) T);
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let is_json = has_type(request.headers(), JSON);
         let body = body(request, state).await?;
         let silent = body.is_empty() || is_json && body.trim_ascii() == b"null";
-        if silent { Ok(Self(T::default())) } else { read(is_json, &body).map(Self) }
+        if silent { read(true, b"{}").map(Self) } else { read(is_json, &body).map(Self) }
     }
 }
 

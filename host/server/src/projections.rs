@@ -11,10 +11,12 @@ use utoipa::IntoParams;
 use super::extract::{Asked, JsonBody, Named, OptionalBody};
 use super::problem::{Compares, Operations, Problem, Reads, ReadsOne};
 use super::state::ApiState;
-use kennel::control::request::{AcceptLogRequest, RebuildRequest, RetireRequest, RollbackRequest};
+use kennel::control::operation::{
+    AcceptLogRequest, CancelRequest, DeployRequest, PauseRequest, PromoteRequest, RebuildRequest,
+    ResumeRequest, RetireRequest, RollbackRequest,
+};
 use kennel::control::status::StatusView;
 use kennel::control::view::{ChangeView, DeploymentView, DiffView, OperationView, ProjectionView};
-use kennel::control::{Action, By, DeployRequest};
 
 type Answer<T> = Result<Json<T>, Problem>;
 
@@ -108,8 +110,7 @@ pub(super) async fn deploy(
     Named(name): Named<ProjectionName>,
     JsonBody(request): JsonBody<DeployRequest>,
 ) -> Result<Response, Problem> {
-    let _permit = api.compiling.take().await?;
-    let Json(change) = api.counted(api.control.deploy(&name, request).await)?;
+    let Json(change) = api.carry_out(&name, request).await?;
     if !change.changed {
         return Ok(Json(change).into_response());
     }
@@ -131,72 +132,65 @@ pub(super) async fn diff(
     Ok(Json(api.control.diff(&name, samples).await?))
 }
 
-/// Declares the endpoint of an operation on a projection. Its body may be left out.
-macro_rules! request {
-    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $request:ident, |$given:ident| $act:expr) => {
+/// Declares the endpoint of an operation on a projection. `OptionalBody` takes a request without a body as well.
+macro_rules! operation {
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, $body:ident<$request:ident>, $described:ty) => {
         $(#[doc = $doc])*
         #[utoipa::path(post, path = $path, tag = "projections", params(NameParam),
-            request_body = Option<$request>,
+            request_body = $described,
             responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
         pub(super) async fn $name(
             State(api): State<ApiState>,
             Named(name): Named<ProjectionName>,
-            OptionalBody($given): OptionalBody<$request>,
+            $body(request): $body<$request>,
         ) -> Answer<ChangeView> {
-            let (action, by): (Action, By) = $act;
-            let _permit = match action {
-                Action::Rebuild { .. } => Some(api.compiling.take().await?),
-                _ => None,
-            };
-            api.counted(api.control.act(&name, action, by).await)
+            api.carry_out(&name, request).await
         }
+    };
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, OptionalBody<$request:ident>) => {
+        operation! { $(#[doc = $doc])* $path, $name, OptionalBody<$request>, Option<$request> }
+    };
+    ($(#[doc = $doc:literal])* $path:literal, $name:ident, JsonBody<$request:ident>) => {
+        operation! { $(#[doc = $doc])* $path, $name, JsonBody<$request>, $request }
     };
 }
 
-request! {
+operation! {
     /// Builds the read model anew, beside the one that serves
-    "/v1/projections/{name}/rebuild", rebuild, RebuildRequest, |request| (request.action(), request.by())
+    "/v1/projections/{name}/rebuild", rebuild, OptionalBody<RebuildRequest>
 }
-request! {
+operation! {
     /// Returns to an earlier deployment
     ///
     /// After a rebuild the old read model is brought up to date first, and then replaces the newer one as a whole.
-    "/v1/projections/{name}/rollback", rollback, RollbackRequest, |request| (request.action(), request.by())
+    "/v1/projections/{name}/rollback", rollback, OptionalBody<RollbackRequest>
 }
-request! {
+operation! {
     /// Promotes the candidate: its read model begins to serve once it has caught up
-    "/v1/projections/{name}/promote", promote, By, |by| (Action::Promote, by)
+    "/v1/projections/{name}/promote", promote, OptionalBody<PromoteRequest>
 }
-request! {
+operation! {
     /// Cancels the candidate
-    "/v1/projections/{name}/cancel", cancel, By, |by| (Action::Cancel, by)
+    "/v1/projections/{name}/cancel", cancel, OptionalBody<CancelRequest>
 }
-request! {
+operation! {
     /// Pauses a projection until it is resumed
-    "/v1/projections/{name}/pause", pause, By, |by| (Action::Pause, by)
+    "/v1/projections/{name}/pause", pause, OptionalBody<PauseRequest>
 }
-request! {
+operation! {
     /// Resumes a paused projection
-    "/v1/projections/{name}/resume", resume, By, |by| (Action::Resume, by)
+    "/v1/projections/{name}/resume", resume, OptionalBody<ResumeRequest>
 }
-request! {
+operation! {
     /// Takes a projection out of service
     ///
     /// Its history stays, and deploying to it brings it back.
-    "/v1/projections/{name}/retire", retire, RetireRequest, |request| (request.action(), request.by())
+    "/v1/projections/{name}/retire", retire, OptionalBody<RetireRequest>
 }
-
-/// Goes on with a log that was set back
-///
-/// What was handled stays in the read model; what the log holds after the given position is handled. 422 if the log ends
-/// before it, 409 if the log was not set back.
-#[utoipa::path(post, path = "/v1/projections/{name}/accept-log", tag = "projections", params(NameParam),
-    request_body = AcceptLogRequest,
-    responses((status = 200, body = ChangeView, description = "The outcome of the operation"), Operations))]
-pub(super) async fn accept_log(
-    State(api): State<ApiState>,
-    Named(name): Named<ProjectionName>,
-    JsonBody(request): JsonBody<AcceptLogRequest>,
-) -> Answer<ChangeView> {
-    api.counted(api.control.act(&name, request.action(), request.by()).await)
+operation! {
+    /// Goes on with a log that was set back
+    ///
+    /// What was handled stays in the read model; what the log holds after the given position is handled. 422 if the log ends
+    /// before it, 409 if the log was not set back.
+    "/v1/projections/{name}/accept-log", accept_log, JsonBody<AcceptLogRequest>
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Bytes;
 use kennel::control::view::ChangeView;
-use kennel::control::{Control, ControlError, ControlErrorKind};
+use kennel::control::{Control, ControlError, ControlErrorKind, Operation, Requester};
+use kennel_core::lifecycle::OperationKind;
+use kennel_core::name::ProjectionName;
 use kennel_engine::metrics::{DeploymentOutcome, ReplicaSetMetrics};
 
 use super::answers::Components;
@@ -32,11 +34,19 @@ impl ApiState {
         Self { control, compiling, comparing, room, components, document, metrics }
     }
 
-    /// Counts the outcome of an operation, and puts it into the answer.
-    pub(super) fn counted(
+    /// Carries out an operation, counts its outcome, and puts it into the answer. Few that may compile are at work at
+    /// once.
+    pub(super) async fn carry_out(
         &self,
-        result: Result<ChangeView, ControlError>,
+        name: &ProjectionName,
+        request: impl Into<(Operation, Requester)>,
     ) -> Result<Json<ChangeView>, Problem> {
+        let (operation, requester) = request.into();
+        let _permit = match operation.kind() {
+            OperationKind::Deploy | OperationKind::Rebuild => Some(self.compiling.take().await?),
+            _ => None,
+        };
+        let result = self.control.carry_out(name, operation, requester).await;
         self.count(result.as_ref());
         Ok(Json(result?))
     }

@@ -177,6 +177,9 @@ fn document(authentication: &Authentication) -> utoipa::openapi::OpenApi {
 mod tests {
     use std::collections::BTreeSet;
 
+    use kennel::control::operation;
+    use kennel_core::lifecycle::OperationKind;
+
     use super::*;
 
     /// Which methods each route has is compared with a real host, in tests/tests/api/main.rs.
@@ -186,5 +189,14 @@ mod tests {
         let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
         let served: BTreeSet<&str> = routes().into_iter().map(|(path, _)| path).collect();
         assert_eq!(served, described);
+    }
+
+    #[test]
+    fn every_operation_is_served_where_clients_send_it() {
+        let served: BTreeSet<&str> = routes().into_iter().map(|(path, _)| path).collect();
+        for kind in OperationKind::ALL {
+            let path = format!("/v1/projections/{{name}}/{}", operation::path(kind));
+            assert!(served.contains(path.as_str()), "{path}");
+        }
     }
 }

@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::exit::{ExitKind, ResultExt as _};
 use crate::wire::{self, Scratch, Store, StoreUrl, Target};
 use kennel::activate::activate;
+use kennel::control::local::Local;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -147,10 +148,9 @@ impl Setup {
         let replica_set: ReplicaSet = name.parse()?;
         let mut settings = Settings::default();
         settings.batch = batch.unwrap_or(settings.batch);
-        let (runtime, component) = (Arc::clone(&self.runtime), self.component.clone());
-        let activated =
-            activate(&wire::ports(&self.store, runtime), component, &projection, &replica_set, settings)
-                .await;
+        let control = Local::new(wire::ports(&self.store, Arc::clone(&self.runtime)));
+        let component = self.component.clone();
+        let activated = activate(&control, component, &projection, &replica_set, settings).await;
         activated.map_err(|error| rendered(error, &self.file.display()))
     }
 

@@ -14,7 +14,7 @@ use crate::exit::{self, ExitKind, ResultExt as _};
 use crate::remote::{HostUrl, Remote};
 use crate::wire;
 use kennel::control::local::Local;
-use kennel::control::{By, Control, ControlError, ControlErrorKind};
+use kennel::control::{Control, ControlError, ControlErrorKind, Requester};
 
 /// The store or the host to work on.
 #[derive(Debug)]
@@ -71,9 +71,9 @@ impl Args for ControlArgs {
     }
 }
 
-/// Who requests an operation and why.
+/// The reason of an operation, and the deployment that its actor expects.
 #[derive(Debug, Args)]
-pub(super) struct ByArgs {
+pub(super) struct RequesterArgs {
     /// Why, for the record
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -82,9 +82,9 @@ pub(super) struct ByArgs {
     expected_deployment: Option<u32>,
 }
 
-impl ByArgs {
-    pub(super) fn by(&self) -> By {
-        By {
+impl RequesterArgs {
+    pub(super) fn requester(&self) -> Requester {
+        Requester {
             actor: Some(wire::actor()),
             reason: self.reason.clone(),
             expected_deployment: self.expected_deployment,

@@ -22,6 +22,7 @@ use crate::exactly_once::{self, ExactlyOnce};
 use crate::exit::ExitKind;
 use crate::wire::{self, Store, Target};
 use kennel::activate::activate;
+use kennel::control::local::Local;
 
 const SUMMARY: &str = "order-summary";
 const AUDIT_LOG: &str = "audit-log";
@@ -196,8 +197,7 @@ async fn deploy_example(
     let file = guests.join(format!("{name}.wasm"));
     let bytes = source::read_example(&file)?;
     let (name, replica_set) = (name.parse()?, ReplicaSet::default());
-    let runtime = Arc::clone(runtime);
-    let activated =
-        activate(&wire::ports(store, runtime), bytes, &name, &replica_set, Settings::default()).await;
+    let control = Local::new(wire::ports(store, Arc::clone(runtime)));
+    let activated = activate(&control, bytes, &name, &replica_set, Settings::default()).await;
     activated.map_err(|error| rendered(error, &file.display()))
 }

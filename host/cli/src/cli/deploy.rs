@@ -8,13 +8,13 @@ use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::projection::OnFailure;
 
-use super::control::{ByArgs, ControlArgs};
+use super::control::{ControlArgs, RequesterArgs};
 use super::follow::follow;
 use super::source::Source;
 use super::{output, values};
 use crate::config::{Config, ProjectionConfig};
 use kennel::control::view::{ChangeView, DeploymentView, ProjectionView};
-use kennel::control::{Control, DeployRequest};
+use kennel::control::{Control, Operation, Requester};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,7 +54,7 @@ pub(super) struct Deploy {
     #[arg(long)]
     detach: bool,
     #[command(flatten)]
-    by: ByArgs,
+    requester: RequesterArgs,
     /// What becomes of an event that cannot be handled: `halt` or `dead-letter` [default: as before; `halt` at first]
     #[arg(long, value_name = "POLICY")]
     on_failure: Option<OnFailure>,
@@ -87,18 +87,17 @@ impl Deploy {
             config: unset.chain(set).collect(),
         };
         let section = config.projections.get(&self.name).cloned().unwrap_or_default();
-        let by = self.by.by();
-        let request = DeployRequest {
+        let deploy = Operation::Deploy {
+            component: component.digest,
             mode: self.mode,
             promotion: self.promotion,
             replica_set: self.replica_set.clone(),
             settings: section.with(given),
-            actor: by.actor,
-            reason: by.reason.or(component.from),
-            expected_deployment: by.expected_deployment,
-            ..DeployRequest::of(component.digest)
+            force: false,
         };
-        let change = control.deploy(&self.name, request).await?;
+        let requester = self.requester.requester();
+        let requester = Requester { reason: requester.reason.or(component.from), ..requester };
+        let change = control.carry_out(&self.name, deploy, requester).await?;
         finish(&*control, &self.name, change, self.detach, self.json).await
     }
 }

@@ -1,6 +1,7 @@
-//! What holds for the help of every subcommand.
+//! What holds for the subcommands, and for the help of each.
 
 use clap::CommandFactory as _;
+use kennel_core::lifecycle::OperationKind;
 
 use super::Cli;
 
@@ -29,5 +30,13 @@ fn help_fits_every_terminal() {
                 assert!(is_over, "{name}: make this one line, with a backslash at its end: {line}");
             }
         }
+    }
+}
+
+#[test]
+fn every_operation_is_a_subcommand_of_its_name() {
+    let command = Cli::command();
+    for kind in OperationKind::ALL {
+        assert!(command.get_subcommands().any(|one| one.get_name() == kind.as_str()), "kennel {kind}");
     }
 }

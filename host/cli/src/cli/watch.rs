@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::exit::{self, ExitKind};
 use crate::wire;
 use kennel::control::view::ChangeView;
-use kennel::control::{Control, DeployRequest};
+use kennel::control::{Control, Operation, Requester};
 
 /// How often the folder is looked at. A file counts as written when it has looked the same twice.
 ///
@@ -171,15 +171,20 @@ impl Watch {
     ) -> anyhow::Result<ChangeView> {
         let digest = Digest::of(&bytes);
         control.put_component(bytes).await.map_err(|error| rendered(error, &file.display()))?;
-        let request = DeployRequest {
+        let deploy = Operation::Deploy {
+            component: digest,
             mode: self.mode,
             promotion: Promotion::Auto,
+            replica_set: None,
             settings: config.projections.get(name).cloned().unwrap_or_default(),
+            force: false,
+        };
+        let requester = Requester {
             actor: Some(wire::actor()),
             reason: Some(format!("kennel watch {}", file.display())),
-            ..DeployRequest::of(digest)
+            expected_deployment: None,
         };
-        Ok(control.deploy(name, request).await?)
+        Ok(control.carry_out(name, deploy, requester).await?)
     }
 
     fn report_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {

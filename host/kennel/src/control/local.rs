@@ -1,18 +1,18 @@
 //! The operations on a store that this process has opened.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as Slot, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{
-    self, Activity, Attribution, Entry, Lifecycle, Mode, Operation, OperationRequest, Rejected,
+    self, Activity, Attribution, Entry, Lifecycle, Mode, OperationRequest, Promotion, Rejected,
 };
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Changed, ProjectionProgress, StoreError};
+use kennel_core::port::{Changed, Component, ProjectionProgress, StoreError};
 use kennel_core::position::Position;
-use kennel_core::projection::Settings;
+use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::Ports;
 use tokio::sync::Mutex;
 
@@ -21,7 +21,7 @@ use super::status::StatusView;
 use super::view::{
     ChangeView, CollectionDiff, ComponentView, DiffVerdict, DiffView, OperationView, ProjectionView, Side,
 };
-use super::{Action, By, Control, ControlError, DeployRequest, diff};
+use super::{Control, ControlError, Operation, Requester, diff};
 use crate::wire;
 
 /// Most documents of a collection that a comparison shows.
@@ -34,6 +34,9 @@ pub struct Local {
     /// Held while a component is checked before it is stored, which may mean to compile it: what this process has to load
     /// for itself waits for one of these at most.
     checking: Arc<Mutex<()>>,
+    /// The component that was prepared last, so that it is still ready when it is deployed, and when this process begins
+    /// to run it. One that nothing holds would have to be loaded again each time, or compiled where no code is kept.
+    latest: Arc<Slot<Option<Arc<dyn Component>>>>,
     stale_after: Duration,
     /// Reported even if nothing is deployed to it, and where new projections go.
     replica_set: ReplicaSet,
@@ -52,7 +55,14 @@ impl Local {
     #[must_use]
     pub fn new(ports: Ports) -> Self {
         let (stale_after, replica_set) = (limits::STALE_AFTER, ReplicaSet::default());
-        Self { ports, checking: Arc::default(), stale_after, replica_set, actor: wire::actor() }
+        Self {
+            ports,
+            checking: Arc::default(),
+            latest: Arc::default(),
+            stale_after,
+            replica_set,
+            actor: wire::actor(),
+        }
     }
 
     /// With this actor for requests that name none.
@@ -73,20 +83,10 @@ impl Local {
         Self { stale_after, ..self }
     }
 
-    async fn carry_out(
-        &self,
-        name: &ProjectionName,
-        operation: Operation,
-        by: By,
-    ) -> Result<ChangeView, ControlError> {
-        by.check()?;
-        let reason = by.reason.filter(|reason| !reason.is_empty());
-        let attribution = Attribution { actor: by.actor.unwrap_or_else(|| self.actor.clone()), reason };
-        let request =
-            OperationRequest { operation, attribution, expected_deployment: by.expected_deployment };
-        let Changed { lifecycle, number, changed } = self.ports.deployments.change(name, &request).await??;
-        let projection = self.view(&lifecycle).await?;
-        Ok(ChangeView { changed, deployment: number, projection })
+    /// The deployment of a projection that serves.
+    pub(crate) async fn serving(&self, name: &ProjectionName) -> Result<Deployment, ControlError> {
+        let found = self.ports.deployments.find(name).await?;
+        Ok(found.ok_or_else(|| Rejected::Missing(name.clone()))?)
     }
 
     async fn found(&self, name: &ProjectionName) -> Result<Lifecycle, ControlError> {
@@ -111,39 +111,85 @@ impl Local {
         Ok(ProjectionView::new(lifecycle, progress, head, workers))
     }
 
-    /// Deploys to a projection as it was found: the expected deployment, and the settings that are inherited.
-    async fn deploy_to(
+    /// The operation as a store carries it out, and the deployment that its actor expects if the request names none.
+    async fn lowered(
         &self,
         name: &ProjectionName,
-        found: Option<&Lifecycle>,
-        request: DeployRequest,
-    ) -> Result<ChangeView, ControlError> {
-        let serving = found.and_then(Lifecycle::serving).map(|serving| &serving.deployment);
-        let settings = serving.map_or_else(Settings::default, |serving| serving.settings.clone());
+        operation: Operation,
+    ) -> Result<(lifecycle::Operation, Option<u32>), ControlError> {
+        let lowered = match operation {
+            Operation::Deploy { component, mode, promotion, replica_set, settings, force } => {
+                let found = self.ports.deployments.lifecycle(name).await?;
+                let serving = found.as_ref().and_then(Lifecycle::serving).map(|serving| &serving.deployment);
+                let inherited = serving.map_or_else(Settings::default, |serving| serving.settings.clone());
+                let deploy = lifecycle::Deploy {
+                    digest: component,
+                    descriptor: self.prepared(component).await?.descriptor().clone(),
+                    settings: settings.over(inherited),
+                    settings_from: serving.map(|serving| serving.number),
+                    mode,
+                    promotion,
+                    // One that exists stays where it is.
+                    replica_set: replica_set.or_else(|| found.is_none().then(|| self.replica_set.clone())),
+                    force,
+                };
+                let latest = found.as_ref().map_or(0, Lifecycle::latest);
+                return Ok((lifecycle::Operation::Deploy(Box::new(deploy)), Some(latest)));
+            }
+            Operation::Rebuild { promotion } => {
+                let found = self.found(name).await?;
+                let deploy = self.rebuild(&found, promotion).await?;
+                return Ok((lifecycle::Operation::Deploy(Box::new(deploy)), Some(found.latest())));
+            }
+            Operation::Rollback { to } => lifecycle::Operation::Rollback { to },
+            Operation::Promote => lifecycle::Operation::Promote,
+            Operation::Cancel => lifecycle::Operation::Cancel,
+            Operation::Pause => lifecycle::Operation::Pause,
+            Operation::Resume => lifecycle::Operation::Resume,
+            Operation::Retire { drop_read_model } => lifecycle::Operation::Retire { drop: drop_read_model },
+            Operation::AcceptLog { after } => lifecycle::Operation::AcceptLog { after: Position::new(after) },
+        };
+        Ok((lowered, None))
+    }
+
+    /// The deployment that serves once more, with a read model of its own.
+    async fn rebuild(
+        &self,
+        found: &Lifecycle,
+        promotion: Promotion,
+    ) -> Result<lifecycle::Deploy, ControlError> {
+        let serving = found.serving().filter(|_| found.activity != Activity::Retired);
+        let serving = serving.ok_or_else(|| Rejected::Retired(found.projection.clone()))?;
+        let Deployment { number, digest, settings, .. } = &serving.deployment;
+        Ok(lifecycle::Deploy {
+            digest: *digest,
+            descriptor: self.prepared(*digest).await?.descriptor().clone(),
+            settings: settings.clone(),
+            settings_from: Some(*number),
+            mode: Mode::Rebuild,
+            promotion,
+            replica_set: None,
+            force: true,
+        })
+    }
+
+    /// A component that the store holds, ready to run.
+    async fn prepared(&self, digest: Digest) -> Result<Arc<dyn Component>, ControlError> {
         // One that was never deployed may be about to be removed: now it is not.
-        if !self.ports.components.keep_component(request.component).await? {
-            return Err(ControlError::NoComponent(request.component));
+        if !self.ports.components.keep_component(digest).await? {
+            return Err(ControlError::NoComponent(digest));
         }
-        let bytes = self.component(request.component).await?;
-        let component = self.ports.runtime.prepare(bytes.into()).await?;
-        let deploy = lifecycle::Deploy {
-            digest: request.component,
-            descriptor: component.descriptor().clone(),
-            settings: request.settings.over(settings),
-            settings_from: serving.map(|serving| serving.number),
-            mode: request.mode,
-            promotion: request.promotion,
-            // One that exists stays where it is.
-            replica_set: request.replica_set.or_else(|| found.is_none().then(|| self.replica_set.clone())),
-            force: request.force,
+        let component = match self.ports.runtime.find(digest).await {
+            Some(component) => component,
+            None => self.ports.runtime.prepare(self.component(digest).await?.into()).await?,
         };
-        let latest = found.map_or(0, Lifecycle::latest);
-        let by = By {
-            actor: request.actor,
-            reason: request.reason,
-            expected_deployment: Some(request.expected_deployment.unwrap_or(latest)),
-        };
-        self.carry_out(name, Operation::Deploy(Box::new(deploy)), by).await
+        self.hold(&component);
+        Ok(component)
+    }
+
+    /// Keeps a component ready until the next one.
+    fn hold(&self, component: &Arc<dyn Component>) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(component));
     }
 }
 
@@ -193,11 +239,15 @@ impl Control for Local {
     async fn put_component(&self, bytes: Vec<u8>) -> Result<ComponentView, ControlError> {
         // Nothing that cannot run is ever stored, so that a stored component need not be checked.
         let digest = Digest::of(&bytes);
-        if !self.ports.components.keep_component(digest).await?
-            && self.ports.runtime.find(digest).await.is_none()
-        {
-            let _permit = self.checking.lock().await;
-            self.ports.runtime.prepare(bytes.clone().into()).await?;
+        if !self.ports.components.keep_component(digest).await? {
+            let component = match self.ports.runtime.find(digest).await {
+                Some(component) => component,
+                None => {
+                    let _permit = self.checking.lock().await;
+                    self.ports.runtime.prepare(bytes.clone().into()).await?
+                }
+            };
+            self.hold(&component);
         }
         self.ports.components.put_component(digest, &bytes).await?;
         let stored = self.ports.components.components().await?;
@@ -205,42 +255,22 @@ impl Control for Local {
         found.ok_or(ControlError::NoComponent(digest))
     }
 
-    async fn deploy(
+    async fn carry_out(
         &self,
         name: &ProjectionName,
-        request: DeployRequest,
+        operation: Operation,
+        requester: Requester,
     ) -> Result<ChangeView, ControlError> {
-        let found = self.ports.deployments.lifecycle(name).await?;
-        self.deploy_to(name, found.as_ref(), request).await
-    }
-
-    async fn act(&self, name: &ProjectionName, action: Action, by: By) -> Result<ChangeView, ControlError> {
-        let operation = match action {
-            Action::Rebuild { promotion } => {
-                let lifecycle = self.found(name).await?;
-                let serving = lifecycle.serving().filter(|_| lifecycle.activity != Activity::Retired);
-                let serving = serving.ok_or_else(|| Rejected::Retired(name.clone()))?;
-                let By { actor, reason, expected_deployment } = by;
-                let request = DeployRequest {
-                    mode: Mode::Rebuild,
-                    promotion,
-                    force: true,
-                    actor,
-                    reason,
-                    expected_deployment,
-                    ..DeployRequest::of(serving.deployment.digest)
-                };
-                return self.deploy_to(name, Some(&lifecycle), request).await;
-            }
-            Action::Rollback { to } => Operation::Rollback { to },
-            Action::Promote => Operation::Promote,
-            Action::Cancel => Operation::Cancel,
-            Action::Pause => Operation::Pause,
-            Action::Resume => Operation::Resume,
-            Action::Retire { drop } => Operation::Retire { drop },
-            Action::AcceptLog { after } => Operation::AcceptLog { after: Position::new(after) },
-        };
-        self.carry_out(name, operation, by).await
+        requester.check()?;
+        let (operation, latest) = self.lowered(name, operation).await?;
+        let Requester { actor, reason, expected_deployment } = requester;
+        let reason = reason.filter(|reason| !reason.is_empty());
+        let attribution = Attribution { actor: actor.unwrap_or_else(|| self.actor.clone()), reason };
+        let request =
+            OperationRequest { operation, attribution, expected_deployment: expected_deployment.or(latest) };
+        let Changed { lifecycle, number, changed } = self.ports.deployments.change(name, &request).await??;
+        let projection = self.view(&lifecycle).await?;
+        Ok(ChangeView { changed, deployment: number, projection })
     }
 
     async fn diff(&self, name: &ProjectionName, samples: usize) -> Result<DiffView, ControlError> {

@@ -1,4 +1,4 @@
-//! The subcommands for short operations on a projection: rebuild, rollback, promote, cancel, pause, resume,
+//! The subcommands that take a projection through its lifecycle: rebuild, rollback, promote, cancel, pause, resume,
 //! accept-log and retire.
 
 use std::process::ExitCode;
@@ -7,10 +7,10 @@ use clap::Args;
 use kennel_core::lifecycle::Promotion;
 use kennel_core::name::ProjectionName;
 
-use super::control::{ByArgs, ControlArgs};
+use super::control::{ControlArgs, RequesterArgs};
 use super::{deploy, output};
 use crate::config::Config;
-use kennel::control::Action;
+use kennel::control::Operation;
 use kennel::control::view::ChangeView;
 
 /// The arguments of every operation.
@@ -21,7 +21,7 @@ struct Request {
     /// The projection
     name: ProjectionName,
     #[command(flatten)]
-    by: ByArgs,
+    requester: RequesterArgs,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
@@ -32,11 +32,11 @@ impl Request {
     async fn send(
         self,
         config: &Config,
-        action: Action,
+        operation: Operation,
         reported: impl FnOnce(&ChangeView) -> String,
     ) -> anyhow::Result<ExitCode> {
         let control = self.control.open(config).await?;
-        let change = control.act(&self.name, action, self.by.by()).await?;
+        let change = control.carry_out(&self.name, operation, self.requester.requester()).await?;
         if self.json {
             output::json(&change)?;
         } else {
@@ -46,9 +46,9 @@ impl Request {
     }
 
     /// Requests an operation that may have a read model built, and waits for it.
-    async fn build(self, config: &Config, action: Action, detach: bool) -> anyhow::Result<ExitCode> {
+    async fn build(self, config: &Config, operation: Operation, detach: bool) -> anyhow::Result<ExitCode> {
         let control = self.control.open(config).await?;
-        let change = control.act(&self.name, action, self.by.by()).await?;
+        let change = control.carry_out(&self.name, operation, self.requester.requester()).await?;
         deploy::finish(&*control, &self.name, change, detach, self.json).await
     }
 }
@@ -75,7 +75,7 @@ pub(super) struct Rebuild {
 
 impl Rebuild {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        self.request.build(config, Action::Rebuild { promotion: self.promotion }, self.detach).await
+        self.request.build(config, Operation::Rebuild { promotion: self.promotion }, self.detach).await
     }
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Rollback {
 
 impl Rollback {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        self.request.build(config, Action::Rollback { to: self.to }, self.detach).await
+        self.request.build(config, Operation::Rollback { to: self.to }, self.detach).await
     }
 }
 
@@ -119,7 +119,7 @@ pub(super) struct Promote {
 
 impl Promote {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
-        self.request.build(config, Action::Promote, self.detach).await
+        self.request.build(config, Operation::Promote, self.detach).await
     }
 }
 
@@ -137,7 +137,7 @@ impl Cancel {
         let reported = move |change: &ChangeView| {
             format!("deployment {} of `{name}` was cancelled", change.deployment.unwrap_or_default())
         };
-        self.request.send(config, Action::Cancel, reported).await
+        self.request.send(config, Operation::Cancel, reported).await
     }
 }
 
@@ -156,7 +156,7 @@ impl Pause {
             true => format!("`{name}` is paused: nothing more is committed until `kennel resume {name}`"),
             false => format!("`{name}` was paused already"),
         };
-        self.request.send(config, Action::Pause, reported).await
+        self.request.send(config, Operation::Pause, reported).await
     }
 }
 
@@ -175,7 +175,7 @@ impl Resume {
             true => format!("`{name}` goes on"),
             false => format!("`{name}` was not paused"),
         };
-        self.request.send(config, Action::Resume, reported).await
+        self.request.send(config, Operation::Resume, reported).await
     }
 }
 
@@ -203,7 +203,7 @@ impl AcceptLog {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let (name, after) = (self.request.name.clone(), self.after);
         let reported = move |_: &ChangeView| format!("`{name}` goes on after {after}");
-        self.request.send(config, Action::AcceptLog { after }, reported).await
+        self.request.send(config, Operation::AcceptLog { after }, reported).await
     }
 }
 
@@ -232,6 +232,6 @@ impl Retire {
             (true, false) => format!("`{name}` is retired; its read model stays as it is"),
             (true, true) => format!("`{name}` is retired and its read model is being deleted"),
         };
-        self.request.send(config, Action::Retire { drop }, reported).await
+        self.request.send(config, Operation::Retire { drop_read_model: drop }, reported).await
     }
 }
