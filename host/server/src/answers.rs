@@ -17,7 +17,7 @@ use kennel_core::digest::Digest;
 use kennel_core::limits;
 
 use super::problem::Problem;
-use super::request_limits::{Held, Permits, Room};
+use super::request_limits::{Permits, Reservation, Room};
 use kennel::control::Control;
 
 /// How much memory the answers of one router take, in bytes. One that is larger than this alone takes all of it.
@@ -65,21 +65,21 @@ impl Answers {
         if response.extensions().get::<Counted>().is_some() || bytes == 0 {
             return response;
         }
-        let mut held = Held::default();
-        match self.room.hold(&mut held, usize::try_from(bytes).unwrap_or(usize::MAX)).await {
-            Ok(()) => response.map(|body| Body::new(Holding { body, _held: held })),
+        let mut reservation = Reservation::default();
+        match self.room.reserve(&mut reservation, usize::try_from(bytes).unwrap_or(usize::MAX)).await {
+            Ok(()) => response.map(|body| Body::new(Reserved { body, _reservation: reservation })),
             Err(problem) => problem.into_response(),
         }
     }
 }
 
 /// A body, with the room that it takes until it has been sent or abandoned.
-struct Holding {
+struct Reserved {
     body: Body,
-    _held: Held,
+    _reservation: Reservation,
 }
 
-impl HttpBody for Holding {
+impl HttpBody for Reserved {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -112,7 +112,7 @@ pub(super) struct Components {
 #[derive(Debug)]
 struct Loaded {
     bytes: Vec<u8>,
-    _held: Held,
+    _reservation: Reservation,
 }
 
 /// A request's share of them.
@@ -145,11 +145,11 @@ impl Components {
         if let Some(sent) = self.sent(digest) {
             return Ok(sent);
         }
-        let mut held = Held::default();
-        self.room.hold(&mut held, limits::COMPONENT_BYTES_MAX).await?;
+        let mut reservation = Reservation::default();
+        self.room.reserve(&mut reservation, limits::COMPONENT_BYTES_MAX).await?;
         let bytes = control.component(digest).await?;
-        held.keep(bytes.len());
-        let loaded = Arc::new(Loaded { bytes, _held: held });
+        reservation.keep(bytes.len());
+        let loaded = Arc::new(Loaded { bytes, _reservation: reservation });
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         sent.retain(|_, one| one.strong_count() > 0);
         sent.insert(digest, Arc::downgrade(&loaded));

@@ -61,7 +61,7 @@ pub(super) async fn get_component(
 pub(super) async fn put_component(
     State(api): State<ApiState>,
     Named(digest): Named<Digest>,
-    Wasm { bytes, held: _held }: Wasm,
+    Wasm { bytes, reservation: _reservation }: Wasm,
 ) -> Result<Response, Problem> {
     let actual = Digest::of(&bytes);
     if actual != digest {
@@ -69,8 +69,8 @@ pub(super) async fn put_component(
             format!("the body is not what the path says: its SHA-256 is {actual}; nothing was stored");
         return Err(Problem::new(ProblemKind::Invalid, detail));
     }
-    let held = api.control.components().await?;
-    if held.iter().any(|one| one.digest == digest.to_string()) {
+    let stored = api.control.components().await?;
+    if stored.iter().any(|one| one.digest == digest.to_string()) {
         return Ok(Json(api.control.put_component(bytes).await?).into_response());
     }
     let _permit = api.compiling.take().await?;

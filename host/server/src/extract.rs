@@ -10,7 +10,7 @@ use kennel_core::limits;
 use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, ProblemKind};
-use super::request_limits::{BODY_ARRIVES, COMPONENT_ARRIVES, Held, Room};
+use super::request_limits::{BODY_ARRIVES, COMPONENT_ARRIVES, Reservation, Room};
 use super::state::ApiState;
 use kennel::json;
 
@@ -78,7 +78,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for OptionalBody<T> {
 /// A component: a body of bytes, and the room that it takes.
 pub(super) struct Wasm {
     pub(super) bytes: Vec<u8>,
-    pub(super) held: Held,
+    pub(super) reservation: Reservation,
 }
 
 impl FromRequest<ApiState> for Wasm {
@@ -97,17 +97,17 @@ impl FromRequest<ApiState> for Wasm {
 /// A component as it arrives. It takes room as far as it has come, whatever was announced.
 async fn component(body: Body, room: &Room) -> Result<Wasm, Problem> {
     let mut chunks = body.into_data_stream();
-    let (mut bytes, mut held) = (Vec::new(), Held::default());
+    let (mut bytes, mut reservation) = (Vec::new(), Reservation::default());
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|error| did_not_arrive(&error))?;
         let length = bytes.len() + chunk.len();
         if length > limits::COMPONENT_BYTES_MAX {
             return Err(too_large(limits::COMPONENT_BYTES_MAX));
         }
-        room.hold(&mut held, length).await?;
+        room.reserve(&mut reservation, length).await?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Wasm { bytes, held })
+    Ok(Wasm { bytes, reservation })
 }
 
 fn read<T: DeserializeOwned>(is_json: bool, body: &[u8]) -> Result<T, Problem> {

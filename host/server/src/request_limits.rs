@@ -77,7 +77,7 @@ pub(super) struct Room {
 
 /// The part of it that one of them takes. It is given back when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Held(Option<OwnedSemaphorePermit>);
+pub(super) struct Reservation(Option<OwnedSemaphorePermit>);
 
 impl Default for Room {
     fn default() -> Self {
@@ -92,16 +92,16 @@ impl Room {
         Self { pieces: Arc::new(Semaphore::new(all)), all }
     }
 
-    /// Has `held` be room for so many bytes, or all there is if that is less.
-    pub(super) async fn hold(&self, held: &mut Held, bytes: usize) -> Result<(), Problem> {
-        let has = held.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+    /// Has a reservation be room for so many bytes, or all there is if that is less.
+    pub(super) async fn reserve(&self, reservation: &mut Reservation, bytes: usize) -> Result<(), Problem> {
+        let has = reservation.0.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let wanted = bytes.div_ceil(ROOM_PIECE).min(self.all);
         let lacks = u32::try_from(wanted.saturating_sub(has)).unwrap_or(u32::MAX);
         if lacks == 0 {
             return Ok(());
         }
         let more = Arc::clone(&self.pieces).acquire_many_owned(lacks);
-        match (tokio::time::timeout(PERMIT_WAIT, more).await, &mut held.0) {
+        match (tokio::time::timeout(PERMIT_WAIT, more).await, &mut reservation.0) {
             (Ok(Ok(more)), Some(held)) => held.merge(more),
             (Ok(Ok(more)), none) => *none = Some(more),
             _ => return Err(Problem::busy(PERMIT_WAIT)),
@@ -110,7 +110,7 @@ impl Room {
     }
 }
 
-impl Held {
+impl Reservation {
     /// Gives back the surplus beyond so many bytes.
     pub(super) fn keep(&mut self, bytes: usize) {
         if let Some(held) = &mut self.0 {
