@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use self::files::{Files, Stamp};
-use super::control::{ControlArgs, rendered};
+use super::control::ControlArgs;
 use super::deploy::reported;
 use super::output;
 use super::signals::Signals;
@@ -24,7 +24,7 @@ use crate::config::Config;
 use crate::exit::{self, ExitKind};
 use crate::wire;
 use kennel::control::view::ChangeView;
-use kennel::control::{Control, Operation, Requester};
+use kennel::control::{Control, ControlError, Operation, Requester};
 
 /// How often the folder is looked at. A file counts as written when it has looked the same twice.
 ///
@@ -136,22 +136,22 @@ impl Watch {
             return Ok(());
         }
         let name = name_of(file);
-        let deployed = match (&name, bytes) {
-            (Ok(name), Ok(bytes)) => {
-                self.deploy(control, config, file, name, bytes).await.map(|change| (name, change))
-            }
-            (Err(error), _) => Err(ExitKind::Input.error(error)),
-            (_, Err(error)) => Err(error),
+        let (kind, message) = match (&name, bytes) {
+            (Ok(name), Ok(bytes)) => match self.deploy(control, config, file, name, bytes).await {
+                Ok(change) => {
+                    files.done(file, digest);
+                    return self.report_success(file, name, &change);
+                }
+                Err(error) => {
+                    let error = anyhow::Error::new(error);
+                    (exit::kind(&error), format!("{}: {}", file.display(), output::chain(&error)))
+                }
+            },
+            (Err(message), _) => (Some(ExitKind::Input), message.clone()),
+            // This names the file by itself.
+            (_, Err(error)) => (exit::kind(&error), output::chain(&error)),
         };
-        let error = match deployed {
-            Ok((name, change)) => {
-                files.done(file, digest);
-                return self.report_success(file, name, &change);
-            }
-            Err(error) => error,
-        };
-        let message = with_file(file, &output::chain(&error));
-        if exit::kind(&error) == Some(ExitKind::Input) {
+        if kind == Some(ExitKind::Input) {
             files.done(file, digest);
             self.report_failure(file, &message, failure_hint(control, name.as_ref().ok()).await, false)
         } else if files.failed(file, &message, Instant::now()) {
@@ -168,9 +168,9 @@ impl Watch {
         file: &Path,
         name: &ProjectionName,
         bytes: Vec<u8>,
-    ) -> anyhow::Result<ChangeView> {
+    ) -> Result<ChangeView, ControlError> {
         let digest = Digest::of(&bytes);
-        control.put_component(bytes).await.map_err(|error| rendered(error, &file.display()))?;
+        control.put_component(bytes).await?;
         let deploy = Operation::Deploy {
             component: digest,
             mode: self.mode,
@@ -184,7 +184,7 @@ impl Watch {
             reason: Some(format!("kennel watch {}", file.display())),
             expected_deployment: None,
         };
-        Ok(control.carry_out(name, deploy, requester).await?)
+        control.carry_out(name, deploy, requester).await
     }
 
     fn report_success(&self, file: &Path, name: &ProjectionName, change: &ChangeView) -> anyhow::Result<()> {
@@ -224,12 +224,6 @@ fn components(folder: &Path) -> io::Result<Vec<(PathBuf, Stamp)>> {
 fn name_of(file: &Path) -> Result<ProjectionName, String> {
     let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     stem.parse().map_err(|error| format!("{}: {error}", file.display()))
-}
-
-/// The message, with the file named.
-fn with_file(file: &Path, message: &str) -> String {
-    let file = file.display().to_string();
-    if message.contains(&file) { message.to_owned() } else { format!("{file}: {message}") }
 }
 
 /// What follows when a file cannot be deployed.
