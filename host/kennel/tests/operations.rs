@@ -1,7 +1,10 @@
 //! Operations on projections through ports alone: the store is in memory, and the runtime only describes.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
+use async_trait::async_trait;
 use kennel::Control as _;
 use kennel::control::local::Local;
 use kennel::control::view::ChangeView;
@@ -10,10 +13,11 @@ use kennel::settings::ProjectionConfig;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
+use kennel_core::port::{Component, ComponentError, Runtime};
 use kennel_core::projection::{Descriptor, Partitioning};
 use kennel_engine::Ports;
 use kennel_store::memory::MemoryStore;
-use kennel_test_support::guests::{FakeComponent, FakeRuntime};
+use kennel_test_support::guests::FakeComponent;
 use kennel_test_support::samples;
 
 /// The version of a component is the number of its bytes.
@@ -24,8 +28,30 @@ fn describe(bytes: &[u8]) -> FakeComponent {
     FakeComponent::new(Digest::of(bytes), descriptor)
 }
 
+/// Describes components, and knows them for as long as anything holds them.
+#[derive(Default)]
+struct Describes {
+    prepared: AtomicUsize,
+    known: Mutex<HashMap<Digest, Weak<FakeComponent>>>,
+}
+
+#[async_trait]
+impl Runtime for Describes {
+    async fn prepare(&self, bytes: Arc<[u8]>) -> Result<Arc<dyn Component>, ComponentError> {
+        self.prepared.fetch_add(1, Ordering::Relaxed);
+        let component = Arc::new(describe(&bytes));
+        self.known.lock().expect("no test panics").insert(component.digest(), Arc::downgrade(&component));
+        Ok(component)
+    }
+
+    async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
+        let known = self.known.lock().expect("no test panics").get(&digest)?.upgrade()?;
+        Some(known)
+    }
+}
+
 fn operations() -> Local {
-    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(FakeRuntime(describe))))
+    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(Describes::default())))
 }
 
 /// Carries out an operation of an actor who expects any deployment.
@@ -104,4 +130,25 @@ async fn conflicts_are_rejected_and_missing_things_are_named() {
     assert!(matches!(overtaken, ControlError::Rejected(Rejected::Overtaken { .. })), "{overtaken}");
     let nothing = control.diff(&name, 1001).await.unwrap_err();
     assert_eq!(nothing.kind(), ControlErrorKind::Invalid, "{nothing}");
+}
+
+#[tokio::test]
+async fn a_component_is_prepared_once_in_the_process_that_stores_deploys_and_runs_it() {
+    let runtime = Arc::new(Describes::default());
+    let ports = Ports::of(&Arc::new(MemoryStore::new()), Arc::clone(&runtime) as Arc<dyn Runtime>);
+    let control = Local::new(ports);
+    let digest = stored(&control, b"1").await;
+    carry_out(&control, Operation::deploy(digest)).await.unwrap();
+    // As the engine of this process looks for it.
+    let running = runtime.find(digest).await.expect("it is still ready");
+    // Another one is prepared in between.
+    let other = stored(&control, b"22").await;
+    carry_out(&control, Operation::Rebuild { promotion: Promotion::Manual }).await.unwrap();
+    assert_eq!(running.digest(), digest);
+    carry_out(&control, Operation::Cancel).await.unwrap();
+    assert_eq!(runtime.prepared.load(Ordering::Relaxed), 2);
+    // Nothing holds the other one any more: the rebuild needed the first.
+    assert!(runtime.find(other).await.is_none());
+    carry_out(&control, Operation::deploy(other)).await.unwrap();
+    assert_eq!(runtime.prepared.load(Ordering::Relaxed), 3);
 }

@@ -91,7 +91,7 @@ impl ComponentStore for Store {
 
 #[async_trait]
 impl DeploymentStore for Store {
-    async fn change(
+    async fn carry_out(
         &self,
         projection: &ProjectionName,
         request: &OperationRequest,
@@ -268,15 +268,15 @@ impl Cutover for Store {
         projection: &ProjectionName,
         slack: u64,
     ) -> Result<CutoverOutcome, StoreError> {
-        self.fence_for_cutover(projection, slack).await
+        self.begin_cutover(projection, slack).await
     }
 
     async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
-        self.finish_cutover(projection).await
+        self.complete_cutover(projection).await
     }
 
     async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        self.release_fence(projection).await
+        self.abort_cutover(projection).await
     }
 
     async fn collect_garbage(&self) -> Result<u64, StoreError> {

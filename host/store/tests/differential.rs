@@ -201,7 +201,7 @@ impl<'a> Driven<'a> {
         let latest = self.life().await.latest();
         let expected_deployment = missed.map(|missed| latest.saturating_sub(u32::from(missed)));
         let asked = OperationRequest { expected_deployment, ..request(operation) };
-        match self.store.change(&name(PROJECTION), &asked).await.unwrap() {
+        match self.store.carry_out(&name(PROJECTION), &asked).await.unwrap() {
             Err(rejected) => json!(rejected.to_string()),
             Ok(changed) => {
                 for entry in &changed.lifecycle.history {

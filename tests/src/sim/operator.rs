@@ -81,7 +81,7 @@ impl Operator {
         let thinks = self.world.up_to(self.world.weather.operation_gap);
         tokio::time::sleep(thinks).await;
         let request = OperationRequest { expected_deployment, ..attributed(operation) };
-        self.remote.change(&projection, &request).await.map(|_| ())
+        self.remote.carry_out(&projection, &request).await.map(|_| ())
     }
 
     /// Mostly something that makes sense for a projection that is like this.
@@ -176,8 +176,11 @@ impl Operator {
     async fn surely(&self, name: &str, operation: Operation) {
         self.world.note("operator", &format!("{name}: {}", describe(&operation)));
         let projection = name.parse().expect("a name");
-        let changed =
-            self.store.change(&projection, &attributed(operation.clone())).await.expect("the store answers");
+        let changed = self
+            .store
+            .carry_out(&projection, &attributed(operation.clone()))
+            .await
+            .expect("the store answers");
         match changed {
             Ok(changed) => self.world.judge(|invariants| invariants.lives(&changed.lifecycle)),
             Err(rejected) => {

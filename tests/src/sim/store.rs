@@ -216,7 +216,7 @@ impl ComponentStore for Remote {
 
 #[async_trait]
 impl DeploymentStore for Remote {
-    async fn change(
+    async fn carry_out(
         &self,
         projection: &ProjectionName,
         request: &OperationRequest,
@@ -228,7 +228,7 @@ impl DeploymentStore for Remote {
         let what =
             format!("operation on {projection}: {}{expected}", operations::describe(&request.operation));
         let call = async move {
-            let answer = store.change(&named, &asked).await?;
+            let answer = store.carry_out(&named, &asked).await?;
             match &answer {
                 Ok(changed) if changed.changed => {
                     world.count(operations::kind(&asked.operation));

@@ -90,7 +90,7 @@ pub fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
 
 /// Has an operation carried out, or rejected.
 pub async fn ask(store: &dyn Ports, projection: &str, operation: Operation) -> Result<Changed, Rejected> {
-    store.change(&name(projection), &samples::request(operation)).await.unwrap()
+    store.carry_out(&name(projection), &samples::request(operation)).await.unwrap()
 }
 
 /// The first deployment of a projection.

@@ -78,7 +78,7 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let control = self.control.open_or_create(config).await?;
-        let component = self.source.store(&*control).await?;
+        let component = self.source.put_component(&*control).await?;
         let unset = self.unset.iter().map(|key| (key.clone(), None));
         let set = self.settings.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
         let given = ProjectionConfig {

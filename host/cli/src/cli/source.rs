@@ -53,7 +53,7 @@ impl FromStr for Source {
 
 impl Source {
     /// Stores the component.
-    pub(super) async fn store(&self, control: &dyn Control) -> anyhow::Result<Stored> {
+    pub(super) async fn put_component(&self, control: &dyn Control) -> anyhow::Result<Stored> {
         let mut from = None;
         let digest = match self {
             Self::File(file) => {

@@ -127,7 +127,7 @@ pub trait ComponentStore: Send + Sync {
 #[async_trait]
 pub trait DeploymentStore: Send + Sync {
     /// Carries out an operation, or rejects it. What changes, changes in one transaction.
-    async fn change(
+    async fn carry_out(
         &self,
         projection: &ProjectionName,
         request: &OperationRequest,

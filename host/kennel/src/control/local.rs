@@ -183,12 +183,12 @@ impl Local {
             Some(component) => component,
             None => self.ports.runtime.prepare(self.component(digest).await?.into()).await?,
         };
-        self.hold(&component);
+        self.keep_ready(&component);
         Ok(component)
     }
 
     /// Keeps a component ready until the next one.
-    fn hold(&self, component: &Arc<dyn Component>) {
+    fn keep_ready(&self, component: &Arc<dyn Component>) {
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(component));
     }
 }
@@ -247,7 +247,7 @@ impl Control for Local {
                     self.ports.runtime.prepare(bytes.clone().into()).await?
                 }
             };
-            self.hold(&component);
+            self.keep_ready(&component);
         }
         self.ports.components.put_component(digest, &bytes).await?;
         let stored = self.ports.components.components().await?;
@@ -268,7 +268,8 @@ impl Control for Local {
         let attribution = Attribution { actor: actor.unwrap_or_else(|| self.actor.clone()), reason };
         let request =
             OperationRequest { operation, attribution, expected_deployment: expected_deployment.or(latest) };
-        let Changed { lifecycle, number, changed } = self.ports.deployments.change(name, &request).await??;
+        let Changed { lifecycle, number, changed } =
+            self.ports.deployments.carry_out(name, &request).await??;
         let projection = self.view(&lifecycle).await?;
         Ok(ChangeView { changed, deployment: number, projection })
     }

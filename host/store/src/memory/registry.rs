@@ -59,7 +59,7 @@ impl ComponentStore for MemoryStore {
 
 #[async_trait]
 impl DeploymentStore for MemoryStore {
-    async fn change(
+    async fn carry_out(
         &self,
         projection: &ProjectionName,
         request: &OperationRequest,

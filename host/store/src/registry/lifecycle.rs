@@ -66,7 +66,7 @@ impl Store {
         Ok(Ok(Changed { lifecycle, number, changed: true }))
     }
 
-    pub(super) async fn fence_for_cutover(
+    pub(super) async fn begin_cutover(
         &self,
         projection: &ProjectionName,
         slack: u64,
@@ -74,7 +74,7 @@ impl Store {
         self.step(projection, rules::begin_cutover, slack, "beginning the cutover of read models").await
     }
 
-    pub(super) async fn finish_cutover(
+    pub(super) async fn complete_cutover(
         &self,
         projection: &ProjectionName,
     ) -> Result<CutoverOutcome, StoreError> {
@@ -125,11 +125,11 @@ impl Store {
         }
     }
 
-    pub(super) async fn release_fence(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        while_blocked(BLOCKED_MAX, || self.try_release(projection)).await
+    pub(super) async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+        while_blocked(BLOCKED_MAX, || self.try_abort_cutover(projection)).await
     }
 
-    async fn try_release(&self, projection: &ProjectionName) -> Result<(), StoreError> {
+    async fn try_abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
         let doing = "aborting a cutover";
         let (mut tx, found) = self.begin_permitted(projection, doing).await?;
         let Some((before, decision)) =

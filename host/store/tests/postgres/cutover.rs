@@ -80,7 +80,7 @@ async fn a_long_reader_keeps_views_from_being_emptied() {
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"new\"");
     let before = current(&bed.store).await;
     let retire = request(Operation::Retire { drop: true });
-    let rejected = quickly(bed.store.change(&name(PROJECTION), &retire)).await.unwrap_err();
+    let rejected = quickly(bed.store.carry_out(&name(PROJECTION), &retire)).await.unwrap_err();
     assert!(matches!(&rejected, StoreError::Unavailable { .. }), "{rejected:?}");
     assert!(rejected.to_string().contains("whose views another session may be holding open"), "{rejected}");
     assert_eq!(current(&bed.store).await, before);
@@ -407,12 +407,12 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
     let held =
         "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'order_summary_1.orders'::regclass";
     while sqlx::query(held).fetch_one(&mut other).await.unwrap().get::<i64, _>(0) == 0 {}
-    let paused = quickly(bed.store.change(&name(PROJECTION), &request(Operation::Pause))).await;
+    let paused = quickly(bed.store.carry_out(&name(PROJECTION), &request(Operation::Pause))).await;
     assert!(matches!(paused, Ok(_) | Err(StoreError::Unavailable { .. })), "{paused:?}");
     // While one is waiting in vain, others can run.
     let store = bed.store.clone();
     let pausing =
-        tokio::spawn(async move { store.change(&name(PROJECTION), &request(Operation::Pause)).await });
+        tokio::spawn(async move { store.carry_out(&name(PROJECTION), &request(Operation::Pause)).await });
     quickly(deploy(&bed.store, "another")).await;
     let pausing = pausing.await.unwrap();
     assert!(matches!(pausing, Ok(_) | Err(StoreError::Unavailable { .. })), "{pausing:?}");
@@ -430,7 +430,7 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
     let waited = waiting.await.unwrap().unwrap();
     assert!(matches!(waited, CommitOutcome::Committed | CommitOutcome::Fenced), "{waited:?}");
     claiming.await.unwrap().unwrap();
-    let paused = bed.store.change(&name(PROJECTION), &request(Operation::Pause)).await;
+    let paused = bed.store.carry_out(&name(PROJECTION), &request(Operation::Pause)).await;
     assert!(matches!(paused, Ok(Ok(_))), "{paused:?}");
 }
 

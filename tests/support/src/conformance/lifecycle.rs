@@ -329,7 +329,7 @@ pub async fn of_two_operations_one_wins(store: &dyn Ports) {
         };
         let (left, right) = (asked("left"), asked("right"));
         let projection = name(PROJECTION);
-        let answers = tokio::join!(store.change(&projection, &left), store.change(&projection, &right));
+        let answers = tokio::join!(store.carry_out(&projection, &left), store.carry_out(&projection, &right));
         let answers = [answers.0.unwrap(), answers.1.unwrap()];
         let winner = answers.iter().flatten().next().expect("one of them wins").lifecycle.serving().cloned();
         let winner = winner.unwrap().deployment;
@@ -356,7 +356,7 @@ pub async fn of_two_hosts_that_deploy_at_once_one_wins<S: Ports + Clone + 'stati
             let asked = request(Operation::Deploy(Box::new(code)));
             let asked = OperationRequest { expected_deployment: Some(round), ..asked };
             let store = store.clone();
-            tokio::spawn(async move { store.change(&name(PROJECTION), &asked).await.unwrap() })
+            tokio::spawn(async move { store.carry_out(&name(PROJECTION), &asked).await.unwrap() })
         });
         let mut won = 0;
         for task in tasks {
