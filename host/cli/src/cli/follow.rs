@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use kennel_core::condition::ConditionReason;
 use kennel_core::lifecycle::{Activity, Outcome, Promotion};
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
@@ -89,10 +90,10 @@ impl Watch<'_> {
             (Some(Outcome::Candidate), Some(build)) => {
                 show(bar, build);
                 self.report_conditions(&build.conditions, bar);
-                if build.state == ProjectionState::Halted.as_str() {
-                    let reason = build.last_error.clone().unwrap_or_default();
+                if build.state == ProjectionState::Halted {
+                    let halted = halted(build);
                     return Err(ExitKind::Halted.error(format!(
-                        "deployment {number} of `{name}` cannot be built: it is halted at {reason}\nThe one before it keeps \
+                        "deployment {number} of `{name}` cannot be built: it is halted{halted}\nThe one before it keeps \
                          serving. `kennel cancel {name}` cancels this one; `kennel deploy {name} FILE --mode rebuild` \
                          replaces it"
                     )));
@@ -147,6 +148,16 @@ impl Watch<'_> {
         // While events come in there is always something left.
         let since = *self.nearly_caught_up.get_or_insert_with(Instant::now);
         build.remaining == 0 || since.elapsed() > NEARLY_CAUGHT_UP_FOR
+    }
+}
+
+/// Where or why a build is halted: at an event, or because of the log.
+fn halted(build: &BuildView) -> String {
+    let set_back = build.conditions.iter().find(|one| one.reason == ConditionReason::LogSetBack);
+    match (set_back, &build.last_error) {
+        (Some(condition), _) => format!(": {}", condition.message),
+        (None, Some(error)) => format!(" at {error}"),
+        (None, None) => String::new(),
     }
 }
 

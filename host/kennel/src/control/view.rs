@@ -2,7 +2,7 @@
 
 use kennel_core::condition::ConditionReason;
 use kennel_core::lifecycle::{Activity, Entry, Lifecycle, OperationRecord, Origin, Outcome, Promotion, Role};
-use kennel_core::port::{ProjectionProgress, StoredComponent};
+use kennel_core::port::{ProjectionProgress, ProjectionState, StoredComponent};
 use kennel_core::position::Position;
 use kennel_core::projection::Settings;
 use serde::{Deserialize, Serialize};
@@ -51,7 +51,8 @@ pub struct BuildView {
     #[schema(value_type = String)]
     pub promotion: Promotion,
     /// `running`, `retrying` or `halted`.
-    pub state: String,
+    #[schema(value_type = String)]
+    pub state: ProjectionState,
     /// The last event that failed.
     pub last_error: Option<String>,
     /// What else keeps it from being built or promoted.
@@ -274,7 +275,7 @@ impl BuildView {
             seconds_elapsed: elapsed,
             seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
             promotion: candidate.promotion,
-            state: candidate.state.as_str().to_owned(),
+            state: candidate.state,
             conditions: ConditionView::all(candidate),
             last_error: candidate.last_failure.as_ref().map(|failure| {
                 format!(

@@ -105,7 +105,7 @@ fn print_builds(status: &StatusView) -> anyhow::Result<()> {
                 build.position.to_string(),
                 build.remaining.to_string(),
                 format!("{:.0} %", build.done * 100.0),
-                build.state.clone(),
+                build.state.to_string(),
                 left,
             ]
         })
