@@ -69,6 +69,10 @@ pub const GUEST_MEMORY_BYTES_MAX: usize = 128 * 1024 * 1024;
 pub const GUEST_STACK_BYTES_MAX: usize = 1024 * 1024;
 /// What a guest may pass in one call of the host, and what it may return: text, names, keys.
 pub const HOST_CALL_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Most elements in one table of a guest; interpreters written in C have some ten thousand functions.
+pub const GUEST_TABLE_ELEMENTS_MAX: usize = 100_000;
+/// Most random bytes that a guest gets in one call.
+pub const GUEST_RANDOM_BYTES_MAX: usize = 1024 * 1024;
 /// Handles of streams, clocks and the like that one guest instance may hold.
 pub const GUEST_HANDLES_MAX: usize = 1000;
 /// Memory that a batch has for sure from its beginning to its end: for the guest, and for what the host keeps of

@@ -4,12 +4,16 @@
 //! Only the binary format is read: wasmtime would parse text as well, and an attacker's text is one
 //! parser more than a host needs.
 
+mod features;
+
 use std::borrow::Cow;
 
 use kennel_core::limits;
 use wasmparser::types::Types;
-use wasmparser::{BinaryReaderError, Parser, Payload, Validator, WasmFeatures};
+use wasmparser::{BinaryReaderError, Parser, Payload};
 use wit_component::ComponentEncoder;
+
+use self::features::validate_with;
 
 /// The first bytes of every WebAssembly file.
 const MAGIC: &[u8] = b"\0asm";
@@ -59,15 +63,10 @@ pub(crate) fn component(bytes: &[u8]) -> Result<Cow<'_, [u8]>, String> {
 
 /// Checks a file as far as its format goes.
 pub(crate) fn validate(bytes: &[u8]) -> Result<Types, String> {
-    // Features that the engine is built without are rejected here already, with messages of our own.
-    let features = WasmFeatures::default()
-        .difference(WasmFeatures::THREADS)
-        .difference(WasmFeatures::GC)
-        .difference(WasmFeatures::GC_TYPES)
-        .difference(WasmFeatures::FUNCTION_REFERENCES)
-        .difference(WasmFeatures::EXCEPTIONS)
-        .difference(WasmFeatures::CM_ASYNC);
-    Validator::new_with_features(features).validate_all(bytes).map_err(|error| damage(&error, bytes.len()))
+    validate_with(features::ON, bytes).map_err(|error| {
+        let needed = features::needed(bytes, &error);
+        if needed.is_empty() { damage(&error, bytes.len()) } else { features::off(needed) }
+    })
 }
 
 fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
@@ -145,17 +144,9 @@ fn not_wasm(bytes: &[u8]) -> String {
     }
 }
 
-/// wasmparser's error as a sentence: a feature that is missing here, or a file that is broken.
+/// The fault of a file that no feature would make valid.
 fn damage(error: &BinaryReaderError, len: usize) -> String {
     let (message, offset) = (one_line(error.message()), error.offset());
-    if message.contains("not enabled")
-        || message.contains("requires the")
-        || message.contains("must be enabled")
-    {
-        return format!(
-            "it uses a feature of WebAssembly that this host does not offer: {message} (at offset {offset})"
-        );
-    }
     let damage = if message.contains("unexpected end") { "damaged or cut short" } else { "damaged" };
     format!("the file is {damage}: {message} at offset {offset} of {len}; build it again or copy it again")
 }

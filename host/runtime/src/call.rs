@@ -7,13 +7,15 @@ use std::sync::Arc;
 use kennel_core::failure::FailureKind;
 use kennel_core::port::{GuestEnv, HostError, StoreError};
 
-use crate::ticker::Ticks;
+use crate::ticker::{Ticks, Unseen};
 
 /// The state of one call after the other.
 #[derive(Debug)]
 pub(crate) struct Call {
     ticks_left: u64,
     ticks: Ticks,
+    /// Those that wasmtime takes to free objects.
+    unseen: Unseen,
     /// Until the trap that it causes has arrived.
     fault: Option<Fault>,
 }
@@ -48,20 +50,28 @@ impl From<HostError> for FaultCause {
 impl Call {
     /// Before the first call. `ticks` are those of the engine.
     pub(crate) fn new(ticks: Ticks) -> Self {
-        Self { ticks_left: 0, ticks, fault: None }
+        Self { ticks_left: 0, ticks, unseen: Unseen::default(), fault: None }
     }
 
     /// A call begins that may run for so many ticks.
     pub(crate) fn begin(&mut self, ticks: u64) {
         self.ticks_left = ticks;
+        self.unseen.take();
         self.fault = None;
     }
 
     /// A tick found the guest running. `false` if it has had its time.
     pub(crate) fn tick(&mut self) -> bool {
-        let left = self.ticks_left.checked_sub(1);
-        self.ticks_left = left.unwrap_or_default();
-        left.is_some()
+        if self.ticks_left == 0 {
+            return false;
+        }
+        self.ticks_left = self.ticks_left.saturating_sub(1 + self.unseen.take());
+        true
+    }
+
+    /// Counts the ticks of the call in which the guest looks at no epoch.
+    pub(crate) fn unseen(&self) -> Unseen {
+        self.unseen.clone()
     }
 
     /// Does work of the host for the guest, the time of which counts as the guest's.

@@ -31,6 +31,7 @@ pub(crate) struct WasmInstance {
     store: Store<Sandbox>,
     exports: Exports,
     deadline: Duration,
+    ticks: Ticks,
     // Last, so that the slot in the pool is free before a waiting caller is notified.
     _permit: OwnedSemaphorePermit,
 }
@@ -53,10 +54,14 @@ impl WasmInstance {
         sandbox::bound(&mut store);
         store.data_mut().begin_call(ticks(deadline));
         store.set_epoch_deadline(1);
-        let exports = bound.instantiate(&mut store).await;
+        let unseen = store.data().call.unseen();
+        let exports = unseen.count(&shared.ticks, bound.instantiate(&mut store)).await;
         store.data_mut().end();
         match exports {
-            Ok(exports) => Ok(Self { store, exports, deadline, _permit: permit }),
+            Ok(exports) => {
+                let ticks = shared.ticks.clone();
+                Ok(Self { store, exports, deadline, ticks, _permit: permit })
+            }
             Err(error) => Err(trap::explain(&error, store.data_mut(), deadline)),
         }
     }
@@ -65,7 +70,8 @@ impl WasmInstance {
     pub(crate) async fn describe(&mut self) -> Result<Descriptor, CallFailure> {
         self.store.data_mut().begin_call(ticks(self.deadline));
         self.store.set_epoch_deadline(1);
-        let result = self.exports.describe(&mut self.store).await;
+        let unseen = self.store.data().call.unseen();
+        let result = unseen.count(&self.ticks, self.exports.describe(&mut self.store)).await;
         self.store.data_mut().end();
         result.map_err(|error| trap::explain(&error, self.store.data_mut(), self.deadline))
     }
@@ -76,7 +82,8 @@ impl Instance for WasmInstance {
     async fn handle(&mut self, event: &Event, seed: u64) -> Result<(), CallFailure> {
         self.store.data_mut().begin(event, seed, ticks(self.deadline));
         self.store.set_epoch_deadline(1);
-        let result = self.exports.handle(&mut self.store, event).await;
+        let unseen = self.store.data().call.unseen();
+        let result = unseen.count(&self.ticks, self.exports.handle(&mut self.store, event)).await;
         self.store.data_mut().end();
         match result {
             Ok(Ok(())) => Ok(()),

@@ -1,11 +1,12 @@
 //! The thread that advances an engine's epoch, by which guest time is measured.
 //!
-//! It also counts the ticks, for the time that the host itself works on behalf of a guest.
+//! It also counts the ticks, for the time that the host itself, or wasmtime, works on behalf of a guest.
 //!
 //! It reads no clock and keeps no engine alive: when the last user of the engine is gone, the next tick
 //! finds no engine and the thread ends.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -21,6 +22,42 @@ pub(crate) struct Ticks(Arc<AtomicU64>);
 impl Ticks {
     pub(crate) fn passed(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Ticks that pass while a call is at work and its guest looks at no epoch: wasmtime frees objects for it then, and lets
+/// others run in between.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Unseen(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    /// How often the guest has looked.
+    looked: AtomicU64,
+    /// Ticks since then.
+    unseen: AtomicU64,
+}
+
+impl Unseen {
+    /// The guest looks at the epoch: the ticks that it has not seen since it did so last.
+    pub(crate) fn take(&self) -> u64 {
+        self.0.looked.fetch_add(1, Ordering::Relaxed);
+        self.0.unseen.swap(0, Ordering::Relaxed)
+    }
+
+    /// Does a call, and counts what passes in each of its steps in which the guest does not look.
+    pub(crate) async fn count<T>(&self, ticks: &Ticks, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        let looked = || self.0.looked.load(Ordering::Relaxed);
+        std::future::poll_fn(|context| {
+            let (began, before) = (ticks.passed(), looked());
+            let polled = call.as_mut().poll(context);
+            if looked() == before {
+                self.0.unseen.fetch_add(ticks.passed() - began, Ordering::Relaxed);
+            }
+            polled
+        })
+        .await
     }
 }
 

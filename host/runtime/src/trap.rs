@@ -7,7 +7,7 @@ use kennel_core::failure::FailureKind;
 use kennel_core::limits;
 use kennel_core::port::CallFailure;
 use kennel_core::text::{mebibytes, seconds};
-use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+use wasmtime::{FrameInfo, ThrownException, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::call::{Fault, FaultCause};
@@ -79,7 +79,14 @@ fn classify(
         (Some(Trap::MemoryOutOfBounds), _) if is_endless_recursion(functions) => {
             (FailureKind::StackLimit, "ran out of stack: endless recursion".to_owned())
         }
+        (Some(Trap::AllocationTooLarge), _) => {
+            let max = mebibytes(sandbox.limits.memory_bytes_max as u64);
+            (FailureKind::MemoryLimit, format!("asked for an object that no memory of {max} can hold"))
+        }
         (Some(trap), _) => (FailureKind::Trap, format!("trapped: {}", describe(trap))),
+        (None, _) if error.is::<ThrownException>() => {
+            (FailureKind::Trap, "left an exception uncaught".to_owned())
+        }
         (None, _) => (FailureKind::Trap, format!("was stopped: {}", error.root_cause())),
     }
 }

@@ -38,9 +38,18 @@ const PHRASES: [(&[&str], &str); 6] = [
     (&["stands still", "stand still", "what is"], "is halted; a noun"),
 ];
 
-/// What only looks like an old word: names of the operating system, and a placeholder in a message.
-const FOREIGN: [&str; 6] =
-    ["ConnectionRefused", "Connection refused", "connection refused", "\"nobody\"", "`nobody`", "{what}"];
+/// What only looks like an old word: names of the operating system and of WebAssembly, and a
+/// placeholder in a message.
+const FOREIGN: [&str; 8] = [
+    "ConnectionRefused",
+    "Connection refused",
+    "connection refused",
+    "\"nobody\"",
+    "`nobody`",
+    "{what}",
+    "stack-switching",
+    "STACK_SWITCHING",
+];
 
 pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();

@@ -1,9 +1,10 @@
 //! Random bytes that a replay gets again: the generator starts anew with each event, from a seed that
-//! the engine derives from deployment and position.
+//! the engine derives from projection and position.
 
 use std::sync::Arc;
 
 use kennel_core::event::Event;
+use kennel_core::limits;
 use kennel_core::port::GuestEnv;
 use kennel_core::random::Generator;
 use wasmtime::bail;
@@ -12,8 +13,7 @@ use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use super::{Capability, Holder};
 
-/// Most random bytes that a guest gets in one call.
-const RANDOM_BYTES_MAX: u64 = 1024 * 1024;
+const RANDOM_BYTES_MAX: u64 = limits::GUEST_RANDOM_BYTES_MAX as u64;
 
 /// The numbers of one event. They are not for secrets, and a projection has none.
 #[derive(Clone, Copy, Debug, Default)]

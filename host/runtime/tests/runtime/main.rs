@@ -8,6 +8,7 @@ mod calls;
 mod compiler;
 mod damage;
 mod failures;
+mod objects;
 mod pool;
 mod support;
 mod unsupported;

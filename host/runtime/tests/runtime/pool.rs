@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use kennel_core::port::CallFailure;
 
+use crate::objects::with_objects;
 use crate::support::{Recorder, describe, event, guest, prepare, runtime};
 
 #[tokio::test]
@@ -85,9 +86,12 @@ async fn a_component_of_many_core_modules_fits() {
 #[ignore = "a part of the_runtime_works_where_addresses_are_short"]
 async fn with_few_addresses() {
     let runtime = runtime();
-    let component = prepare(&runtime, guest("")).await.unwrap();
-    let mut instance = component.instantiate(Arc::new(Recorder::default())).await.map_err(describe).unwrap();
-    instance.handle(&event(1), 1).await.map_err(describe).unwrap();
+    for guest in [guest(""), with_objects("(call $keep (array.new_default $bytes (i32.const 4194304)))")] {
+        let component = prepare(&runtime, guest).await.unwrap();
+        let mut instance =
+            component.instantiate(Arc::new(Recorder::default())).await.map_err(describe).unwrap();
+        instance.handle(&event(1), 1).await.map_err(describe).unwrap();
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -129,6 +129,8 @@ pub(crate) struct Recorder {
     pub(crate) lines: Mutex<Vec<(LogLevel, String)>>,
     /// The store is gone.
     pub(crate) broken: bool,
+    /// The most memory that there is for an instance, in bytes; none: as much as it likes.
+    pub(crate) admits: Option<usize>,
 }
 
 impl Recorder {
@@ -194,6 +196,10 @@ impl GuestEnv for Recorder {
 
     fn config(&self, key: &str) -> Option<String> {
         (key == "known").then(|| "value".to_owned())
+    }
+
+    fn admit_memory(&self, bytes: usize) -> bool {
+        self.admits.is_none_or(|most| bytes <= most)
     }
 
     fn log(&self, level: LogLevel, message: &str) {

@@ -147,9 +147,61 @@ fn guest_core_importing(module: &str, name: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn features_that_are_not_offered() {
+async fn a_feature_that_is_off_is_named() {
+    let add = "(func (param i64 i64 i64 i64) (result i64 i64)
+        local.get 0 local.get 1 local.get 2 local.get 3 i64.add128)";
+    for (feature, module) in [
+        ("threads", "(memory 1 1 shared)"),
+        ("threads", "(memory 1) (func (drop (i32.atomic.load (i32.const 0))))"),
+        ("shared-everything-threads", "(global (shared mut i32) (i32.const 0))"),
+        ("memory-control", "(memory 1) (func (memory.discard (i32.const 0) (i32.const 0)))"),
+        ("custom-page-sizes", "(memory 1 (pagesize 1))"),
+        ("legacy-exceptions", "(func try catch_all end)"),
+        ("stack-switching", "(type $f (func)) (type (cont $f))"),
+        ("wide-arithmetic", add),
+    ] {
+        let bytes = wat::parse_str(format!("(component (core module {module}))")).unwrap();
+        let message = message(bytes).await;
+        let expected = format!("it needs a feature of WebAssembly that this host has off: `{feature}` (");
+        assert!(message.contains(&expected), "{module}: {message}");
+    }
+    for (feature, item) in [
+        ("async", "(type (stream u8))"),
+        ("async", "(type (future))"),
+        ("fixed-length-lists", "(type (list u8 4))"),
+        ("map", "(type (map string u8))"),
+        ("values", "(import \"v\" (value $v string)) (export \"w\" (value $v))"),
+        ("error-context", "(type (tuple error-context))"),
+    ] {
+        let message = message(wat::parse_str(format!("(component {item})")).unwrap()).await;
+        assert!(message.contains(&format!("has off: `component-model-{feature}` (")), "{item}: {message}");
+    }
     let threads = wat::parse_str("(component (core module (memory 1 1 shared)))").unwrap();
-    assert_snapshot!(message(threads).await);
+    assert_snapshot!("one", message(threads).await);
+    let two = "(component (core module (memory 1 1 shared) (memory 1 (pagesize 1))))";
+    assert_snapshot!("two", message(wat::parse_str(two).unwrap()).await);
+    // No feature makes a file valid; the first that is met is named all the same.
+    let damaged = "(component (core module (memory 1 1 shared) (func i32.add)))";
+    let damaged = wat::parse_str(damaged).unwrap();
+    assert_snapshot!("and_damaged", message(damaged).await);
+}
+
+#[tokio::test]
+async fn features_that_are_on_work() {
+    for extra in [
+        "(func $f (result i32) (return_call $f))",
+        "(memory $second 1)",
+        "(memory $wide i64 1)",
+        "(func (param v128) (result v128) (i32x4.add (local.get 0) (local.get 0)))",
+        "(func (param v128 v128) (result v128) (i8x16.relaxed_swizzle (local.get 0) (local.get 1)))",
+        "(global i32 (i32.add (i32.const 1) (i32.const 2)))",
+        "(type $s (struct (field i31ref))) (func (result (ref $s)) (struct.new $s (ref.i31 (i32.const 1))))",
+        "(type $f (func)) (func (param (ref $f)) (call_ref $f (local.get 0)))",
+        "(tag $e) (func (throw $e))",
+    ] {
+        let prepared = prepare(&runtime(), wrap(&guest_core("", extra))).await;
+        assert!(prepared.is_ok(), "{extra}: {:?}", prepared.err());
+    }
 }
 
 #[tokio::test]
