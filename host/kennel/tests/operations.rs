@@ -10,10 +10,11 @@ use kennel::control::local::Local;
 use kennel::control::view::ChangeView;
 use kennel::control::{ControlError, ControlErrorKind, Operation, Requester};
 use kennel::settings::ProjectionConfig;
+use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{Component, ComponentError, Runtime};
+use kennel_core::port::{Component, ComponentError, Runtime, StatusReports as _};
 use kennel_core::projection::{Descriptor, Partitioning};
 use kennel_engine::Ports;
 use kennel_store::memory::MemoryStore;
@@ -151,4 +152,28 @@ async fn a_component_is_prepared_once_in_the_process_that_stores_deploys_and_run
     assert!(runtime.find(other).await.is_none());
     carry_out(&control, Operation::deploy(other)).await.unwrap();
     assert_eq!(runtime.prepared.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn conditions_of_a_candidate_are_shown_with_reason_source_and_time() {
+    let store = Arc::new(MemoryStore::new());
+    let control = Local::new(Ports::of(&store, Arc::new(Describes::default())));
+    let digest = stored(&control, b"1").await;
+    carry_out(&control, Operation::deploy(digest)).await.unwrap();
+    carry_out(&control, Operation::Rebuild { promotion: Promotion::Manual }).await.unwrap();
+    let candidate = store.progress().await.unwrap().remove(1).deployment.id;
+    let condition =
+        Condition { reason: ConditionReason::ComponentNotLoaded, message: "no memory".to_owned() };
+    store.report_condition(candidate, "host-1", Some(&condition)).await.unwrap();
+    let name: ProjectionName = "orders".parse().unwrap();
+    let of_projection = control.projection(&name).await.unwrap().candidate.unwrap().conditions;
+    let status = control.status().await.unwrap().projections.remove(0);
+    assert_eq!((&of_projection, status.conditions), (&status.candidate.unwrap().conditions, Vec::new()));
+    let shown = serde_json::to_value(&of_projection[0]).unwrap();
+    let since = shown["since"].as_str().unwrap();
+    assert!(since.starts_with("1970-01-01T00:00:0") && since.ends_with('Z'), "{since}");
+    let expected = serde_json::json!({
+        "reason": "ComponentNotLoaded", "message": "no memory", "source": "host-1", "since": since,
+    });
+    assert_eq!((of_projection.len(), &shown), (1, &expected));
 }

@@ -1,6 +1,6 @@
 //! The operations on a store that this process has opened.
 
-use std::sync::{Arc, Mutex as Slot, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,7 +14,6 @@ use kennel_core::port::{Changed, Component, ProjectionProgress, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::Ports;
-use tokio::sync::Mutex;
 
 use super::diff::Comparison;
 use super::status::StatusView;
@@ -33,10 +32,10 @@ pub struct Local {
     ports: Ports,
     /// Held while a component is checked before it is stored, which may mean to compile it: what this process has to load
     /// for itself waits for one of these at most.
-    checking: Arc<Mutex<()>>,
+    checking: Arc<tokio::sync::Mutex<()>>,
     /// The component that was prepared last, so that it is still ready when it is deployed, and when this process begins
     /// to run it. One that nothing holds would have to be loaded again each time, or compiled where no code is kept.
-    latest: Arc<Slot<Option<Arc<dyn Component>>>>,
+    latest: Arc<Mutex<Option<Arc<dyn Component>>>>,
     stale_after: Duration,
     /// Reported even if nothing is deployed to it, and where new projections go.
     replica_set: ReplicaSet,
@@ -179,9 +178,11 @@ impl Local {
         if !self.ports.components.keep_component(digest).await? {
             return Err(ControlError::NoComponent(digest));
         }
+        // Other hosts have only these bytes, also where this one has the code already.
+        let bytes = self.component(digest).await?;
         let component = match self.ports.runtime.find(digest).await {
             Some(component) => component,
-            None => self.ports.runtime.prepare(self.component(digest).await?.into()).await?,
+            None => self.ports.runtime.prepare(bytes.into()).await?,
         };
         self.keep_ready(&component);
         Ok(component)
