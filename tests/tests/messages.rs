@@ -168,6 +168,12 @@ fn names_that_are_taken_unknown_or_not_valid() {
     rejections.case(&["deploy", "audit-log", audit_log, "--expect", "0", "--set", "currency=EUR"]);
     rejections.case(&["deploy", "audit-log", audit_log, "--replica-set", "reports", "--set", "currency=EUR"]);
     rejections.case(&["deploy", "audit-log", audit_log, "--mode", "swap"]);
+    rejections.with_file(
+        "kennel.toml",
+        "[projections.audit-log]\ngrants = [\"http\"]",
+        &["deploy", "audit-log", audit_log],
+    );
+    std::fs::remove_file(rejections.kennel.folder().join("kennel.toml")).expect("the file is there");
     rejections.case(&["deploy", "audit-log", "0123456789ab"]);
     rejections.case(&["deploy", "audit-log", "oci://localhost"]);
     rejections.case(&["rollback", "audit-log"]);

@@ -118,6 +118,7 @@ fn rendered(expected: &str) -> &str {
         "a nonzero usize" | "a nonzero u32" => "a whole number of at least 1",
         "a string" => "text in quotes",
         "a map" => "a table",
+        "a sequence" => "a list",
         name if name.starts_with("struct ") => "a table",
         other => other,
     }

@@ -8,6 +8,7 @@
 //! | [`named`] | enums whose variants have one name each |
 //! | [`projection`] | descriptors, settings and deployments |
 //! | [`collection`] | the columns and indexes that a component declares |
+//! | [`grant`] | what a guest can do only if the operator allows it |
 //! | [`lifecycle`] | the history of a projection: what serves, the candidate, what may happen next |
 //! | [`condition`] | what keeps a deployment from making progress although no event failed |
 //! | [`partition`] | the fixed hash rule, hash ranges, partitions |
@@ -34,6 +35,7 @@ pub mod digest;
 pub mod document;
 pub mod event;
 pub mod failure;
+pub mod grant;
 mod increment;
 pub mod lifecycle;
 pub mod limits;

@@ -1,6 +1,6 @@
 //! What a projection says of itself, what the operator sets, and what a deployment is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -123,6 +123,9 @@ pub struct Settings {
     pub on_failure: OnFailure,
     /// What the guest reads through the `config` import.
     pub config: BTreeMap<String, String>,
+    /// The names of the capabilities that the guest has although not every guest has them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub grants: BTreeSet<String>,
 }
 
 impl Default for Settings {
@@ -131,6 +134,7 @@ impl Default for Settings {
             batch: limits::BATCH_EVENTS_DEFAULT,
             on_failure: OnFailure::default(),
             config: BTreeMap::new(),
+            grants: BTreeSet::new(),
         }
     }
 }

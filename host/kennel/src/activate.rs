@@ -20,14 +20,19 @@ pub async fn activate(
 ) -> Result<Deployment, ControlError> {
     let component = Digest::of(&bytes);
     control.put_component(bytes).await?;
-    let Settings { batch, on_failure, config } = settings;
+    let Settings { batch, on_failure, config, grants } = settings;
     let config = config.into_iter().map(|(key, value)| (key, Some(value))).collect();
     let deploy = Operation::Deploy {
         component,
         mode: Mode::Continue,
         promotion: Promotion::Auto,
         replica_set: Some(replica_set.clone()),
-        settings: ProjectionConfig { batch: Some(batch), on_failure: Some(on_failure), config },
+        settings: ProjectionConfig {
+            batch: Some(batch),
+            on_failure: Some(on_failure),
+            config,
+            grants: Some(grants),
+        },
         force: false,
     };
     control.carry_out(projection, deploy, Requester::default()).await?;

@@ -1,6 +1,6 @@
 //! What the operator sets when a projection is deployed, in a request or in a section `[projections.NAME]`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -24,6 +24,9 @@ pub struct ProjectionConfig {
     pub on_failure: Option<OnFailure>,
     /// What the guest reads through the `config` import. In a request, `null` removes a key.
     pub config: BTreeMap<String, Option<String>>,
+    /// The names of the capabilities that the guest has although not every guest has them, in place of those that were
+    /// granted before.
+    pub grants: Option<BTreeSet<String>>,
 }
 
 impl ProjectionConfig {
@@ -32,7 +35,12 @@ impl ProjectionConfig {
     pub fn with(&self, given: Self) -> Self {
         let mut config = self.config.clone();
         config.extend(given.config);
-        Self { batch: given.batch.or(self.batch), on_failure: given.on_failure.or(self.on_failure), config }
+        Self {
+            batch: given.batch.or(self.batch),
+            on_failure: given.on_failure.or(self.on_failure),
+            config,
+            grants: given.grants.or_else(|| self.grants.clone()),
+        }
     }
 
     /// The settings of a deployment: the given ones, overridden by those of this section.
@@ -49,6 +57,7 @@ impl ProjectionConfig {
             batch: self.batch.unwrap_or(settings.batch),
             on_failure: self.on_failure.unwrap_or(settings.on_failure),
             config,
+            grants: self.grants.clone().unwrap_or(settings.grants),
         }
     }
 }

@@ -12,6 +12,7 @@ use kennel::control::{ControlError, ControlErrorKind, Operation, Requester};
 use kennel::settings::ProjectionConfig;
 use kennel_core::condition::{Condition, ConditionReason};
 use kennel_core::digest::Digest;
+use kennel_core::grant::NeededGrant;
 use kennel_core::lifecycle::{Activity, Mode, Outcome, Promotion, Rejected};
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{Component, ComponentError, Runtime, StatusReports as _};
@@ -21,12 +22,15 @@ use kennel_store::memory::MemoryStore;
 use kennel_test_support::guests::FakeComponent;
 use kennel_test_support::samples;
 
-/// The version of a component is the number of its bytes.
+/// The version of a component is the number of its bytes. Component `http` takes the grant of this name.
 fn describe(bytes: &[u8]) -> FakeComponent {
     let version = bytes.len().to_string();
     let partitioning = Partitioning::ByAggregate;
     let descriptor = Descriptor { version, partitioning, ..samples::descriptor("orders") };
-    FakeComponent::new(Digest::of(bytes), descriptor)
+    let http =
+        NeededGrant { import: "wasi:http/outgoing-handler@0.2.0".to_owned(), grant: "http".to_owned() };
+    let grants = if bytes == b"http" { vec![http] } else { Vec::new() };
+    FakeComponent::new(Digest::of(bytes), descriptor).with_needed_grants(grants)
 }
 
 /// Describes components, and knows them for as long as anything holds them.
@@ -48,6 +52,10 @@ impl Runtime for Describes {
     async fn find(&self, digest: Digest) -> Option<Arc<dyn Component>> {
         let known = self.known.lock().expect("no test panics").get(&digest)?.upgrade()?;
         Some(known)
+    }
+
+    fn grants(&self) -> Vec<&'static str> {
+        vec!["http", "queue"]
     }
 }
 
@@ -106,6 +114,52 @@ async fn a_projection_is_deployed_rebuilt_paused_and_retired_and_each_operation_
     let names: Vec<&str> = record.iter().map(|one| one.operation.as_str()).collect();
     assert_eq!(names, ["deploy", "deploy", "cancel", "pause", "drop"]);
     assert_eq!((record[3].actor.as_str(), record[3].reason.as_deref()), ("ada", Some("disk")));
+}
+
+#[tokio::test]
+async fn a_component_is_deployed_with_the_grants_that_it_needs_and_none_that_is_unknown() {
+    let control = operations();
+    let (plain, greedy) = (stored(&control, b"1").await, stored(&control, b"http").await);
+    let deploy = async |component, grants: Option<&[&str]>| {
+        let grants = grants.map(|grants| grants.iter().map(|grant| (*grant).to_owned()).collect());
+        let settings = ProjectionConfig { grants, ..ProjectionConfig::default() };
+        let deploy = Operation::Deploy {
+            component,
+            mode: Mode::Continue,
+            promotion: Promotion::Auto,
+            replica_set: None,
+            settings,
+            force: false,
+        };
+        carry_out(&control, deploy).await
+    };
+
+    let missing = deploy(greedy, None).await.unwrap_err();
+    assert_eq!(missing.kind(), ControlErrorKind::Unsupported);
+    assert_eq!(
+        missing.to_string(),
+        "the component imports `wasi:http/outgoing-handler@0.2.0`, which takes the grant `http`: add it to `grants` \
+         in the settings"
+    );
+    let unknown = deploy(plain, Some(&["htpp"])).await.unwrap_err();
+    assert_eq!(
+        (unknown.kind(), unknown.to_string().as_str()),
+        (
+            ControlErrorKind::Unsupported,
+            "`htpp` is not a grant that this host knows; known grants: http, queue"
+        )
+    );
+    assert!(control.projections().await.unwrap().is_empty(), "nothing was deployed");
+
+    let granted = deploy(greedy, Some(&["http"])).await.unwrap();
+    let settings = &granted.projection.deployments[0].settings;
+    assert_eq!(settings.grants, ["http".to_owned()].into());
+    // They stay as they are until others are given.
+    assert_eq!(deploy(plain, None).await.unwrap().projection.deployments[1].settings.grants, settings.grants);
+    let none = deploy(plain, Some(&[])).await.unwrap();
+    let settings = serde_json::to_value(&none.projection.deployments[2].settings).unwrap();
+    assert_eq!(settings.get("grants"), None, "an empty list is left out");
+    assert_eq!(deploy(greedy, None).await.unwrap_err().to_string(), missing.to_string());
 }
 
 #[tokio::test]

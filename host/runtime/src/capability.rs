@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kennel_core::event::Event;
+use kennel_core::grant::NeededGrant;
 use kennel_core::limits::GUEST_HANDLES_MAX;
 use kennel_core::port::GuestEnv;
 use wasmtime::component::{Linker, ResourceTable};
@@ -23,6 +24,9 @@ use wasmtime::component::{Linker, ResourceTable};
 trait Capability: Sized {
     /// The interfaces that it serves, without a version.
     const INTERFACES: &'static [&'static str];
+
+    /// The grant that it takes, by which the settings of a deployment name it; without one every guest has it.
+    const GRANT: Option<&'static str> = None;
 
     /// For a new instance. There is no `env` while a component describes itself.
     fn new(env: Option<&Arc<dyn GuestEnv>>) -> Self;
@@ -50,6 +54,22 @@ pub(crate) trait Holder: Send + 'static {
     fn capabilities(&mut self) -> &mut Capabilities;
 }
 
+/// What a capability says of itself.
+struct Declared {
+    interfaces: &'static [&'static str],
+    grant: Option<&'static str>,
+}
+
+impl Declared {
+    const fn of<C: Capability>() -> Self {
+        Self { interfaces: C::INTERFACES, grant: C::GRANT }
+    }
+
+    fn serves(&self, interface: &str) -> bool {
+        self.interfaces.contains(&interface)
+    }
+}
+
 /// Declares the capabilities: the module of each, and its state.
 macro_rules! capabilities {
     ($($module:ident: $State:ident),+ $(,)?) => {
@@ -60,8 +80,8 @@ macro_rules! capabilities {
             $(pub(crate) $module: $module::$State),+
         }
 
-        /// The interfaces that each capability serves.
-        const INTERFACES: &[&[&str]] = &[$(<$module::$State as Capability>::INTERFACES),+];
+        /// What there is.
+        const DECLARED: &[Declared] = &[$(Declared::of::<$module::$State>()),+];
 
         impl Capabilities {
             /// For a new instance. There is no `env` while a component describes itself.
@@ -106,7 +126,7 @@ capabilities! {
 
 /// Whether a capability serves an interface, which is named without its version.
 pub(crate) fn serves(interface: &str) -> bool {
-    INTERFACES.iter().any(|interfaces| interfaces.contains(&interface))
+    DECLARED.iter().any(|declared| declared.serves(interface))
 }
 
 /// Whether a capability serves an import of WASI, such as `wasi:cli/stdout@0.2.3`: in any version 0.2.x.
@@ -117,8 +137,27 @@ pub(crate) fn serves_wasi(import: &str) -> bool {
 
 /// The packages of WASI of which there are interfaces, such as `cli`.
 pub(crate) fn wasi_packages() -> BTreeSet<&'static str> {
-    let interfaces = INTERFACES.iter().copied().flatten();
+    let interfaces = DECLARED.iter().flat_map(|declared| declared.interfaces);
     interfaces.filter_map(|interface| Some(interface.strip_prefix("wasi:")?.split_once('/')?.0)).collect()
+}
+
+/// The names of the grants that there are.
+pub(crate) fn grants() -> BTreeSet<&'static str> {
+    DECLARED.iter().filter_map(|declared| declared.grant).collect()
+}
+
+/// Those of these imports that take a grant.
+pub(crate) fn needed_grants<'a>(imports: impl Iterator<Item = &'a str>) -> Vec<NeededGrant> {
+    needed_of(DECLARED, imports)
+}
+
+fn needed_of<'a>(declared: &[Declared], imports: impl Iterator<Item = &'a str>) -> Vec<NeededGrant> {
+    let needed = imports.filter_map(|import| {
+        let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
+        let grant = declared.iter().find(|declared| declared.serves(interface))?.grant?;
+        Some(NeededGrant { import: import.to_owned(), grant: grant.to_owned() })
+    });
+    needed.collect()
 }
 
 #[cfg(test)]
@@ -126,8 +165,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn an_import_of_a_capability_that_takes_a_grant_names_it() {
+        let declared = [
+            Declared { interfaces: &["kennel:projection/log"], grant: None },
+            Declared { interfaces: &["wasi:http/types", "wasi:http/outgoing-handler"], grant: Some("http") },
+        ];
+        let imports = ["kennel:projection/log@0.1.0", "wasi:http/types@0.2.0", "wasi:sockets/tcp@0.2.0"];
+        let needed = needed_of(&declared, imports.into_iter());
+        assert_eq!(
+            needed,
+            [NeededGrant { import: "wasi:http/types@0.2.0".to_owned(), grant: "http".to_owned() }]
+        );
+    }
+
+    #[test]
     fn no_interface_is_served_twice() {
-        let all: Vec<&str> = INTERFACES.iter().copied().flatten().copied().collect();
+        let all: Vec<&str> = DECLARED.iter().flat_map(|declared| declared.interfaces).copied().collect();
         let distinct: BTreeSet<&str> = all.iter().copied().collect();
         assert_eq!(all.len(), distinct.len());
     }

@@ -9,6 +9,7 @@ mod outline;
 
 use std::collections::BTreeSet;
 
+use kennel_core::grant::NeededGrant;
 use kennel_core::text::mebibytes;
 use wasmparser::component_types::{ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId};
 use wasmparser::types::TypesRef;
@@ -26,16 +27,20 @@ pub(crate) struct Findings {
     pub(crate) world: World,
     /// Everything that keeps it from running here, one sentence each; none if it fits.
     pub(crate) problems: Vec<String>,
+    /// What it imports that a deployment has to grant.
+    pub(crate) grants: Vec<NeededGrant>,
 }
 
 /// Compares a component with the world that it was made for.
 pub(crate) fn compare(outline: &Outline, types: TypesRef<'_>, memory_bytes_max: usize) -> Findings {
     let names = outline.imports.iter().chain(&outline.exports).map(String::as_str);
-    match World::of(names) {
-        Ok(world) => Findings { world, problems: problems(world, outline, types, memory_bytes_max) },
+    let (world, problems) = match World::of(names) {
+        Ok(world) => (world, problems(world, outline, types, memory_bytes_max)),
         // What differs between two versions follows from that: naming it would be noise.
-        Err(version) => Findings { world: World::NEWEST, problems: vec![foreign(version)] },
-    }
+        Err(version) => (World::NEWEST, vec![foreign(version)]),
+    };
+    let grants = capability::needed_grants(outline.imports.iter().map(String::as_str));
+    Findings { world, problems, grants }
 }
 
 /// The problem of a component that was made for a version of the contract which this host does not offer.

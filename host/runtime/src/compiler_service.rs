@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use kennel_core::collection;
+use kennel_core::grant::NeededGrant;
 use kennel_core::limits::{DESCRIPTOR_VALUE_BYTES_MAX, SCOPE_VALUES_MAX};
 use kennel_core::port::{CallFailure, ComponentError, Fault};
 use kennel_core::projection::Descriptor;
@@ -14,7 +15,7 @@ use wasmtime::component::{Component, Linker};
 
 use crate::binary::one_line;
 use crate::capability;
-use crate::check;
+use crate::check::{self, Findings};
 use crate::engine::{self, Allocation, Started, is_out_of_memory};
 use crate::inspect::examine;
 use crate::instance::{Shared, WasmInstance};
@@ -41,6 +42,8 @@ pub(crate) enum CompileError {
 pub(crate) struct Finished {
     pub(crate) bound: Bound,
     pub(crate) descriptor: Descriptor,
+    /// What it imports that a deployment has to grant.
+    pub(crate) grants: Vec<NeededGrant>,
 }
 
 impl CompilerService {
@@ -81,8 +84,9 @@ impl CompilerService {
     /// Checks and compiles.
     fn compile(&self, bytes: &[u8]) -> Result<Component, CompileError> {
         let examined = examine(bytes, self.shared.options.memory_bytes_max).map_err(unsupported)?;
-        if !examined.problems.is_empty() {
-            return Err(unsupported(check::error(examined.world, &examined.problems)).into());
+        let Findings { world, problems, .. } = examined.findings;
+        if !problems.is_empty() {
+            return Err(unsupported(check::error(world, &problems)).into());
         }
         Component::from_binary(&self.shared.engine, &examined.component).map_err(|error| {
             if is_out_of_memory(&error) {
@@ -94,20 +98,15 @@ impl CompilerService {
 
     /// Links a compiled component and asks it what it is.
     pub(crate) async fn finish(&self, component: &Component) -> Result<Finished, ComponentError> {
-        let world = self.world_of(component)?;
+        let component_type = component.component_type();
+        let imports = || component_type.imports(&self.shared.engine).map(|(name, _)| name);
+        let world = World::of(imports())
+            .map_err(|version| unsupported(check::error(World::NEWEST, &[check::foreign(version)])))?;
         let bound = self.linker.instantiate_pre(component).and_then(|pre| world.bind(pre));
         let bound =
             bound.map_err(|error| unsupported(check::error(world, &[one_line(&format!("{error:#}"))])))?;
         let descriptor = describe(&self.shared, &bound).await?;
-        Ok(Finished { bound, descriptor })
-    }
-
-    /// The world that a compiled component was made for.
-    fn world_of(&self, component: &Component) -> Result<World, ComponentError> {
-        let component = component.component_type();
-        let imports = component.imports(&self.shared.engine).map(|(name, _)| name);
-        World::of(imports)
-            .map_err(|version| unsupported(check::error(World::NEWEST, &[check::foreign(version)])))
+        Ok(Finished { bound, descriptor, grants: capability::needed_grants(imports()) })
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
+use kennel_core::grant::NeededGrant;
 use kennel_core::port::{CallFailure, CodeSource, Component, GuestEnv, Instance};
 use kennel_core::projection::Descriptor;
 
@@ -13,6 +14,7 @@ use crate::world::Bound;
 pub(crate) struct WasmComponent {
     pub(crate) digest: Digest,
     pub(crate) descriptor: Descriptor,
+    pub(crate) grants: Vec<NeededGrant>,
     pub(crate) origin: CodeSource,
     pub(crate) bound: Bound,
     pub(crate) shared: Arc<Shared>,
@@ -26,6 +28,10 @@ impl Component for WasmComponent {
 
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn needed_grants(&self) -> &[NeededGrant] {
+        &self.grants
     }
 
     fn origin(&self) -> CodeSource {

@@ -2,13 +2,14 @@
 //! nothing is compiled.
 
 use kennel_core::digest::Digest;
+use kennel_core::grant::NeededGrant;
 use kennel_core::limits;
 use kennel_core::text::mebibytes;
 use serde::Serialize;
 
 use crate::binary::{self, BinaryKind};
 use crate::check::{self, Findings, Outline};
-use crate::world::{self, World};
+use crate::world;
 
 /// The findings about a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +28,8 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// The WASI interfaces that it imports; they are satisfied by stand-ins.
     pub wasi: Vec<String>,
+    /// What it imports that a deployment has to grant.
+    pub grants: Vec<NeededGrant>,
     /// How many core modules it is made of.
     pub core_modules: usize,
     pub memories: Vec<MemoryBounds>,
@@ -73,6 +76,7 @@ pub fn inspect(bytes: &[u8]) -> Inspection {
         exports: Vec::new(),
         imports: Vec::new(),
         wasi: Vec::new(),
+        grants: Vec::new(),
         core_modules: 0,
         memories: Vec::new(),
         runnable: false,
@@ -90,9 +94,7 @@ pub fn inspect(bytes: &[u8]) -> Inspection {
 pub(crate) struct Examined<'a> {
     pub(crate) component: std::borrow::Cow<'a, [u8]>,
     pub(crate) outline: Outline,
-    /// That it was compared with.
-    pub(crate) world: World,
-    pub(crate) problems: Vec<String>,
+    pub(crate) findings: Findings,
 }
 
 /// Rejects a file that is larger than any component may be.
@@ -110,8 +112,8 @@ pub(crate) fn examine(bytes: &[u8], memory_bytes_max: usize) -> Result<Examined<
     let component = binary::component(bytes)?;
     let types = binary::validate(&component)?;
     let outline = Outline::of(&component);
-    let Findings { world, problems } = check::compare(&outline, types.as_ref(), memory_bytes_max);
-    Ok(Examined { component, outline, world, problems })
+    let findings = check::compare(&outline, types.as_ref(), memory_bytes_max);
+    Ok(Examined { component, outline, findings })
 }
 
 impl Inspection {
@@ -128,7 +130,8 @@ impl Inspection {
                 maximum_bytes: memory.maximum_bytes,
             })
             .collect();
-        self.problems = examined.problems;
+        self.grants = examined.findings.grants;
+        self.problems = examined.findings.problems;
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::Component as Code;
 
 use crate::cache::Cache;
+use crate::capability;
 use crate::compiler::{self, Failed};
 use crate::compiler_service::{CompileError, CompilerService, Finished, fail, unsupported};
 use crate::component::WasmComponent;
@@ -156,9 +157,9 @@ impl WasmRuntime {
         code: &Code,
         origin: CodeSource,
     ) -> Result<Arc<WasmComponent>, ComponentError> {
-        let Finished { bound, descriptor } = self.compiler_service.finish(code).await?;
+        let Finished { bound, descriptor, grants } = self.compiler_service.finish(code).await?;
         let shared = Arc::clone(&self.compiler_service.shared);
-        let component = Arc::new(WasmComponent { digest, descriptor, origin, bound, shared });
+        let component = Arc::new(WasmComponent { digest, descriptor, grants, origin, bound, shared });
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         prepared.retain(|_, known| known.strong_count() > 0);
         prepared.insert(digest, Arc::downgrade(&component));
@@ -192,6 +193,10 @@ impl Runtime for WasmRuntime {
         // Why one cannot be used shows when it is prepared.
         let found = self.known_or_cached(digest).await.ok().flatten();
         found.map(|component| component as Arc<dyn Component>)
+    }
+
+    fn grants(&self) -> Vec<&'static str> {
+        capability::grants().into_iter().collect()
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
 use kennel_core::event::Event;
+use kennel_core::grant::NeededGrant;
 use kennel_core::port::{CallFailure, CodeSource, Component, ComponentError, GuestEnv, Instance, Runtime};
 use kennel_core::projection::Descriptor;
 
@@ -16,6 +17,7 @@ type Instantiate = dyn Fn(Arc<dyn GuestEnv>) -> Box<dyn Instance> + Send + Sync;
 pub struct FakeComponent {
     digest: Digest,
     descriptor: Descriptor,
+    grants: Vec<NeededGrant>,
     instantiate: Arc<Instantiate>,
 }
 
@@ -23,7 +25,13 @@ impl FakeComponent {
     #[must_use]
     pub fn new(digest: Digest, descriptor: Descriptor) -> Self {
         let instantiate = |_| -> Box<dyn Instance> { panic!("this test runs no component") };
-        Self { digest, descriptor, instantiate: Arc::new(instantiate) }
+        Self { digest, descriptor, grants: Vec::new(), instantiate: Arc::new(instantiate) }
+    }
+
+    /// The same, which needs these grants.
+    #[must_use]
+    pub fn with_needed_grants(self, grants: Vec<NeededGrant>) -> Self {
+        Self { grants, ..self }
     }
 
     /// The same, with instances that this function makes.
@@ -50,6 +58,10 @@ impl Component for FakeComponent {
 
     fn descriptor(&self) -> &Descriptor {
         &self.descriptor
+    }
+
+    fn needed_grants(&self) -> &[NeededGrant] {
+        &self.grants
     }
 
     fn origin(&self) -> CodeSource {

@@ -85,6 +85,7 @@ impl Deploy {
             batch: self.batch,
             on_failure: self.on_failure,
             config: unset.chain(set).collect(),
+            grants: None,
         };
         let section = config.projections.get(&self.name).cloned().unwrap_or_default();
         let deploy = Operation::Deploy {

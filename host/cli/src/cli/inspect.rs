@@ -87,6 +87,10 @@ impl Report {
                 field(if index == 0 { name } else { "" }, entry)?;
             }
         }
+        for (index, needed) in inspection.grants.iter().enumerate() {
+            let name = if index == 0 { "grants" } else { "" };
+            field(name, &format!("{}, for {}", needed.grant, needed.import))?;
+        }
         if let Some(world) = &inspection.world {
             field("world", world)?;
         }

@@ -25,6 +25,7 @@ fn a_full_file_is_read() {
         batch = 500
         on_failure = "dead-letter"
         config = { currency = "EUR" }
+        grants = ["http"]
         "#,
     )
     .unwrap();
@@ -46,6 +47,7 @@ fn a_full_file_is_read() {
     let settings = section.over(Settings::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (500, "dead-letter"));
     assert_eq!(settings.config["currency"], "EUR");
+    assert!(settings.grants.contains("http"));
     assert_eq!(Config::parse("").unwrap(), Config::default());
 }
 
@@ -69,13 +71,18 @@ fn what_the_command_line_gives_wins_key_by_key() {
         batch: Some(500),
         on_failure: None,
         config: pairs(&[("currency", Some("EUR")), ("region", Some("north")), ("tax", Some("7"))]),
+        grants: Some(["http".to_owned()].into()),
     };
     let config = pairs(&[("currency", Some("CHF")), ("tax", None)]);
-    let given = ProjectionConfig { batch: Some(7), on_failure: None, config };
+    let given = ProjectionConfig { batch: Some(7), config, ..ProjectionConfig::default() };
     let settings = section.with(given).over(Settings::default());
     assert_eq!((settings.batch, settings.on_failure.as_str()), (7, "halt"));
     let expected = [("currency", "CHF"), ("region", "north")];
     assert_eq!(settings.config, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+    assert_eq!(settings.grants, ["http".to_owned()].into());
+    let none = ProjectionConfig { grants: Some([].into()), ..ProjectionConfig::default() };
+    assert_eq!(section.with(none.clone()).over(Settings::default()).grants, [].into());
+    assert_eq!(none.over(settings).grants, [].into());
 }
 
 #[test]
@@ -124,6 +131,7 @@ fn an_error_names_the_line_the_key_and_what_the_key_takes() {
             "[projections.a]\non_failure = \"stop\"",
             "line 2: `on_failure` takes `halt` or `dead-letter`, not `stop`",
         ),
+        ("[projections.a]\ngrants = \"http\"", "line 2: `grants` takes a list, not string \"http\""),
         (
             "[projections.a]\nconfig = { b = \"x\", c = 3 }",
             "line 2: `c` takes text in quotes, not integer `3`",

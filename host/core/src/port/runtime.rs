@@ -9,6 +9,7 @@ use crate::change::ChangeError;
 use crate::digest::Digest;
 use crate::event::Event;
 use crate::failure::FailureKind;
+use crate::grant::NeededGrant;
 use crate::projection::Descriptor;
 
 /// Why a component does not run.
@@ -102,6 +103,11 @@ pub trait Runtime: Send + Sync {
         let _ = digest;
         None
     }
+
+    /// The names of the grants that this host has to give.
+    fn grants(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// Where the code of a component came from when it was prepared.
@@ -118,6 +124,10 @@ pub enum CodeSource {
 pub trait Component: Send + Sync {
     fn digest(&self) -> Digest;
     fn descriptor(&self) -> &Descriptor;
+    /// The imports for which its deployment needs a grant.
+    fn needed_grants(&self) -> &[NeededGrant] {
+        &[]
+    }
     /// Where its code came from when it was prepared.
     fn origin(&self) -> CodeSource;
     /// A fresh instance that calls back into `env`. Waits for a free slot in the pool.

@@ -2,6 +2,7 @@
 //! say the same is decided in `kennel_server` and `kennel_cli`.
 
 use kennel_core::digest::Digest;
+use kennel_core::grant::GrantError;
 use kennel_core::lifecycle::Rejected;
 use kennel_core::name::ProjectionName;
 use kennel_core::port::{BoxError, ComponentError, Fault, StoreError};
@@ -43,6 +44,9 @@ pub enum ControlError {
     NothingToCompare(ProjectionName),
     #[error("{0}")]
     Invalid(String),
+    /// The settings grant too little, or what this host does not know.
+    #[error(transparent)]
+    Grants(#[from] GrantError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// An error that a host answered.
@@ -66,6 +70,7 @@ impl ControlError {
         match self {
             Self::Unsupported(ComponentError { fault: Fault::Host, .. }) => ControlErrorKind::Unavailable,
             Self::Unsupported(_)
+            | Self::Grants(_)
             | Self::Rejected(Rejected::Incompatible { .. } | Rejected::BeyondLog { .. })
             | Self::Store(StoreError::Invalid { .. } | StoreError::InvalidEvent { .. }) => {
                 ControlErrorKind::Unsupported

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use kennel_core::digest::Digest;
+use kennel_core::grant;
 use kennel_core::lifecycle::{
     self, Activity, Attribution, Entry, Lifecycle, Mode, OperationRequest, Promotion, Rejected,
 };
@@ -121,10 +122,11 @@ impl Local {
                 let found = self.ports.deployments.lifecycle(name).await?;
                 let serving = found.as_ref().and_then(Lifecycle::serving).map(|serving| &serving.deployment);
                 let inherited = serving.map_or_else(Settings::default, |serving| serving.settings.clone());
+                let settings = settings.over(inherited);
                 let deploy = lifecycle::Deploy {
                     digest: component,
-                    descriptor: self.prepared(component).await?.descriptor().clone(),
-                    settings: settings.over(inherited),
+                    descriptor: self.prepared(component, &settings).await?.descriptor().clone(),
+                    settings,
                     settings_from: serving.map(|serving| serving.number),
                     mode,
                     promotion,
@@ -162,7 +164,7 @@ impl Local {
         let Deployment { number, digest, settings, .. } = &serving.deployment;
         Ok(lifecycle::Deploy {
             digest: *digest,
-            descriptor: self.prepared(*digest).await?.descriptor().clone(),
+            descriptor: self.prepared(*digest, settings).await?.descriptor().clone(),
             settings: settings.clone(),
             settings_from: Some(*number),
             mode: Mode::Rebuild,
@@ -172,8 +174,12 @@ impl Local {
         })
     }
 
-    /// A component that the store holds, ready to run.
-    async fn prepared(&self, digest: Digest) -> Result<Arc<dyn Component>, ControlError> {
+    /// A component that the store holds, ready to run. The settings have to grant what it needs.
+    async fn prepared(
+        &self,
+        digest: Digest,
+        settings: &Settings,
+    ) -> Result<Arc<dyn Component>, ControlError> {
         // One that was never deployed may be about to be removed: now it is not.
         if !self.ports.components.keep_component(digest).await? {
             return Err(ControlError::NoComponent(digest));
@@ -184,6 +190,7 @@ impl Local {
             Some(component) => component,
             None => self.ports.runtime.prepare(bytes.into()).await?,
         };
+        grant::check(&settings.grants, &self.ports.runtime.grants(), component.needed_grants())?;
         self.keep_ready(&component);
         Ok(component)
     }
