@@ -125,3 +125,19 @@ impl Call {
         self.fault.take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_has_as_many_ticks_as_it_was_given_and_forgets_the_last_fault() {
+        let mut call = Call::new(Ticks::default());
+        assert!(!call.tick(), "before the first call there is no time");
+        call.begin(2);
+        assert!(call.tick() && call.tick() && !call.tick() && !call.tick());
+        call.fail("log.log", FaultCause::Crowded);
+        call.begin(1);
+        assert!(call.take_fault().is_none() && call.tick());
+    }
+}

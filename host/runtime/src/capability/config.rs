@@ -25,3 +25,19 @@ impl Config {
         Ok(call.env("config.get", self.env.as_ref())?.config(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Fault, FaultCause};
+    use crate::ticker::Ticks;
+
+    #[test]
+    fn a_component_that_describes_itself_has_no_settings_yet() {
+        let mut call = Call::new(Ticks::default());
+        let error = Config::new(None).get(&mut call, "currency").unwrap_err();
+        assert_eq!(error.to_string(), "config.get failed");
+        let fault = call.take_fault();
+        assert!(matches!(fault, Some(Fault { call: "config.get", cause: FaultCause::Invalid { .. } })));
+    }
+}

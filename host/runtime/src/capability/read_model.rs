@@ -98,3 +98,23 @@ impl ReadModel {
         call.work(|| model.increment(collection, key, field, by)).map_err(|error| call.fail(CALL, error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::call::{Fault, FaultCause};
+    use crate::ticker::Ticks;
+
+    #[test]
+    fn a_component_that_describes_itself_has_no_read_model_yet() {
+        let mut call = Call::new(Ticks::default());
+        let error = ReadModel::new(None).delete(&mut call, "orders", "1").unwrap_err();
+        assert_eq!(error.to_string(), "read-model.delete failed");
+        let Some(Fault { call: "read-model.delete", cause: FaultCause::Invalid { reason, .. } }) =
+            call.take_fault()
+        else {
+            panic!("the call is invalid");
+        };
+        assert_eq!(reason, "it is not available to `describe`, only to `handle`");
+    }
+}

@@ -141,3 +141,22 @@ impl OutputStream for LogStream {
 impl Pollable for LogStream {
     async fn ready(&mut self) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn input_has_ended_and_no_stream_is_a_terminal() {
+        let log = Arc::new(Mutex::new(GuestLog::new(None)));
+        let mut streams = Streams { log: &log, table: &mut ResourceTable::new() };
+        let input = stdin::Host::get_stdin(&mut streams).unwrap();
+        assert!(streams.table.get_mut(&input).unwrap().read(1).is_err());
+        assert!(terminal_stdin::Host::get_terminal_stdin(&mut streams).unwrap().is_none());
+        assert!(terminal_stdout::Host::get_terminal_stdout(&mut streams).unwrap().is_none());
+        assert!(terminal_stderr::Host::get_terminal_stderr(&mut streams).unwrap().is_none());
+        let output = stderr::Host::get_stderr(&mut streams).unwrap();
+        streams.table.get_mut(&output).unwrap().write(Bytes::from_static(b"lost\n")).unwrap();
+        assert_eq!(log.lock().unwrap().last_output().1, "lost");
+    }
+}
