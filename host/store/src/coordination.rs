@@ -53,7 +53,7 @@ impl Coordination for Store {
         let ids = row::to_json(&workers)?;
         let args = [Arg::Text(&ids), Arg::Text(state.as_str())];
         let known = self.backend().heartbeat(&self.sql().worker_heartbeat, &args, doing).await?;
-        known.iter().map(|row| row::worker(&row.text(0).doing(doing)?)).collect()
+        known.iter().map(|row| row::worker(&row.text("id").doing(doing)?)).collect()
     }
 
     async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
@@ -78,10 +78,10 @@ impl Coordination for Store {
         let mut view = View::default();
         for found in &rows {
             // Reported once, with the first row.
-            if found.text_or_null(7).doing(doing)?.is_some() {
-                view.assignment = assignment(found, 6)?;
+            if found.text_or_null("owners").doing(doing)?.is_some() {
+                view.assignment = assignment(found)?;
             }
-            if found.text_or_null(0).doing(doing)?.is_some() {
+            if found.text_or_null("id").doing(doing)?.is_some() {
                 view.members.push(member(found)?);
             }
         }
@@ -178,7 +178,7 @@ impl Store {
         // another claim splits would not see the piece that was split off.
         let id = Arg::Int(read_model.get());
         let status = match tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)? {
-            Some(found) => row::word(&found, 0).ok(),
+            Some(found) => row::word(&found, "status").ok(),
             None => None,
         };
         if status != Some(ReadModelStatus::Active) {
@@ -187,7 +187,7 @@ impl Store {
         }
         let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
         let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
-        let found = rows.iter().map(|row| Found::new(row, 0)).collect::<Result<Vec<_>, _>>()?;
+        let found = rows.iter().map(Found::new).collect::<Result<Vec<_>, _>>()?;
         if let Some(set_back) = self.log_set_back(&mut tx, read_model, &found).await? {
             tx.rollback().await.doing(doing)?;
             return Ok(ClaimOutcome::LogSetBack(set_back));
@@ -253,38 +253,38 @@ fn micros(duration: Duration) -> i64 {
 }
 
 fn current_generation(row: Option<Row>, doing: &str) -> Result<Generation, StoreError> {
-    let number = row.map(|row| row.int(0)).transpose().doing(doing)?.unwrap_or(0);
+    let number = row.map(|row| row.int("generation")).transpose().doing(doing)?.unwrap_or(0);
     Ok(Generation::new(unsigned(number)))
 }
 
-/// The generation in two columns from `first` on.
-fn assignment(row: &Row, first: usize) -> Result<Assignment, StoreError> {
+/// A generation and its owners.
+fn assignment(row: &Row) -> Result<Assignment, StoreError> {
     let doing = "reading a generation";
     Ok(Assignment {
-        generation: Generation::new(unsigned(row.int(first).doing(doing)?)),
-        owners: row::owners(&row.text(first + 1).doing(doing)?)?,
+        generation: Generation::new(unsigned(row.int("generation").doing(doing)?)),
+        owners: row::owners(&row.text("owners").doing(doing)?)?,
     })
 }
 
 fn member(row: &Row) -> Result<Member, StoreError> {
     let doing = "reading a worker";
-    let state = row.text(3).doing(doing)?;
+    let state = row.text("state").doing(doing)?;
     Ok(Member {
-        id: row::worker(&row.text(0).doing(doing)?)?,
-        host: row.text(1).doing(doing)?,
-        pid: u32::try_from(row.int(2).doing(doing)?).unwrap_or(0),
+        id: row::worker(&row.text("id").doing(doing)?)?,
+        host: row.text("host").doing(doing)?,
+        pid: u32::try_from(row.int("pid").doing(doing)?).unwrap_or(0),
         state: WorkerState::parse(&state).ok_or_else(|| corrupt("a worker's state", &state))?,
-        heartbeat_age: Duration::from_micros(unsigned(row.int(4).doing(doing)?)),
-        alive: row.int(5).doing(doing)? != 0,
+        heartbeat_age: Duration::from_micros(unsigned(row.int("heartbeat_age").doing(doing)?)),
+        alive: row.int("alive").doing(doing)? != 0,
     })
 }
 
 fn record(row: &Row) -> Result<GenerationRecord, StoreError> {
     let doing = "reading a past generation";
-    let cause = row.text(2).doing(doing)?;
+    let cause = row.text("cause").doing(doing)?;
     Ok(GenerationRecord {
-        assignment: assignment(row, 0)?,
+        assignment: assignment(row)?,
         cause: Cause::parse(&cause).ok_or_else(|| corrupt("a generation's cause", &cause))?,
-        age: Duration::from_micros(unsigned(row.int(3).doing(doing)?)),
+        age: Duration::from_micros(unsigned(row.int("age").doing(doing)?)),
     })
 }

@@ -65,7 +65,7 @@ impl Store {
     async fn last_of_page(&self, upto: Position) -> Result<Option<Witness>, StoreError> {
         let doing = "looking for the last event of a page";
         let row = self.backend().row(&self.sql().events_last, &[Arg::Int(signed(upto.get()))], doing).await?;
-        row.map_or(Ok(None), |row| row::witness(&row, 0))
+        row.map_or(Ok(None), |row| row::witness(&row))
     }
 
     /// Up to where there is nothing at all after `reached`: gaps may be wide.
@@ -73,7 +73,7 @@ impl Store {
         let doing = "looking for the next event";
         let next =
             self.backend().row(&self.sql().events_next, &[Arg::Int(signed(reached.get()))], doing).await?;
-        let next = next.map(|row| row.int_or_null(0)).transpose().doing(doing)?.flatten();
+        let next = next.map(|row| row.int_or_null("next")).transpose().doing(doing)?.flatten();
         let before = next.map_or(upto, |next| Position::new(unsigned(next).saturating_sub(1)));
         Ok(before.clamp(reached, upto))
     }

@@ -28,11 +28,12 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// From eight columns, beginning with `first`.
-    pub(crate) fn new(row: &Row, first: usize) -> Result<Self, StoreError> {
+    /// From a row.
+    pub(crate) fn new(row: &Row) -> Result<Self, StoreError> {
         let doing = "reading a checkpoint";
-        let checkpoint = row::checkpoint(row, first)?;
-        let (borne_out, moved_at) = (row.int(first + 6).doing(doing)? != 0, row.int(first + 7).doing(doing)?);
+        let checkpoint = row::checkpoint(row)?;
+        let borne_out = row.int("borne_out").doing(doing)? != 0;
+        let moved_at = row.int("moved_at").doing(doing)?;
         Ok(Self { checkpoint, borne_out, moved_at })
     }
 }
@@ -62,7 +63,7 @@ impl Store {
         let doing = "looking for the last event of a checkpoint";
         let row = tx.row(&self.sql().events_last, &[Arg::Int(signed(upto.get()))]).await.doing(doing)?;
         let row = row.ok_or(sqlx::Error::RowNotFound).doing(doing)?;
-        Ok((row::witness(&row, 0)?, Position::new(unsigned(row.int(2).doing(doing)?))))
+        Ok((row::witness(&row)?, Position::new(unsigned(row.int("head").doing(doing)?))))
     }
 
     /// The last event that was there before a checkpoint was moved, as far as that can be known.
@@ -88,7 +89,7 @@ impl Store {
                 }
             }
         };
-        let position = row.map(|row| row.int(0)).transpose().doing(doing)?;
+        let position = row.map(|row| row.int("global_position")).transpose().doing(doing)?;
         Ok(position.map(|position| Position::new(unsigned(position))))
     }
 
@@ -110,7 +111,7 @@ impl Store {
             let all = [id, Arg::Int(0), Arg::Int(signed(HashRange::ALL.end()))];
             let rows = tx.rows(&self.sql().checkpoints_overlapping, &all).await.doing(doing)?;
             for row in &rows {
-                let Found { checkpoint, borne_out, .. } = Found::new(row, 0)?;
+                let Found { checkpoint, borne_out, .. } = Found::new(row)?;
                 if borne_out {
                     continue;
                 }

@@ -50,7 +50,7 @@ impl Store {
     async fn lowest_below_one(&self) -> Result<Option<i64>, StoreError> {
         let doing = "looking for events below position 1";
         let row = self.backend().row(&self.sql().events_below, &[], doing).await?;
-        row.map(|row| row.int_or_null(0)).transpose().doing(doing).map(Option::flatten)
+        row.map(|row| row.int_or_null("lowest")).transpose().doing(doing).map(Option::flatten)
     }
 }
 

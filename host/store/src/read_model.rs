@@ -133,7 +133,7 @@ impl ReadModel for Store {
     async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError> {
         let doing = "listing collections";
         let rows = self.backend().rows(&self.sql().collections, &[Arg::Int(read_model.get())], doing).await?;
-        rows.iter().map(|row| row.text(0).map(Arc::from).doing(doing)).collect()
+        rows.iter().map(|row| row.text("name").map(Arc::from).doing(doing)).collect()
     }
 
     async fn dead_letters(
@@ -144,7 +144,7 @@ impl ReadModel for Store {
         let doing = "reading dead letters";
         let args = [Arg::Int(read_model.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
         let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;
-        rows.iter().map(|found| row::dead_letter(&found.text(0).doing(doing)?)).collect()
+        rows.iter().map(|found| row::dead_letter(&found.text("failure").doing(doing)?)).collect()
     }
 }
 

@@ -54,7 +54,7 @@ impl ComponentStore for Store {
         let doing = "reading a component";
         let digest = digest.to_string();
         let row = self.backend().row(&self.sql().component_get, &[Arg::Text(&digest)], doing).await?;
-        row.map(|row| row.bytes(0)).transpose().doing(doing)
+        row.map(|row| row.bytes("bytes")).transpose().doing(doing)
     }
 
     async fn keep_component(&self, digest: Digest) -> Result<bool, StoreError> {
@@ -70,19 +70,19 @@ impl ComponentStore for Store {
         let doing = "listing components";
         let mut components: Vec<StoredComponent> = Vec::new();
         for found in self.backend().rows(&self.sql().components, &[], doing).await? {
-            let digest = row::digest(&found.text(0).doing(doing)?)?;
+            let digest = row::digest(&found.text("digest").doing(doing)?)?;
             if components.last().is_none_or(|last| last.digest != digest) {
                 components.push(StoredComponent {
                     digest,
-                    bytes: unsigned(found.int(1).doing(doing)?),
-                    stored_at: unsigned(found.int(2).doing(doing)?),
+                    bytes: unsigned(found.int("bytes").doing(doing)?),
+                    stored_at: unsigned(found.int("stored_at").doing(doing)?),
                     used_by: Vec::new(),
                 });
             }
             if let (Some(projection), Some(component)) =
-                (found.text_or_null(3).doing(doing)?, components.last_mut())
+                (found.text_or_null("projection").doing(doing)?, components.last_mut())
             {
-                component.used_by.push((row::projection(projection)?, row::number(&found, 4)?));
+                component.used_by.push((row::projection(projection)?, row::number(&found, "number")?));
             }
         }
         Ok(components)
@@ -113,10 +113,10 @@ impl DeploymentStore for Store {
         let rows = self.backend().rows(&self.sql().operations, &args, doing).await?;
         let rows = rows.iter().map(|found| {
             Ok(OperationRecord {
-                operation: found.text(0).doing(doing)?,
-                deployment: row::number_or_null(found, 1)?,
-                attribution: row::attribution(found, 2)?,
-                at: unsigned(found.int(4).doing(doing)?),
+                operation: found.text("operation").doing(doing)?,
+                deployment: row::number_or_null(found, "deployment")?,
+                attribution: row::attribution(found)?,
+                at: unsigned(found.int("carried_out_at").doing(doing)?),
             })
         });
         rows.collect()
@@ -125,7 +125,7 @@ impl DeploymentStore for Store {
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         let doing = "listing projections";
         let rows = self.backend().rows(&self.sql().projections, &[], doing).await?;
-        rows.iter().map(|found| row::projection(found.text(0).doing(doing)?)).collect()
+        rows.iter().map(|found| row::projection(found.text("name").doing(doing)?)).collect()
     }
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
@@ -143,7 +143,7 @@ impl DeploymentStore for Store {
     async fn revision(&self) -> Result<u64, StoreError> {
         let doing = "asking whether projections have changed";
         let row = self.backend().row(&self.sql().registry_revision, &[], doing).await?;
-        row.map_or(Ok(0), |row| row.int(0).map(unsigned).doing(doing))
+        row.map_or(Ok(0), |row| row.int("revision").map(unsigned).doing(doing))
     }
 
     async fn changed(&self) {
@@ -169,7 +169,7 @@ impl StatusReports for Store {
         let doing = "reading checkpoints";
         let args = [Arg::Int(read_model.get())];
         let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
-        rows.iter().map(|found| row::checkpoint(found, 0)).collect()
+        rows.iter().map(row::checkpoint).collect()
     }
 
     async fn report(
@@ -212,8 +212,8 @@ impl StatusReports for Store {
         let mut found: BTreeMap<ReadModelId, Vec<Found>> = BTreeMap::new();
         let mut tx = self.backend().begin_reading(doing).await?;
         for row in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
-            let read_model = ReadModelId::new(row.int(0).doing(doing)?);
-            found.entry(read_model).or_default().push(Found::new(&row, 1)?);
+            let read_model = ReadModelId::new(row.int("read_model").doing(doing)?);
+            found.entry(read_model).or_default().push(Found::new(&row)?);
         }
         let mut checkpoints: HashMap<ReadModelId, (Vec<Checkpoint>, Option<LogSetBack>)> = HashMap::new();
         for (read_model, found) in found {
@@ -225,15 +225,15 @@ impl StatusReports for Store {
         for found in
             tx.rows(&self.sql().conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
         {
-            let deployment = DeploymentId::new(found.int(0).doing(doing)?);
-            conditions.entry(deployment).or_default().push(row::condition(&found, 1)?);
+            let deployment = DeploymentId::new(found.int("deployment").doing(doing)?);
+            conditions.entry(deployment).or_default().push(row::condition(&found)?);
         }
         let mut progress = Vec::new();
         let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
         tx.rollback().await.doing(doing)?;
         for found in found {
             let deployment = row::deployment(&found)?;
-            let failure = found.text_or_null(14).doing(doing)?;
+            let failure = found.text_or_null("last_failure").doing(doing)?;
             let (checkpoints, log_set_back) =
                 checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
             let mut conditions = conditions.remove(&deployment.id).unwrap_or_default();
@@ -241,18 +241,18 @@ impl StatusReports for Store {
             conditions.extend(set_back.map(ReportedCondition::found));
             progress.push(ProjectionProgress {
                 role: role(&found)?,
-                activity: row::word(&found, 9)?,
-                promotion: row::word(&found, 10)?,
-                fenced: found.int(16).doing(doing)? != 0,
-                from: Position::new(unsigned(found.int(11).doing(doing)?)),
-                age: Duration::from_micros(unsigned(found.int(12).doing(doing)?)),
+                activity: row::word(&found, "activity")?,
+                promotion: row::word(&found, "promotion")?,
+                fenced: found.int("fenced").doing(doing)? != 0,
+                from: Position::new(unsigned(found.int("from_position").doing(doing)?)),
+                age: Duration::from_micros(unsigned(found.int("age").doing(doing)?)),
                 state: match log_set_back {
                     Some(_) => ProjectionState::Halted,
-                    None => row::word(&found, 13)?,
+                    None => row::word(&found, "state")?,
                 },
                 last_failure: failure.as_deref().map(row::failure_from_json).transpose()?,
                 checkpoints: checkpoint::merge(checkpoints),
-                dead_letters: unsigned(found.int(15).doing(doing)?),
+                dead_letters: unsigned(found.int("dead_letters").doing(doing)?),
                 conditions,
                 deployment,
             });
@@ -294,9 +294,9 @@ fn micros(long: Duration) -> Arg<'static> {
     Arg::Int(i64::try_from(long.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// The role that an outcome in the ninth column stands for.
+/// The role that an outcome stands for.
 fn role(found: &Row) -> Result<Role, StoreError> {
-    let outcome: Outcome = row::word(found, 8)?;
+    let outcome: Outcome = row::word(found, "outcome")?;
     Ok(if outcome == Outcome::Candidate { Role::Candidate } else { Role::Serving })
 }
 
@@ -325,7 +325,7 @@ impl Store {
         tx.row(&self.sql().registry_lock, &[]).await.doing(doing)?;
         let mut removed = Vec::new();
         for found in unused {
-            let digest = found.text(0).doing(doing)?;
+            let digest = found.text("digest").doing(doing)?;
             if tx.execute(&self.sql().component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)? > 0 {
                 removed.push(digest);
             }

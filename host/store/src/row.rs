@@ -32,49 +32,49 @@ pub(crate) fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// A deployment from its first eight columns.
+/// A deployment.
 pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
     let doing = "reading a deployment";
     Ok(Deployment {
-        id: DeploymentId::new(row.int(0).doing(doing)?),
-        projection: projection(row.text(1).doing(doing)?)?,
-        replica_set: parsed(row.text(3).doing(doing)?, "a replica set's name")?,
-        number: number(row, 2)?,
-        digest: digest(&row.text(4).doing(doing)?)?,
-        descriptor: from_json(&row.text(5).doing(doing)?, "a descriptor")?,
-        settings: from_json(&row.text(6).doing(doing)?, "settings")?,
-        read_model: ReadModelId::new(row.int(7).doing(doing)?),
+        id: DeploymentId::new(row.int("id").doing(doing)?),
+        projection: projection(row.text("projection").doing(doing)?)?,
+        replica_set: parsed(row.text("replica_set").doing(doing)?, "a replica set's name")?,
+        number: number(row, "number")?,
+        digest: digest(&row.text("digest").doing(doing)?)?,
+        descriptor: from_json(&row.text("descriptor").doing(doing)?, "a descriptor")?,
+        settings: from_json(&row.text("settings").doing(doing)?, "settings")?,
+        read_model: ReadModelId::new(row.int("read_model").doing(doing)?),
     })
 }
 
 /// The number of a deployment in a column.
-pub(crate) fn number(row: &Row, column: usize) -> Result<u32, StoreError> {
+pub(crate) fn number(row: &Row, column: &str) -> Result<u32, StoreError> {
     row.int(column).doing("reading a deployment").map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// The number in a column that may have none.
-pub(crate) fn number_or_null(row: &Row, column: usize) -> Result<Option<u32>, StoreError> {
+pub(crate) fn number_or_null(row: &Row, column: &str) -> Result<Option<u32>, StoreError> {
     let doing = "reading a number";
     let found = row.int_or_null(column).doing(doing)?;
     found.map(|_| number(row, column)).transpose()
 }
 
-/// An actor in one column and a reason in the next.
-pub(crate) fn attribution(row: &Row, first: usize) -> Result<Attribution, StoreError> {
+/// An actor and a reason.
+pub(crate) fn attribution(row: &Row) -> Result<Attribution, StoreError> {
     let doing = "reading the actor and the reason";
     Ok(Attribution {
-        actor: row.text(first).doing(doing)?,
-        reason: row.text_or_null(first + 1).doing(doing)?,
+        actor: row.text("actor").doing(doing)?,
+        reason: row.text_or_null("reason").doing(doing)?,
     })
 }
 
-/// A condition from four columns, beginning with `first`: source, reason, message, and since when.
-pub(crate) fn condition(row: &Row, first: usize) -> Result<ReportedCondition, StoreError> {
+/// A condition as a source has reported it.
+pub(crate) fn condition(row: &Row) -> Result<ReportedCondition, StoreError> {
     let doing = "reading a condition of a deployment";
     Ok(ReportedCondition {
-        source: row.text(first).doing(doing)?,
-        condition: Condition { reason: word(row, first + 1)?, message: row.text(first + 2).doing(doing)? },
-        since: Some(unsigned(row.int(first + 3).doing(doing)?)),
+        source: row.text("source").doing(doing)?,
+        condition: Condition { reason: word(row, "reason")?, message: row.text("message").doing(doing)? },
+        since: Some(unsigned(row.int("since").doing(doing)?)),
     })
 }
 
@@ -89,29 +89,35 @@ pub(crate) fn projection(text: String) -> Result<ProjectionName, StoreError> {
 }
 
 /// One of a few known values in a column.
-pub(crate) fn word<T: FromStr>(row: &Row, column: usize) -> Result<T, StoreError> {
+pub(crate) fn word<T: FromStr>(row: &Row, column: &str) -> Result<T, StoreError> {
     let word = row.text(column).doing("reading the state of a projection")?;
     word.parse().map_err(|_| corrupt("the state of a projection", &word))
 }
 
-/// A checkpoint from six columns, beginning with `first`.
-pub(crate) fn checkpoint(row: &Row, first: usize) -> Result<Checkpoint, StoreError> {
-    let column = |index| row.int(first + index).doing("reading a checkpoint").map(unsigned);
-    let (start, end) = (column(0)?, column(1)?);
+/// A checkpoint.
+pub(crate) fn checkpoint(row: &Row) -> Result<Checkpoint, StoreError> {
+    let column = |name| row.int(name).doing("reading a checkpoint").map(unsigned);
+    let (start, end) = (column("range_start")?, column("range_end")?);
     let range = HashRange::new(start, end)
         .ok_or_else(|| corrupt("a checkpoint's range", &format!("{start}..{end}")))?;
-    let (position, generation) = (Position::new(column(2)?), Generation::new(column(3)?));
-    Ok(Checkpoint { range, position, generation, witness: witness(row, first + 4)? })
+    let position = Position::new(column("position")?);
+    let generation = Generation::new(column("generation")?);
+    Ok(Checkpoint { range, position, generation, witness: witness(row)? })
 }
 
-/// A witness from two columns, beginning with `first`: a position, 0 if there is none, and an event's id.
-pub(crate) fn witness(row: &Row, first: usize) -> Result<Option<Witness>, StoreError> {
+/// A witness from the columns that bear its name.
+pub(crate) fn witness(row: &Row) -> Result<Option<Witness>, StoreError> {
+    witness_of(row, "witness_position", "witness_id")
+}
+
+/// A witness from two columns: a position, 0 if there is none, and an event's id.
+pub(crate) fn witness_of(row: &Row, position: &str, id: &str) -> Result<Option<Witness>, StoreError> {
     let doing = "reading the last event of a checkpoint";
-    let position = Position::new(unsigned(row.int(first).doing(doing)?));
+    let position = Position::new(unsigned(row.int(position).doing(doing)?));
     if position == Position::START {
         return Ok(None);
     }
-    let id = row.text(first + 1).doing(doing)?;
+    let id = row.text(id).doing(doing)?;
     let event_id = Uuid::parse_str(&id).map_err(|_| corrupt("an event's id", &id))?;
     Ok(Some(Witness { position, event_id }))
 }

@@ -1,7 +1,7 @@
 //! A place for a store of its own beside a given one, on the same server or the same disk, for
 //! measurements that must not touch the data of others.
 
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::backend::postgres::Connector;
 use crate::backend::sqlite::files;
@@ -83,8 +83,8 @@ async fn check(uri: &PostgresUri, name: &str) -> Result<(), ConnectError> {
     let unavailable =
         |source: sqlx::Error| ConnectError::Unavailable { store: uri.to_string(), source: source.into() };
     let mut connection = connect(uri).await.map_err(unavailable)?;
-    let row = sqlx::query("SELECT current_database()::text").fetch_one(&mut connection).await;
-    let found: String = row.and_then(|row| row.try_get(0)).map_err(unavailable)?;
+    let found = sqlx::query_scalar("SELECT current_database()::text").fetch_one(&mut connection).await;
+    let found: String = found.map_err(unavailable)?;
     close(connection).await;
     if found == name {
         return Ok(());

@@ -1,5 +1,5 @@
 //! One way to speak to both databases, so that logic which is the same exists once: statements with
-//! positional parameters in, rows with positional columns out. Hot paths that differ go to the
+//! positional parameters in, rows with named columns out. Hot paths that differ go to the
 //! backends instead.
 
 use sqlx::postgres::PgRow;
@@ -35,10 +35,10 @@ pub(crate) enum Row {
 
 macro_rules! column {
     ($name:ident, $type:ty) => {
-        pub(crate) fn $name(&self, index: usize) -> Result<$type, sqlx::Error> {
+        pub(crate) fn $name(&self, column: &str) -> Result<$type, sqlx::Error> {
             match self {
-                Self::Sqlite(row) => row.try_get(index),
-                Self::Postgres(row) => row.try_get(index),
+                Self::Sqlite(row) => row.try_get(column),
+                Self::Postgres(row) => row.try_get(column),
             }
         }
     };
@@ -69,6 +69,32 @@ macro_rules! bound {
     }};
 }
 pub(crate) use bound;
+
+/// Declares where the columns of a statement are in its rows. By name each of them costs a look into a table, which is
+/// too much for thousands of rows: so they are looked up once, in the first row of a result.
+macro_rules! ordinals {
+    ($(#[$doc:meta])* $columns:ident: $($column:ident)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub(super) struct $columns { $(pub(super) $column: usize,)* }
+
+        impl $columns {
+            /// Those of the result that `row` belongs to, remembered in `known` from its first row on.
+            pub(super) fn of<R>(known: &mut Option<Self>, row: &R) -> Result<Self, sqlx::Error>
+            where
+                R: sqlx::Row,
+                for<'a> &'a str: sqlx::ColumnIndex<R>,
+            {
+                use sqlx::Column as _;
+                if let Some(known) = known {
+                    return Ok(*known);
+                }
+                Ok(*known.insert(Self { $($column: row.try_column(stringify!($column))?.ordinal(),)* }))
+            }
+        }
+    };
+}
+pub(crate) use ordinals;
 
 /// A transaction of either database. Dropped without a commit, it is rolled back.
 pub(crate) enum Tx {

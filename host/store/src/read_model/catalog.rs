@@ -78,7 +78,7 @@ impl Store {
         let Some(row) = self.backend().row(&self.sql().collection_find, &args, doing).await? else {
             return Ok(None);
         };
-        let table = Arc::new(self.backend().table_of(&row.text(0).doing(doing)?));
+        let table = Arc::new(self.backend().table_of(&row.text("table_name").doing(doing)?));
         self.catalog().remember(read_model, collection, &table);
         Ok(Some(table))
     }
@@ -90,7 +90,7 @@ impl Store {
         }
         let doing = "looking for read models that are gone";
         let rows = self.backend().rows(&self.sql().read_models_kept, &[], doing).await?;
-        let kept = rows.iter().map(|row| row.int(0).map(ReadModelId::new)).collect::<Result<_, _>>();
+        let kept = rows.iter().map(|row| row.int("id").map(ReadModelId::new)).collect::<Result<_, _>>();
         self.catalog().keep(&kept.doing(doing)?);
         Ok(())
     }
@@ -113,7 +113,7 @@ impl Store {
         }
         let args = [Arg::Int(read_model.get()), Arg::Text(collection)];
         if let Some(row) = tx.row(&self.sql().collection_find, &args).await.doing(doing)? {
-            return Ok(Some(Arc::new(self.backend().table_of(&row.text(0).doing(doing)?))));
+            return Ok(Some(Arc::new(self.backend().table_of(&row.text("table_name").doing(doing)?))));
         }
         if !create {
             return Ok(None);
@@ -123,13 +123,14 @@ impl Store {
         let Some(row) = row else {
             return Err(StoreError::Invalid { message: format!("read model {read_model} does not exist") });
         };
-        let name = self.free_name(tx, &row.text(0).doing(doing)?, collection).await?;
+        let name = self.free_name(tx, &row.text("namespace").doing(doing)?, collection).await?;
         let table = self.backend().table_of(&name);
         self.backend().create_table(tx, &table).await.doing(doing)?;
         let args = [Arg::Int(read_model.get()), Arg::Text(collection), Arg::Text(&name)];
         tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
-        if row.int(3).doing(doing)? != 0 {
-            let (projection, namespace) = (row.text(1).doing(doing)?, row.text(2).doing(doing)?);
+        if row.int("serves").doing(doing)? != 0 {
+            let projection = row.text("projection").doing(doing)?;
+            let namespace = row.text("view_namespace").doing(doing)?;
             self.publish_collection(tx, &projection, &namespace, collection, &name).await?;
         }
         // Until this transaction ends, no other transaction makes a namespace, a table or a view: it must not wait for

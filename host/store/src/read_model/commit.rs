@@ -131,7 +131,8 @@ async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
         ];
         let doing = "moving checkpoints";
         let whole = signed(range.end() - range.start());
-        let covered = |rows: Vec<Row>| rows.iter().map(|row| row.int(0)).sum::<Result<i64, _>>().doing(doing);
+        let covered =
+            |rows: Vec<Row>| rows.iter().map(|row| row.int("width")).sum::<Result<i64, _>>().doing(doing);
         let moved = tx.rows(&store.sql().checkpoint_move, &args).await.doing(doing)?;
         if covered(moved)? == whole {
             continue;

@@ -179,23 +179,23 @@ impl Store {
         for line in tx.rows(&self.sql().deployment_history, &name).await.doing(doing)? {
             history.push(Entry {
                 deployment: row::deployment(&line)?,
-                outcome: row::word(&line, 8)?,
-                origin: row::word(&line, 9)?,
-                returns_to: row::number_or_null(&line, 15)?,
-                attribution: row::attribution(&line, 10)?,
-                from: Position::new(unsigned(line.int(12).doing(doing)?)),
-                deployed_at: unsigned(line.int(13).doing(doing)?),
-                decided_at: unsigned(line.int(14).doing(doing)?),
+                outcome: row::word(&line, "outcome")?,
+                origin: row::word(&line, "origin")?,
+                returns_to: row::number_or_null(&line, "returns_to")?,
+                attribution: row::attribution(&line)?,
+                from: Position::new(unsigned(line.int("from_position").doing(doing)?)),
+                deployed_at: unsigned(line.int("deployed_at").doing(doing)?),
+                decided_at: unsigned(line.int("decided_at").doing(doing)?),
             });
         }
         let statuses = self.statuses(tx, projection).await?;
         let there = statuses.into_iter().filter(|(_, status)| *status != ReadModelStatus::Deleting);
         Ok(Some(Lifecycle {
             projection: projection.clone(),
-            replica_set: row::parsed(found.text(0).doing(doing)?, "a replica set's name")?,
-            activity: row::word(&found, 1)?,
-            promotion: row::word(&found, 2)?,
-            fenced: found.int(3).doing(doing)? != 0,
+            replica_set: row::parsed(found.text("replica_set").doing(doing)?, "a replica set's name")?,
+            activity: row::word(&found, "activity")?,
+            promotion: row::word(&found, "promotion")?,
+            fenced: found.int("fenced").doing(doing)? != 0,
             history,
             read_models: there.map(|(id, _)| id).collect(),
         }))
@@ -208,7 +208,9 @@ impl Store {
     ) -> Result<Vec<(ReadModelId, ReadModelStatus)>, StoreError> {
         let doing = "reading the read models of a projection";
         let rows = tx.rows(&self.sql().read_models, &[Arg::Text(projection.as_str())]).await.doing(doing)?;
-        rows.iter().map(|row| Ok((ReadModelId::new(row.int(0).doing(doing)?), row::word(row, 1)?))).collect()
+        rows.iter()
+            .map(|row| Ok((ReadModelId::new(row.int("id").doing(doing)?), row::word(row, "status")?)))
+            .collect()
     }
 
     /// How far the candidate is behind the serving deployment, in positions.
@@ -231,7 +233,7 @@ impl Store {
     async fn checkpoints(&self, tx: &mut Tx, read_model: ReadModelId) -> Result<Vec<Found>, StoreError> {
         let doing = "reading checkpoints";
         let rows = tx.rows(&self.sql().checkpoints_of, &[Arg::Int(read_model.get())]).await.doing(doing)?;
-        rows.iter().map(|found| Found::new(found, 0)).collect()
+        rows.iter().map(Found::new).collect()
     }
 
     /// Writes what a decision changes. Returns the projection as it is then.
@@ -371,7 +373,7 @@ impl Store {
         let status = Arg::Text(ReadModelStatus::Active.as_str());
         let args = [Arg::Text(projection.as_str()), Arg::Text(&namespace), status];
         let row = tx.row(&self.sql().read_model_insert, &args).await.doing(doing)?;
-        let id = row.ok_or(sqlx::Error::RowNotFound).and_then(|row| row.int(0)).doing(doing)?;
+        let id = row.ok_or(sqlx::Error::RowNotFound).and_then(|row| row.int("id")).doing(doing)?;
         let read_model = ReadModelId::new(id);
         self.insert_checkpoint(tx, read_model, &Checkpoint::INITIAL).await.doing(doing)?;
         Ok(read_model)

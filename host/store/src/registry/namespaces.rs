@@ -52,16 +52,16 @@ impl Store {
             for row in
                 tx.rows(&self.sql().collection_tables, &[Arg::Int(read_model.get())]).await.doing(doing)?
             {
-                tables.push((row.text(0).doing(doing)?, row.text(1).doing(doing)?));
+                tables.push((row.text("name").doing(doing)?, row.text("table_name").doing(doing)?));
             }
         }
         let name = [Arg::Text(projection.as_str())];
         let mut views = Vec::new();
         for row in tx.rows(&self.sql().published, &name).await.doing(doing)? {
-            let collection = row.text(0).doing(doing)?;
+            let collection = row.text("collection").doing(doing)?;
             let table = tables.iter().position(|(known, _)| *known == collection);
             let table = table.map(|index| tables.swap_remove(index).1);
-            views.push(View { name: row.text(1).doing(doing)?, table });
+            views.push(View { name: row.text("view_name").doing(doing)?, table });
         }
         self.backend().create_views(tx, &views).await.doing(doing)?;
         let serving = Arg::IntOrNull(read_model.map(ReadModelId::get));
@@ -69,7 +69,7 @@ impl Store {
         // Those that no read model before had.
         tables.sort_unstable();
         let found = tx.row(&self.sql().projection_find, &name).await.doing(doing)?;
-        let namespace = found.map(|row| row.text(4)).transpose().doing(doing)?.unwrap_or_default();
+        let namespace = found.map(|row| row.text("namespace")).transpose().doing(doing)?.unwrap_or_default();
         for (collection, table) in tables {
             self.publish_collection(tx, projection.as_str(), &namespace, &collection, &table).await?;
         }
@@ -91,7 +91,7 @@ impl Store {
         let doing = "publishing a collection, whose view another session may be holding open";
         let key = [Arg::Text(projection), Arg::Text(collection)];
         let known = tx.row(&self.sql().published_find, &key).await.doing(doing)?;
-        let known = known.map(|row| row.text(0)).transpose().doing(doing)?;
+        let known = known.map(|row| row.text("view_name")).transpose().doing(doing)?;
         let is_new = known.is_none();
         let (name, sql) = match known {
             Some(view) => (view, &self.sql().published_update),
@@ -120,7 +120,8 @@ impl Store {
     pub(super) async fn publish_late(&self) -> Result<(), StoreError> {
         let doing = "looking for collections to publish";
         for row in self.backend().rows(&self.sql().published_late, &[], doing).await? {
-            let (projection, collection) = (row.text(0).doing(doing)?, row.text(1).doing(doing)?);
+            let projection = row.text("projection").doing(doing)?;
+            let collection = row.text("collection").doing(doing)?;
             if let Err(error) = self.publish_one_late(&projection, &collection).await {
                 tracing::warn!(projection, collection, %error, "a view does not show its collection");
             }
@@ -135,8 +136,10 @@ impl Store {
         self.backend().lock_catalog(&mut tx).await.doing(doing)?;
         // Once more, since no other transaction changes it now.
         for row in tx.rows(&self.sql().published_late, &[]).await.doing(doing)? {
-            if row.text(0).doing(doing)? == projection && row.text(1).doing(doing)? == collection {
-                let table = row.text(2).doing(doing)?;
+            let is_it = row.text("projection").doing(doing)? == projection
+                && row.text("collection").doing(doing)? == collection;
+            if is_it {
+                let table = row.text("table_name").doing(doing)?;
                 self.publish_collection(&mut tx, projection, "", collection, &table).await?;
             }
         }
@@ -172,8 +175,8 @@ impl Store {
         let doing = "looking for read models to remove";
         let mut removed = 0;
         for row in self.backend().rows(&self.sql().read_models_deleting, &[], doing).await? {
-            let read_model = ReadModelId::new(row.int(0).doing(doing)?);
-            removed += u64::from(self.remove(read_model, &row.text(1).doing(doing)?).await?);
+            let read_model = ReadModelId::new(row.int("id").doing(doing)?);
+            removed += u64::from(self.remove(read_model, &row.text("namespace").doing(doing)?).await?);
         }
         Ok(removed)
     }
@@ -203,8 +206,8 @@ impl Store {
             let tables = tx.rows(&self.sql().collection_tables, &id).await?;
             let is_last = tables.len() <= TABLES_REMOVED_AT_ONCE;
             for row in tables.into_iter().take(TABLES_REMOVED_AT_ONCE) {
-                self.backend().drop_table(&mut tx, &row.text(1)?).await?;
-                let args = [id[0], Arg::Text(&row.text(0)?)];
+                self.backend().drop_table(&mut tx, &row.text("table_name")?).await?;
+                let args = [id[0], Arg::Text(&row.text("name")?)];
                 tx.execute(&self.sql().collection_remove, &args).await?;
             }
             if !is_last {

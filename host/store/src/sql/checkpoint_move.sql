@@ -3,4 +3,4 @@ UPDATE {k}checkpoint AS c SET position = $1, witness_position = $7, witness_id =
 WHERE c.read_model = $2 AND c.generation = $3 AND c.position = $4 AND c.range_start >= $5 AND c.range_end <= $6
     AND {last_position:$1} = $7 AND {last_id:$1} = $8
     AND {last_position:$4} = c.witness_position AND {last_id:$4} = c.witness_id
-RETURNING range_end - range_start
+RETURNING range_end - range_start AS width

@@ -1,1 +1,2 @@
-SELECT {last_position:$1}, {last_id:$1}, coalesce((SELECT max(global_position) FROM {events}), 0)
+SELECT {last_position:$1} AS witness_position, {last_id:$1} AS witness_id,
+    coalesce((SELECT max(global_position) FROM {events}), 0) AS head

@@ -1,1 +1,1 @@
-SELECT min(global_position) FROM {events} WHERE global_position > $1
+SELECT min(global_position) AS next FROM {events} WHERE global_position > $1

@@ -123,9 +123,9 @@ impl Connector {
 
 /// Asks in one message that leaves no statement behind on the session.
 async fn accepts_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let ask = "SELECT (NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off')::text";
+    let ask = "SELECT (NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off')::text AS accepts";
     let row = connection.fetch_one(sqlx::raw_sql(statement(ask.to_owned()))).await?;
-    Ok(row.try_get::<&str, _>(0)? == "true")
+    Ok(row.try_get::<&str, _>("accepts")? == "true")
 }
 
 fn not_of_use(reason: String) -> sqlx::Error {

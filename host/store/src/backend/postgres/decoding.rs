@@ -13,6 +13,7 @@ use sqlx::postgres::{PgRow, PgValueFormat};
 use sqlx::{Decode, Postgres, Row as _, Type, TypeInfo as _, ValueRef as _};
 
 use crate::row::unsigned;
+use crate::session::ordinals;
 
 /// Seconds from the epoch to the beginning of 2000, from where PostgreSQL counts.
 const EPOCH_SECONDS: i64 = 946_684_800;
@@ -21,9 +22,16 @@ const EPOCH_SECONDS: i64 = 946_684_800;
 pub(super) const SHORT_PAYLOAD: usize = 16 * 1024;
 pub(super) const SHORT_TEXT: usize = 1024;
 
+ordinals! {
+    /// The columns of a reading statement.
+    EventColumns:
+    global_position bounded_context aggregate_type aggregate_id aggregate_version event_id event_type event_version
+    payload trace_id correlation_id causation_id metadata created_at bytes has_metadata
+}
+
 /// Whether a row that was read without its weight is a long one, of which nothing else was sent.
 pub(super) fn is_long(row: &PgRow) -> Result<bool, sqlx::Error> {
-    row.try_get(15)
+    row.try_get("is_long")
 }
 
 /// Whether an event's row counts as short.
@@ -38,7 +46,7 @@ pub(super) fn is_short(event: &Event) -> bool {
 
 /// How many bytes the rows of a weighing statement have taken, this one included, as they are stored.
 pub(super) fn stored_upto(row: &PgRow) -> Result<u64, sqlx::Error> {
-    row.try_get(15).map(unsigned)
+    row.try_get("bytes_upto").map(unsigned)
 }
 
 /// About how many bytes of a row have been sent.
@@ -48,26 +56,26 @@ pub(super) fn row_bytes(row: &PgRow) -> usize {
 }
 
 /// The event of a row, or why it is invalid.
-pub(super) fn event(row: &PgRow) -> Result<Event, Unreadable> {
+pub(super) fn event(row: &PgRow, at: EventColumns) -> Result<Event, Unreadable> {
     let unreadable = |reason: String| Unreadable {
-        position: Position::new(unsigned(row.try_get(0).unwrap_or_default())),
-        event_id: row.try_get(5).ok(),
-        event_type: row.try_get(6).unwrap_or_default(),
-        aggregate_id: row.try_get(3).unwrap_or_default(),
+        position: Position::new(unsigned(row.try_get(at.global_position).unwrap_or_default())),
+        event_id: row.try_get(at.event_id).ok(),
+        event_type: row.try_get(at.event_type).unwrap_or_default(),
+        aggregate_id: row.try_get(at.aggregate_id).unwrap_or_default(),
         reason,
     };
-    decode(row).map_err(unreadable)
+    decode(row, at).map_err(unreadable)
 }
 
-fn decode(row: &PgRow) -> Result<Event, String> {
-    let own_bytes: i32 = column(row, 14, "its size")?;
+fn decode(row: &PgRow, at: EventColumns) -> Result<Event, String> {
+    let own_bytes: i32 = column(row, at.bytes, "its size")?;
     let max = limits::EVENT_BYTES_MAX;
     if usize::try_from(own_bytes).unwrap_or_default() > max {
         return Err(format!("the event has {own_bytes} bytes; at most {max} are read"));
     }
-    let metadata: Option<String> = column(row, 12, "metadata")?;
+    let metadata: Option<String> = column(row, at.metadata, "metadata")?;
     match &metadata {
-        None if column(row, 16, "metadata")? => {
+        None if column(row, at.has_metadata, "metadata")? => {
             return Err(format!("metadata has more than {max} bytes once it is written out"));
         }
         Some(metadata) if !is_json(metadata) => return Err("metadata is not JSON".to_owned()),
@@ -77,23 +85,23 @@ fn decode(row: &PgRow) -> Result<Event, String> {
         let number: i64 = column(row, index, name)?;
         u64::try_from(number).map_err(|_| format!("{name} is {number}, less than 0"))
     };
-    let event_version = number(7, "event_version")?;
+    let event_version = number(at.event_version, "event_version")?;
     Ok(Event {
-        position: Position::new(number(0, "global_position")?),
-        bounded_context: column(row, 1, "bounded_context")?,
-        aggregate_type: column(row, 2, "aggregate_type")?,
-        aggregate_id: column(row, 3, "aggregate_id")?,
-        aggregate_version: number(4, "aggregate_version")?,
-        event_id: column(row, 5, "event_id")?,
-        event_type: column(row, 6, "event_type")?,
+        position: Position::new(number(at.global_position, "global_position")?),
+        bounded_context: column(row, at.bounded_context, "bounded_context")?,
+        aggregate_type: column(row, at.aggregate_type, "aggregate_type")?,
+        aggregate_id: column(row, at.aggregate_id, "aggregate_id")?,
+        aggregate_version: number(at.aggregate_version, "aggregate_version")?,
+        event_id: column(row, at.event_id, "event_id")?,
+        event_type: column(row, at.event_type, "event_type")?,
         event_version: u32::try_from(event_version)
             .map_err(|_| format!("event_version is {event_version}, more than {}", u32::MAX))?,
-        payload: Payload::from_stored(column(row, 8, "payload")?),
-        trace_id: column(row, 9, "trace_id")?,
-        correlation_id: column(row, 10, "correlation_id")?,
-        causation_id: column(row, 11, "causation_id")?,
+        payload: Payload::from_stored(column(row, at.payload, "payload")?),
+        trace_id: column(row, at.trace_id, "trace_id")?,
+        correlation_id: column(row, at.correlation_id, "correlation_id")?,
+        causation_id: column(row, at.causation_id, "causation_id")?,
         metadata,
-        created_at: created_at(row)?,
+        created_at: created_at(row, at.created_at)?,
     })
 }
 
@@ -111,8 +119,8 @@ where
     })
 }
 
-fn created_at(row: &PgRow) -> Result<Timestamp, String> {
-    let value = row.try_get_raw(13).map_err(|error| format!("created_at cannot be read: {error}"))?;
+fn created_at(row: &PgRow, index: usize) -> Result<Timestamp, String> {
+    let value = row.try_get_raw(index).map_err(|error| format!("created_at cannot be read: {error}"))?;
     if value.is_null() {
         return Err("created_at is NULL".to_owned());
     }

@@ -19,7 +19,13 @@ use sqlx::{PgConnection, Row as _, SqlStr};
 use super::PostgresSql;
 use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
+use crate::session::ordinals;
 use crate::sql::{quoted, statement};
+
+ordinals! {
+    /// The columns of a document, whose text may be absent where it is not wanted.
+    DocumentColumns: key document revision
+}
 
 /// The statements of one collection.
 #[derive(Debug)]
@@ -88,13 +94,13 @@ impl PostgresTable {
     ) -> Result<Vec<Document>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        let (mut bytes, mut documents) = (0, Vec::new());
+        let (mut bytes, mut documents, mut columns) = (0, Vec::new(), None);
         let mut rows = query.fetch(executor);
         // What was not read when this ends is thrown away unread.
         while bytes <= bytes_max
             && let Some(row) = rows.try_next().await?
         {
-            let found = document(&row)?;
+            let found = document(&row, DocumentColumns::of(&mut columns, &row)?)?;
             bytes += found.stored.document.len();
             documents.push(found);
         }
@@ -115,7 +121,7 @@ impl PostgresTable {
             return Ok(Vec::new());
         }
         let rows = bind(&self.insert, &new).fetch_all(connection).await?;
-        let written = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<&str>, _>>()?;
+        let written = rows.iter().map(|row| row.try_get("key")).collect::<Result<HashSet<&str>, _>>()?;
         let raced = new.iter().map(|put| put.key).filter(|key| !written.contains(key));
         Ok(raced.map(str::to_owned).collect())
     }
@@ -140,19 +146,19 @@ impl PostgresTable {
         if !keys.is_empty() {
             let query = sqlx::query(self.lock.clone()).bind(keys).bind(summed);
             let mut rows = query.fetch(&mut *connection);
-            let mut bytes = 0;
+            let (mut bytes, mut columns) = (0, None);
             while let Some(row) = rows.try_next().await? {
-                let document: Option<&str> = row.try_get(2)?;
-                let revision = Position::new(unsigned(row.try_get(1)?));
-                locked
-                    .insert(row.try_get(0)?, Locked { revision, text: LockedText::of(document, &mut bytes) });
+                let at = DocumentColumns::of(&mut columns, &row)?;
+                let revision = Position::new(unsigned(row.try_get(at.revision)?));
+                let text = LockedText::of(row.try_get(at.document)?, &mut bytes);
+                locked.insert(row.try_get(at.key)?, Locked { revision, text });
             }
         }
         if !lock.read.is_empty() {
             let query = sqlx::query(self.lock_read.clone()).bind(lock.read.as_slice());
             for row in query.fetch_all(connection).await? {
-                let revision = Position::new(unsigned(row.try_get(1)?));
-                locked.insert(row.try_get(0)?, Locked { revision, text: LockedText::NotWanted });
+                let revision = Position::new(unsigned(row.try_get("revision")?));
+                locked.insert(row.try_get("key")?, Locked { revision, text: LockedText::NotWanted });
             }
         }
         Ok(())
@@ -208,20 +214,20 @@ async fn collect(
     mut rows: impl Stream<Item = Result<PgRow, sqlx::Error>> + Unpin,
     bytes_max: usize,
 ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
-    let (mut bytes, mut found) = (0, HashMap::new());
+    let (mut bytes, mut found, mut columns) = (0, HashMap::new(), None);
     while let Some(row) = rows.try_next().await? {
         if bytes > bytes_max {
             return Ok((found, true));
         }
-        let Document { key, stored } = document(&row)?;
+        let Document { key, stored } = document(&row, DocumentColumns::of(&mut columns, &row)?)?;
         bytes += stored.document.len();
         found.insert(key, stored);
     }
     Ok((found, false))
 }
 
-fn document(row: &PgRow) -> Result<Document, sqlx::Error> {
-    let document: &str = row.try_get(1)?;
-    let stored = Stored { document: document.into(), revision: Position::new(unsigned(row.try_get(2)?)) };
-    Ok(Document { key: row.try_get(0)?, stored })
+fn document(row: &PgRow, at: DocumentColumns) -> Result<Document, sqlx::Error> {
+    let document: &str = row.try_get(at.document)?;
+    let revision = Position::new(unsigned(row.try_get(at.revision)?));
+    Ok(Document { key: row.try_get(at.key)?, stored: Stored { document: document.into(), revision } })
 }

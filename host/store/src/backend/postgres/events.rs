@@ -170,8 +170,8 @@ impl PostgresBackend {
     }
 
     async fn position(&self, sql: &SqlStr) -> Result<Position, StoreError> {
-        let row = sqlx::query(sql.clone()).fetch_one(&self.pool).await;
-        let number: i64 = row.and_then(|row| row.try_get(0)).doing("reading the head of the event log")?;
+        let number = sqlx::query_scalar(sql.clone()).fetch_one(&self.pool).await;
+        let number: i64 = number.doing("reading the head of the event log")?;
         Ok(Position::new(unsigned(number)))
     }
 
@@ -189,32 +189,31 @@ impl PostgresBackend {
             .bind(witness.map_or(0, |witness| signed(witness.position.get())));
         let doing = "reading the head of the event log";
         let row = Row::Postgres(query.fetch_one(&self.pool).await.doing(doing)?);
-        let int = |column| row.int(column).doing(doing);
+        let int = |column: &str| row.int(column).doing(doing);
         Ok(Seen {
-            head: Position::new(unsigned(int(0)?)),
-            last: row::witness(&row, 0)?,
-            grown: unsigned(int(2)?),
-            witness: row::witness(&row, 3)?,
-            server: int(5)?,
+            head: Position::new(unsigned(int("head")?)),
+            last: row::witness_of(&row, "head", "head_id")?,
+            grown: unsigned(int("grown")?),
+            witness: row::witness(&row)?,
+            server: int("server")?,
         })
     }
 
     async fn last_event(&self, upto: Position) -> Result<Option<Witness>, StoreError> {
         let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
         let row = query.fetch_one(&self.pool).await.doing("reading the last event of a position")?;
-        row::witness(&Row::Postgres(row), 0)
+        row::witness(&Row::Postgres(row))
     }
 
     async fn first_missing(&self, after: Position, upto: Position) -> Result<Option<Position>, StoreError> {
         let doing = "looking for missing positions in the event log";
-        let query = sqlx::query(self.sql.events_first_missing.clone());
-        let row = query
+        let query = sqlx::query_scalar(self.sql.events_first_missing.clone());
+        let number: Option<i64> = query
             .bind(signed(after.get()))
             .bind(signed(upto.get()))
             .fetch_optional(&self.pool)
             .await
             .doing(doing)?;
-        let number: Option<i64> = row.map(|row| row.try_get(0)).transpose().doing(doing)?;
         Ok(number.map(|number| Position::new(unsigned(number))))
     }
 
@@ -270,8 +269,8 @@ impl PostgresBackend {
         // that are known afterwards are all that will be.
         let mut heads = self.lock_heads(&mut tx, events).await?;
         let ids: Vec<Uuid> = events.iter().map(|event| event.event_id).collect();
-        let rows = sqlx::query(self.sql.events_known.clone()).bind(ids).fetch_all(&mut *tx).await?;
-        let mut known = rows.iter().map(|row| row.try_get(0)).collect::<Result<HashSet<Uuid>, _>>()?;
+        let known = sqlx::query_scalar(self.sql.events_known.clone()).bind(ids).fetch_all(&mut *tx).await?;
+        let mut known: HashSet<Uuid> = known.into_iter().collect();
         let numbered = number(events, &mut known, &mut heads).map_err(Failed::Invalid)?;
         for rows in numbered.chunks(INSERT_ROWS) {
             self.insert(&mut tx, rows).await?;
@@ -280,7 +279,7 @@ impl PostgresBackend {
             self.move_heads(&mut tx, &numbered, &heads).await?;
             sqlx::query(self.sql.notify.clone()).execute(&mut *tx).await?;
         }
-        let head: i64 = sqlx::query(self.sql.events_head.clone()).fetch_one(&mut *tx).await?.try_get(0)?;
+        let head: i64 = sqlx::query_scalar(self.sql.events_head.clone()).fetch_one(&mut *tx).await?;
         if keep {
             tx.commit().await?;
         } else {
@@ -307,9 +306,9 @@ impl PostgresBackend {
         let query = sqlx::query(self.sql.heads_lock.clone()).bind(contexts).bind(types).bind(ids);
         let mut heads = HashMap::new();
         for row in query.fetch_all(&mut **tx).await? {
-            let index = usize::try_from(row.try_get::<i64, _>(0)? - 1).unwrap_or(usize::MAX);
+            let index = usize::try_from(row.try_get::<i64, _>("number")? - 1).unwrap_or(usize::MAX);
             if let Some(aggregate) = wanted.get(index) {
-                heads.insert(*aggregate, row.try_get(1)?);
+                heads.insert(*aggregate, row.try_get("aggregate_version")?);
             }
         }
         Ok(heads)

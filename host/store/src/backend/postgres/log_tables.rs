@@ -89,13 +89,13 @@ async fn visible(
 ) -> Result<Vec<(String, bool)>, sqlx::Error> {
     let query = sqlx::query(include_str!("../../sql/postgres/log_find.sql")).bind(wanted.name()).bind(first);
     let rows = query.fetch_all(connection).await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    rows.iter().map(|row| Ok((row.try_get("schema")?, row.try_get("is_table")?))).collect()
 }
 
 /// A schema that is not on the search path and has an event log of this name.
 async fn elsewhere(connection: &mut PgConnection, wanted: &TableName) -> Result<Option<String>, sqlx::Error> {
-    let query = sqlx::query(include_str!("../../sql/postgres/log_elsewhere.sql")).bind(wanted.name());
-    query.fetch_optional(connection).await?.map(|row| row.try_get(0)).transpose()
+    let query = sqlx::query_scalar(include_str!("../../sql/postgres/log_elsewhere.sql")).bind(wanted.name());
+    query.fetch_optional(connection).await
 }
 
 /// The table in the schema where it will be made.
@@ -108,9 +108,8 @@ async fn made_in(
     if mode != Mode::Migrate {
         return Ok(wanted.clone());
     }
-    let query = sqlx::query(include_str!("../../sql/postgres/log_homes.sql")).bind(first);
-    let row = query.fetch_optional(connection).await?;
-    let schema: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+    let query = sqlx::query_scalar(include_str!("../../sql/postgres/log_homes.sql")).bind(first);
+    let schema: Option<String> = query.fetch_optional(connection).await?;
     match schema {
         Some(schema) => Ok(wanted.in_schema(&schema)),
         None => Err(Unclear::Unfit(format!(

@@ -77,10 +77,14 @@ impl PostgresBackend {
     ) -> Result<Option<String>, sqlx::Error> {
         let row = sqlx::query(self.sql.events_unfit.clone()).fetch_all(executor).await?.into_iter().next();
         let Some(row) = row else { return Ok(None) };
-        let [fault, subject, detail, role]: [String; 4] =
-            [row.try_get(0)?, row.try_get(1)?, row.try_get(2)?, row.try_get(3)?];
-        let table = self.names.tables().events.to_string();
-        Ok(Some(reason(&fault, &Found { subject, detail, role, table })))
+        let fault: String = row.try_get("fault")?;
+        let found = Found {
+            subject: row.try_get("subject")?,
+            detail: row.try_get("detail")?,
+            role: row.try_get("role")?,
+            table: self.names.tables().events.to_string(),
+        };
+        Ok(Some(reason(&fault, &found)))
     }
 
     /// Notes the gaps that the high-water mark has gone past. No position is missing after `complete_after`.
@@ -96,7 +100,7 @@ impl PostgresBackend {
         let query = sqlx::query(self.sql.events_gaps.clone());
         let query = query.bind(signed(after.get())).bind(signed(settled.get())).bind(signed(GAPS_MAX as u64));
         let range = |row: &PgRow| {
-            let (first, last): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+            let (first, last): (i64, i64) = (row.try_get("first")?, row.try_get("last")?);
             Ok((Position::new(unsigned(first)), Position::new(unsigned(last))))
         };
         let rows = query.fetch_all(&self.pool).await.doing(doing)?;
@@ -115,7 +119,8 @@ impl PostgresBackend {
         }
         let query = sqlx::query(self.sql.events_late.clone()).bind(firsts).bind(lasts);
         let Some(row) = query.fetch_optional(&self.pool).await.doing(doing)? else { return Ok(()) };
-        let (position, id): (i64, String) = (row.try_get(0).doing(doing)?, row.try_get(1).doing(doing)?);
+        let position: i64 = row.try_get("position").doing(doing)?;
+        let id: String = row.try_get("event_id").doing(doing)?;
         let reason = format!(
             "event {id} was written at position {position} of {} after the log had been complete beyond it, so \
              projections may have missed it: its writer drew the position in another transaction than the one that wrote \
@@ -131,18 +136,18 @@ impl PostgresBackend {
     pub(super) async fn writers(&self) -> Result<Open, StoreError> {
         let doing = "looking for open writers of the event log";
         let rows = sqlx::query(self.sql.events_writers.clone()).fetch_all(&self.pool).await.doing(doing)?;
-        let server = rows.first().map(|row| row.try_get(7)).transpose().doing(doing)?;
+        let server = rows.first().map(|row| row.try_get("server")).transpose().doing(doing)?;
         let writers = rows.iter().map(writer).collect::<Result<_, sqlx::Error>>().doing(doing)?;
         Ok(Open { writers, server })
     }
 }
 
 fn writer(row: &PgRow) -> Result<Writer, sqlx::Error> {
-    let pid: Option<i32> = row.try_get(1)?;
-    let application: String = row.try_get(2)?;
-    let prepared: Option<String> = row.try_get(3)?;
-    let open_seconds = row.try_get::<Option<i64>, _>(4)?.map(unsigned);
-    let (sees_all, role): (bool, String) = (row.try_get(5)?, row.try_get(6)?);
+    let pid: Option<i32> = row.try_get("pid")?;
+    let application: String = row.try_get("application")?;
+    let prepared: Option<String> = row.try_get("prepared")?;
+    let open_seconds = row.try_get::<Option<i64>, _>("open_seconds")?.map(unsigned);
+    let (sees_all, role): (bool, String) = (row.try_get("sees_all")?, row.try_get("role")?);
     let advice = match (&prepared, pid) {
         (Some(gid), _) => {
             let gid = gid.replace('\'', "''");
@@ -163,7 +168,7 @@ fn writer(row: &PgRow) -> Result<Writer, sqlx::Error> {
         Some(_) => application,
     };
     let blocker = Blocker { pid, application, prepared, open_seconds, advice };
-    Ok(Writer { transaction: row.try_get(0)?, blocker })
+    Ok(Writer { transaction: row.try_get("transaction")?, blocker })
 }
 
 /// What a fault is about.

@@ -219,7 +219,8 @@ impl PostgresBackend {
     async fn check_server(&mut self, connection: &mut PgConnection) -> Result<(), ConnectError> {
         let server = sqlx::query(self.sql.server.clone()).fetch_one(connection).await;
         let row = server.map_err(|error| self.failed(error))?;
-        let (version, shown, encoding): (i64, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (version, shown, encoding): (i64, String, String) =
+            (row.get("version"), row.get("shown"), row.get("encoding"));
         if version < VERSION_MIN {
             return Err(self.unfit(format!("it runs PostgreSQL {shown}; Kennel needs 13 or later")));
         }
@@ -229,7 +230,7 @@ impl PostgresBackend {
             )));
         }
         // 0 is no limit. A shorter one that the operator has set stays.
-        let operators = Duration::from_millis(u64::try_from(row.get::<i64, _>(3)).unwrap_or(0));
+        let operators = Duration::from_millis(u64::try_from(row.get::<i64, _>("lock_timeout")).unwrap_or(0));
         self.lock_wait =
             Some(operators).filter(|wait| !wait.is_zero()).unwrap_or(LOCK_WAIT_MAX).min(LOCK_WAIT_MAX);
         Ok(())
@@ -239,11 +240,11 @@ impl PostgresBackend {
     async fn check_limits(&self, connection: &mut PgConnection, wanted: u32) -> Result<(), ConnectError> {
         let row = sqlx::query(self.sql.limits.clone()).fetch_optional(connection).await;
         let Some(row) = row.map_err(|error| self.failed(error))? else { return Ok(()) };
-        let role: String = row.get(0);
+        let role: String = row.get("role");
         let bounds: [(i64, String); 3] = [
-            (row.get(1), format!("the role {role} (`ALTER ROLE {role} CONNECTION LIMIT …`)")),
-            (row.get(2), "the database (`ALTER DATABASE … CONNECTION LIMIT …`)".to_owned()),
-            (row.get(3), "the server (`max_connections`)".to_owned()),
+            (row.get("of_role"), format!("the role {role} (`ALTER ROLE {role} CONNECTION LIMIT …`)")),
+            (row.get("of_database"), "the database (`ALTER DATABASE … CONNECTION LIMIT …`)".to_owned()),
+            (row.get("of_server"), "the server (`max_connections`)".to_owned()),
         ];
         let Some((limit, owner)) = bounds.into_iter().filter(|(limit, _)| *limit >= 0).min() else {
             return Ok(());
@@ -268,8 +269,8 @@ impl PostgresBackend {
     async fn check_migrated(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
         let sql =
             statement(format!("SELECT coalesce(max(version), 0) FROM {MIGRATIONS_TABLE} WHERE success"));
-        let found: i64 = match sqlx::query(sql).fetch_one(connection).await {
-            Ok(row) => row.get(0),
+        let found: i64 = match sqlx::query_scalar(sql).fetch_one(connection).await {
+            Ok(found) => found,
             // No such table, no such schema.
             Err(sqlx::Error::Database(error))
                 if matches!(error.code().as_deref(), Some("42P01" | "3F000")) =>
@@ -288,9 +289,8 @@ impl PostgresBackend {
 
     /// Checks the events table, which may be another program's.
     async fn check_events(&self, connection: &mut PgConnection) -> Result<(), ConnectError> {
-        let columns = sqlx::query(self.sql.events_columns.clone()).fetch_all(&mut *connection).await;
-        let columns: Vec<String> =
-            columns.map_err(|error| self.failed(error))?.iter().map(|row| row.get(0)).collect();
+        let columns = sqlx::query_scalar(self.sql.events_columns.clone()).fetch_all(&mut *connection).await;
+        let columns: Vec<String> = columns.map_err(|error| self.failed(error))?;
         let missing: Vec<&str> =
             EVENT_COLUMNS.into_iter().filter(|column| !columns.iter().any(|found| found == column)).collect();
         let table = &self.names.tables().events;
@@ -350,7 +350,8 @@ impl PostgresBackend {
         }
         let sql = statement(format!("SELECT version, checksum FROM {MIGRATIONS_TABLE} WHERE success"));
         let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| self.failed(error))?;
-        let applied: Vec<(i64, Vec<u8>)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let applied: Vec<(i64, Vec<u8>)> =
+            rows.iter().map(|row| (row.get("version"), row.get("checksum"))).collect();
         let is_applied = |(version, checksum): &(i64, Vec<u8>)| {
             MIGRATIONS.iter().any(|known| known.version == *version && *known.checksum == **checksum)
         };

@@ -54,8 +54,8 @@ async fn names_are_kept(connection: &mut PgConnection) -> Result<bool, sqlx::Err
     // It finds itself, by its text.
     const ASK: &str = "SELECT count(*) FROM pg_prepared_statements \
         WHERE statement LIKE '%the name that kennel gave to this%' AND name LIKE 'sqlx%'";
-    let row = sqlx::query(statement(ASK.to_owned())).fetch_one(connection).await?;
-    Ok(row.try_get::<i64, _>(0)? > 0)
+    let found: i64 = sqlx::query_scalar(statement(ASK.to_owned())).fetch_one(connection).await?;
+    Ok(found > 0)
 }
 
 /// Whether transactions are left whole.
@@ -71,6 +71,6 @@ async fn transactions(connection: &mut PgConnection) -> Result<Sessions, sqlx::E
 
 /// In one message, so that it needs no prepared statement.
 async fn session_of(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
-    let ask = statement("SELECT pg_backend_pid()::text".to_owned());
-    connection.fetch_one(sqlx::raw_sql(ask)).await?.try_get(0)
+    let ask = statement("SELECT pg_backend_pid()::text AS session".to_owned());
+    connection.fetch_one(sqlx::raw_sql(ask)).await?.try_get("session")
 }

@@ -21,7 +21,9 @@ use sqlx::{Postgres, Row as _, SqlStr};
 use uuid::Uuid;
 
 use super::PostgresBackend;
-use super::decoding::{SHORT_PAYLOAD, SHORT_TEXT, event, is_long, is_short, row_bytes, stored_upto};
+use super::decoding::{
+    EventColumns, SHORT_PAYLOAD, SHORT_TEXT, event, is_long, is_short, row_bytes, stored_upto,
+};
 use crate::error::{Doing, classify, reason_of_row, was_cut_short};
 use crate::row::{signed, unsigned};
 use crate::sql::{TableNames, statement};
@@ -286,7 +288,7 @@ impl PostgresBackend {
         let query = ReadQuery { limit: rows_max, ..query.clone() };
         let mut connection = self.pool.acquire().await?;
         let mut rows = forms.bound(&query, stored_max).fetch(&mut *connection);
-        let mut dropped = 0;
+        let (mut dropped, mut columns) = (0, None);
         while let Some(row) = rows.try_next().await? {
             if !matches!(found.end, End::Window) {
                 dropped += row_bytes(&row);
@@ -303,7 +305,7 @@ impl PostgresBackend {
                 found.end = End::Rows;
                 continue;
             }
-            match event(&row) {
+            match event(&row, EventColumns::of(&mut columns, &row)?) {
                 Ok(event) => {
                     found.bytes += event.bytes();
                     found.stored = if weighs { stored_upto(&row)? } else { 0 };
@@ -329,17 +331,17 @@ impl PostgresBackend {
         else {
             return Ok(End::Window);
         };
-        let text = |index| row_text(&row, index).unwrap_or_default();
+        let text = |column: &str| row_text(&row, column).unwrap_or_default();
         Ok(End::Unreadable(Unreadable {
-            position: Position::new(unsigned(row.try_get(0).doing(doing)?)),
-            event_id: Uuid::parse_str(&text(1)).ok(),
-            event_type: text(2),
-            aggregate_id: text(3),
+            position: Position::new(unsigned(row.try_get("global_position").doing(doing)?)),
+            event_id: Uuid::parse_str(&text("event_id")).ok(),
+            event_type: text("event_type"),
+            aggregate_id: text("aggregate_id"),
             reason,
         }))
     }
 }
 
-fn row_text(row: &PgRow, index: usize) -> Option<String> {
-    row.try_get::<Option<String>, _>(index).ok().flatten()
+fn row_text(row: &PgRow, column: &str) -> Option<String> {
+    row.try_get::<Option<String>, _>(column).ok().flatten()
 }

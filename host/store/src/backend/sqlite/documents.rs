@@ -16,12 +16,18 @@ use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 use crate::backend::View;
 use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
+use crate::session::ordinals;
 use crate::sql::{quoted, statement};
 
 /// Rows in one large upsert. Measured with documents of 100 bytes: 590,000 rows/s by 256 at a time,
 /// 330,000 through one JSON parameter, 14,000 one by one. What does not fill a large one goes through
 /// JSON, so that each table needs only two statements.
 const UPSERT_ROWS: usize = 256;
+
+ordinals! {
+    /// The columns of a document. One that is to be read by itself comes without its text.
+    DocumentColumns: key document revision bytes
+}
 
 /// The statements of one collection.
 #[derive(Debug)]
@@ -75,15 +81,17 @@ impl SqliteTable {
     ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
         let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(keys)).fetch(&mut *connection);
         let (mut bytes, mut found, mut long, mut is_cut) = (0, HashMap::new(), Vec::new(), false);
+        let mut columns = None;
         while let Some(row) = rows.try_next().await? {
             if bytes > bytes_max {
                 is_cut = true;
                 break;
             }
-            bytes += bytes_of(&row)?;
-            match document(&row)? {
+            let at = DocumentColumns::of(&mut columns, &row)?;
+            bytes += bytes_of(&row, at)?;
+            match document(&row, at)? {
                 Some(Document { key, stored }) => drop(found.insert(key, stored)),
-                None => long.push(row.try_get::<String, _>(0)?),
+                None => long.push(row.try_get::<String, _>(at.key)?),
             }
         }
         drop(rows);
@@ -132,16 +140,17 @@ impl SqliteTable {
     ) -> Result<Vec<Result<Document, String>>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        let (mut bytes, mut listed) = (0, Vec::new());
+        let (mut bytes, mut listed, mut columns) = (0, Vec::new(), None);
         let mut rows = query.fetch(connection);
         // What was not read when this ends is thrown away unread.
         while bytes <= bytes_max
             && let Some(row) = rows.try_next().await?
         {
-            bytes += bytes_of(&row)?;
-            listed.push(match document(&row)? {
+            let at = DocumentColumns::of(&mut columns, &row)?;
+            bytes += bytes_of(&row, at)?;
+            listed.push(match document(&row, at)? {
                 Some(document) => Ok(document),
-                None => Err(row.try_get(0)?),
+                None => Err(row.try_get(at.key)?),
             });
         }
         Ok(listed)
@@ -154,7 +163,7 @@ impl SqliteTable {
         key: &str,
     ) -> Result<Option<Document>, sqlx::Error> {
         let row = sqlx::query(self.one.clone()).bind(key).fetch_optional(connection).await?;
-        row.map_or(Ok(None), |row| document(&row))
+        row.map_or(Ok(None), |row| document(&row, DocumentColumns::of(&mut None, &row)?))
     }
 
     /// What the transaction finds of the documents it is about to check and to change. The transaction
@@ -169,20 +178,21 @@ impl SqliteTable {
         if !checked.is_empty() {
             let query = sqlx::query(self.revisions.clone()).bind(json_list(&checked));
             for row in query.fetch_all(&mut **tx).await? {
-                let revision = Position::new(unsigned(row.try_get(1)?));
-                locked.insert(row.try_get(0)?, Locked { revision, text: LockedText::NotWanted });
+                let revision = Position::new(unsigned(row.try_get("revision")?));
+                locked.insert(row.try_get("key")?, Locked { revision, text: LockedText::NotWanted });
             }
         }
         if !lock.summed.is_empty() {
             let mut rows = sqlx::query(self.fetch.clone()).bind(json_list(&lock.summed)).fetch(&mut **tx);
-            let mut bytes = 0;
+            let (mut bytes, mut columns) = (0, None);
             while let Some(row) = rows.try_next().await? {
-                let revision = Position::new(unsigned(row.try_get_unchecked(2)?));
-                let text = match row.try_get_unchecked::<Option<&str>, _>(1)? {
+                let at = DocumentColumns::of(&mut columns, &row)?;
+                let revision = Position::new(unsigned(row.try_get_unchecked(at.revision)?));
+                let text = match row.try_get_unchecked::<Option<&str>, _>(at.document)? {
                     Some(text) => LockedText::of(Some(text), &mut bytes),
-                    None => LockedText::TooMuch(bytes_of(&row)?),
+                    None => LockedText::TooMuch(bytes_of(&row, at)?),
                 };
-                locked.insert(row.try_get_unchecked(0)?, Locked { revision, text });
+                locked.insert(row.try_get_unchecked(at.key)?, Locked { revision, text });
             }
         }
         Ok(locked)
@@ -242,17 +252,17 @@ fn json_list(names: &[&str]) -> String {
 }
 
 /// The bytes of a document that is fetched or scanned, read or not.
-fn bytes_of(row: &SqliteRow) -> Result<usize, sqlx::Error> {
-    let bytes: i64 = row.try_get_unchecked(3)?;
+fn bytes_of(row: &SqliteRow, at: DocumentColumns) -> Result<usize, sqlx::Error> {
+    let bytes: i64 = row.try_get_unchecked(at.bytes)?;
     Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// The document of a row; nothing if it is to be read by itself.
-fn document(row: &SqliteRow) -> Result<Option<Document>, sqlx::Error> {
-    let Some(document) = row.try_get_unchecked::<Option<&str>, _>(1)? else { return Ok(None) };
+fn document(row: &SqliteRow, at: DocumentColumns) -> Result<Option<Document>, sqlx::Error> {
+    let Some(document) = row.try_get_unchecked::<Option<&str>, _>(at.document)? else { return Ok(None) };
     let stored = Stored {
         document: Arc::from(document),
-        revision: Position::new(unsigned(row.try_get_unchecked(2)?)),
+        revision: Position::new(unsigned(row.try_get_unchecked(at.revision)?)),
     };
-    Ok(Some(Document { key: row.try_get_unchecked(0)?, stored }))
+    Ok(Some(Document { key: row.try_get_unchecked(at.key)?, stored }))
 }

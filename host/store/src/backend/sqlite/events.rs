@@ -53,7 +53,7 @@ impl SqliteBackend {
         let doing = "reading the head of the event log";
         let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
         let row = Row::Sqlite(query.fetch_one(&self.readers).await.doing(doing)?);
-        Ok((row::witness(&row, 0)?, Position::new(unsigned(row.int(2).doing(doing)?))))
+        Ok((row::witness(&row)?, Position::new(unsigned(row.int("head").doing(doing)?))))
     }
 
     pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
@@ -89,11 +89,8 @@ impl SqliteBackend {
         let mut known = self.known(&mut tx, events).await.doing(doing)?;
         let mut heads = self.heads(&mut tx, events).await.doing(doing)?;
         let numbered = number(events, &mut known, &mut heads)?;
-        let now: String = sqlx::query(self.sql.now_text.clone())
-            .fetch_one(&mut *tx)
-            .await
-            .and_then(|row| row.try_get(0))
-            .doing(doing)?;
+        let now: String =
+            sqlx::query_scalar(self.sql.now_text.clone()).fetch_one(&mut *tx).await.doing(doing)?;
         let mut rest = numbered.as_slice();
         for size in INSERT_ROWS {
             let insert = self.insert_of(size);
@@ -110,11 +107,8 @@ impl SqliteBackend {
             let rows = crate::row::to_json(&rows)?;
             sqlx::query(self.sql.heads_put.clone()).bind(rows).execute(&mut *tx).await.doing(doing)?;
         }
-        let head: i64 = sqlx::query(self.sql.events_head.clone())
-            .fetch_one(&mut *tx)
-            .await
-            .and_then(|row| row.try_get(0))
-            .doing(doing)?;
+        let head: i64 =
+            sqlx::query_scalar(self.sql.events_head.clone()).fetch_one(&mut *tx).await.doing(doing)?;
         if keep {
             tx.commit().await.doing(doing)?;
         } else {
@@ -136,7 +130,7 @@ impl SqliteBackend {
         let ids: Vec<String> = events.iter().map(|event| event.event_id.to_string()).collect();
         let ids = serde_json::json!(ids).to_string();
         let rows = sqlx::query(self.sql.events_known.clone()).bind(ids).fetch_all(&mut **tx).await?;
-        rows.iter().map(event_id_at::<0>).collect()
+        rows.iter().map(event_id).collect()
     }
 
     async fn heads<'a>(
@@ -150,9 +144,9 @@ impl SqliteBackend {
         let rows = sqlx::query(self.sql.heads_get.clone()).bind(json).fetch_all(&mut **tx).await?;
         let mut heads = HashMap::with_capacity(rows.len());
         for row in &rows {
-            let index = usize::try_from(row.try_get::<i64, _>(0)?).unwrap_or(usize::MAX);
+            let index = usize::try_from(row.try_get::<i64, _>("number")?).unwrap_or(usize::MAX);
             if let Some(aggregate) = wanted.get(index) {
-                heads.insert(*aggregate, row.try_get(1)?);
+                heads.insert(*aggregate, row.try_get("aggregate_version")?);
             }
         }
         Ok(heads)
@@ -220,7 +214,7 @@ fn insert_failed(error: sqlx::Error, doing: &str) -> Failed {
     classify(error, doing).into()
 }
 
-fn event_id_at<const INDEX: usize>(row: &SqliteRow) -> Result<Uuid, sqlx::Error> {
-    let text: &str = row.try_get_unchecked(INDEX)?;
+fn event_id(row: &SqliteRow) -> Result<Uuid, sqlx::Error> {
+    let text: &str = row.try_get_unchecked("event_id")?;
     Uuid::parse_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -86,8 +86,8 @@ async fn truncate(connection: &mut PoolConnection<Sqlite>, wait: Duration) -> Re
     busy_timeout(connection, wait).await?;
     let done = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut **connection).await;
     busy_timeout(connection, BUSY_TIMEOUT).await?;
-    // Its first column says whether another connection blocked it.
-    Ok(done?.try_get::<i64, _>(0)? == 0)
+    // Whether another connection blocked it.
+    Ok(done?.try_get::<i64, _>("busy")? == 0)
 }
 
 async fn busy_timeout(connection: &mut PoolConnection<Sqlite>, wait: Duration) -> Result<(), sqlx::Error> {

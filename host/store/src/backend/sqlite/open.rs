@@ -89,7 +89,7 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
 /// Has the database write to its log first. The mode is stored in the file, so that only the first connection has to ask
 /// for it: no later one does, since it might find another file.
 async fn write_ahead(writer: &SqlitePool) -> Result<(), sqlx::Error> {
-    let mode: String = sqlx::query("PRAGMA journal_mode").fetch_one(writer).await?.try_get(0)?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writer).await?;
     if !mode.eq_ignore_ascii_case("wal") {
         sqlx::query("PRAGMA journal_mode = wal").fetch_one(writer).await?;
     }
@@ -222,11 +222,13 @@ impl SqliteBackend {
     /// Whether there is nothing to migrate, found out without the write lock.
     async fn is_current(&self) -> bool {
         let latest = MIGRATIONS.iter().map(|migration| migration.version).max();
-        let sql = statement(format!("SELECT max(version), count(*) FROM {MIGRATIONS_TABLE} WHERE success"));
+        let sql = statement(format!(
+            "SELECT max(version) AS latest, count(*) AS applied FROM {MIGRATIONS_TABLE} WHERE success"
+        ));
         let Ok(row) = sqlx::query(sql).fetch_one(&self.readers).await else { return false };
         let tables = sqlx::query(sqlx::SqlStr::clone(&self.sql.events_head)).fetch_one(&self.readers).await;
-        row.try_get::<Option<i64>, _>(0).ok().flatten() == latest
-            && row.try_get::<i64, _>(1).ok() == i64::try_from(MIGRATIONS.iter().count()).ok()
+        row.try_get::<Option<i64>, _>("latest").ok().flatten() == latest
+            && row.try_get::<i64, _>("applied").ok() == i64::try_from(MIGRATIONS.iter().count()).ok()
             && tables.is_ok()
     }
 }

@@ -15,9 +15,34 @@ use uuid::Uuid;
 use super::SqliteBackend;
 use crate::error::Doing;
 use crate::row::{signed, unsigned};
+use crate::session::ordinals;
 
-/// The columns that the reading statement gives as a number when they are long.
-const MAYBE_LONG: [usize; 10] = [1, 2, 3, 6, 8, 9, 10, 11, 12, 13];
+ordinals! {
+    /// The columns of a reading statement.
+    EventColumns:
+    global_position bounded_context aggregate_type aggregate_id aggregate_version event_id event_type event_version
+    payload trace_id correlation_id causation_id metadata created_at
+}
+
+impl EventColumns {
+    /// Those that the reading statement gives as a number when they are long.
+    fn maybe_long(self) -> [usize; 10] {
+        let Self { bounded_context, aggregate_type, aggregate_id, event_type, payload, .. } = self;
+        let Self { trace_id, correlation_id, causation_id, metadata, created_at, .. } = self;
+        [
+            bounded_context,
+            aggregate_type,
+            aggregate_id,
+            event_type,
+            payload,
+            trace_id,
+            correlation_id,
+            causation_id,
+            metadata,
+            created_at,
+        ]
+    }
+}
 
 /// A page in the making.
 struct Filling<'a> {
@@ -46,28 +71,28 @@ impl Filling<'_> {
     }
 
     /// Takes a row of the reading statement, unless it has to be read by itself.
-    fn take_short(&mut self, row: &SqliteRow) -> Taken {
+    fn take_short(&mut self, row: &SqliteRow, at: EventColumns) -> Taken {
         // Without its aggregate, whether a row is wanted is not known.
-        if !self.everything && is_long(row, 3) {
+        if !self.everything && is_long(row, at.aggregate_id) {
             return Taken::Long;
         }
-        if !self.everything && !self.wants(&identity(row, 3)) {
+        if !self.everything && !self.wants(&identity(row, at.aggregate_id)) {
             return Taken::More;
         }
-        match event(row) {
+        match event(row, at) {
             // No event has a number where its text should be, so only a row that is none has to be looked at again.
-            Err(_) if MAYBE_LONG.iter().any(|index| is_long(row, *index)) => Taken::Long,
-            read => self.add(row, read),
+            Err(_) if at.maybe_long().into_iter().any(|index| is_long(row, index)) => Taken::Long,
+            read => self.add(row, at, read),
         }
     }
 
     /// Takes a row that was read by itself.
-    fn take_long(&mut self, row: &SqliteRow) -> Taken {
-        let read = event(row);
-        self.add(row, read)
+    fn take_long(&mut self, row: &SqliteRow, at: EventColumns) -> Taken {
+        let read = event(row, at);
+        self.add(row, at, read)
     }
 
-    fn add(&mut self, row: &SqliteRow, read: Result<Event, String>) -> Taken {
+    fn add(&mut self, row: &SqliteRow, at: EventColumns, read: Result<Event, String>) -> Taken {
         match read {
             Ok(event) => {
                 self.bytes += event.bytes();
@@ -78,9 +103,9 @@ impl Filling<'_> {
             }
             Err(reason) => self.end(Unreadable {
                 position: self.page.reached,
-                event_id: event_id(row).ok(),
-                event_type: identity(row, 6),
-                aggregate_id: identity(row, 3),
+                event_id: event_id(row, at).ok(),
+                event_type: identity(row, at.event_type),
+                aggregate_id: identity(row, at.aggregate_id),
                 reason,
             }),
         }
@@ -117,13 +142,14 @@ impl SqliteBackend {
                 .bind(events)
                 .bind(i64::try_from(query.limit).unwrap_or(i64::MAX))
                 .fetch(&self.readers);
-            let (mut rows_read, mut taken) = (0, Taken::More);
+            let (mut rows_read, mut taken, mut columns) = (0, Taken::More, None);
             while taken == Taken::More
                 && let Some(row) = rows.try_next().await.doing(doing)?
             {
                 rows_read += 1;
-                filling.page.reached = Position::new(unsigned(row.try_get(0).doing(doing)?));
-                taken = filling.take_short(&row);
+                let at = EventColumns::of(&mut columns, &row).doing(doing)?;
+                filling.page.reached = Position::new(unsigned(row.try_get(at.global_position).doing(doing)?));
+                taken = filling.take_short(&row, at);
             }
             // Before another statement begins: a task that held a connection and waited for a second could wait for
             // a task that does the same.
@@ -148,8 +174,8 @@ impl SqliteBackend {
         let Some(size) = size.fetch_optional(&self.readers).await.doing(doing)? else {
             return Ok(Taken::More);
         };
-        let bytes = unsigned(size.try_get(1).doing(doing)?);
-        let aggregate_id = identity(&size, 2);
+        let bytes = unsigned(size.try_get("bytes").doing(doing)?);
+        let aggregate_id = identity(&size, "aggregate_id");
         if !filling.wants(&aggregate_id) {
             return Ok(Taken::More);
         }
@@ -157,15 +183,16 @@ impl SqliteBackend {
             let max = limits::EVENT_BYTES_MAX;
             return Ok(filling.end(Unreadable {
                 position: filling.page.reached,
-                event_id: Uuid::parse_str(&identity(&size, 3)).ok(),
-                event_type: identity(&size, 4),
+                event_id: Uuid::parse_str(&identity(&size, "event_id")).ok(),
+                event_type: identity(&size, "event_type"),
                 aggregate_id,
                 reason: format!("the event has {bytes} bytes; at most {max} are read"),
             }));
         }
         let row = sqlx::query(self.sql.events_one.clone()).bind(position);
         let row = row.fetch_optional(&self.readers).await.doing(doing)?;
-        Ok(row.map_or(Taken::More, |row| filling.take_long(&row)))
+        let Some(row) = row else { return Ok(Taken::More) };
+        Ok(filling.take_long(&row, EventColumns::of(&mut None, &row).doing(doing)?))
     }
 }
 
@@ -192,12 +219,12 @@ fn kind_of(value: &SqliteValueRef<'_>) -> &'static str {
 }
 
 /// What a column says of which row it is, as far as it is text.
-fn identity(row: &SqliteRow, index: usize) -> String {
-    if let Ok(text) = row.try_get_unchecked::<&str, _>(index) {
+fn identity(row: &SqliteRow, column: impl sqlx::ColumnIndex<SqliteRow> + Copy) -> String {
+    if let Ok(text) = row.try_get_unchecked::<&str, _>(column) {
         return text.to_owned();
     }
     // A value that was asked for text is not to be asked for anything else; its copy is.
-    let copy = row.try_get_raw(index).ok().and_then(|value| value.try_to_owned().ok());
+    let copy = row.try_get_raw(column).ok().and_then(|value| value.try_to_owned().ok());
     let bytes = copy.and_then(|copy| {
         let value = sqlx::Value::as_ref(&copy);
         <Vec<u8> as sqlx::Decode<'_, sqlx::Sqlite>>::decode(value).ok()
@@ -206,27 +233,27 @@ fn identity(row: &SqliteRow, index: usize) -> String {
 }
 
 /// The event of a row, or why it is invalid.
-fn event(row: &SqliteRow) -> Result<Event, String> {
-    let metadata = text_or_null(row, 12, "metadata")?;
+fn event(row: &SqliteRow, at: EventColumns) -> Result<Event, String> {
+    let metadata = text_or_null(row, at.metadata, "metadata")?;
     if metadata.as_deref().is_some_and(|metadata| !is_json(metadata)) {
         return Err("metadata is not JSON".to_owned());
     }
-    let event_version = number(row, 7, "event_version")?;
-    let created_at = text(row, 13, "created_at")?;
+    let event_version = number(row, at.event_version, "event_version")?;
+    let created_at = text(row, at.created_at, "created_at")?;
     Ok(Event {
-        position: Position::new(number(row, 0, "global_position")?),
-        bounded_context: text(row, 1, "bounded_context")?,
-        aggregate_type: text(row, 2, "aggregate_type")?,
-        aggregate_id: text(row, 3, "aggregate_id")?,
-        aggregate_version: number(row, 4, "aggregate_version")?,
-        event_id: event_id(row)?,
-        event_type: text(row, 6, "event_type")?,
+        position: Position::new(number(row, at.global_position, "global_position")?),
+        bounded_context: text(row, at.bounded_context, "bounded_context")?,
+        aggregate_type: text(row, at.aggregate_type, "aggregate_type")?,
+        aggregate_id: text(row, at.aggregate_id, "aggregate_id")?,
+        aggregate_version: number(row, at.aggregate_version, "aggregate_version")?,
+        event_id: event_id(row, at)?,
+        event_type: text(row, at.event_type, "event_type")?,
         event_version: u32::try_from(event_version)
             .map_err(|_| format!("event_version is {event_version}, more than {}", u32::MAX))?,
-        payload: Payload::from_stored(payload(row)?),
-        trace_id: text_or_null(row, 9, "trace_id")?,
-        correlation_id: text_or_null(row, 10, "correlation_id")?,
-        causation_id: text_or_null(row, 11, "causation_id")?,
+        payload: Payload::from_stored(payload(row, at.payload)?),
+        trace_id: text_or_null(row, at.trace_id, "trace_id")?,
+        correlation_id: text_or_null(row, at.correlation_id, "correlation_id")?,
+        causation_id: text_or_null(row, at.causation_id, "causation_id")?,
         metadata,
         created_at: Timestamp::parse(&created_at).ok_or_else(|| no_time(&created_at))?,
     })
@@ -268,22 +295,22 @@ fn text_or_null(row: &SqliteRow, index: usize, name: &str) -> Result<Option<Stri
         .map_err(|_| format!("{name} is not UTF-8 text"))
 }
 
-fn payload(row: &SqliteRow) -> Result<Vec<u8>, String> {
-    match kind(row, 8) {
+fn payload(row: &SqliteRow, index: usize) -> Result<Vec<u8>, String> {
+    match kind(row, index) {
         "NULL" => return Err("payload is NULL".to_owned()),
         "TEXT" | "BLOB" => {}
         other => return Err(format!("payload is {other}; BLOB is read")),
     }
-    row.try_get_unchecked(8).map_err(|error| format!("payload cannot be read: {error}"))
+    row.try_get_unchecked(index).map_err(|error| format!("payload cannot be read: {error}"))
 }
 
 /// A UUID as text, or its 16 bytes.
-fn event_id(row: &SqliteRow) -> Result<Uuid, String> {
-    if kind(row, 5) == "BLOB" {
-        let bytes: &[u8] = row.try_get_unchecked(5).map_err(|error| error.to_string())?;
+fn event_id(row: &SqliteRow, at: EventColumns) -> Result<Uuid, String> {
+    if kind(row, at.event_id) == "BLOB" {
+        let bytes: &[u8] = row.try_get_unchecked(at.event_id).map_err(|error| error.to_string())?;
         return Uuid::from_slice(bytes)
             .map_err(|_| format!("event_id has {} bytes and is no UUID", bytes.len()));
     }
-    let text = text(row, 5, "event_id")?;
+    let text = text(row, at.event_id, "event_id")?;
     Uuid::parse_str(&text).map_err(|_| format!("event_id is not a UUID: `{}`", limits::excerpt(&text)))
 }

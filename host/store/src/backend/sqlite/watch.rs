@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqlStr, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _, SqlStr, SqliteConnection};
 use tokio::sync::Mutex;
 
 use crate::notifications::Notifications;
@@ -110,5 +110,5 @@ impl Eye {
 }
 
 async fn number(connection: &mut SqliteConnection, sql: &SqlStr) -> Result<i64, sqlx::Error> {
-    sqlx::query(sql.clone()).fetch_one(connection).await?.try_get(0)
+    sqlx::query_scalar(sql.clone()).fetch_one(connection).await
 }

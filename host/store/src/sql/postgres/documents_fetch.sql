@@ -1,1 +1,1 @@
-SELECT key, document::text, revision FROM {table} WHERE key = ANY($1)
+SELECT key, document::text AS document, revision FROM {table} WHERE key = ANY($1)

@@ -1,4 +1,4 @@
-SELECT $1 + n
+SELECT $1 + n AS missing
 FROM (
     SELECT global_position, row_number() OVER (ORDER BY global_position) AS n
     FROM {events}

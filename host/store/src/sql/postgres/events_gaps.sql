@@ -1,4 +1,4 @@
-SELECT previous + 1, position - 1
+SELECT previous + 1 AS first, position - 1 AS last
 FROM (
     SELECT position, lag(position, 1, $1) OVER (ORDER BY position) AS previous
     FROM (

@@ -1,16 +1,17 @@
 SELECT global_position,
-    CASE WHEN kennel_fits THEN bounded_context::text ELSE left(bounded_context::text, 100) END,
-    CASE WHEN kennel_fits THEN aggregate_type::text ELSE left(aggregate_type::text, 100) END,
-    CASE WHEN kennel_fits THEN aggregate_id::text ELSE left(aggregate_id::text, 1000) END,
-    aggregate_version::bigint, event_id,
-    CASE WHEN kennel_fits THEN event_type::text ELSE left(event_type::text, 100) END,
-    event_version::bigint,
-    CASE WHEN kennel_fits THEN payload END,
-    CASE WHEN kennel_fits THEN trace_id::text END,
-    CASE WHEN kennel_fits THEN correlation_id::text END,
-    CASE WHEN kennel_fits THEN causation_id::text END,
-    CASE WHEN kennel_fits AND octet_length(kennel_written) <= {event_bytes_max} THEN kennel_written END,
-    created_at, kennel_bytes, kennel_bytes_upto, metadata IS NOT NULL
+    CASE WHEN kennel_fits THEN bounded_context::text ELSE left(bounded_context::text, 100) END AS bounded_context,
+    CASE WHEN kennel_fits THEN aggregate_type::text ELSE left(aggregate_type::text, 100) END AS aggregate_type,
+    CASE WHEN kennel_fits THEN aggregate_id::text ELSE left(aggregate_id::text, 1000) END AS aggregate_id,
+    aggregate_version::bigint AS aggregate_version, event_id,
+    CASE WHEN kennel_fits THEN event_type::text ELSE left(event_type::text, 100) END AS event_type,
+    event_version::bigint AS event_version,
+    CASE WHEN kennel_fits THEN payload END AS payload,
+    CASE WHEN kennel_fits THEN trace_id::text END AS trace_id,
+    CASE WHEN kennel_fits THEN correlation_id::text END AS correlation_id,
+    CASE WHEN kennel_fits THEN causation_id::text END AS causation_id,
+    CASE WHEN kennel_fits AND octet_length(kennel_written) <= {event_bytes_max} THEN kennel_written END
+        AS metadata,
+    created_at, kennel_bytes AS bytes, kennel_bytes_upto AS bytes_upto, metadata IS NOT NULL AS has_metadata
 -- How long metadata is written out is not known before it is: numbers may have more digits than it has bytes. OFFSET
 -- keeps the planner from having it written out once for its length and once more.
 FROM (SELECT *, metadata::text AS kennel_written FROM (

@@ -7,7 +7,7 @@ WITH RECURSIVE {events_members}, policy AS (
         WHERE CASE role.oid WHEN 0 THEN true ELSE pg_has_role(role.oid, 'USAGE') END
     )
 )
-SELECT fault, subject, detail, quote_ident(current_user)
+SELECT fault, subject, detail, quote_ident(current_user) AS role
 FROM (
     SELECT 1, 'gone', '', '' FROM root WHERE oid IS NULL
     UNION ALL

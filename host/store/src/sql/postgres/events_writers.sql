@@ -6,10 +6,11 @@ WITH RECURSIVE {events_members}, held AS MATERIALIZED (
     WHERE locktype = 'transactionid' AND pid IS NULL
         OR locktype = 'relation' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-SELECT DISTINCT held.virtualtransaction, held.pid, coalesce(a.application_name, ''), p.gid,
-    extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::bigint,
-    pg_has_role('pg_read_all_stats', 'USAGE'), quote_ident(current_user),
-    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint
+SELECT DISTINCT held.virtualtransaction AS transaction, held.pid, coalesce(a.application_name, '') AS application,
+    p.gid AS prepared,
+    extract(epoch FROM clock_timestamp() - coalesce(p.prepared, a.xact_start))::bigint AS open_seconds,
+    pg_has_role('pg_read_all_stats', 'USAGE') AS sees_all, quote_ident(current_user) AS role,
+    (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint AS server
 FROM held
 LEFT JOIN pg_stat_activity a ON a.pid = held.pid
 LEFT JOIN held number ON held.pid IS NULL AND number.locktype = 'transactionid'

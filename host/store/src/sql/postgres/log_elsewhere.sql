@@ -1,4 +1,4 @@
-SELECT n.nspname::text
+SELECT n.nspname::text AS schema
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'global_position' AND NOT a.attisdropped

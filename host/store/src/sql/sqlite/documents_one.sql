@@ -1,1 +1,1 @@
-SELECT key, document, revision FROM {table} WHERE key = $1
+SELECT key, document, revision, octet_length(document) AS bytes FROM {table} WHERE key = $1

@@ -1,4 +1,4 @@
-SELECT wanted.key, found.aggregate_version
+SELECT wanted.key AS number, found.aggregate_version
 FROM json_each($1) wanted CROSS JOIN {heads} found
 WHERE found.bounded_context = wanted.value ->> 0
     AND found.aggregate_type = wanted.value ->> 1
