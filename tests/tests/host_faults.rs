@@ -113,7 +113,7 @@ impl Bed {
             tried: Arc::default(),
         };
         let ports =
-            Ports { log: Arc::new(log.clone()), ..Ports::of(&Arc::new(store), Arc::new(FakeRuntime(idle))) };
+            Ports { log: Arc::new(log.clone()), ..Ports::of(Arc::new(store), Arc::new(FakeRuntime(idle))) };
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).expect("a registry of its own");
         let options = Options { workers: 1, ..Options::new(ReplicaSet::default()) };

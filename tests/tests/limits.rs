@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
-use kennel_core::port::{Appender as _, DeploymentStore as _, ReadModel as _, Wanted};
+use kennel_core::port::Wanted;
 use kennel_store::{ConnectOptions, connect};
 use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::Kennel;

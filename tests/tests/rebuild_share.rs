@@ -95,7 +95,7 @@ async fn deploy(store: &MemoryStore, code: &str, mode: Mode) {
 fn engine(store: &MemoryStore, work: &Arc<Mutex<Work>>, share: f64) -> Engine {
     let work = Arc::clone(work);
     let runtime = FakeRuntime(move |code: &[u8]| component(code, &work));
-    let ports = Ports::of(&Arc::new(store.clone()), Arc::new(runtime));
+    let ports = Ports::of(Arc::new(store.clone()), Arc::new(runtime));
     let options = Options { rebuild_share: share, batch: Some(100), ..Options::new(ReplicaSet::default()) };
     Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(1))
 }

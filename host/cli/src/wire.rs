@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use kennel_core::lifecycle::Rejected;
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{DeploymentStore as _, Runtime, StatusReports as _};
+use kennel_core::port::Runtime;
 use kennel_core::projection::Deployment;
 use kennel_store::{Dialect, Mode};
 

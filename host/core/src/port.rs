@@ -23,6 +23,24 @@ pub use runtime::{
     Runtime,
 };
 
+/// All ports of a store: whatever implements them each has this one as well.
+pub trait StorePorts:
+    LogReader + Appender + ReadModel + ComponentStore + DeploymentStore + StatusReports + Cutover + Coordination
+{
+}
+
+impl<S> StorePorts for S where
+    S: LogReader
+        + Appender
+        + ReadModel
+        + ComponentStore
+        + DeploymentStore
+        + StatusReports
+        + Cutover
+        + Coordination
+{
+}
+
 /// A store that could not do what it was asked. The cause is in the source chain.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

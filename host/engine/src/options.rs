@@ -8,6 +8,7 @@ use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
     ComponentStore, Coordination, Cutover, DeploymentStore, LogReader, ReadModel, Runtime, StatusReports,
+    StorePorts,
 };
 use kennel_core::retry::RetryPolicy;
 
@@ -29,25 +30,15 @@ pub struct Ports {
 impl Ports {
     /// All ports of one store, and a runtime.
     #[must_use]
-    pub fn of<S>(store: &Arc<S>, runtime: Arc<dyn Runtime>) -> Self
-    where
-        S: LogReader
-            + ReadModel
-            + ComponentStore
-            + DeploymentStore
-            + StatusReports
-            + Cutover
-            + Coordination
-            + 'static,
-    {
+    pub fn of(store: Arc<dyn StorePorts>, runtime: Arc<dyn Runtime>) -> Self {
         Self {
-            log: Arc::clone(store) as _,
-            read_model: Arc::clone(store) as _,
-            components: Arc::clone(store) as _,
-            deployments: Arc::clone(store) as _,
-            reports: Arc::clone(store) as _,
-            cutover: Arc::clone(store) as _,
-            coordination: Arc::clone(store) as _,
+            log: Arc::clone(&store) as _,
+            read_model: Arc::clone(&store) as _,
+            components: Arc::clone(&store) as _,
+            deployments: Arc::clone(&store) as _,
+            reports: Arc::clone(&store) as _,
+            cutover: Arc::clone(&store) as _,
+            coordination: store,
             runtime,
         }
     }

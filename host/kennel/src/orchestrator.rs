@@ -10,7 +10,7 @@ use std::time::Duration;
 use kennel_core::digest::Digest;
 use kennel_core::limits;
 use kennel_core::name::{InvalidName, ProjectionName, ReplicaSet};
-use kennel_core::port::{DeploymentStore as _, StoreError};
+use kennel_core::port::StoreError;
 use kennel_core::projection::Settings;
 use kennel_engine::metrics::ReplicaSetMetrics;
 use kennel_engine::{Engine, Memory, Metrics, Options, Part, Shutdown, Status};

@@ -105,7 +105,7 @@ fn cache_dir() -> Option<PathBuf> {
 /// The ports that the engine drives.
 #[must_use]
 pub fn ports(store: &Store, runtime: Arc<dyn Runtime>) -> Ports {
-    Ports::of(&Arc::new(store.clone()), runtime)
+    Ports::of(store.ports(), runtime)
 }
 
 /// Randomness for one run of the process.

@@ -60,7 +60,7 @@ impl Runtime for Describes {
 }
 
 fn operations() -> Local {
-    Local::new(Ports::of(&Arc::new(MemoryStore::new()), Arc::new(Describes::default())))
+    Local::new(Ports::of(Arc::new(MemoryStore::new()), Arc::new(Describes::default())))
 }
 
 /// Carries out an operation of an actor who expects any deployment.
@@ -190,7 +190,7 @@ async fn conflicts_are_rejected_and_missing_things_are_named() {
 #[tokio::test]
 async fn a_component_is_prepared_once_in_the_process_that_stores_deploys_and_runs_it() {
     let runtime = Arc::new(Describes::default());
-    let ports = Ports::of(&Arc::new(MemoryStore::new()), Arc::clone(&runtime) as Arc<dyn Runtime>);
+    let ports = Ports::of(Arc::new(MemoryStore::new()), Arc::clone(&runtime) as Arc<dyn Runtime>);
     let control = Local::new(ports);
     let digest = stored(&control, b"1").await;
     carry_out(&control, Operation::deploy(digest)).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_component_is_prepared_once_in_the_process_that_stores_deploys_and_run
 #[tokio::test]
 async fn conditions_of_a_candidate_are_shown_with_reason_source_and_time() {
     let store = Arc::new(MemoryStore::new());
-    let control = Local::new(Ports::of(&store, Arc::new(Describes::default())));
+    let control = Local::new(Ports::of(store.clone(), Arc::new(Describes::default())));
     let digest = stored(&control, b"1").await;
     carry_out(&control, Operation::deploy(digest)).await.unwrap();
     carry_out(&control, Operation::Rebuild { promotion: Promotion::Manual }).await.unwrap();

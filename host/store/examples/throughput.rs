@@ -4,7 +4,7 @@
 use kennel_core::change::{CollectionChanges, Expectation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Appender as _, Commit, LogReader as _, ReadModel as _, ReadQuery, Wanted};
+use kennel_core::port::{Commit, ReadQuery, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_store::{ConnectOptions, Mode, Store};
@@ -86,15 +86,15 @@ fn puts(round: u64, at: u64) -> Vec<CollectionChanges> {
 }
 
 async fn write_and_fetch(store: &Store) {
-    let id = deploy(store, "p").await.read_model;
-    let generation = agree(store, Generation::NONE, 1).await;
-    claim(store, generation, id, HashRange::ALL).await;
+    let id = deploy(&**store, "p").await.read_model;
+    let generation = agree(&**store, Generation::NONE, 1).await;
+    claim(&**store, generation, id, HashRange::ALL).await;
     let mut at = 0;
     for (sole_owner, what) in [(true, "sole owner"), (false, "one of many")] {
         let began = Instant::now();
         for round in 0..BATCHES {
             let changes = puts(round, at + 1);
-            commit(store, &Commit { changes, sole_owner, ..batch(id, generation, at, at + 1) }).await;
+            commit(&**store, &Commit { changes, sole_owner, ..batch(id, generation, at, at + 1) }).await;
             at += 1;
         }
         report(&format!("documents of 100 bytes put, 2000 a batch, {what}"), BATCHES * 2000, began);
@@ -104,7 +104,7 @@ async fn write_and_fetch(store: &Store) {
         let key = |i| format!("event-{:08}", round * 1000 + i);
         let add = |i| change(&key(i), increment("count", 1), Expectation::Unread, at + 1);
         let changes = of("counts", (0..1000).map(add).collect());
-        commit(store, &Commit { changes, ..batch(id, generation, at, at + 1) }).await;
+        commit(&**store, &Commit { changes, ..batch(id, generation, at, at + 1) }).await;
         at += 1;
     }
     report("new documents incremented, 1000 a batch", BATCHES * 1000, began);
@@ -117,7 +117,7 @@ async fn write_and_fetch(store: &Store) {
     report("documents fetched by 1000", BATCHES * 1000, began);
     let began = Instant::now();
     for _ in 0..500 {
-        commit(store, &batch(id, generation, at, at + 1)).await;
+        commit(&**store, &batch(id, generation, at, at + 1)).await;
         at += 1;
     }
     report("empty batches", 500, began);

@@ -1,428 +1,304 @@
-//! What truly differs between the two databases.
+//! What truly differs between the two databases: the shared store is written once, over [`Backend`], and each database
+//! implements it in the folder of its name. Which one it is, is decided once, where a store is opened.
 
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
 use std::collections::HashMap;
+use std::fmt;
 
 use kennel_core::change::Stored;
+use kennel_core::event::NewEvent;
 use kennel_core::membership::WorkerId;
-use kennel_core::port::{ConnectionUsage, Document, StoreError};
+use kennel_core::port::{Appended, ConnectionUsage, Document, HighWaterMark, Page, ReadQuery, StoreError};
+use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
 
-use crate::error::{Doing, classify, is_transient};
-use crate::read_model::{LockSet, Locked, Put, Table};
-use crate::session::{Arg, Durability, Row, Tx, bound};
-use crate::sql::{quoted, statement};
+use crate::backend::sqlite::files::StoreLost;
+use crate::connect::ConnectError;
+use crate::error::Doing as _;
+use crate::read_model::{LockSet, Locked, Put};
+use crate::run_lock::{RunLock, RunLockError};
+use crate::session::{Arg, Durability, Row, Tx};
+use crate::store::Dialect;
 
 /// An open database.
-#[derive(Debug)]
-pub(crate) enum Backend {
-    Sqlite(Box<sqlite::SqliteBackend>),
-    Postgres(Box<postgres::PostgresBackend>),
+pub(crate) trait Backend: EventLog + Liveness + Namespaces + Documents {
+    const DIALECT: Dialect;
+
+    /// Creates and upgrades the tables. Changes nothing if they are up to date.
+    fn migrate(&self) -> impl Future<Output = Result<(), ConnectError>> + Send;
+
+    /// Has the database itself announce every append, where those of other processes are not noticed anyway.
+    fn install_notify(&self) -> impl Future<Output = Result<(), ConnectError>> + Send;
+
+    /// Makes this process the running one, where only one may run.
+    fn acquire_run_lock(&self) -> Result<RunLock, RunLockError>;
+
+    /// Resolves when the database is no longer the one that was opened; never, where that is for its server to know.
+    fn lost(&self) -> impl Future<Output = StoreLost> + Send;
+
+    /// Whether [`Self::lost`] would resolve.
+    fn is_lost(&self) -> bool;
+
+    /// Closes the connections.
+    fn close(&self) -> impl Future<Output = ()> + Send;
 }
 
-impl Backend {
+/// Transactions, and statements outside of them.
+pub(crate) trait Transactions: fmt::Debug + Send + Sync + 'static {
+    type Row: Row;
+    type Tx: Tx<Row = Self::Row>;
+
     /// Begins a transaction that writes.
-    pub(crate) async fn begin(&self, durability: Durability, doing: &str) -> Result<Tx, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => sqlite.begin(durability, doing).await.map(Tx::Sqlite),
-            // The server's own setting decides about durability here.
-            Self::Postgres(postgres) => postgres.pool.begin().await.map(Tx::Postgres).doing(doing),
-        }
-    }
+    fn begin(
+        &self,
+        durability: Durability,
+        doing: &str,
+    ) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 
     /// Begins a transaction that moves a read model. It waits for locks of others only for a while.
-    pub(crate) async fn begin_commit(&self, read_model: ReadModelId, doing: &str) -> Result<Tx, StoreError> {
-        match self {
-            Self::Sqlite(_) => self.begin(Durability::Replayable, doing).await,
-            Self::Postgres(postgres) => {
-                let share = postgres.pool.of(read_model);
-                share.begin_waiting_at_most(postgres.lock_wait).await.map(Tx::Postgres).doing(doing)
-            }
-        }
-    }
+    fn begin_commit(
+        &self,
+        read_model: ReadModelId,
+        doing: &str,
+    ) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
 
     /// Begins a transaction that only reads, all of it as of one moment.
-    pub(crate) async fn begin_reading(&self, doing: &str) -> Result<Tx, StoreError> {
-        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        match self {
-            Self::Sqlite(sqlite) => sqlite.readers.begin().await.map(Tx::Sqlite).doing(doing),
-            Self::Postgres(postgres) => {
-                postgres.pool.begin_with(SNAPSHOT).await.map(Tx::Postgres).doing(doing)
-            }
-        }
-    }
+    fn begin_reading(&self, doing: &str) -> impl Future<Output = Result<Self::Tx, StoreError>> + Send;
+
+    /// Has the rest of a transaction fail rather than wait long for others.
+    fn limit_waiting(&self, tx: &mut Self::Tx) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// The rows of a statement that only reads, outside any transaction.
-    pub(crate) async fn rows(
+    fn rows(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Vec<Row>, StoreError> {
-        match self {
-            Self::Sqlite(sqlite) => {
-                let rows = bound!(sql, args).fetch_all(&sqlite.readers).await.doing(doing)?;
-                Ok(rows.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(postgres) => {
-                let rows = bound!(sql, args).fetch_all(&postgres.pool).await.doing(doing)?;
-                Ok(rows.into_iter().map(Row::Postgres).collect())
-            }
-        }
-    }
+    ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
 
     /// The only row of a statement that only reads, if there is one.
-    pub(crate) async fn row(
+    fn row(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Option<Row>, StoreError> {
-        Ok(self.rows(sql, args, doing).await?.into_iter().next())
+    ) -> impl Future<Output = Result<Option<Self::Row>, StoreError>> + Send {
+        async move { Ok(self.rows(sql, args, doing).await?.into_iter().next()) }
+    }
+
+    /// The rows of a statement that writes, in a transaction of its own.
+    fn write_alone(
+        &self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+        doing: &str,
+    ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send {
+        async move {
+            let mut tx = self.begin(Durability::Replayable, doing).await?;
+            let rows = tx.rows(sql, args).await.doing(doing)?;
+            tx.commit().await.doing(doing)?;
+            Ok(rows)
+        }
     }
 }
 
-/// Whether this process is alive, as far as its connection can show. One process runs a SQLite file, and
-/// whether it does is the run lock's business.
-impl Backend {
+/// The event log.
+pub(crate) trait EventLog: Transactions {
+    /// Up to where the log is complete.
+    fn high_water_mark(&self) -> impl Future<Output = Result<HighWaterMark, StoreError>> + Send;
+
+    /// A page of the log; of what lies behind it, nothing is said.
+    fn read(&self, query: &ReadQuery<'_>) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    fn append(&self, events: &[NewEvent]) -> impl Future<Output = Result<Appended, StoreError>> + Send;
+
+    /// Resolves at the next notification of new events.
+    fn notification(&self) -> impl Future<Output = ()> + Send;
+
+    /// The last event at or below `upto` that was there at `moved_at`, when the checkpoint there of a read model was
+    /// moved, as far as that can be known. `moved_at`: microseconds since 1970 by the database's clock.
+    fn common(
+        &self,
+        tx: &mut Self::Tx,
+        read_model: ReadModelId,
+        upto: Position,
+        moved_at: i64,
+    ) -> impl Future<Output = Result<Option<Self::Row>, sqlx::Error>> + Send;
+}
+
+/// Whether this process is alive, as far as its connection can show, and notifications of what others change.
+pub(crate) trait Liveness: Transactions {
     /// Shows that a worker of this process is alive by more than its heartbeat. Returns what others look
     /// for, or `None` where a connection shows nothing.
-    pub(crate) async fn announce_alive(&self, worker: WorkerId) -> Result<Option<i64>, StoreError> {
-        match self {
-            Self::Sqlite(_) => Ok(None),
-            Self::Postgres(postgres) => postgres.alive.announce(worker, &postgres.lock_sql()).await,
-        }
-    }
+    fn announce_alive(
+        &self,
+        worker: WorkerId,
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
     /// Ends what [`Self::announce_alive`] began.
-    pub(crate) async fn announce_gone(&self, worker: WorkerId) {
-        match self {
-            Self::Sqlite(_) => {}
-            Self::Postgres(postgres) => postgres.alive.end(worker, &postgres.lock_sql()).await,
-        }
-    }
-
-    /// How much of its connections this process uses.
-    pub(crate) fn connections(&self) -> Option<ConnectionUsage> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(postgres) => Some(postgres.pool.usage()),
-        }
-    }
-
-    /// Notifies the other processes, once the transaction is committed, that workers or generations have changed.
-    pub(crate) async fn announce_change(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(postgres) => tx.row(&postgres.sql.notify_workers, &[]).await.map(|_| ()),
-        }
-    }
-
-    /// Resolves at the next notification of such a change.
-    pub(crate) async fn next_change(&self) {
-        match self {
-            Self::Sqlite(_) => std::future::pending().await,
-            Self::Postgres(postgres) => postgres.listen.next_change().await,
-        }
-    }
-
-    /// Notifies the other processes, once the transaction is committed, that a projection has changed.
-    pub(crate) async fn announce_deployment(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(postgres) => tx.row(&postgres.sql.notify_deployments, &[]).await.map(|_| ()),
-        }
-    }
-
-    /// Resolves at the next notification of such a change; at once, with `false`, where there are no notifications.
-    pub(crate) async fn next_deployment(&self) -> bool {
-        match self {
-            Self::Sqlite(_) => false,
-            Self::Postgres(postgres) if !postgres.listen.hears() => false,
-            Self::Postgres(postgres) => {
-                postgres.listen.next_deployment().await;
-                true
-            }
-        }
-    }
-
-    /// Has the rest of a transaction fail rather than wait long for others.
-    pub(crate) async fn limit_waiting(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        match self {
-            // A writer is alone, and readers block no other transaction.
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(postgres) => tx.row(&postgres.sql.lock_timeout, &[]).await.map(|_| ()),
-        }
-    }
+    fn announce_gone(&self, worker: WorkerId) -> impl Future<Output = ()> + Send;
 
     /// Executes a statement of workers about themselves. Where a connection shows that its process is alive, the
     /// statement travels on it, which repairs it when it is broken.
-    pub(crate) async fn heartbeat(
+    fn heartbeat(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Vec<Row>, StoreError> {
-        if let Self::Postgres(postgres) = self
-            && let Some(rows) = postgres.alive.run(sql, args, &postgres.lock_sql()).await.doing(doing)?
-        {
-            return Ok(rows);
-        }
-        let mut tx = self.begin(Durability::Replayable, doing).await?;
-        let rows = tx.rows(sql, args).await.doing(doing)?;
-        tx.commit().await.doing(doing)?;
-        Ok(rows)
-    }
+    ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
 
     /// As [`Self::heartbeat`], for a statement that only reads.
-    pub(crate) async fn liveness_read(
+    fn liveness_read(
         &self,
         sql: &SqlStr,
         args: &[Arg<'_>],
         doing: &str,
-    ) -> Result<Vec<Row>, StoreError> {
-        match self {
-            Self::Sqlite(_) => self.rows(sql, args, doing).await,
-            Self::Postgres(_) => self.heartbeat(sql, args, doing).await,
-        }
-    }
+    ) -> impl Future<Output = Result<Vec<Self::Row>, StoreError>> + Send;
+
+    /// How much of its connections this process uses, where they are few.
+    fn connections(&self) -> Option<ConnectionUsage>;
+
+    /// Notifies the other processes, once the transaction is committed, that workers or generations have changed.
+    fn announce_change(&self, tx: &mut Self::Tx) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Resolves at the next notification of such a change.
+    fn next_change(&self) -> impl Future<Output = ()> + Send;
+
+    /// Notifies the other processes, once the transaction is committed, that a projection has changed.
+    fn announce_deployment(&self, tx: &mut Self::Tx) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Resolves at the next notification of such a change; at once, with `false`, where there are no notifications.
+    fn next_deployment(&self) -> impl Future<Output = bool> + Send;
 }
 
-/// Documents and their tables.
-impl Backend {
+/// Where the tables of read models are, and the views that show them. Names are those that the catalog keeps.
+pub(crate) trait Namespaces: Transactions {
+    /// The name of a table: with its schema, where there are schemas.
+    fn table_name(schema: &str, table: &str) -> String;
+
+    /// The name of a table or a view in SQL.
+    fn quoted(name: &str) -> String;
+
+    /// Lets one transaction at a time make schemas and tables.
+    fn lock_catalog(&self, tx: &mut Self::Tx) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
     /// Makes a namespace for a read model; `false` if something else bears the name.
-    pub(crate) async fn create_schema(&self, tx: &mut Tx, name: &str) -> Result<bool, sqlx::Error> {
-        match self {
-            // Here it is only the beginning of the tables' names.
-            Self::Sqlite(_) => Ok(true),
-            Self::Postgres(postgres) => {
-                let taken = tx.row(&postgres.sql.schema_taken, &[Arg::Text(name)]).await?.is_some();
-                if taken || name.starts_with("pg_") {
-                    return Ok(false);
-                }
-                tx.execute(&statement(format!("CREATE SCHEMA {}", quoted(name))), &[]).await.map(|_| true)
-            }
-        }
-    }
+    fn create_schema(
+        &self,
+        tx: &mut Self::Tx,
+        name: &str,
+    ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 
-    /// The statements for a table, by the name that the catalog keeps.
-    pub(crate) fn table_of(&self, name: &str) -> Table {
-        match self {
-            Self::Sqlite(_) => Table::Sqlite(sqlite::table_of(name)),
-            Self::Postgres(_) => Table::Postgres(postgres::table_of(name)),
-        }
-    }
+    /// Removes a namespace that has no tables any more.
+    fn drop_schema(
+        &self,
+        tx: &mut Self::Tx,
+        name: &str,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// The name of a table that the catalog keeps: with its schema, where there are schemas.
-    pub(crate) fn table_name(&self, schema: &str, table: &str) -> String {
-        match self {
-            Self::Sqlite(_) => format!("{schema}__{table}"),
-            Self::Postgres(_) => format!("{schema}.{table}"),
-        }
-    }
-
-    /// Whether something bears this name already.
-    pub(crate) async fn table_exists(&self, tx: &mut Tx, name: &str) -> Result<bool, sqlx::Error> {
-        let sql = match self {
-            Self::Sqlite(sqlite) => &sqlite.sql.table_exists,
-            Self::Postgres(postgres) => &postgres.sql.table_exists,
-        };
-        Ok(tx.row(sql, &[Arg::Text(name)]).await?.is_some())
-    }
-
-    pub(crate) async fn create_table(&self, tx: &mut Tx, table: &Table) -> Result<(), sqlx::Error> {
-        let create = match table {
-            Table::Sqlite(table) => &table.create,
-            Table::Postgres(table) => &table.create,
-        };
-        tx.execute(create, &[]).await.map(|_| ())
-    }
+    /// Whether something bears the name of a table already.
+    fn table_exists(
+        &self,
+        tx: &mut Self::Tx,
+        name: &str,
+    ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
 
     /// Makes each of these views one of its table, or an empty one, in place of the one that there is.
-    pub(crate) async fn create_views(&self, tx: &mut Tx, views: &[View]) -> Result<(), sqlx::Error> {
-        match (self, tx) {
-            (Self::Sqlite(_), Tx::Sqlite(tx)) => sqlite::create_views(tx, views).await,
-            (Self::Postgres(_), Tx::Postgres(tx)) => postgres::create_views(tx, views).await,
-            _ => Err(mismatch()),
-        }
-    }
+    fn create_views(
+        &self,
+        tx: &mut Self::Tx,
+        views: &[View],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// The same for one view, unless another session is reading it and it would have to be waited for: `false`
     /// then.
-    pub(crate) async fn create_view_unless_in_use(
+    fn create_view_unless_in_use(
         &self,
-        tx: &mut Tx,
+        tx: &mut Self::Tx,
         view: &View,
-    ) -> Result<bool, sqlx::Error> {
-        match (self, tx) {
-            (Self::Sqlite(_), Tx::Sqlite(tx)) => {
-                sqlite::create_views(tx, std::slice::from_ref(view)).await.map(|()| true)
-            }
-            (Self::Postgres(_), Tx::Postgres(tx)) => postgres::create_view_unless_in_use(tx, view).await,
-            _ => Err(mismatch()),
-        }
-    }
+    ) -> impl Future<Output = Result<bool, sqlx::Error>> + Send;
+}
 
-    pub(crate) async fn drop_table(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
-        let drop = format!("DROP TABLE IF EXISTS {}", self.quoted(name));
-        tx.execute(&statement(drop), &[]).await.map(|_| ())
-    }
+/// Documents, one table a collection.
+pub(crate) trait Documents: Transactions {
+    /// The statements for a table.
+    type Table: fmt::Debug + Send + Sync;
 
-    /// Removes a namespace for documents that has none any more.
-    pub(crate) async fn drop_schema(&self, tx: &mut Tx, name: &str) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(_) => {
-                let drop = format!("DROP SCHEMA IF EXISTS {}", quoted(name));
-                tx.execute(&statement(drop), &[]).await.map(|_| ())
-            }
-        }
-    }
+    /// The statements for a table, by the name that the catalog keeps.
+    fn table_of(name: &str) -> Self::Table;
 
-    /// The name of a table or a view, as the catalog keeps it, in SQL.
-    fn quoted(&self, name: &str) -> String {
-        match self {
-            Self::Sqlite(_) => quoted(name),
-            Self::Postgres(_) => postgres::quoted_path(name),
-        }
-    }
-
-    /// Lets one transaction at a time make schemas and tables.
-    pub(crate) async fn lock_catalog(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
-        match self {
-            // A writing transaction is alone in any case.
-            Self::Sqlite(_) => Ok(()),
-            Self::Postgres(postgres) => tx.execute(&postgres.sql.lock_catalog, &[]).await.map(|_| ()),
-        }
-    }
+    /// The statement that makes a table.
+    fn create(table: &Self::Table) -> &SqlStr;
 
     /// Those of these documents that exist. Once they have more than `bytes_max` bytes the others are left out, and
     /// the answer says that it is not complete.
-    pub(crate) async fn fetch(
+    fn fetch(
         &self,
         read_model: ReadModelId,
-        table: &Table,
+        table: &Self::Table,
         keys: &[&str],
         bytes_max: usize,
-    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
-        match (self, table) {
-            (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
-                table.fetch(&mut *sqlite.readers.acquire().await?, keys, bytes_max).await
-            }
-            (Self::Postgres(postgres), Table::Postgres(table)) => {
-                table.fetch(postgres.pool.of(read_model), keys, bytes_max).await
-            }
-            _ => Err(mismatch()),
-        }
-    }
+    ) -> impl Future<Output = Result<(HashMap<String, Stored>, bool), sqlx::Error>> + Send;
 
-    pub(crate) async fn scan(
+    fn scan(
         &self,
         read_model: ReadModelId,
-        table: &Table,
-        first: &str,
-        end: &str,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Document>, sqlx::Error> {
-        match (self, table) {
-            (Self::Sqlite(sqlite), Table::Sqlite(table)) => {
-                table.scan(&mut *sqlite.readers.acquire().await?, first, end, limit, bytes_max).await
-            }
-            (Self::Postgres(postgres), Table::Postgres(table)) => {
-                table.scan(postgres.pool.of(read_model), first, end, limit, bytes_max).await
-            }
-            _ => Err(mismatch()),
-        }
-    }
+        table: &Self::Table,
+        scan: Scan<'_>,
+    ) -> impl Future<Output = Result<Vec<Document>, sqlx::Error>> + Send;
 
     /// Finds, and keeps others from changing, the documents that a commit checks and changes.
-    pub(crate) async fn lock(
+    fn lock(
         &self,
-        tx: &mut Tx,
-        read_model: ReadModelId,
-        collection: &str,
-        table: Option<&Table>,
+        tx: &mut Self::Tx,
+        collection: (ReadModelId, &str),
+        table: Option<&Self::Table>,
         lock: &LockSet<'_>,
-    ) -> Result<HashMap<String, Locked>, sqlx::Error> {
-        match (self, tx, table) {
-            (Self::Sqlite(_), Tx::Sqlite(tx), Some(Table::Sqlite(table))) => table.lock(tx, lock).await,
-            (Self::Sqlite(_), Tx::Sqlite(_), None) => Ok(HashMap::new()),
-            (Self::Postgres(postgres), Tx::Postgres(tx), None) => {
-                postgres::lock(tx, &postgres.sql, read_model, collection, None, lock).await
-            }
-            (Self::Postgres(postgres), Tx::Postgres(tx), Some(Table::Postgres(table))) => {
-                postgres::lock(tx, &postgres.sql, read_model, collection, Some(table), lock).await
-            }
-            _ => Err(mismatch()),
-        }
-    }
+    ) -> impl Future<Output = Result<HashMap<String, Locked>, sqlx::Error>> + Send;
 
     /// Documents that a transaction has found before.
-    pub(crate) async fn load(
+    fn load(
         &self,
-        tx: &mut Tx,
-        table: &Table,
+        tx: &mut Self::Tx,
+        table: &Self::Table,
         keys: &[&str],
-    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
-        let loaded = match (tx, table) {
-            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.fetch(tx, keys, usize::MAX).await,
-            (Tx::Postgres(tx), Table::Postgres(table)) => table.fetch(&mut **tx, keys, usize::MAX).await,
-            _ => Err(mismatch()),
-        };
-        loaded.map(|(found, _)| found)
-    }
+    ) -> impl Future<Output = Result<HashMap<String, Stored>, sqlx::Error>> + Send;
 
     /// Writes documents. Returns the keys of those that were to be new and exist: they were not written.
-    pub(crate) async fn put(
+    fn put(
         &self,
-        tx: &mut Tx,
-        table: &Table,
+        tx: &mut Self::Tx,
+        table: &Self::Table,
         puts: &[Put<'_>],
-    ) -> Result<Vec<String>, sqlx::Error> {
-        match (tx, table) {
-            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.put(tx, puts).await.map(|()| Vec::new()),
-            (Tx::Postgres(tx), Table::Postgres(table)) => table.put(tx, puts).await,
-            _ => Err(mismatch()),
-        }
-    }
+    ) -> impl Future<Output = Result<Vec<String>, sqlx::Error>> + Send;
+
+    fn delete(
+        &self,
+        tx: &mut Self::Tx,
+        table: &Self::Table,
+        keys: &[&str],
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
     /// Whether the database can hold this document.
-    pub(crate) async fn can_hold(&self, document: &str) -> Result<bool, StoreError> {
-        match self {
-            // It holds any text.
-            Self::Sqlite(_) => Ok(true),
-            Self::Postgres(postgres) => {
-                let args = [Arg::Text(document)];
-                match bound!(&postgres.sql.document_probe, &args).fetch_one(&postgres.pool).await {
-                    Ok(_) => Ok(true),
-                    Err(error) if is_transient(&error) => Err(classify(error, "trying a document")),
-                    Err(_) => Ok(false),
-                }
-            }
-        }
-    }
-
-    pub(crate) async fn delete(&self, tx: &mut Tx, table: &Table, keys: &[&str]) -> Result<(), sqlx::Error> {
-        match (tx, table) {
-            (Tx::Sqlite(tx), Table::Sqlite(table)) => table.delete(tx, keys).await,
-            (Tx::Postgres(tx), Table::Postgres(table)) => table.delete(tx, keys).await,
-            _ => Err(mismatch()),
-        }
-    }
+    fn can_hold(&self, document: &str) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
-/// A view to be made, by the names that the catalog keeps; without a table it is empty.
+/// A view to be made; without a table it is empty.
 #[derive(Debug)]
 pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) table: Option<String>,
 }
 
-/// A transaction of one database meets a table of the other: a mistake in this crate.
-fn mismatch() -> sqlx::Error {
-    sqlx::Error::Protocol("a table of one database was used in a transaction of another".to_owned())
+/// Which documents of a collection to list: from the key `first` on and before `end`, in order.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scan<'a> {
+    pub(crate) first: &'a str,
+    pub(crate) end: &'a str,
+    pub(crate) limit: usize,
+    /// No more are listed once they have more bytes than this.
+    pub(crate) bytes_max: usize,
 }

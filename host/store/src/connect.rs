@@ -7,10 +7,10 @@ use std::time::Duration;
 use kennel_core::limits;
 use kennel_core::port::BoxError;
 
-use crate::backend::{Backend, postgres, sqlite};
+use crate::backend::{postgres, sqlite};
 use crate::run_lock::RunLockError;
-use crate::sql::{EventTables, TableNames};
-use crate::store::{Dialect, Store};
+use crate::sql::EventTables;
+use crate::store::{SqlStore, Store};
 use crate::url::{InvalidUrl, StoreUrl};
 
 /// What the store is opened for.
@@ -142,25 +142,25 @@ fn check_tables(path: &Path, tables: &EventTables) -> Result<(), ConnectError> {
     Ok(())
 }
 
-/// Opens the store at `url`.
+/// Opens the store at `url`. Here alone it is decided which database it is.
 pub async fn connect(url: &StoreUrl, options: &ConnectOptions) -> Result<Store, ConnectError> {
     match url {
         StoreUrl::Sqlite(path) => {
             check_tables(path, &options.tables)?;
-            let names = TableNames::new(Dialect::Sqlite, &options.tables);
             let sqlite = Box::pin(sqlite::open(path, options)).await?;
-            let store = Store::new(Backend::Sqlite(Box::new(sqlite)), &names);
-            store.open_checked(|| format!("sqlite:{}", path.display())).await
+            let names = sqlite.names.clone();
+            let store = SqlStore::new(sqlite, &names);
+            Ok(Store::new(store.open_checked(|| format!("sqlite:{}", path.display())).await?))
         }
         StoreUrl::Postgres(uri) => {
             let postgres = Box::pin(postgres::open(uri, options)).await?;
             let names = postgres.names.clone();
-            let store = Store::new(Backend::Postgres(Box::new(postgres)), &names);
+            let store = SqlStore::new(postgres, &names);
             // The table may not be there yet.
             if options.mode == Mode::Migrate {
-                Ok(store)
+                Ok(Store::new(store))
             } else {
-                store.open_checked(|| uri.to_string()).await
+                Ok(Store::new(store.open_checked(|| uri.to_string()).await?))
             }
         }
     }

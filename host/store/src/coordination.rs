@@ -17,25 +17,25 @@ use kennel_core::port::{
 };
 use kennel_core::projection::ReadModelId;
 
+use crate::backend::Backend;
 use crate::error::{Doing, corrupt, while_blocked};
 use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
-use crate::run_lock::RunLock;
-use crate::session::{Arg, Durability, Row, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Durability, Row, Tx as _};
+use crate::store::SqlStore;
 
 /// How long a claim is tried while another transaction blocks it.
 const CLAIM_MAX: Duration = Duration::from_secs(5);
 
 #[async_trait]
-impl Coordination for Store {
+impl<B: Backend> Coordination for SqlStore<B> {
     async fn join(&self, worker: &NewWorker) -> Result<(), StoreError> {
         let doing = "registering a worker";
-        let lock_key = self.backend().announce_alive(worker.id).await?;
+        let lock_key = self.backend.announce_alive(worker.id).await?;
         let id = worker.id.to_string();
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
         let replica_set = Arg::Text(worker.replica_set.as_str());
-        tx.execute(&self.sql().replica_set_ensure, &[replica_set]).await.doing(doing)?;
+        tx.execute(&self.sql.replica_set_ensure, &[replica_set]).await.doing(doing)?;
         let args = [
             Arg::Text(&id),
             replica_set,
@@ -44,7 +44,7 @@ impl Coordination for Store {
             Arg::Text(WorkerState::Initializing.as_str()),
             Arg::IntOrNull(lock_key),
         ];
-        tx.execute(&self.sql().worker_join, &args).await.doing(doing)?;
+        tx.execute(&self.sql.worker_join, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
@@ -52,19 +52,19 @@ impl Coordination for Store {
         let doing = "sending a heartbeat";
         let ids = row::to_json(&workers)?;
         let args = [Arg::Text(&ids), Arg::Text(state.as_str())];
-        let known = self.backend().heartbeat(&self.sql().worker_heartbeat, &args, doing).await?;
+        let known = self.backend.heartbeat(&self.sql.worker_heartbeat, &args, doing).await?;
         known.iter().map(|row| row::worker(&row.text("id").doing(doing)?)).collect()
     }
 
     async fn leave(&self, workers: &[WorkerId]) -> Result<(), StoreError> {
         let ids = row::to_json(&workers)?;
         let doing = "removing workers";
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().worker_leave, &[Arg::Text(&ids)]).await.doing(doing)?;
-        self.backend().announce_change(&mut tx).await.doing(doing)?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql.worker_leave, &[Arg::Text(&ids)]).await.doing(doing)?;
+        self.backend.announce_change(&mut tx).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
         for worker in workers {
-            self.backend().announce_gone(*worker).await;
+            self.backend.announce_gone(*worker).await;
         }
         Ok(())
     }
@@ -74,7 +74,7 @@ impl Coordination for Store {
         let args = [Arg::Text(replica_set.as_str()), Arg::Int(micros(stale_after))];
         // On the connection that shows that this process is alive: were it broken, the process would find
         // its own workers dead. One statement, because every process asks this every second.
-        let rows = self.backend().liveness_read(&self.sql().view, &args, doing).await?;
+        let rows = self.backend.liveness_read(&self.sql.view, &args, doing).await?;
         let mut view = View::default();
         for found in &rows {
             // Reported once, with the first row.
@@ -98,10 +98,10 @@ impl Coordination for Store {
     ) -> Result<ProposeOutcome, StoreError> {
         let doing = "proposing a generation";
         let name = Arg::Text(replica_set.as_str());
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().replica_set_ensure, &[name]).await.doing(doing)?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql.replica_set_ensure, &[name]).await.doing(doing)?;
         // The second proposer waits here, and then sees that its parent is no longer current.
-        let row = tx.row(&self.sql().replica_set_lock, &[name]).await.doing(doing)?;
+        let row = tx.row(&self.sql.replica_set_lock, &[name]).await.doing(doing)?;
         if current_generation(row, doing)? != parent {
             tx.rollback().await.doing(doing)?;
             return Ok(ProposeOutcome::Superseded);
@@ -110,12 +110,12 @@ impl Coordination for Store {
         let owners = row::to_json(&plan.owners)?;
         let number = Arg::Int(signed(generation.get()));
         let args = [name, number, Arg::Text(&owners), Arg::Text(plan.cause.as_str())];
-        tx.execute(&self.sql().generation_insert, &args).await.doing(doing)?;
-        tx.execute(&self.sql().replica_set_advance, &[name, number]).await.doing(doing)?;
+        tx.execute(&self.sql.generation_insert, &args).await.doing(doing)?;
+        tx.execute(&self.sql.replica_set_advance, &[name, number]).await.doing(doing)?;
         let forgotten = generation.get().saturating_sub(GENERATIONS_KEPT);
-        tx.execute(&self.sql().generation_prune, &[name, Arg::Int(signed(forgotten))]).await.doing(doing)?;
+        tx.execute(&self.sql.generation_prune, &[name, Arg::Int(signed(forgotten))]).await.doing(doing)?;
         let stale_removed = self.remove_stale(&mut tx, name, plan, stale_after).await?;
-        self.backend().announce_change(&mut tx).await.doing(doing)?;
+        self.backend.announce_change(&mut tx).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
         Ok(ProposeOutcome::Accepted { generation, stale_removed })
     }
@@ -132,11 +132,11 @@ impl Coordination for Store {
     }
 
     async fn changed(&self) {
-        self.backend().next_change().await;
+        self.backend.next_change().await;
     }
 
     fn connections(&self) -> Option<ConnectionUsage> {
-        self.backend().connections()
+        self.backend.connections()
     }
 
     async fn history(
@@ -145,13 +145,12 @@ impl Coordination for Store {
         limit: usize,
     ) -> Result<Vec<GenerationRecord>, StoreError> {
         let args = [Arg::Text(replica_set.as_str()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        let rows =
-            self.backend().rows(&self.sql().generation_history, &args, "reading past generations").await?;
+        let rows = self.backend.rows(&self.sql.generation_history, &args, "reading past generations").await?;
         rows.iter().map(record).collect()
     }
 }
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     async fn try_claim(
         &self,
         replica_set: &ReplicaSet,
@@ -160,14 +159,14 @@ impl Store {
         range: HashRange,
     ) -> Result<ClaimOutcome, StoreError> {
         let doing = "claiming checkpoints";
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
         // Other transactions wait for this one meanwhile, and it may wait for a batch that waits for a
         // table.
-        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
+        self.backend.limit_waiting(&mut tx).await.doing(doing)?;
         // As long as this lock is held, no newer generation can be agreed on; claims of other workers
         // share it.
         let row = tx
-            .row(&self.sql().replica_set_lock_shared, &[Arg::Text(replica_set.as_str())])
+            .row(&self.sql.replica_set_lock_shared, &[Arg::Text(replica_set.as_str())])
             .await
             .doing(doing)?;
         if current_generation(row, doing)? != generation {
@@ -177,7 +176,7 @@ impl Store {
         // Claims of one read model run one at a time. Otherwise a claim that waits for a row which
         // another claim splits would not see the piece that was split off.
         let id = Arg::Int(read_model.get());
-        let status = match tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)? {
+        let status = match tx.row(&self.sql.read_model_lock, &[id]).await.doing(doing)? {
             Some(found) => row::word(&found, "status").ok(),
             None => None,
         };
@@ -186,7 +185,7 @@ impl Store {
             return Ok(ClaimOutcome::Fenced);
         }
         let args = [id, Arg::Int(signed(range.start())), Arg::Int(signed(range.end()))];
-        let rows = tx.rows(&self.sql().checkpoints_overlapping, &args).await.doing(doing)?;
+        let rows = tx.rows(&self.sql.checkpoints_overlapping, &args).await.doing(doing)?;
         let found = rows.iter().map(Found::new).collect::<Result<Vec<_>, _>>()?;
         if let Some(set_back) = self.log_set_back(&mut tx, read_model, &found).await? {
             tx.rollback().await.doing(doing)?;
@@ -201,7 +200,7 @@ impl Store {
         }
         for removed in &claim.removed {
             let args = [id, Arg::Int(signed(removed.start()))];
-            tx.execute(&self.sql().checkpoint_delete, &args).await.doing(doing)?;
+            tx.execute(&self.sql.checkpoint_delete, &args).await.doing(doing)?;
         }
         for written in &claim.written {
             self.insert_checkpoint(&mut tx, read_model, written).await.doing(doing)?;
@@ -210,23 +209,18 @@ impl Store {
         Ok(ClaimOutcome::Owned(claim.owned))
     }
 
-    /// Removes the workers of processes that ran this store before: the process that holds its run lock
-    /// alone knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing
-    /// where many processes may run.
-    pub async fn forget_former_workers(&self, lock: &RunLock) -> Result<(), StoreError> {
-        if !lock.is_exclusive() {
-            return Ok(());
-        }
+    /// Removes all workers.
+    pub(crate) async fn forget_workers(&self) -> Result<(), StoreError> {
         let doing = "removing the workers of former processes";
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().workers_forget, &[]).await.doing(doing)?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql.workers_forget, &[]).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
     /// Removes the workers that the plan leaves out and that are not alive.
     async fn remove_stale(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         replica_set: Arg<'_>,
         plan: &Plan,
         stale_after: Duration,
@@ -234,7 +228,7 @@ impl Store {
         let doing = "removing stale workers";
         let stale_after = Arg::Int(micros(stale_after));
         let mut removed = 0;
-        for found in tx.rows(&self.sql().workers, &[replica_set, stale_after]).await.doing(doing)? {
+        for found in tx.rows(&self.sql.workers, &[replica_set, stale_after]).await.doing(doing)? {
             let member = member(&found)?;
             if member.alive || plan.owners.contains(&member.id) {
                 continue;
@@ -242,7 +236,7 @@ impl Store {
             // It is judged once more as it is removed: its heartbeat may arrive in between.
             let id = member.id.to_string();
             let args = [Arg::Text(&id), stale_after];
-            removed += tx.execute(&self.sql().worker_remove_stale, &args).await.doing(doing)?;
+            removed += tx.execute(&self.sql.worker_remove_stale, &args).await.doing(doing)?;
         }
         Ok(removed)
     }
@@ -252,13 +246,13 @@ fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
-fn current_generation(row: Option<Row>, doing: &str) -> Result<Generation, StoreError> {
+fn current_generation(row: Option<impl Row>, doing: &str) -> Result<Generation, StoreError> {
     let number = row.map(|row| row.int("generation")).transpose().doing(doing)?.unwrap_or(0);
     Ok(Generation::new(unsigned(number)))
 }
 
 /// A generation and its owners.
-fn assignment(row: &Row) -> Result<Assignment, StoreError> {
+fn assignment(row: &impl Row) -> Result<Assignment, StoreError> {
     let doing = "reading a generation";
     Ok(Assignment {
         generation: Generation::new(unsigned(row.int("generation").doing(doing)?)),
@@ -266,7 +260,7 @@ fn assignment(row: &Row) -> Result<Assignment, StoreError> {
     })
 }
 
-fn member(row: &Row) -> Result<Member, StoreError> {
+fn member(row: &impl Row) -> Result<Member, StoreError> {
     let doing = "reading a worker";
     let state = row.text("state").doing(doing)?;
     Ok(Member {
@@ -279,7 +273,7 @@ fn member(row: &Row) -> Result<Member, StoreError> {
     })
 }
 
-fn record(row: &Row) -> Result<GenerationRecord, StoreError> {
+fn record(row: &impl Row) -> Result<GenerationRecord, StoreError> {
     let doing = "reading a past generation";
     let cause = row.text("cause").doing(doing)?;
     Ok(GenerationRecord {

@@ -49,5 +49,5 @@ pub use connect::{ConnectError, ConnectOptions, Mode, connect};
 pub use run_lock::{RunLock, RunLockError};
 pub use scratch::Scratch;
 pub use sql::{EventTables, InvalidTableName, TableName};
-pub use store::{Dialect, Store};
+pub use store::{Dialect, OpenStore, Store};
 pub use url::{InvalidUrl, StoreUrl};

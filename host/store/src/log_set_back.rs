@@ -15,8 +15,8 @@ use kennel_core::witness::{LogSetBack, Witness};
 use crate::backend::Backend;
 use crate::error::Doing as _;
 use crate::row::{self, signed, unsigned};
-use crate::session::{Arg, Row, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Row, Tx as _};
+use crate::store::SqlStore;
 
 /// A stored checkpoint, and whether the log bears it out.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Found {
 
 impl Found {
     /// From a row.
-    pub(crate) fn new(row: &Row) -> Result<Self, StoreError> {
+    pub(crate) fn new(row: &impl Row) -> Result<Self, StoreError> {
         let doing = "reading a checkpoint";
         let checkpoint = row::checkpoint(row)?;
         let borne_out = row.int("borne_out").doing(doing)? != 0;
@@ -38,11 +38,11 @@ impl Found {
     }
 }
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     /// What has to be said if the log does not bear out all of these checkpoints.
     pub(crate) async fn log_set_back(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         read_model: ReadModelId,
         found: &[Found],
     ) -> Result<Option<LogSetBack>, StoreError> {
@@ -57,11 +57,11 @@ impl Store {
     /// The last event at or below a position, and the highest position of the log.
     async fn last_event(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         upto: Position,
     ) -> Result<(Option<Witness>, Position), StoreError> {
         let doing = "looking for the last event of a checkpoint";
-        let row = tx.row(&self.sql().events_last, &[Arg::Int(signed(upto.get()))]).await.doing(doing)?;
+        let row = tx.row(&self.sql.events_last, &[Arg::Int(signed(upto.get()))]).await.doing(doing)?;
         let row = row.ok_or(sqlx::Error::RowNotFound).doing(doing)?;
         Ok((row::witness(&row)?, Position::new(unsigned(row.int("head").doing(doing)?))))
     }
@@ -69,26 +69,13 @@ impl Store {
     /// The last event that was there before a checkpoint was moved, as far as that can be known.
     async fn common(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         read_model: ReadModelId,
         found: &Found,
     ) -> Result<Option<Position>, StoreError> {
         let doing = "looking for the last event that the log has kept";
-        let (upto, moved_at) = (Arg::Int(signed(found.checkpoint.position.get())), Arg::Int(found.moved_at));
-        let row = match self.backend() {
-            Backend::Sqlite(sqlite) => {
-                tx.row(&sqlite.sql.events_common, &[upto, moved_at]).await.doing(doing)?
-            }
-            Backend::Postgres(postgres) => {
-                let sql = &postgres.sql.events_common;
-                let args = |with_rows| [upto, moved_at, Arg::Int(with_rows), Arg::Int(read_model.get())];
-                match tx.row(sql, &args(1)).await.doing(doing)? {
-                    Some(row) => Some(row),
-                    // Rows that were loaded anew from a dump are all younger than the checkpoint.
-                    None => tx.row(sql, &args(0)).await.doing(doing)?,
-                }
-            }
-        };
+        let upto = found.checkpoint.position;
+        let row = self.backend.common(tx, read_model, upto, found.moved_at).await.doing(doing)?;
         let position = row.map(|row| row.int("global_position")).transpose().doing(doing)?;
         Ok(position.map(|position| Position::new(unsigned(position))))
     }
@@ -97,7 +84,7 @@ impl Store {
     /// beyond is handled next. A worker that works on them has to claim them again.
     pub(crate) async fn accept_log(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         lifecycle: &Lifecycle,
         after: Position,
     ) -> Result<Result<(), Rejected>, StoreError> {
@@ -107,9 +94,9 @@ impl Store {
             let id = Arg::Int(read_model.get());
             // Claims are serialized by this lock: one that waited for a row that is replaced here would not see the new
             // one.
-            tx.row(&self.sql().read_model_lock, &[id]).await.doing(doing)?;
+            tx.row(&self.sql.read_model_lock, &[id]).await.doing(doing)?;
             let all = [id, Arg::Int(0), Arg::Int(signed(HashRange::ALL.end()))];
-            let rows = tx.rows(&self.sql().checkpoints_overlapping, &all).await.doing(doing)?;
+            let rows = tx.rows(&self.sql.checkpoints_overlapping, &all).await.doing(doing)?;
             for row in &rows {
                 let Found { checkpoint, borne_out, .. } = Found::new(row)?;
                 if borne_out {
@@ -121,7 +108,7 @@ impl Store {
                     return Ok(Err(Rejected::BeyondLog { after, log_end }));
                 }
                 let start = Arg::Int(signed(checkpoint.range.start()));
-                tx.execute(&self.sql().checkpoint_delete, &[id, start]).await.doing(doing)?;
+                tx.execute(&self.sql.checkpoint_delete, &[id, start]).await.doing(doing)?;
                 let back = Checkpoint { position, witness, range: checkpoint.range, ..Checkpoint::INITIAL };
                 self.insert_checkpoint(tx, *read_model, &back).await.doing(doing)?;
                 accepted = true;

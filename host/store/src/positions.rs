@@ -7,9 +7,11 @@ use kennel_core::port::StoreError;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::backend::Backend;
 use crate::connect::ConnectError;
 use crate::error::Doing as _;
-use crate::store::Store;
+use crate::session::Row as _;
+use crate::store::SqlStore;
 
 /// How often to look. Such an event is a mistake of its writer, and no less one a second later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -18,10 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Positions(Mutex<Option<(Instant, Option<i64>)>>);
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     /// Rejects a log with an event that would never be read. Looks once a second at most.
     pub(crate) async fn check_positions(&self) -> Result<(), StoreError> {
-        let mut known = self.positions().0.lock().await;
+        let mut known = self.positions.0.lock().await;
         let lowest = match *known {
             Some((at, lowest)) if at.elapsed() < LOOK_EVERY => lowest,
             _ => {
@@ -49,7 +51,7 @@ impl Store {
 
     async fn lowest_below_one(&self) -> Result<Option<i64>, StoreError> {
         let doing = "looking for events below position 1";
-        let row = self.backend().row(&self.sql().events_below, &[], doing).await?;
+        let row = self.backend.row(&self.sql.events_below, &[], doing).await?;
         row.map(|row| row.int_or_null("lowest")).transpose().doing(doing).map(Option::flatten)
     }
 }

@@ -16,13 +16,14 @@ use kennel_core::port::{
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
-pub(crate) use catalog::{Table, TableCache};
+pub(crate) use catalog::TableCache;
 
+use crate::backend::{Backend, Scan};
 use crate::error::{Doing, is_cut_short};
 use crate::naming;
 use crate::row;
-use crate::session::Arg;
-use crate::store::Store;
+use crate::session::{Arg, Row as _};
+use crate::store::SqlStore;
 
 /// Documents that a commit is about to check and to change.
 #[derive(Debug, Default)]
@@ -80,7 +81,7 @@ impl LockedText {
 }
 
 #[async_trait]
-impl ReadModel for Store {
+impl<B: Backend> ReadModel for SqlStore<B> {
     async fn fetch_up_to(
         &self,
         read_model: ReadModelId,
@@ -95,7 +96,7 @@ impl ReadModel for Store {
                 Some(table) if !keys.is_empty() => {
                     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
                     let found = self.fetch_in_pieces(read_model, &table, keys, bytes_max - bytes).await;
-                    found.inspect_err(|_| self.catalog().forget(read_model)).doing("fetching documents")?
+                    found.inspect_err(|_| self.catalog.forget(read_model)).doing("fetching documents")?
                 }
                 _ => (HashMap::new(), false),
             };
@@ -123,7 +124,7 @@ impl ReadModel for Store {
         let Some(table) = self.table(read_model, collection).await? else { return Ok(Vec::new()) };
         let (first, end) = (naming::first_of_scan(after, prefix), naming::after_prefix(prefix));
         let found = self.scan_in_pieces(read_model, &table, first, &end, limit, bytes_max).await;
-        found.inspect_err(|_| self.catalog().forget(read_model)).doing("scanning documents")
+        found.inspect_err(|_| self.catalog.forget(read_model)).doing("scanning documents")
     }
 
     async fn commit(&self, batch: &Commit) -> Result<CommitOutcome, StoreError> {
@@ -132,7 +133,7 @@ impl ReadModel for Store {
 
     async fn collections(&self, read_model: ReadModelId) -> Result<Vec<Arc<str>>, StoreError> {
         let doing = "listing collections";
-        let rows = self.backend().rows(&self.sql().collections, &[Arg::Int(read_model.get())], doing).await?;
+        let rows = self.backend.rows(&self.sql.collections, &[Arg::Int(read_model.get())], doing).await?;
         rows.iter().map(|row| row.text("name").map(Arc::from).doing(doing)).collect()
     }
 
@@ -143,18 +144,18 @@ impl ReadModel for Store {
     ) -> Result<Vec<DeadLetter>, StoreError> {
         let doing = "reading dead letters";
         let args = [Arg::Int(read_model.get()), Arg::Int(i64::try_from(limit).unwrap_or(i64::MAX))];
-        let rows = self.backend().rows(&self.sql().dead_letters, &args, doing).await?;
+        let rows = self.backend.rows(&self.sql.dead_letters, &args, doing).await?;
         rows.iter().map(|found| row::dead_letter(&found.text("failure").doing(doing)?)).collect()
     }
 }
 
 /// Reads that the database cuts short because they take too long are done in pieces.
-impl Store {
+impl<B: Backend> SqlStore<B> {
     /// The documents that were found, and whether there may be more than these bytes had room for.
     async fn fetch_in_pieces(
         &self,
         read_model: ReadModelId,
-        table: &Table,
+        table: &B::Table,
         keys: Vec<&str>,
         bytes_max: usize,
     ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
@@ -164,7 +165,7 @@ impl Store {
             if bytes > bytes_max {
                 return Ok((found, true));
             }
-            match self.backend().fetch(read_model, table, &piece, bytes_max - bytes).await {
+            match self.backend.fetch(read_model, table, &piece, bytes_max - bytes).await {
                 Ok((some, is_cut)) => {
                     bytes += some.values().map(|stored: &Stored| stored.document.len()).sum::<usize>();
                     if found.is_empty() {
@@ -189,7 +190,7 @@ impl Store {
     async fn scan_in_pieces(
         &self,
         read_model: ReadModelId,
-        table: &Table,
+        table: &B::Table,
         mut first: String,
         end: &str,
         limit: usize,
@@ -198,7 +199,8 @@ impl Store {
         let (mut found, mut piece, mut bytes) = (Vec::new(), limit, 0);
         loop {
             let wanted = piece.min(limit - found.len());
-            match self.backend().scan(read_model, table, &first, end, wanted, bytes_max - bytes).await {
+            let scan = Scan { first: &first, end, limit: wanted, bytes_max: bytes_max - bytes };
+            match self.backend.scan(read_model, table, scan).await {
                 Ok(some) => {
                     let is_last = some.len() < wanted;
                     bytes += some.iter().map(|one| one.stored.document.len()).sum::<usize>();

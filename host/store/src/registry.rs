@@ -23,14 +23,15 @@ use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_core::witness::LogSetBack;
 
+use crate::backend::Backend;
 use crate::error::Doing;
 use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
-use crate::session::{Arg, Durability, Row, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Durability, Row, Tx as _};
+use crate::store::SqlStore;
 
 #[async_trait]
-impl ComponentStore for Store {
+impl<B: Backend> ComponentStore for SqlStore<B> {
     async fn put_component(&self, digest: Digest, bytes: &[u8]) -> Result<(), StoreError> {
         let doing = "storing a component";
         if bytes.len() > limits::COMPONENT_BYTES_MAX {
@@ -42,26 +43,26 @@ impl ComponentStore for Store {
             );
             return Err(StoreError::Invalid { message });
         }
-        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
+        let mut tx = self.backend.begin(Durability::Acknowledged, doing).await?;
         let args = [Arg::Text(&digest.to_string()), Arg::Bytes(bytes)];
-        tx.execute(&self.sql().component_put, &args).await.doing(doing)?;
+        tx.execute(&self.sql.component_put, &args).await.doing(doing)?;
         // A caller may store it again because it was reported as damaged.
-        tx.execute(&self.sql().component_repair, &args).await.doing(doing)?;
+        tx.execute(&self.sql.component_repair, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let doing = "reading a component";
         let digest = digest.to_string();
-        let row = self.backend().row(&self.sql().component_get, &[Arg::Text(&digest)], doing).await?;
+        let row = self.backend.row(&self.sql.component_get, &[Arg::Text(&digest)], doing).await?;
         row.map(|row| row.bytes("bytes")).transpose().doing(doing)
     }
 
     async fn keep_component(&self, digest: Digest) -> Result<bool, StoreError> {
         let doing = "keeping a component";
-        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
+        let mut tx = self.backend.begin(Durability::Acknowledged, doing).await?;
         let found =
-            tx.execute(&self.sql().component_keep, &[Arg::Text(&digest.to_string())]).await.doing(doing)?;
+            tx.execute(&self.sql.component_keep, &[Arg::Text(&digest.to_string())]).await.doing(doing)?;
         tx.commit().await.doing(doing)?;
         Ok(found > 0)
     }
@@ -69,7 +70,7 @@ impl ComponentStore for Store {
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
         let doing = "listing components";
         let mut components: Vec<StoredComponent> = Vec::new();
-        for found in self.backend().rows(&self.sql().components, &[], doing).await? {
+        for found in self.backend.rows(&self.sql.components, &[], doing).await? {
             let digest = row::digest(&found.text("digest").doing(doing)?)?;
             if components.last().is_none_or(|last| last.digest != digest) {
                 components.push(StoredComponent {
@@ -90,7 +91,7 @@ impl ComponentStore for Store {
 }
 
 #[async_trait]
-impl DeploymentStore for Store {
+impl<B: Backend> DeploymentStore for SqlStore<B> {
     async fn carry_out(
         &self,
         projection: &ProjectionName,
@@ -101,7 +102,7 @@ impl DeploymentStore for Store {
 
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
         let doing = "reading the history of a projection";
-        let mut tx = self.backend().begin_reading(doing).await?;
+        let mut tx = self.backend.begin_reading(doing).await?;
         let lifecycle = self.load(&mut tx, projection).await?;
         tx.rollback().await.doing(doing)?;
         Ok(lifecycle)
@@ -110,7 +111,7 @@ impl DeploymentStore for Store {
     async fn operations(&self, projection: &ProjectionName) -> Result<Vec<OperationRecord>, StoreError> {
         let doing = "reading operations";
         let args = [Arg::Text(projection.as_str())];
-        let rows = self.backend().rows(&self.sql().operations, &args, doing).await?;
+        let rows = self.backend.rows(&self.sql.operations, &args, doing).await?;
         let rows = rows.iter().map(|found| {
             Ok(OperationRecord {
                 operation: found.text("operation").doing(doing)?,
@@ -124,25 +125,25 @@ impl DeploymentStore for Store {
 
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
         let doing = "listing projections";
-        let rows = self.backend().rows(&self.sql().projections, &[], doing).await?;
+        let rows = self.backend.rows(&self.sql.projections, &[], doing).await?;
         rows.iter().map(|found| row::projection(found.text("name").doing(doing)?)).collect()
     }
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let args = [Arg::Text(replica_set.as_str())];
-        let rows = self.backend().rows(&self.sql().deployments_active, &args, "listing deployments").await?;
+        let rows = self.backend.rows(&self.sql.deployments_active, &args, "listing deployments").await?;
         rows.iter().map(|found| Ok((row::deployment(found)?, role(found)?))).collect()
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
         let args = [Arg::Text(projection.as_str())];
-        let row = self.backend().row(&self.sql().deployment_find, &args, "finding a deployment").await?;
+        let row = self.backend.row(&self.sql.deployment_find, &args, "finding a deployment").await?;
         row.as_ref().map(row::deployment).transpose()
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
         let doing = "asking whether projections have changed";
-        let row = self.backend().row(&self.sql().registry_revision, &[], doing).await?;
+        let row = self.backend.row(&self.sql.registry_revision, &[], doing).await?;
         row.map_or(Ok(0), |row| row.int("revision").map(unsigned).doing(doing))
     }
 
@@ -150,7 +151,7 @@ impl DeploymentStore for Store {
         /// How often another process's changes are looked for where nothing announces them: some 20
         /// microseconds each.
         const LOOK_EVERY: Duration = Duration::from_millis(100);
-        if self.backend().next_deployment().await {
+        if self.backend.next_deployment().await {
             return;
         }
         let known = self.revision().await.ok();
@@ -164,11 +165,11 @@ impl DeploymentStore for Store {
 }
 
 #[async_trait]
-impl StatusReports for Store {
+impl<B: Backend> StatusReports for SqlStore<B> {
     async fn checkpoints_of(&self, read_model: ReadModelId) -> Result<Vec<Checkpoint>, StoreError> {
         let doing = "reading checkpoints";
         let args = [Arg::Int(read_model.get())];
-        let rows = self.backend().rows(&self.sql().checkpoints_of, &args, doing).await?;
+        let rows = self.backend.rows(&self.sql.checkpoints_of, &args, doing).await?;
         rows.iter().map(row::checkpoint).collect()
     }
 
@@ -180,10 +181,10 @@ impl StatusReports for Store {
     ) -> Result<(), StoreError> {
         let doing = "recording what a projection is doing";
         let failure = failure.map(row::failure_to_json).transpose()?;
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
         let args =
             [Arg::Int(deployment.get()), Arg::Text(state.as_str()), Arg::TextOrNull(failure.as_deref())];
-        tx.execute(&self.sql().deployment_report, &args).await.doing(doing)?;
+        tx.execute(&self.sql.deployment_report, &args).await.doing(doing)?;
         tx.commit().await.doing(doing)
     }
 
@@ -194,15 +195,15 @@ impl StatusReports for Store {
         condition: Option<&Condition>,
     ) -> Result<(), StoreError> {
         let doing = "recording a condition of a deployment";
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
         let (id, source) = (Arg::Int(deployment.get()), Arg::Text(source));
         match condition {
             Some(Condition { reason, message }) => {
                 let (reason, message) = (Arg::Text(reason.as_str()), Arg::Text(message));
                 let args = [id, source, reason, message, micros(limits::CONDITION_EXPIRES_AFTER)];
-                tx.execute(&self.sql().condition_put, &args).await.doing(doing)?
+                tx.execute(&self.sql.condition_put, &args).await.doing(doing)?
             }
-            None => tx.execute(&self.sql().condition_remove, &[id, source]).await.doing(doing)?,
+            None => tx.execute(&self.sql.condition_remove, &[id, source]).await.doing(doing)?,
         };
         tx.commit().await.doing(doing)
     }
@@ -210,8 +211,8 @@ impl StatusReports for Store {
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let doing = "reading the progress of projections";
         let mut found: BTreeMap<ReadModelId, Vec<Found>> = BTreeMap::new();
-        let mut tx = self.backend().begin_reading(doing).await?;
-        for row in tx.rows(&self.sql().checkpoints_at_work, &[]).await.doing(doing)? {
+        let mut tx = self.backend.begin_reading(doing).await?;
+        for row in tx.rows(&self.sql.checkpoints_at_work, &[]).await.doing(doing)? {
             let read_model = ReadModelId::new(row.int("read_model").doing(doing)?);
             found.entry(read_model).or_default().push(Found::new(&row)?);
         }
@@ -223,13 +224,13 @@ impl StatusReports for Store {
         }
         let mut conditions: HashMap<DeploymentId, Vec<ReportedCondition>> = HashMap::new();
         for found in
-            tx.rows(&self.sql().conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
+            tx.rows(&self.sql.conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
         {
             let deployment = DeploymentId::new(found.int("deployment").doing(doing)?);
             conditions.entry(deployment).or_default().push(row::condition(&found)?);
         }
         let mut progress = Vec::new();
-        let found = tx.rows(&self.sql().progress, &[]).await.doing(doing)?;
+        let found = tx.rows(&self.sql.progress, &[]).await.doing(doing)?;
         tx.rollback().await.doing(doing)?;
         for found in found {
             let deployment = row::deployment(&found)?;
@@ -262,7 +263,7 @@ impl StatusReports for Store {
 }
 
 #[async_trait]
-impl Cutover for Store {
+impl<B: Backend> Cutover for SqlStore<B> {
     async fn begin_cutover(
         &self,
         projection: &ProjectionName,
@@ -295,17 +296,17 @@ fn micros(long: Duration) -> Arg<'static> {
 }
 
 /// The role that an outcome stands for.
-fn role(found: &Row) -> Result<Role, StoreError> {
+fn role(found: &impl Row) -> Result<Role, StoreError> {
     let outcome: Outcome = row::word(found, "outcome")?;
     Ok(if outcome == Outcome::Candidate { Role::Candidate } else { Role::Serving })
 }
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     /// Removes conditions that were not repeated for long.
     async fn expire_conditions(&self) -> Result<(), StoreError> {
         let doing = "expiring conditions of deployments";
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        tx.execute(&self.sql().conditions_expire, &[micros(limits::CONDITION_EXPIRES_AFTER)])
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
+        tx.execute(&self.sql.conditions_expire, &[micros(limits::CONDITION_EXPIRES_AFTER)])
             .await
             .doing(doing)?;
         tx.commit().await.doing(doing)
@@ -315,18 +316,18 @@ impl Store {
     async fn remove_unused_components(&self) -> Result<(), StoreError> {
         let doing = "removing components that were never deployed";
         let kept = micros(limits::UNUSED_COMPONENT_KEPT);
-        let unused = self.backend().rows(&self.sql().components_unused, &[kept], doing).await?;
+        let unused = self.backend.rows(&self.sql.components_unused, &[kept], doing).await?;
         if unused.is_empty() {
             return Ok(());
         }
-        let mut tx = self.backend().begin(Durability::Replayable, doing).await?;
-        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
+        let mut tx = self.backend.begin(Durability::Replayable, doing).await?;
+        self.backend.limit_waiting(&mut tx).await.doing(doing)?;
         // No operation deploys one of them meanwhile.
-        tx.row(&self.sql().registry_lock, &[]).await.doing(doing)?;
+        tx.row(&self.sql.registry_lock, &[]).await.doing(doing)?;
         let mut removed = Vec::new();
         for found in unused {
             let digest = found.text("digest").doing(doing)?;
-            if tx.execute(&self.sql().component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)? > 0 {
+            if tx.execute(&self.sql.component_remove, &[Arg::Text(&digest), kept]).await.doing(doing)? > 0 {
                 removed.push(digest);
             }
         }
@@ -339,7 +340,7 @@ impl Store {
 
     pub(crate) async fn insert_checkpoint(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         read_model: ReadModelId,
         checkpoint: &Checkpoint,
     ) -> Result<(), sqlx::Error> {
@@ -353,6 +354,6 @@ impl Store {
             Arg::Int(witness_position),
             Arg::Text(&witness_id),
         ];
-        tx.execute(&self.sql().checkpoint_insert, &args).await.map(|_| ())
+        tx.execute(&self.sql.checkpoint_insert, &args).await.map(|_| ())
     }
 }

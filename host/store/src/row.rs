@@ -33,7 +33,7 @@ pub(crate) fn signed(value: u64) -> i64 {
 }
 
 /// A deployment.
-pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
+pub(crate) fn deployment(row: &impl Row) -> Result<Deployment, StoreError> {
     let doing = "reading a deployment";
     Ok(Deployment {
         id: DeploymentId::new(row.int("id").doing(doing)?),
@@ -48,19 +48,19 @@ pub(crate) fn deployment(row: &Row) -> Result<Deployment, StoreError> {
 }
 
 /// The number of a deployment in a column.
-pub(crate) fn number(row: &Row, column: &str) -> Result<u32, StoreError> {
+pub(crate) fn number(row: &impl Row, column: &str) -> Result<u32, StoreError> {
     row.int(column).doing("reading a deployment").map(|number| u32::try_from(number).unwrap_or(u32::MAX))
 }
 
 /// The number in a column that may have none.
-pub(crate) fn number_or_null(row: &Row, column: &str) -> Result<Option<u32>, StoreError> {
+pub(crate) fn number_or_null(row: &impl Row, column: &str) -> Result<Option<u32>, StoreError> {
     let doing = "reading a number";
     let found = row.int_or_null(column).doing(doing)?;
     found.map(|_| number(row, column)).transpose()
 }
 
 /// An actor and a reason.
-pub(crate) fn attribution(row: &Row) -> Result<Attribution, StoreError> {
+pub(crate) fn attribution(row: &impl Row) -> Result<Attribution, StoreError> {
     let doing = "reading the actor and the reason";
     Ok(Attribution {
         actor: row.text("actor").doing(doing)?,
@@ -69,7 +69,7 @@ pub(crate) fn attribution(row: &Row) -> Result<Attribution, StoreError> {
 }
 
 /// A condition as a source has reported it.
-pub(crate) fn condition(row: &Row) -> Result<ReportedCondition, StoreError> {
+pub(crate) fn condition(row: &impl Row) -> Result<ReportedCondition, StoreError> {
     let doing = "reading a condition of a deployment";
     Ok(ReportedCondition {
         source: row.text("source").doing(doing)?,
@@ -89,13 +89,13 @@ pub(crate) fn projection(text: String) -> Result<ProjectionName, StoreError> {
 }
 
 /// One of a few known values in a column.
-pub(crate) fn word<T: FromStr>(row: &Row, column: &str) -> Result<T, StoreError> {
+pub(crate) fn word<T: FromStr>(row: &impl Row, column: &str) -> Result<T, StoreError> {
     let word = row.text(column).doing("reading the state of a projection")?;
     word.parse().map_err(|_| corrupt("the state of a projection", &word))
 }
 
 /// A checkpoint.
-pub(crate) fn checkpoint(row: &Row) -> Result<Checkpoint, StoreError> {
+pub(crate) fn checkpoint(row: &impl Row) -> Result<Checkpoint, StoreError> {
     let column = |name| row.int(name).doing("reading a checkpoint").map(unsigned);
     let (start, end) = (column("range_start")?, column("range_end")?);
     let range = HashRange::new(start, end)
@@ -106,12 +106,12 @@ pub(crate) fn checkpoint(row: &Row) -> Result<Checkpoint, StoreError> {
 }
 
 /// A witness from the columns that bear its name.
-pub(crate) fn witness(row: &Row) -> Result<Option<Witness>, StoreError> {
+pub(crate) fn witness(row: &impl Row) -> Result<Option<Witness>, StoreError> {
     witness_of(row, "witness_position", "witness_id")
 }
 
 /// A witness from two columns: a position, 0 if there is none, and an event's id.
-pub(crate) fn witness_of(row: &Row, position: &str, id: &str) -> Result<Option<Witness>, StoreError> {
+pub(crate) fn witness_of(row: &impl Row, position: &str, id: &str) -> Result<Option<Witness>, StoreError> {
     let doing = "reading the last event of a checkpoint";
     let position = Position::new(unsigned(row.int(position).doing(doing)?));
     if position == Position::START {

@@ -2,11 +2,9 @@
 //! positional parameters in, rows with named columns out. Hot paths that differ go to the
 //! backends instead.
 
+use sqlx::SqlStr;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
-
-use crate::backend::postgres;
 
 /// What a write has to survive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,30 +25,28 @@ pub(crate) enum Arg<'a> {
     Bytes(&'a [u8]),
 }
 
-/// A row of either database.
-pub(crate) enum Row {
-    Sqlite(SqliteRow),
-    Postgres(PgRow),
+/// A row of either database, read by the names of its columns.
+pub(crate) trait Row: Send + Sync {
+    fn int(&self, column: &str) -> Result<i64, sqlx::Error>;
+    fn int_or_null(&self, column: &str) -> Result<Option<i64>, sqlx::Error>;
+    fn text(&self, column: &str) -> Result<String, sqlx::Error>;
+    fn text_or_null(&self, column: &str) -> Result<Option<String>, sqlx::Error>;
+    fn bytes(&self, column: &str) -> Result<Vec<u8>, sqlx::Error>;
 }
 
-macro_rules! column {
-    ($name:ident, $type:ty) => {
-        pub(crate) fn $name(&self, column: &str) -> Result<$type, sqlx::Error> {
-            match self {
-                Self::Sqlite(row) => row.try_get(column),
-                Self::Postgres(row) => row.try_get(column),
-            }
+macro_rules! row {
+    ($row:ty: $($name:ident $type:ty,)*) => {
+        impl Row for $row {
+            $(fn $name(&self, column: &str) -> Result<$type, sqlx::Error> {
+                sqlx::Row::try_get(self, column)
+            })*
         }
     };
+    ($($row:ty),*) => {
+        $(row! { $row: int i64, int_or_null Option<i64>, text String, text_or_null Option<String>, bytes Vec<u8>, })*
+    };
 }
-
-impl Row {
-    column!(int, i64);
-    column!(int_or_null, Option<i64>);
-    column!(text, String);
-    column!(text_or_null, Option<String>);
-    column!(bytes, Vec<u8>);
-}
+row!(SqliteRow, PgRow);
 
 /// Binds `args` to a statement of whichever database the executor belongs to.
 macro_rules! bound {
@@ -96,49 +92,60 @@ macro_rules! ordinals {
 }
 pub(crate) use ordinals;
 
-/// A transaction of either database. Dropped without a commit, it is rolled back.
-pub(crate) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(postgres::Tx),
-}
+/// A transaction. Dropped without a commit, it is rolled back.
+pub(crate) trait Tx: Send + Sized {
+    type Row: Row;
 
-impl Tx {
     /// Executes a statement and says how many rows it touched.
-    pub(crate) async fn execute(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<u64, sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => Ok(bound!(sql, args).execute(&mut **tx).await?.rows_affected()),
-            Self::Postgres(tx) => Ok(bound!(sql, args).execute(&mut **tx).await?.rows_affected()),
-        }
-    }
+    fn execute(
+        &mut self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// The rows of a statement.
-    pub(crate) async fn rows(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<Vec<Row>, sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => {
-                Ok(bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Sqlite).collect())
-            }
-            Self::Postgres(tx) => {
-                Ok(bound!(sql, args).fetch_all(&mut **tx).await?.into_iter().map(Row::Postgres).collect())
-            }
-        }
-    }
+    fn rows(
+        &mut self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+    ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
 
     /// The only row of a statement, if there is one.
-    pub(crate) async fn row(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<Option<Row>, sqlx::Error> {
-        Ok(self.rows(sql, args).await?.into_iter().next())
+    fn row(
+        &mut self,
+        sql: &SqlStr,
+        args: &[Arg<'_>],
+    ) -> impl Future<Output = Result<Option<Self::Row>, sqlx::Error>> + Send {
+        async { Ok(self.rows(sql, args).await?.into_iter().next()) }
     }
 
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
-        }
-    }
+    fn commit(self) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(tx) => tx.rollback().await,
-            Self::Postgres(tx) => tx.rollback().await,
-        }
-    }
+    fn rollback(self) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 }
+
+/// Implements [`Tx`] for the transactions of a database, which lead to their connection.
+macro_rules! transaction {
+    ($tx:ty, $row:ty) => {
+        impl $crate::session::Tx for $tx {
+            type Row = $row;
+
+            async fn execute(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<u64, sqlx::Error> {
+                Ok(bound!(sql, args).execute(&mut **self).await?.rows_affected())
+            }
+
+            async fn rows(&mut self, sql: &SqlStr, args: &[Arg<'_>]) -> Result<Vec<$row>, sqlx::Error> {
+                bound!(sql, args).fetch_all(&mut **self).await
+            }
+
+            async fn commit(self) -> Result<(), sqlx::Error> {
+                <$tx>::commit(self).await
+            }
+
+            async fn rollback(self) -> Result<(), sqlx::Error> {
+                <$tx>::rollback(self).await
+            }
+        }
+    };
+}
+pub(crate) use transaction;

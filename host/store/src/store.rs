@@ -1,7 +1,13 @@
-//! The handle that implements kennel-core's ports over either database. The ports are implemented in
-//! `event_source`, `read_model`, `registry` and `coordination`.
+//! A store in a database. [`SqlStore`] implements kennel-core's ports once, over what differs between the databases; the
+//! ports are in `event_source`, `read_model`, `registry` and `coordination`. [`Store`] is the handle that callers have,
+//! whichever database it leads to.
 
+use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
+
+use async_trait::async_trait;
+use kennel_core::port::{StoreError, StorePorts};
 
 use crate::backend::Backend;
 use crate::backend::sqlite::files::StoreLost;
@@ -18,107 +24,120 @@ pub enum Dialect {
     Postgres,
 }
 
-/// An open store. Clones share its connections.
-#[derive(Clone, Debug)]
-pub struct Store {
-    inner: Arc<Inner>,
-}
-
-#[derive(Debug)]
-struct Inner {
-    backend: Backend,
-    sql: Shared,
-    catalog: TableCache,
-    positions: Positions,
-}
-
-impl Store {
-    pub(crate) fn new(backend: Backend, names: &TableNames) -> Self {
-        let inner = Inner {
-            backend,
-            sql: Shared::new(names),
-            catalog: TableCache::default(),
-            positions: Positions::default(),
-        };
-        Self { inner: Arc::new(inner) }
-    }
-
-    pub(crate) fn backend(&self) -> &Backend {
-        &self.inner.backend
-    }
-
-    pub(crate) fn sql(&self) -> &Shared {
-        &self.inner.sql
-    }
-
-    pub(crate) fn catalog(&self) -> &TableCache {
-        &self.inner.catalog
-    }
-
-    pub(crate) fn positions(&self) -> &Positions {
-        &self.inner.positions
-    }
-
+/// An open store in a database: all ports, and what the process that has opened it does with it.
+#[async_trait]
+pub trait OpenStore: StorePorts + fmt::Debug {
     /// Which database the store is in.
-    #[must_use]
-    pub fn dialect(&self) -> Dialect {
-        match self.backend() {
-            Backend::Sqlite(_) => Dialect::Sqlite,
-            Backend::Postgres(_) => Dialect::Postgres,
-        }
-    }
+    fn dialect(&self) -> Dialect;
 
     /// Creates and upgrades the tables. Changes nothing if they are up to date.
-    pub async fn migrate(&self) -> Result<(), ConnectError> {
-        match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.migrate().await,
-            Backend::Postgres(postgres) => postgres.migrate().await,
-        }
-    }
+    async fn migrate(&self) -> Result<(), ConnectError>;
 
     /// Has the database itself announce every append, so that those of other programs are noticed at once
     /// as well. The only change that Kennel ever makes to an event log of another program.
     ///
     /// Does nothing on SQLite, where appends of other processes are noticed anyway.
-    pub async fn install_notify(&self) -> Result<(), ConnectError> {
-        match self.backend() {
-            Backend::Sqlite(_) => Ok(()),
-            Backend::Postgres(postgres) => postgres.install_notify().await,
-        }
-    }
+    async fn install_notify(&self) -> Result<(), ConnectError>;
 
     /// Makes this process the running one of a SQLite file, until the lock is dropped or the process
     /// ends in whichever way. On PostgreSQL any number of processes may run.
-    pub fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
-        match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.acquire_run_lock(),
-            Backend::Postgres(_) => Ok(RunLock::unneeded()),
-        }
-    }
+    fn acquire_run_lock(&self) -> Result<RunLock, RunLockError>;
+
+    /// Removes the workers of processes that ran this store before: the process that holds its run lock
+    /// alone knows that they are dead, and need not wait for their heartbeats to grow old. Does nothing
+    /// where many processes may run.
+    async fn forget_former_workers(&self, lock: &RunLock) -> Result<(), StoreError>;
 
     /// Resolves when a SQLite file, or one that belongs to it, was removed or replaced while this process has it open:
     /// nothing is written any more, and the process that runs the store has to end.
-    pub async fn lost(&self) -> StoreLost {
-        match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.lost().await,
-            Backend::Postgres(_) => std::future::pending().await,
-        }
-    }
+    async fn lost(&self) -> StoreLost;
 
     /// Whether [`Self::lost`] would resolve.
+    fn is_lost(&self) -> bool;
+
+    /// Closes the connections. SQLite moves its write-ahead log into the file then.
+    async fn close(&self);
+}
+
+/// A handle on an open store: `store.append(…)` and all else that [`OpenStore`] and the ports have. Clones share its
+/// connections.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<dyn OpenStore>);
+
+impl Store {
+    pub(crate) fn new(store: impl OpenStore + 'static) -> Self {
+        Self(Arc::new(store))
+    }
+
+    /// Its ports, for an engine.
     #[must_use]
-    pub fn is_lost(&self) -> bool {
-        match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.is_lost(),
-            Backend::Postgres(_) => false,
+    pub fn ports(&self) -> Arc<dyn StorePorts> {
+        Arc::<dyn OpenStore>::clone(&self.0)
+    }
+}
+
+impl Deref for Store {
+    type Target = dyn OpenStore;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.0
+    }
+}
+
+/// The ports over a database.
+#[derive(Debug)]
+pub(crate) struct SqlStore<B: Backend> {
+    pub(crate) backend: B,
+    pub(crate) sql: Shared,
+    pub(crate) catalog: TableCache<B::Table>,
+    pub(crate) positions: Positions,
+}
+
+impl<B: Backend> SqlStore<B> {
+    pub(crate) fn new(backend: B, names: &TableNames) -> Self {
+        Self {
+            backend,
+            sql: Shared::new(names),
+            catalog: TableCache::default(),
+            positions: Positions::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl<B: Backend> OpenStore for SqlStore<B> {
+    fn dialect(&self) -> Dialect {
+        B::DIALECT
+    }
+
+    async fn migrate(&self) -> Result<(), ConnectError> {
+        self.backend.migrate().await
+    }
+
+    async fn install_notify(&self) -> Result<(), ConnectError> {
+        self.backend.install_notify().await
+    }
+
+    fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
+        self.backend.acquire_run_lock()
+    }
+
+    async fn forget_former_workers(&self, lock: &RunLock) -> Result<(), StoreError> {
+        match lock.is_exclusive() {
+            true => self.forget_workers().await,
+            false => Ok(()),
         }
     }
 
-    /// Closes the connections. SQLite moves its write-ahead log into the file then.
-    pub async fn close(&self) {
-        match self.backend() {
-            Backend::Sqlite(sqlite) => sqlite.close().await,
-            Backend::Postgres(postgres) => postgres.close().await,
-        }
+    async fn lost(&self) -> StoreLost {
+        self.backend.lost().await
+    }
+
+    fn is_lost(&self) -> bool {
+        self.backend.is_lost()
+    }
+
+    async fn close(&self) {
+        self.backend.close().await;
     }
 }

@@ -420,7 +420,7 @@ async fn compare(cluster: &Cluster, steps: &[Step]) {
     let sqlite = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
     let server = open(&cluster.create_database()).await;
     let mut model = Driven::new(&memory).await;
-    let mut others = [("sqlite", Driven::new(&sqlite).await), ("postgres", Driven::new(&server).await)];
+    let mut others = [("sqlite", Driven::new(&*sqlite).await), ("postgres", Driven::new(&*server).await)];
     for step in steps {
         let expected = model.take(step).await;
         for (name, driven) in &mut others {

@@ -24,7 +24,7 @@ async fn on_postgres(check: impl AsyncFn(&dyn Ports)) {
     store.migrate().await.unwrap();
     store.close().await;
     let store = open(&url, Mode::Existing).await;
-    check(&store).await;
+    check(&*store).await;
     store.close().await;
 }
 
@@ -35,7 +35,7 @@ async fn on_memory(check: impl AsyncFn(&dyn Ports)) {
 async fn on_sqlite(check: impl AsyncFn(&dyn Ports)) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&format!("sqlite:{}/kennel.db", folder.path().display()), Mode::ReadWrite).await;
-    check(&store).await;
+    check(&*store).await;
     store.close().await;
 }
 

@@ -51,7 +51,7 @@ impl Fleet {
         let line =
             Line { world: Arc::clone(&self.world), process: number, suspension: Arc::clone(&suspension) };
         let remote = Arc::new(Remote { line, store: self.store.clone() });
-        let ports = Ports::of(&remote, Arc::new(Compiler(Arc::clone(&self.guests))));
+        let ports = Ports::of(remote, Arc::new(Compiler(Arc::clone(&self.guests))));
         let options = self.world.weather.options(number, workers);
         let engine = Engine::new(ports, options, &Metrics::default(), Entropy::from_seed(seed));
         let status = engine.status();

@@ -21,9 +21,9 @@ use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
+pub use kennel_core::port::StorePorts as Ports;
 use kennel_core::port::{
-    Appender, Changed, ClaimOutcome, Commit, CommitOutcome, ComponentStore, Coordination, Cutover,
-    CutoverOutcome, DeploymentStore, LogReader, ProposeOutcome, ReadModel, ReadQuery, StatusReports, Wanted,
+    Changed, ClaimOutcome, Commit, CommitOutcome, CutoverOutcome, ProposeOutcome, ReadQuery, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, Descriptor, Partitioning, ReadModelId, Scope, Settings};
@@ -31,24 +31,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::samples;
-
-/// All ports of a store.
-pub trait Ports:
-    LogReader + Appender + ReadModel + ComponentStore + DeploymentStore + StatusReports + Cutover + Coordination
-{
-}
-impl<
-    T: LogReader
-        + Appender
-        + ReadModel
-        + ComponentStore
-        + DeploymentStore
-        + StatusReports
-        + Cutover
-        + Coordination,
-> Ports for T
-{
-}
 
 pub const STALE_AFTER: Duration = Duration::from_secs(60);
 

@@ -68,7 +68,7 @@ impl Append {
         let (input, lines) = self.input()?;
         let store = wire::open(&self.store.target(config)?).await?;
         let bar = output::progress("appending", lines);
-        let mut import = Import { events: &store, from: self.name(), outcome: Outcome::default() };
+        let mut import = Import { events: &*store, from: self.name(), outcome: Outcome::default() };
         import.run(input, &bar).await?;
         bar.finish_and_clear();
         let outcome = import.outcome;

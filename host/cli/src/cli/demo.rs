@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{Appender as _, LogReader as _, ProjectionState, Runtime, StatusReports as _};
+use kennel_core::port::{ProjectionState, Runtime};
 use kennel_core::projection::{Deployment, Settings};
 use kennel_engine::{CallObserver, Engine, Metrics, Options, Shutdown};
 use tokio::time::Instant;
@@ -98,7 +98,7 @@ impl Demo {
         let calls = Arc::new(Calls::default());
         let took = self.run(&store, runtime, Arc::clone(&calls), &bars).await?;
         let calls = std::mem::take(&mut *calls.0.lock().unwrap_or_else(PoisonError::into_inner));
-        let check = exactly_once::check(&store, &store, audit_log.read_model).await?;
+        let check = exactly_once::check(&*store, &*store, audit_log.read_model).await?;
         let outcome = Outcome { check, took, calls };
         if self.json {
             report::print_json(&outcome)?;

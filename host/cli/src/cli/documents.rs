@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use kennel_core::limits;
 use kennel_core::name::ProjectionName;
-use kennel_core::port::{Document, ReadModel as _, Wanted};
+use kennel_core::port::{Document, Wanted};
 use kennel_core::projection::ReadModelId;
 use kennel_core::text::escaped;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::{Coordination as _, GenerationRecord};
+use kennel_core::port::GenerationRecord;
 
 use super::{REPLICA_SET_VARIABLE, StoreArgs, output};
 use crate::config::Config;

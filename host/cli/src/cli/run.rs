@@ -11,7 +11,6 @@ use std::time::Duration;
 use clap::Args;
 
 use kennel_core::name::ReplicaSet;
-use kennel_core::port::DeploymentStore as _;
 use kennel_engine::Shutdown;
 use tokio::net::TcpListener;
 

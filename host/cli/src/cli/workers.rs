@@ -29,7 +29,7 @@ impl Workers {
     pub(super) async fn execute(self, config: &Config) -> anyhow::Result<ExitCode> {
         let replica_set = config.run.replica_set(self.replica_set.as_ref());
         let store = wire::open_existing(&self.store.target(config)?).await?;
-        let report = ReplicaSetView::look(&store, replica_set, config.run.stale_after()?).await?;
+        let report = ReplicaSetView::look(&*store, replica_set, config.run.stale_after()?).await?;
         if self.json {
             output::json(&report)?;
         } else {

@@ -10,8 +10,10 @@ mod decoding;
 mod documents;
 mod events;
 mod listen;
+mod liveness;
 mod log_tables;
 mod log_watch;
+mod namespaces;
 mod open;
 mod pool;
 mod pooler;
@@ -21,16 +23,24 @@ mod views;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use connector::Connector;
+use kennel_core::port::StoreError;
+use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
+use sqlx::postgres::PgRow;
 
-pub(crate) use documents::{PostgresTable, lock, quoted_path, table_of};
+pub(crate) use connector::Connector;
 pub(crate) use open::open;
 pub(crate) use pool::{Pool, Tx};
 pub(crate) use pooler::is_lost_statement;
-pub(crate) use views::{create_view_unless_in_use, create_views};
 
+use crate::backend::sqlite::files::StoreLost;
+use crate::backend::{Backend, Transactions};
+use crate::connect::ConnectError;
+use crate::error::Doing as _;
+use crate::run_lock::{RunLock, RunLockError};
+use crate::session::{Arg, Durability, Tx as _, bound, transaction};
 use crate::sql::{TableNames, statements};
+use crate::store::Dialect;
 
 statements! {
     /// The statements that only PostgreSQL has.
@@ -77,8 +87,62 @@ impl PostgresBackend {
     pub(crate) fn lock_sql(&self) -> alive::LockSql<'_> {
         alive::LockSql { lock: &self.sql.lock_alive, unlock: &self.sql.unlock_alive }
     }
+}
 
-    pub(crate) async fn close(&self) {
+transaction!(Tx, PgRow);
+
+impl Transactions for PostgresBackend {
+    type Row = PgRow;
+    type Tx = Tx;
+
+    /// The server's own setting decides about durability.
+    async fn begin(&self, _durability: Durability, doing: &str) -> Result<Tx, StoreError> {
+        self.pool.begin().await.doing(doing)
+    }
+
+    async fn begin_commit(&self, read_model: ReadModelId, doing: &str) -> Result<Tx, StoreError> {
+        self.pool.of(read_model).begin_waiting_at_most(self.lock_wait).await.doing(doing)
+    }
+
+    async fn begin_reading(&self, doing: &str) -> Result<Tx, StoreError> {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.pool.begin_with(SNAPSHOT).await.doing(doing)
+    }
+
+    async fn limit_waiting(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        tx.row(&self.sql.lock_timeout, &[]).await.map(|_| ())
+    }
+
+    async fn rows(&self, sql: &SqlStr, args: &[Arg<'_>], doing: &str) -> Result<Vec<PgRow>, StoreError> {
+        bound!(sql, args).fetch_all(&self.pool).await.doing(doing)
+    }
+}
+
+impl Backend for PostgresBackend {
+    const DIALECT: Dialect = Dialect::Postgres;
+
+    async fn migrate(&self) -> Result<(), ConnectError> {
+        self.create_tables().await
+    }
+
+    async fn install_notify(&self) -> Result<(), ConnectError> {
+        self.create_trigger().await
+    }
+
+    /// Any number of processes may run.
+    fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
+        Ok(RunLock::unneeded())
+    }
+
+    async fn lost(&self) -> StoreLost {
+        std::future::pending().await
+    }
+
+    fn is_lost(&self) -> bool {
+        false
+    }
+
+    async fn close(&self) {
         self.listen.close().await;
         self.alive.close().await;
         self.pool.close().await;

@@ -10,7 +10,9 @@
 mod documents;
 mod events;
 pub(crate) mod files;
+mod liveness;
 mod log;
+mod namespaces;
 mod open;
 mod reading;
 mod watch;
@@ -19,18 +21,22 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use kennel_core::port::StoreError;
+use kennel_core::projection::ReadModelId;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{SqlStr, Sqlite, SqlitePool, Transaction};
 
-pub(crate) use documents::{SqliteTable, create_views, table_of};
 pub(crate) use open::open;
 
 use files::{Files, StoreLost};
 use log::WriteAheadLog;
 
+use crate::backend::{Backend, Transactions};
+use crate::connect::ConnectError;
 use crate::error::Doing as _;
 use crate::run_lock::{self, RunLock, RunLockError};
-use crate::session::Durability;
+use crate::session::{Arg, Durability, bound, transaction};
 use crate::sql::{TableNames, statements};
+use crate::store::Dialect;
 
 statements! {
     /// The statements that only SQLite has.
@@ -59,33 +65,61 @@ pub(crate) struct SqliteBackend {
 /// How often the files are looked at: once in a while is enough, since every write looks first.
 const FILES_LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
 
-impl SqliteBackend {
-    /// Begins a transaction and takes the write lock at once: a transaction that reads first and wants to
-    /// write later can fail halfway when another process has written in between.
-    pub(crate) async fn begin(
-        &self,
-        durability: Durability,
-        doing: &str,
-    ) -> Result<Transaction<'static, Sqlite>, StoreError> {
+transaction!(Transaction<'static, Sqlite>, SqliteRow);
+
+impl Transactions for SqliteBackend {
+    type Row = SqliteRow;
+    type Tx = Transaction<'static, Sqlite>;
+
+    /// Takes the write lock at once: a transaction that reads first and wants to write later can fail halfway when
+    /// another process has written in between.
+    async fn begin(&self, durability: Durability, doing: &str) -> Result<Self::Tx, StoreError> {
         let lost = |lost: StoreLost| StoreError::Failed { doing: doing.to_owned(), source: lost.into() };
         let log_bytes = self.files.check().map_err(lost)?;
         self.log.keep_short(&self.writer, &self.path, log_bytes).await;
         self.writer.begin_with(begin_of(durability)).await.doing(doing)
     }
 
-    /// Makes this process the running one of the file.
-    pub(crate) fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
+    async fn begin_commit(&self, _read_model: ReadModelId, doing: &str) -> Result<Self::Tx, StoreError> {
+        self.begin(Durability::Replayable, doing).await
+    }
+
+    async fn begin_reading(&self, doing: &str) -> Result<Self::Tx, StoreError> {
+        self.readers.begin().await.doing(doing)
+    }
+
+    async fn limit_waiting(&self, _tx: &mut Self::Tx) -> Result<(), sqlx::Error> {
+        // A writer is alone, and readers block no other transaction.
+        Ok(())
+    }
+
+    async fn rows(&self, sql: &SqlStr, args: &[Arg<'_>], doing: &str) -> Result<Vec<SqliteRow>, StoreError> {
+        bound!(sql, args).fetch_all(&self.readers).await.doing(doing)
+    }
+}
+
+impl Backend for SqliteBackend {
+    const DIALECT: Dialect = Dialect::Sqlite;
+
+    async fn migrate(&self) -> Result<(), ConnectError> {
+        self.create_tables().await
+    }
+
+    async fn install_notify(&self) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
+    fn acquire_run_lock(&self) -> Result<RunLock, RunLockError> {
         run_lock::acquire(&self.database, &self.path)
     }
 
-    /// Whether the files are no longer those that were opened.
-    pub(crate) fn is_lost(&self) -> bool {
+    fn is_lost(&self) -> bool {
         self.files.check().is_err()
     }
 
-    /// Resolves when they are not. What has not been moved from the log into the database is moved before that, for a file
+    /// What has not been moved from the log into the database is moved before that, for a file
     /// that has only got another name, or has lost its log; whatever bears its name now finds no log that is not its own.
-    pub(crate) async fn lost(&self) -> StoreLost {
+    async fn lost(&self) -> StoreLost {
         loop {
             if let Err(lost) = self.files.check() {
                 self.log.move_rest(&self.writer).await;
@@ -93,6 +127,17 @@ impl SqliteBackend {
             }
             tokio::time::sleep(FILES_LOOKED_AT_EVERY).await;
         }
+    }
+
+    /// The writing connection last: it moves the write-ahead log into the file.
+    async fn close(&self) {
+        if self.is_lost() {
+            // The last to close removes the log by its name, which may be that of another file's by now.
+            return;
+        }
+        self.watch.close().await;
+        self.readers.close().await;
+        self.writer.close().await;
     }
 }
 

@@ -9,33 +9,32 @@ use std::sync::{Arc, PoisonError, RwLock};
 use kennel_core::port::StoreError;
 use kennel_core::projection::ReadModelId;
 
-use crate::backend::{postgres, sqlite};
+use crate::backend::Backend;
 use crate::error::Doing;
-use crate::session::{Arg, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Row as _, Tx as _};
+use crate::store::SqlStore;
 
-/// The statements of one collection, for the database that holds it.
+/// The tables that this process knows, with their statements.
 #[derive(Debug)]
-pub(crate) enum Table {
-    Sqlite(sqlite::SqliteTable),
-    Postgres(postgres::PostgresTable),
-}
-
-/// The tables that this process knows.
-#[derive(Debug, Default)]
-pub(crate) struct TableCache {
-    tables: RwLock<HashMap<ReadModelId, HashMap<String, Arc<Table>>>>,
+pub(crate) struct TableCache<T> {
+    tables: RwLock<HashMap<ReadModelId, HashMap<String, Arc<T>>>>,
     /// In which incarnation of the log this is known.
     incarnation: AtomicU64,
 }
 
-impl TableCache {
-    fn get(&self, read_model: ReadModelId, collection: &str) -> Option<Arc<Table>> {
+impl<T> Default for TableCache<T> {
+    fn default() -> Self {
+        Self { tables: RwLock::default(), incarnation: AtomicU64::default() }
+    }
+}
+
+impl<T> TableCache<T> {
+    fn get(&self, read_model: ReadModelId, collection: &str) -> Option<Arc<T>> {
         let tables = self.tables.read().unwrap_or_else(PoisonError::into_inner);
         tables.get(&read_model)?.get(collection).cloned()
     }
 
-    pub(crate) fn remember(&self, read_model: ReadModelId, collection: &str, table: &Arc<Table>) {
+    pub(crate) fn remember(&self, read_model: ReadModelId, collection: &str, table: &Arc<T>) {
         let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
         tables.entry(read_model).or_default().insert(collection.to_owned(), Arc::clone(table));
     }
@@ -63,35 +62,35 @@ impl TableCache {
     }
 }
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     /// The table of a collection, or `None` if nothing was ever written to it.
     pub(crate) async fn table(
         &self,
         read_model: ReadModelId,
         collection: &str,
-    ) -> Result<Option<Arc<Table>>, StoreError> {
+    ) -> Result<Option<Arc<B::Table>>, StoreError> {
         let doing = "looking up a collection";
-        if let Some(table) = self.catalog().get(read_model, collection) {
+        if let Some(table) = self.catalog.get(read_model, collection) {
             return Ok(Some(table));
         }
         let args = [Arg::Int(read_model.get()), Arg::Text(collection)];
-        let Some(row) = self.backend().row(&self.sql().collection_find, &args, doing).await? else {
+        let Some(row) = self.backend.row(&self.sql.collection_find, &args, doing).await? else {
             return Ok(None);
         };
-        let table = Arc::new(self.backend().table_of(&row.text("table_name").doing(doing)?));
-        self.catalog().remember(read_model, collection, &table);
+        let table = Arc::new(B::table_of(&row.text("table_name").doing(doing)?));
+        self.catalog.remember(read_model, collection, &table);
         Ok(Some(table))
     }
 
     /// Forgets the tables of read models that are gone.
     pub(crate) async fn forget_removed(&self) -> Result<(), StoreError> {
-        if self.catalog().is_empty() {
+        if self.catalog.is_empty() {
             return Ok(());
         }
         let doing = "looking for read models that are gone";
-        let rows = self.backend().rows(&self.sql().read_models_kept, &[], doing).await?;
+        let rows = self.backend.rows(&self.sql.read_models_kept, &[], doing).await?;
         let kept = rows.iter().map(|row| row.int("id").map(ReadModelId::new)).collect::<Result<_, _>>();
-        self.catalog().keep(&kept.doing(doing)?);
+        self.catalog.keep(&kept.doing(doing)?);
         Ok(())
     }
 
@@ -99,35 +98,34 @@ impl Store {
     /// or made here may only be remembered once the transaction has been committed.
     pub(crate) async fn table_in(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         read_model: ReadModelId,
         collection: &str,
         create: bool,
-    ) -> Result<Option<Arc<Table>>, StoreError> {
+    ) -> Result<Option<Arc<B::Table>>, StoreError> {
         let doing = "creating a collection";
-        if let Some(table) = self.catalog().get(read_model, collection) {
+        if let Some(table) = self.catalog.get(read_model, collection) {
             return Ok(Some(table));
         }
         if create {
-            self.backend().lock_catalog(tx).await.doing(doing)?;
+            self.backend.lock_catalog(tx).await.doing(doing)?;
         }
         let args = [Arg::Int(read_model.get()), Arg::Text(collection)];
-        if let Some(row) = tx.row(&self.sql().collection_find, &args).await.doing(doing)? {
-            return Ok(Some(Arc::new(self.backend().table_of(&row.text("table_name").doing(doing)?))));
+        if let Some(row) = tx.row(&self.sql.collection_find, &args).await.doing(doing)? {
+            return Ok(Some(Arc::new(B::table_of(&row.text("table_name").doing(doing)?))));
         }
         if !create {
             return Ok(None);
         }
-        let row =
-            tx.row(&self.sql().read_model_namespace, &[Arg::Int(read_model.get())]).await.doing(doing)?;
+        let row = tx.row(&self.sql.read_model_namespace, &[Arg::Int(read_model.get())]).await.doing(doing)?;
         let Some(row) = row else {
             return Err(StoreError::Invalid { message: format!("read model {read_model} does not exist") });
         };
         let name = self.free_name(tx, &row.text("namespace").doing(doing)?, collection).await?;
-        let table = self.backend().table_of(&name);
-        self.backend().create_table(tx, &table).await.doing(doing)?;
+        let table = B::table_of(&name);
+        tx.execute(B::create(&table), &[]).await.doing(doing)?;
         let args = [Arg::Int(read_model.get()), Arg::Text(collection), Arg::Text(&name)];
-        tx.execute(&self.sql().collection_insert, &args).await.doing(doing)?;
+        tx.execute(&self.sql.collection_insert, &args).await.doing(doing)?;
         if row.int("serves").doing(doing)? != 0 {
             let projection = row.text("projection").doing(doing)?;
             let namespace = row.text("view_namespace").doing(doing)?;
@@ -135,7 +133,7 @@ impl Store {
         }
         // Until this transaction ends, no other transaction makes a namespace, a table or a view: it must not wait for
         // a table that another session has locked.
-        self.backend().limit_waiting(tx).await.doing(doing)?;
+        self.backend.limit_waiting(tx).await.doing(doing)?;
         Ok(Some(Arc::new(table)))
     }
 }

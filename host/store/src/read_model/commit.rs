@@ -11,11 +11,12 @@ use kennel_core::change::{Access, Change, CollectionChanges, Expectation, Stored
 use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
-use super::{LockSet, Locked, LockedText, Put, Table};
+use super::{LockSet, Locked, LockedText, Put};
+use crate::backend::Backend;
 use crate::error::{Doing, is_cut_short};
 use crate::row::{self, signed};
-use crate::session::{Arg, Row, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Row as _, Tx as _};
+use crate::store::SqlStore;
 
 /// How often the sums of one batch are built again because another transaction made the document first.
 const RACES_MAX: usize = 100;
@@ -37,21 +38,24 @@ impl From<StoreError> for Stop {
     }
 }
 
-pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcome, StoreError> {
+pub(super) async fn commit<B: Backend>(
+    store: &SqlStore<B>,
+    batch: &Commit,
+) -> Result<CommitOutcome, StoreError> {
     let doing = "committing a batch";
     if batch.to.position < batch.from {
         let (from, to) = (batch.from, batch.to.position);
         let message = format!("a batch cannot move a checkpoint back from {from} to {to}");
         return Err(StoreError::Invalid { message });
     }
-    let mut tx = store.backend().begin_commit(batch.read_model, doing).await?;
+    let mut tx = store.backend.begin_commit(batch.read_model, doing).await?;
     let tables = match write(store, &mut tx, batch).await {
         Ok(tables) => tables,
         Err(stop) => {
             // The transaction is rolled back either way; waiting for it keeps the connection usable.
             let rolled_back = tx.rollback().await;
             if matches!(stop, Stop::Store(_)) {
-                store.catalog().forget(batch.read_model);
+                store.catalog.forget(batch.read_model);
             }
             return match stop {
                 Stop::Outcome(outcome) => rolled_back.doing(doing).map(|()| outcome),
@@ -67,7 +71,7 @@ pub(super) async fn commit(store: &Store, batch: &Commit) -> Result<CommitOutcom
     }
     for (changes, table) in batch.changes.iter().zip(&tables) {
         if let Some(table) = table {
-            store.catalog().remember(batch.read_model, &changes.collection, table);
+            store.catalog.remember(batch.read_model, &changes.collection, table);
         }
     }
     Ok(CommitOutcome::Committed)
@@ -90,7 +94,11 @@ fn cut_short(error: StoreError) -> Result<CommitOutcome, StoreError> {
     }
 }
 
-async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<Arc<Table>>>, Stop> {
+async fn write<B: Backend>(
+    store: &SqlStore<B>,
+    tx: &mut B::Tx,
+    batch: &Commit,
+) -> Result<Vec<Option<Arc<B::Table>>>, Stop> {
     fence(store, tx, batch).await?;
     let mut tables = Vec::with_capacity(batch.changes.len());
     for changes in &batch.changes {
@@ -106,7 +114,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
         let failure = row::failure_to_json(&letter.failure)?;
         let position = signed(letter.failure.position.get());
         let args = [Arg::Int(batch.read_model.get()), Arg::Int(position), Arg::Text(&failure)];
-        tx.execute(&store.sql().dead_letter_insert, &args).await.doing("recording a dead letter")?;
+        tx.execute(&store.sql.dead_letter_insert, &args).await.doing("recording a dead letter")?;
     }
     Ok(tables)
 }
@@ -116,7 +124,7 @@ async fn write(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<Vec<Option<
 /// The owner's picture may be coarser than the rows: two rows that have reached the same position are
 /// one range to their owner. So a range is in order if the rows inside it that could be moved
 /// cover it completely. Rows are joined when a worker claims them.
-async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
+async fn fence<B: Backend>(store: &SqlStore<B>, tx: &mut B::Tx, batch: &Commit) -> Result<(), Stop> {
     let (witness_position, witness_id) = row::witness_args(batch.to.witness);
     for range in &batch.ranges {
         let args = [
@@ -132,13 +140,13 @@ async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
         let doing = "moving checkpoints";
         let whole = signed(range.end() - range.start());
         let covered =
-            |rows: Vec<Row>| rows.iter().map(|row| row.int("width")).sum::<Result<i64, _>>().doing(doing);
-        let moved = tx.rows(&store.sql().checkpoint_move, &args).await.doing(doing)?;
+            |rows: Vec<B::Row>| rows.iter().map(|row| row.int("width")).sum::<Result<i64, _>>().doing(doing);
+        let moved = tx.rows(&store.sql.checkpoint_move, &args).await.doing(doing)?;
         if covered(moved)? == whole {
             continue;
         }
         // Those that a new generation has taken over are no longer to be found like this.
-        let movable = tx.rows(&store.sql().checkpoint_movable, &args[1..6]).await.doing(doing)?;
+        let movable = tx.rows(&store.sql.checkpoint_movable, &args[1..6]).await.doing(doing)?;
         let outcome = match covered(movable)? == whole {
             true => CommitOutcome::LogSetBack,
             false => CommitOutcome::Fenced,
@@ -149,15 +157,15 @@ async fn fence(store: &Store, tx: &mut Tx, batch: &Commit) -> Result<(), Stop> {
 }
 
 /// The changes of one collection.
-struct Collection<'a> {
-    store: &'a Store,
+struct Collection<'a, B: Backend> {
+    store: &'a SqlStore<B>,
     batch: &'a Commit,
     changes: &'a CollectionChanges,
-    table: Option<&'a Table>,
+    table: Option<&'a B::Table>,
 }
 
-impl<'a> Collection<'a> {
-    async fn apply(&self, tx: &mut Tx) -> Result<(), Stop> {
+impl<'a, B: Backend> Collection<'a, B> {
+    async fn apply(&self, tx: &mut B::Tx) -> Result<(), Stop> {
         let lock = self.lock();
         let mut locked = self.find(tx, &lock).await?;
         if !self.batch.sole_owner {
@@ -166,7 +174,7 @@ impl<'a> Collection<'a> {
         let Some(table) = self.table else { return Ok(()) };
         let deletes = self.keys(|change| change.access == Access::Delete);
         if !deletes.is_empty() {
-            let deleted = self.store.backend().delete(tx, table, &deletes).await;
+            let deleted = self.store.backend.delete(tx, table, &deletes).await;
             deleted.map_err(|error| self.stop(error))?;
         }
         let mut pending: Vec<&'a Change> = self.changes.changes.iter().collect();
@@ -213,9 +221,9 @@ impl<'a> Collection<'a> {
         changes.filter(|change| wanted(change)).map(|change| change.key.as_str()).collect()
     }
 
-    async fn find(&self, tx: &mut Tx, lock: &LockSet<'_>) -> Result<HashMap<String, Locked>, Stop> {
-        let found =
-            self.store.backend().lock(tx, self.batch.read_model, &self.changes.collection, self.table, lock);
+    async fn find(&self, tx: &mut B::Tx, lock: &LockSet<'_>) -> Result<HashMap<String, Locked>, Stop> {
+        let collection = (self.batch.read_model, self.changes.collection.as_str());
+        let found = self.store.backend.lock(tx, collection, self.table, lock);
         found.await.map_err(|error| self.stop(error))
     }
 
@@ -238,8 +246,8 @@ impl<'a> Collection<'a> {
     /// Returns the keys of those that were to be new and exist.
     async fn put(
         &self,
-        tx: &mut Tx,
-        table: &Table,
+        tx: &mut B::Tx,
+        table: &B::Table,
         pending: &[&'a Change],
         locked: &HashMap<String, Locked>,
     ) -> Result<HashSet<String>, Stop> {
@@ -252,13 +260,13 @@ impl<'a> Collection<'a> {
             let loaded = match wanting.is_empty() {
                 true => HashMap::new(),
                 false => {
-                    let loaded = self.store.backend().load(tx, table, &wanting).await;
+                    let loaded = self.store.backend.load(tx, table, &wanting).await;
                     loaded.map_err(|error| self.stop(error))?
                 }
             };
             let puts = self.puts(part, locked, &loaded)?;
             if !puts.is_empty() {
-                let put = self.store.backend().put(tx, table, &puts).await;
+                let put = self.store.backend.put(tx, table, &puts).await;
                 raced.extend(put.map_err(|error| self.stop(error))?);
             }
         }
@@ -363,8 +371,8 @@ fn bytes_of(change: &Change, locked: Option<&Locked>) -> usize {
 
 /// Finds out which document it was. The database only says that one of a batch was wrong, so each is
 /// tried by itself; this happens once, and then the guest has to be corrected.
-async fn invalid_commit(
-    store: &Store,
+async fn invalid_commit<B: Backend>(
+    store: &SqlStore<B>,
     batch: &Commit,
     collection: &str,
     message: &str,
@@ -373,7 +381,7 @@ async fn invalid_commit(
     let mut which = "a document".to_owned();
     for change in changes.flat_map(|changes| &changes.changes) {
         let Access::Put(document) = &change.access else { continue };
-        if !store.backend().can_hold(document).await? {
+        if !store.backend.can_hold(document).await? {
             which = format!("document {}", limits::excerpt(&change.key));
             break;
         }

@@ -16,16 +16,17 @@ use kennel_core::port::{Changed, CutoverOutcome, ProjectionState, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
+use crate::backend::Backend;
 use crate::error::{Doing, advised, while_blocked};
 use crate::log_set_back::Found;
 use crate::row::{self, unsigned};
-use crate::session::{Arg, Durability, Tx};
-use crate::store::Store;
+use crate::session::{Arg, Durability, Row as _, Tx as _};
+use crate::store::SqlStore;
 
 /// How long an operation is tried while another transaction blocks it.
 const BLOCKED_MAX: Duration = Duration::from_secs(2);
 
-impl Store {
+impl<B: Backend> SqlStore<B> {
     pub(super) async fn carry_out(
         &self,
         projection: &ProjectionName,
@@ -89,11 +90,11 @@ impl Store {
         slack: u64,
         doing: &str,
     ) -> Result<CutoverOutcome, StoreError> {
-        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
+        let mut tx = self.backend.begin(Durability::Acknowledged, doing).await?;
         let work = async {
             // A reader may read the views for hours, and a process may be suspended in the middle of a batch: no other
             // transaction shall wait for that.
-            self.backend().limit_waiting(&mut tx).await.doing(doing)?;
+            self.backend.limit_waiting(&mut tx).await.doing(doing)?;
             let found = self.take_permit(&mut tx, projection, doing).await?;
             let decided = found.as_ref().and_then(|before| Some((before, decide(before)?)));
             let Some((before, decision)) = decided else { return Ok(CutoverOutcome::Nothing) };
@@ -148,35 +149,35 @@ impl Store {
         &self,
         projection: &ProjectionName,
         doing: &str,
-    ) -> Result<(Tx, Option<Lifecycle>), StoreError> {
-        let mut tx = self.backend().begin(Durability::Acknowledged, doing).await?;
-        self.backend().limit_waiting(&mut tx).await.doing(doing)?;
+    ) -> Result<(B::Tx, Option<Lifecycle>), StoreError> {
+        let mut tx = self.backend.begin(Durability::Acknowledged, doing).await?;
+        self.backend.limit_waiting(&mut tx).await.doing(doing)?;
         let found = self.take_permit(&mut tx, projection, doing).await?;
         Ok((tx, found))
     }
 
     async fn take_permit(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
         doing: &str,
     ) -> Result<Option<Lifecycle>, StoreError> {
-        tx.row(&self.sql().registry_advance, &[]).await.doing(doing)?;
+        tx.row(&self.sql.registry_advance, &[]).await.doing(doing)?;
         self.load(tx, projection).await
     }
 
     pub(super) async fn load(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
     ) -> Result<Option<Lifecycle>, StoreError> {
         let doing = "reading the history of a projection";
         let name = [Arg::Text(projection.as_str())];
-        let Some(found) = tx.row(&self.sql().projection_find, &name).await.doing(doing)? else {
+        let Some(found) = tx.row(&self.sql.projection_find, &name).await.doing(doing)? else {
             return Ok(None);
         };
         let mut history = Vec::new();
-        for line in tx.rows(&self.sql().deployment_history, &name).await.doing(doing)? {
+        for line in tx.rows(&self.sql.deployment_history, &name).await.doing(doing)? {
             history.push(Entry {
                 deployment: row::deployment(&line)?,
                 outcome: row::word(&line, "outcome")?,
@@ -203,18 +204,18 @@ impl Store {
 
     async fn statuses(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
     ) -> Result<Vec<(ReadModelId, ReadModelStatus)>, StoreError> {
         let doing = "reading the read models of a projection";
-        let rows = tx.rows(&self.sql().read_models, &[Arg::Text(projection.as_str())]).await.doing(doing)?;
+        let rows = tx.rows(&self.sql.read_models, &[Arg::Text(projection.as_str())]).await.doing(doing)?;
         rows.iter()
             .map(|row| Ok((ReadModelId::new(row.int("id").doing(doing)?), row::word(row, "status")?)))
             .collect()
     }
 
     /// How far the candidate is behind the serving deployment, in positions.
-    async fn behind(&self, tx: &mut Tx, lifecycle: &Lifecycle) -> Result<u64, StoreError> {
+    async fn behind(&self, tx: &mut B::Tx, lifecycle: &Lifecycle) -> Result<u64, StoreError> {
         let (Some(serving), Some(candidate)) = (lifecycle.serving(), lifecycle.candidate()) else {
             return Ok(0);
         };
@@ -230,16 +231,16 @@ impl Store {
         Ok(checkpoint::behind(&of(&follower), &of(&leader)))
     }
 
-    async fn checkpoints(&self, tx: &mut Tx, read_model: ReadModelId) -> Result<Vec<Found>, StoreError> {
+    async fn checkpoints(&self, tx: &mut B::Tx, read_model: ReadModelId) -> Result<Vec<Found>, StoreError> {
         let doing = "reading checkpoints";
-        let rows = tx.rows(&self.sql().checkpoints_of, &[Arg::Int(read_model.get())]).await.doing(doing)?;
+        let rows = tx.rows(&self.sql.checkpoints_of, &[Arg::Int(read_model.get())]).await.doing(doing)?;
         rows.iter().map(Found::new).collect()
     }
 
     /// Writes what a decision changes. Returns the projection as it is then.
     async fn apply(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         before: &Lifecycle,
         decision: &Decision,
         attribution: &Attribution,
@@ -253,7 +254,7 @@ impl Store {
         for (number, outcome) in outcomes {
             let args =
                 [Arg::Text(projection.as_str()), Arg::Int(i64::from(number)), Arg::Text(outcome.as_str())];
-            tx.execute(&self.sql().deployment_decide, &args).await.doing(doing)?;
+            tx.execute(&self.sql.deployment_decide, &args).await.doing(doing)?;
         }
         if let Some(new) = &decision.new {
             if new.read_model.is_none() {
@@ -268,12 +269,12 @@ impl Store {
         if serving(before) != serving(&after) {
             self.publish(tx, projection, serving(&after)).await?;
         }
-        self.backend().announce_deployment(tx).await.doing(doing)?;
+        self.backend.announce_deployment(tx).await.doing(doing)?;
         Ok(after)
     }
 
     /// Gives each read model the status that the rules assign. Returns the projection as it is then.
-    async fn settle(&self, tx: &mut Tx, projection: &ProjectionName) -> Result<Lifecycle, StoreError> {
+    async fn settle(&self, tx: &mut B::Tx, projection: &ProjectionName) -> Result<Lifecycle, StoreError> {
         let mut lifecycle = self.load(tx, projection).await?.ok_or_else(|| StoreError::Invalid {
             message: format!("the projection `{projection}` has vanished"),
         })?;
@@ -293,7 +294,7 @@ impl Store {
 
     async fn write_projection(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         before: &Lifecycle,
         decision: &Decision,
     ) -> Result<(), StoreError> {
@@ -306,17 +307,17 @@ impl Store {
         if before.history.is_empty() {
             let namespace = self.make_namespace(tx, before.projection.as_str()).await?;
             let args = [name, replica_set, Arg::Text(&namespace), activity, promotion, fenced];
-            tx.execute(&self.sql().projection_insert, &args).await.doing(doing)?;
+            tx.execute(&self.sql.projection_insert, &args).await.doing(doing)?;
         } else {
             let args = [name, replica_set, activity, promotion, fenced];
-            tx.execute(&self.sql().projection_update, &args).await.doing(doing)?;
+            tx.execute(&self.sql.projection_update, &args).await.doing(doing)?;
         }
         Ok(())
     }
 
     async fn insert_deployment(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
         new: &NewDeployment,
         attribution: &Attribution,
@@ -341,13 +342,13 @@ impl Store {
             Arg::Text(ProjectionState::Running.as_str()),
             Arg::IntOrNull(new.returns_to.map(i64::from)),
         ];
-        tx.execute(&self.sql().deployment_insert, &args).await.doing(doing).map(|_| ())
+        tx.execute(&self.sql.deployment_insert, &args).await.doing(doing).map(|_| ())
     }
 
     /// Records the operation, its actor and its reason.
     async fn record(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
         number: Option<u32>,
         request: &OperationRequest,
@@ -359,12 +360,12 @@ impl Store {
             Arg::Text(&request.attribution.actor),
             Arg::TextOrNull(request.attribution.reason.as_deref()),
         ];
-        tx.execute(&self.sql().operation_insert, &args).await.doing("recording an operation").map(|_| ())
+        tx.execute(&self.sql.operation_insert, &args).await.doing("recording an operation").map(|_| ())
     }
 
     async fn make_read_model(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         projection: &ProjectionName,
         number: u32,
     ) -> Result<ReadModelId, StoreError> {
@@ -372,7 +373,7 @@ impl Store {
         let namespace = self.make_namespace(tx, &format!("{projection}_{number}")).await?;
         let status = Arg::Text(ReadModelStatus::Active.as_str());
         let args = [Arg::Text(projection.as_str()), Arg::Text(&namespace), status];
-        let row = tx.row(&self.sql().read_model_insert, &args).await.doing(doing)?;
+        let row = tx.row(&self.sql.read_model_insert, &args).await.doing(doing)?;
         let id = row.ok_or(sqlx::Error::RowNotFound).and_then(|row| row.int("id")).doing(doing)?;
         let read_model = ReadModelId::new(id);
         self.insert_checkpoint(tx, read_model, &Checkpoint::INITIAL).await.doing(doing)?;
@@ -382,17 +383,15 @@ impl Store {
     /// Changes the status of a read model. Once it is not active, batches that are under way are no longer committed.
     async fn set_status(
         &self,
-        tx: &mut Tx,
+        tx: &mut B::Tx,
         read_model: ReadModelId,
         status: ReadModelStatus,
     ) -> Result<(), StoreError> {
         let doing = "changing the status of a read model";
         let id = Arg::Int(read_model.get());
-        tx.execute(&self.sql().read_model_set_status, &[id, Arg::Text(status.as_str())])
-            .await
-            .doing(doing)?;
+        tx.execute(&self.sql.read_model_set_status, &[id, Arg::Text(status.as_str())]).await.doing(doing)?;
         if status != ReadModelStatus::Active {
-            tx.execute(&self.sql().checkpoints_lock, &[id]).await.doing(doing)?;
+            tx.execute(&self.sql.checkpoints_lock, &[id]).await.doing(doing)?;
         }
         Ok(())
     }

@@ -4,9 +4,12 @@ use kennel_test_support::postgres::Cluster;
 use sqlx::{Executor, SqlStr};
 
 use super::{Shared, TableNames, statement};
-use crate::backend::Backend;
-use crate::connect::{ConnectOptions, Mode, connect};
-use crate::store::{Dialect, Store};
+use crate::backend::postgres::PostgresBackend;
+use crate::backend::sqlite::SqliteBackend;
+use crate::backend::{Backend, Documents as _};
+use crate::connect::{ConnectOptions, Mode};
+use crate::store::Dialect;
+use crate::url::StoreUrl;
 
 async fn check<'a>(
     all: impl IntoIterator<Item = (&'static str, &'a SqlStr)>,
@@ -19,26 +22,27 @@ async fn check<'a>(
     }
 }
 
-async fn open(url: &str) -> Store {
-    let options = ConnectOptions { mode: Mode::Migrate, ..ConnectOptions::default() };
-    let store = connect(&url.parse().unwrap(), &options).await.unwrap();
-    store.migrate().await.unwrap();
+fn options() -> ConnectOptions {
+    ConnectOptions { mode: Mode::Migrate, ..ConnectOptions::default() }
+}
+
+async fn migrate(backend: &impl Backend) {
+    backend.migrate().await.unwrap();
     // Once more changes nothing.
-    store.migrate().await.unwrap();
-    store
+    backend.migrate().await.unwrap();
 }
 
 #[tokio::test]
 async fn sqlite_knows_every_statement() {
     let folder = tempfile::tempdir().unwrap();
-    let store = open(&format!("sqlite:{}/kennel.db", folder.path().display())).await;
-    let Backend::Sqlite(sqlite) = store.backend() else { panic!("another database") };
+    let sqlite = crate::backend::sqlite::open(&folder.path().join("kennel.db"), &options()).await.unwrap();
+    migrate(&sqlite).await;
     let prepare = async |sql: SqlStr| (&sqlite.writer).prepare(sql).await.map(|_| ());
     let names = TableNames::new(Dialect::Sqlite, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     let whole = |(name, _): &(&str, &SqlStr)| *name != "events_insert";
     check(sqlite.sql.all().into_iter().filter(whole), prepare).await;
-    let table = crate::backend::sqlite::table_of("a \"table\"");
+    let table = SqliteBackend::table_of("a \"table\"");
     (&sqlite.writer).execute(sqlx::raw_sql(table.create.clone())).await.unwrap();
     check(table.all(), prepare).await;
 }
@@ -46,18 +50,21 @@ async fn sqlite_knows_every_statement() {
 #[tokio::test]
 async fn postgres_knows_every_statement() {
     let cluster = Cluster::start();
-    let store = open(&cluster.create_database()).await;
-    store.install_notify().await.unwrap();
-    let Backend::Postgres(backend) = store.backend() else { panic!("another database") };
+    let StoreUrl::Postgres(uri) = cluster.create_database().parse().unwrap() else {
+        panic!("another database")
+    };
+    let backend = crate::backend::postgres::open(&uri, &options()).await.unwrap();
+    migrate(&backend).await;
+    backend.install_notify().await.unwrap();
     let prepare = async |sql: SqlStr| (&backend.pool).prepare(sql).await.map(|_| ());
     let names = TableNames::new(Dialect::Postgres, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     check(backend.sql.all(), prepare).await;
     check(backend.read.all().map(|sql| ("events_read", sql)), prepare).await;
-    let table = crate::backend::postgres::table_of("public.a \"table\"");
+    let table = PostgresBackend::table_of("public.a \"table\"");
     (&backend.pool).execute(sqlx::raw_sql(table.create.clone())).await.unwrap();
     check(table.all(), prepare).await;
-    store.close().await;
+    backend.close().await;
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Mode, Operation};
-use kennel_core::port::{ComponentStore as _, Cutover as _};
 use kennel_test_support::conformance::{ask, new_code};
 
 use super::{sql, store, stranger};
@@ -25,7 +24,7 @@ async fn components_that_were_never_deployed_go_in_the_end() {
         store.put_component(Digest::of(code.as_bytes()), code.as_bytes()).await.unwrap();
     }
     let deploy = Operation::Deploy(Box::new(new_code("p", "used", Mode::Continue)));
-    ask(&store, "p", deploy).await.unwrap();
+    ask(&*store, "p", deploy).await.unwrap();
     let age = format!(
         "UPDATE kennel.component SET wanted_at = wanted_at - 25 * 3600 * 1000000::bigint WHERE digest <> '{}'",
         Digest::of(b"new")

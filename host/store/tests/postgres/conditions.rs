@@ -10,5 +10,5 @@ async fn a_condition_that_is_not_reported_again_expires() {
         let age = "UPDATE kennel.condition SET reported_at = reported_at - 600000000";
         sql(&mut stranger(&url).await, age).await;
     };
-    deployments::a_condition_that_is_not_reported_again_expires(&store, pass).await;
+    deployments::a_condition_that_is_not_reported_again_expires(&*store, pass).await;
 }

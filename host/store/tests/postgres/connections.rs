@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Appender as _, Commit, CommitOutcome, Coordination as _, LogReader as _, NewWorker, StatusReports as _,
-};
-use kennel_core::port::{ReadModel as _, Wanted};
+use kennel_core::port::Wanted;
+use kennel_core::port::{Commit, CommitOutcome, NewWorker};
 use kennel_store::{ConnectError, ConnectOptions, Store};
 use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, of, put, replica_set, worker,
@@ -136,12 +134,12 @@ async fn a_locked_table_holds_up_its_own_projection_only_however_few_connections
         let (url, first) = store().await;
         let mut ids = Vec::new();
         for projection in ["locked", "free"] {
-            ids.push(deploy(&first, projection).await.read_model);
+            ids.push(deploy(&*first, projection).await.read_model);
         }
-        let generation = agree(&first, Generation::NONE, 1).await;
+        let generation = agree(&*first, Generation::NONE, 1).await;
         for id in &ids {
-            claim(&first, generation, *id, HashRange::ALL).await;
-            commit(&first, &step(*id, generation, 1)).await;
+            claim(&*first, generation, *id, HashRange::ALL).await;
+            commit(&*first, &step(*id, generation, 1)).await;
         }
         first.close().await;
         let store = open_with(&url, connections_max, false).await.unwrap();
@@ -167,7 +165,7 @@ async fn a_locked_table_holds_up_its_own_projection_only_however_few_connections
         let mut longest = Duration::ZERO;
         for at in 2..=6 {
             let began = now();
-            commit(&store, &step(ids[1], generation, at)).await;
+            commit(&*store, &step(ids[1], generation, at)).await;
             store.high_water_mark().await.unwrap();
             longest = longest.max(began.elapsed());
         }
@@ -180,7 +178,7 @@ async fn a_locked_table_holds_up_its_own_projection_only_however_few_connections
         for task in held_up {
             task.await.unwrap().unwrap();
         }
-        commit(&store, &step(ids[0], generation, 2)).await;
+        commit(&*store, &step(ids[0], generation, 2)).await;
         store.close().await;
     }
 }

@@ -7,10 +7,7 @@ use kennel_core::checkpoint::Checkpoint;
 use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-use kennel_core::port::{
-    ClaimOutcome, Commit, CommitOutcome, Coordination as _, ProposeOutcome, ReadModel as _,
-    StatusReports as _, Wanted,
-};
+use kennel_core::port::{ClaimOutcome, Commit, CommitOutcome, ProposeOutcome, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
@@ -23,11 +20,11 @@ use super::store;
 
 /// Two partitions of one deployment.
 async fn halves(store: &Store) -> (ReadModelId, Generation, [HashRange; 2]) {
-    let id = deploy(store, "p").await.read_model;
-    let generation = agree(store, Generation::NONE, 2).await;
+    let id = deploy(&**store, "p").await.read_model;
+    let generation = agree(&**store, Generation::NONE, 2).await;
     let halves = [HashRange::of_partition(0, 2), HashRange::of_partition(1, 2)];
     for half in halves {
-        claim(store, generation, id, half).await;
+        claim(&**store, generation, id, half).await;
     }
     (id, generation, halves)
 }
@@ -89,7 +86,7 @@ async fn updates_of_the_same_documents_are_never_lost() {
     let (one, two) = (run(0), run(1));
     let conflicts = one.await.unwrap() + two.await.unwrap();
     for key in ["a", "b", "c", "sum"] {
-        assert_eq!(document(&store, id, "c", key).await.unwrap().0, json!({"n": 2 * ROUNDS}), "{key}");
+        assert_eq!(document(&*store, id, "c", key).await.unwrap().0, json!({"n": 2 * ROUNDS}), "{key}");
     }
     assert!(conflicts > 0, "the two never met, so this test has shown nothing");
 }
@@ -117,9 +114,9 @@ async fn increments_of_missing_documents_add_up_without_conflict() {
     let (one, two) = (run(0), run(1));
     one.await.unwrap();
     two.await.unwrap();
-    assert_eq!(document(&store, id, "c", "all").await.unwrap().0, json!({"n": 2 * ROUNDS}));
+    assert_eq!(document(&*store, id, "c", "all").await.unwrap().0, json!({"n": 2 * ROUNDS}));
     for at in 1..=ROUNDS {
-        let found = document(&store, id, "c", &format!("fresh-{at:03}")).await.unwrap().0;
+        let found = document(&*store, id, "c", &format!("fresh-{at:03}")).await.unwrap().0;
         assert_eq!(found, json!({"n": 2, "by-0": 1, "by-1": 1}));
     }
 }
@@ -167,7 +164,7 @@ async fn a_document_that_was_found_absent_does_not_come_into_being_meanwhile() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whatever_is_claimed_and_committed_at_once_documents_and_checkpoints_agree() {
     let (_, store) = store().await;
-    let id = deploy(&store, "p").await.read_model;
+    let id = deploy(&*store, "p").await.read_model;
     let run = |index: u64| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -225,7 +222,7 @@ async fn whatever_is_claimed_and_committed_at_once_documents_and_checkpoints_agr
     }
     let rows = store.progress().await.unwrap().remove(0).checkpoints;
     let moved: u64 = rows.iter().map(|row| (row.range.end() - row.range.start()) * row.position.get()).sum();
-    assert_eq!(document(&store, id, "c", "n").await.unwrap().0, json!({"n": moved}));
+    assert_eq!(document(&*store, id, "c", "n").await.unwrap().0, json!({"n": moved}));
     assert!(committed > 0 && fenced > 0, "{committed} committed, {fenced} fenced");
     assert!(rows.windows(2).all(|pair| pair[0].range.end() == pair[1].range.start()), "{rows:?}");
 }
@@ -253,6 +250,6 @@ async fn collections_are_made_once_by_the_first_worker() {
     one.await.unwrap();
     two.await.unwrap();
     assert_eq!(store.collections(id).await.unwrap().len(), 30);
-    assert_eq!(document(&store, id, "d07", "by-1").await.unwrap().0, json!(1));
-    assert_eq!(document(&store, id, "d07", "by-0").await.unwrap().0, json!(1));
+    assert_eq!(document(&*store, id, "d07", "by-1").await.unwrap().0, json!(1));
+    assert_eq!(document(&*store, id, "d07", "by-0").await.unwrap().0, json!(1));
 }

@@ -7,10 +7,7 @@ use std::time::Duration;
 use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Commit, CommitOutcome, Coordination as _, Cutover as _, CutoverOutcome, DeploymentStore as _,
-    ReadModel as _, StatusReports as _, StoreError,
-};
+use kennel_core::port::{Commit, CommitOutcome, CutoverOutcome, StoreError};
 use kennel_store::{Mode as Opening, Store};
 use kennel_test_support::conformance::lifecycle::{
     PROJECTION, changed, current, go_back, of_two_hosts_that_deploy_at_once_one_wins, renew,
@@ -34,9 +31,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A serving read model with a document and a new one that has caught up with it, about to replace it.
 async fn about_to_cut_over() -> (Bed, PgConnection) {
     let bed = Bed::new().await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old"))]).await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new"))]).await;
     assert_eq!(bed.store.begin_cutover(&name(PROJECTION), 0).await.unwrap(), CutoverOutcome::Done);
     let people = stranger(&bed.url).await;
@@ -63,7 +60,7 @@ async fn a_long_reader_delays_a_cutover_and_nothing_else() {
         let mut other = stranger(&bed.url).await;
         assert_eq!(quickly(shown(&mut other, "order_summary.orders")).await, "k=\"old\"");
     }
-    let other = quickly(deploy(&bed.store, "another")).await.read_model;
+    let other = quickly(deploy(&*bed.store, "another")).await.read_model;
     quickly(bed.write(other, &[("orders", "k", json!("other"))])).await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"old\"");
     sql(&mut reader, "COMMIT").await;
@@ -78,14 +75,14 @@ async fn a_long_reader_keeps_views_from_being_emptied() {
     bed.finish(PROJECTION).await;
     sql(&mut reader, "BEGIN").await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "k=\"new\"");
-    let before = current(&bed.store).await;
+    let before = current(&*bed.store).await;
     let retire = request(Operation::Retire { drop: true });
     let rejected = quickly(bed.store.carry_out(&name(PROJECTION), &retire)).await.unwrap_err();
     assert!(matches!(&rejected, StoreError::Unavailable { .. }), "{rejected:?}");
     assert!(rejected.to_string().contains("whose views another session may be holding open"), "{rejected}");
-    assert_eq!(current(&bed.store).await, before);
+    assert_eq!(current(&*bed.store).await, before);
     sql(&mut reader, "COMMIT").await;
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
 }
 
@@ -94,8 +91,8 @@ async fn a_long_reader_keeps_views_from_being_emptied() {
 async fn a_long_reader_of_an_empty_view_delays_no_batch() {
     let (bed, mut reader) = about_to_cut_over().await;
     bed.finish(PROJECTION).await;
-    changed(&bed.store, Operation::Retire { drop: true }).await;
-    let anew = renew(&bed.store, "3", Mode::Continue).await.read_model;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
+    let anew = renew(&*bed.store, "3", Mode::Continue).await.read_model;
     sql(&mut reader, "BEGIN").await;
     assert_eq!(shown(&mut reader, "order_summary.orders").await, "");
     quickly(bed.write(anew, &[("orders", "k", json!("anew")), ("lines", "k", json!("anew"))])).await;
@@ -108,7 +105,7 @@ async fn a_long_reader_of_an_empty_view_delays_no_batch() {
     bed.store.collect_garbage().await.unwrap();
     assert_eq!(shown(&mut other, "order_summary.orders").await, "k=\"again\"");
     // A view that a cutover leaves empty is shown in the same way.
-    let next = renew(&bed.store, "4", Mode::Rebuild).await.read_model;
+    let next = renew(&*bed.store, "4", Mode::Rebuild).await.read_model;
     bed.write(next, &[("lines", "k", json!("next"))]).await;
     bed.promote(PROJECTION).await;
     assert_eq!(shown(&mut other, "order_summary.orders").await, "");
@@ -124,8 +121,8 @@ async fn a_suspended_batch_delays_a_cutover_and_nothing_else() {
     bed.store.abort_cutover(&projection).await.unwrap();
     sql(&mut suspended, "BEGIN; SELECT * FROM kennel.checkpoint FOR UPDATE").await;
     assert_eq!(quickly(bed.store.begin_cutover(&projection, 0)).await.unwrap(), CutoverOutcome::Busy);
-    assert!(!current(&bed.store).await.fenced);
-    quickly(deploy(&bed.store, "another")).await;
+    assert!(!current(&*bed.store).await.fenced);
+    quickly(deploy(&*bed.store, "another")).await;
     sql(&mut suspended, "COMMIT").await;
     bed.promote(PROJECTION).await;
 }
@@ -159,14 +156,14 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
     const CUTOVERS: u64 = 50;
     let (bed, _) = about_to_cut_over().await;
     bed.finish(PROJECTION).await;
-    let life = current(&bed.store).await;
+    let life = current(&*bed.store).await;
     for (entry, model) in life.history.iter().zip(["old", "new"]) {
         if entry.deployment.read_model == life.serving().unwrap().deployment.read_model {
             bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
         } else {
-            go_back(&bed.store).await;
+            go_back(&*bed.store).await;
             bed.write(entry.deployment.read_model, &[("lines", "k", json!(model))]).await;
-            changed(&bed.store, Operation::Cancel).await;
+            changed(&*bed.store, Operation::Cancel).await;
         }
     }
     let done = Arc::new(AtomicBool::new(false));
@@ -190,7 +187,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
         .collect();
     let mut longest = Duration::ZERO;
     for _ in 0..CUTOVERS {
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
         let began = Instant::now();
         bed.promote(PROJECTION).await;
         longest = longest.max(began.elapsed());
@@ -220,12 +217,12 @@ async fn a_read_model_that_is_being_read_is_removed_later() {
     sql(&mut reader, "BEGIN").await;
     assert_eq!(shown(&mut reader, "order_summary_1.orders").await, "k=\"old\"");
     bed.store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     // The new one goes, the old one is in use.
     assert_eq!(quickly(bed.store.collect_garbage()).await.unwrap(), 1);
     assert_eq!(quickly(bed.store.collect_garbage()).await.unwrap(), 0);
     assert_eq!(shown(&mut reader, "order_summary_1.orders").await, "k=\"old\"");
-    quickly(deploy(&bed.store, "another")).await;
+    quickly(deploy(&*bed.store, "another")).await;
     sql(&mut reader, "COMMIT").await;
     assert_eq!(
         (bed.store.collect_garbage().await.unwrap(), bed.store.collect_garbage().await.unwrap()),
@@ -260,15 +257,15 @@ async fn collections_that_are_made_during_a_cutover_are_shown_with_the_rest() {
     bed.finish(PROJECTION).await;
     let (projection, mut made) = (name(PROJECTION), [0, 0]);
     for round in 0..ROUNDS {
-        go_back(&bed.store).await;
-        let life = current(&bed.store).await;
+        go_back(&*bed.store).await;
+        let life = current(&*bed.store).await;
         let both = [life.serving(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
         for read_model in both {
-            claim(&bed.store, bed.generation, read_model, HashRange::ALL).await;
+            claim(&*bed.store, bed.generation, read_model, HashRange::ALL).await;
         }
         let [ahead, behind] = [both[0], both[1]].map(|read_model| bed.store.position(read_model));
         let (ahead, behind) = (ahead.await.unwrap().get(), behind.await.unwrap().get());
-        commit(&bed.store, &batch(both[1], bed.generation, behind, ahead)).await;
+        commit(&*bed.store, &batch(both[1], bed.generation, behind, ahead)).await;
         let making = both.map(|read_model| {
             let first = batch(read_model, bed.generation, ahead, ahead + 1);
             tokio::spawn(make_collections(bed.store.clone(), first, round))
@@ -313,7 +310,7 @@ async fn assert_shown(people: &mut PgConnection) {
 async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
     let (bed, mut blocker) = about_to_cut_over().await;
     bed.store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    let candidate = current(&bed.store).await.candidate().unwrap().deployment.read_model;
+    let candidate = current(&*bed.store).await.candidate().unwrap().deployment.read_model;
     let batch = bed.batch(candidate, &[("fresh", "k", json!(1))]).await;
     let waiting = async |count: i64, watching: &mut PgConnection| {
         let asked = "SELECT count(*) FROM pg_locks WHERE NOT granted";
@@ -329,7 +326,7 @@ async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
         let store = bed.store.clone();
         async move {
             let deploy = new_code(PROJECTION, "3", Mode::Rebuild);
-            ask(&store, PROJECTION, Operation::Deploy(Box::new(deploy))).await.unwrap()
+            ask(&*store, PROJECTION, Operation::Deploy(Box::new(deploy))).await.unwrap()
         }
     });
     waiting(1, &mut watching).await;
@@ -354,7 +351,7 @@ async fn a_rebuild_that_is_replaced_while_it_makes_a_collection_goes_first() {
 async fn of_two_processes_that_deploy_at_once_one_wins() {
     let bed = Bed::new().await;
     let other = open(&bed.url, Opening::ReadWrite).await.unwrap();
-    of_two_hosts_that_deploy_at_once_one_wins(&bed.store, &other).await;
+    of_two_hosts_that_deploy_at_once_one_wins(bed.store.ports(), other.ports()).await;
     other.close().await;
 }
 
@@ -363,13 +360,13 @@ async fn of_two_processes_that_deploy_at_once_one_wins() {
 async fn read_models_of_many_collections_are_removed() {
     const COLLECTIONS: usize = 450;
     let bed = Bed::new().await;
-    let read_model = deploy(&bed.store, PROJECTION).await.read_model;
+    let read_model = deploy(&*bed.store, PROJECTION).await.read_model;
     let names: Vec<String> = (0..COLLECTIONS).map(|number| format!("c{number}")).collect();
     for some in names.chunks(150) {
         let documents: Vec<_> = some.iter().map(|name| (name.as_str(), "k", json!(1))).collect();
         bed.write(read_model, &documents).await;
     }
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     assert_eq!(
         (bed.store.collect_garbage().await.unwrap(), bed.store.collect_garbage().await.unwrap()),
         (1, 0)
@@ -385,7 +382,7 @@ async fn read_models_of_many_collections_are_removed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
     let bed = Arc::new(Bed::new().await);
-    let read_model = deploy(&bed.store, PROJECTION).await.read_model;
+    let read_model = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(read_model, &[("orders", "k", json!(1))]).await;
     let mut indexer = stranger(&bed.url).await;
     sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_1.orders IN SHARE MODE").await;
@@ -413,7 +410,7 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
     let store = bed.store.clone();
     let pausing =
         tokio::spawn(async move { store.carry_out(&name(PROJECTION), &request(Operation::Pause)).await });
-    quickly(deploy(&bed.store, "another")).await;
+    quickly(deploy(&*bed.store, "another")).await;
     let pausing = pausing.await.unwrap();
     assert!(matches!(pausing, Ok(_) | Err(StoreError::Unavailable { .. })), "{pausing:?}");
     // So can workers that want to agree on another generation, although a worker wants to take the checkpoints
@@ -423,7 +420,7 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
         tokio::spawn(
             async move { store.claim(&replica_set(), generation, read_model, HashRange::ALL).await },
         );
-    let next = quickly(agree(&bed.store, bed.generation, 1)).await;
+    let next = quickly(agree(&*bed.store, bed.generation, 1)).await;
     assert!(next > bed.generation);
     sql(&mut indexer, "COMMIT").await;
     // A read model that was paused meanwhile is not moved any more.
@@ -440,9 +437,9 @@ async fn a_table_that_is_locked_holds_up_its_own_projection_only() {
 async fn a_view_that_could_not_be_made_is_made_later() {
     let (bed, mut indexer) = about_to_cut_over().await;
     bed.store.abort_cutover(&name(PROJECTION)).await.unwrap();
-    let new = current(&bed.store).await.candidate().unwrap().deployment.read_model;
+    let new = current(&*bed.store).await.candidate().unwrap().deployment.read_model;
     bed.write(new, &[("fresh-one", "k", json!(1))]).await;
-    let old = current(&bed.store).await.serving().unwrap().deployment.read_model;
+    let old = current(&*bed.store).await.serving().unwrap().deployment.read_model;
     bed.write(old, &[("orders", "k", json!("older"))]).await;
     assert_eq!(bed.store.begin_cutover(&name(PROJECTION), 0).await.unwrap(), CutoverOutcome::Done);
     sql(&mut indexer, "BEGIN; LOCK TABLE order_summary_2.fresh_one IN ACCESS EXCLUSIVE MODE").await;

@@ -8,9 +8,7 @@ use std::time::Duration;
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _, StoreError,
-};
+use kennel_core::port::{Commit, Coordination, NewWorker, StoreError};
 use kennel_store::{ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, keys, of, put, replica_set, worker,
@@ -53,7 +51,7 @@ async fn a_worker_whose_connection_drops_is_dead_at_once() {
     second.close().await;
     drop(second);
     until(&first, &[true, false, false]).await;
-    let generation = agree(&first, Generation::NONE, 1).await;
+    let generation = agree(&*first, Generation::NONE, 1).await;
     assert_eq!(generation, Generation::new(1));
     assert_eq!(alive(&first).await, [true], "the plan's proposer removes dead workers");
     first.leave(&[worker(1)]).await.unwrap();
@@ -113,9 +111,9 @@ async fn a_session_that_hangs_in_a_transaction_is_ended_and_others_go_on() {
     let options = ConnectOptions { stalled_after: Duration::from_secs(2), ..ConnectOptions::default() };
     let named = format!("{url}?application_name=suspended").parse().unwrap();
     let first = kennel_store::connect(&named, &options).await.unwrap();
-    let id = deploy(&second, "p").await.read_model;
-    let generation = agree(&second, Generation::NONE, 1).await;
-    claim(&second, generation, id, HashRange::ALL).await;
+    let id = deploy(&*second, "p").await.read_model;
+    let generation = agree(&*second, Generation::NONE, 1).await;
+    claim(&*second, generation, id, HashRange::ALL).await;
     let mut other = stranger(&url).await;
 
     let batch_of_first = Commit {
@@ -141,16 +139,16 @@ async fn a_session_that_hangs_in_a_transaction_is_ended_and_others_go_on() {
     }
     // A worker of the next generation takes over. It waits for the row, and only as long as the server lets
     // the first one keep it.
-    let next = agree(&second, generation, 1).await;
+    let next = agree(&*second, generation, 1).await;
     let take_over = async {
-        claim(&second, next, id, HashRange::ALL).await;
-        commit(&second, &batch(id, next, 0, 1)).await;
+        claim(&*second, next, id, HashRange::ALL).await;
+        commit(&*second, &batch(id, next, 0, 1)).await;
     };
     tokio::time::timeout(Duration::from_secs(60), take_over).await.expect("the server ends the session");
     // The first one wakes up: nothing of its batch has taken effect.
     let late = suspended.await.unwrap_err();
     assert!(matches!(late, StoreError::Unavailable { .. }), "{late:?}");
-    assert_eq!(keys(&second, id, "c").await, [""; 0]);
+    assert_eq!(keys(&*second, id, "c").await, [""; 0]);
 }
 
 /// Polls once.
@@ -182,13 +180,19 @@ async fn leaving_workers_and_new_generations_are_announced() {
     join(&theirs, 1).await;
     join(&theirs, 2).await;
     // The first notification shows that the process listens now.
-    timeout(soon, ours.changed()).await.unwrap();
-    assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "nothing has changed");
-    let generation = agree(&theirs, Generation::NONE, 2).await;
-    timeout(soon, ours.changed()).await.unwrap();
+    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
+    assert!(
+        timeout(Duration::from_millis(300), Coordination::changed(&*ours)).await.is_err(),
+        "nothing has changed"
+    );
+    let generation = agree(&*theirs, Generation::NONE, 2).await;
+    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
     theirs.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap();
-    assert!(timeout(Duration::from_millis(300), ours.changed()).await.is_err(), "a heartbeat is no change");
+    assert!(
+        timeout(Duration::from_millis(300), Coordination::changed(&*ours)).await.is_err(),
+        "a heartbeat is no change"
+    );
     theirs.leave(&[worker(2)]).await.unwrap();
-    timeout(soon, ours.changed()).await.unwrap();
+    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
     assert_eq!(generation, Generation::new(1));
 }

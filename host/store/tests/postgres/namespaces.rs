@@ -8,7 +8,7 @@ use kennel_core::change::Expectation;
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Cutover as _, CutoverOutcome, DeploymentStore as _};
+use kennel_core::port::{Commit, CutoverOutcome};
 use kennel_core::projection::ReadModelId;
 use kennel_store::Store;
 use kennel_test_support::conformance::lifecycle::{PROJECTION, changed, go_back, renew};
@@ -34,23 +34,23 @@ pub(super) struct Bed {
 impl Bed {
     pub(super) async fn new() -> Self {
         let (url, store) = store().await;
-        let generation = agree(&store, Generation::NONE, 1).await;
+        let generation = agree(&*store, Generation::NONE, 1).await;
         Self { url, store, generation }
     }
 
     /// A batch that puts documents and moves the read model on by one position.
     pub(super) async fn batch(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) -> Commit {
-        puts(&self.store, self.generation, read_model, documents).await
+        puts(&*self.store, self.generation, read_model, documents).await
     }
 
     /// Claims a read model and has a batch take effect on it.
     pub(super) async fn write(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) {
-        write(&self.store, self.generation, read_model, documents).await;
+        write(&*self.store, self.generation, read_model, documents).await;
     }
 
     /// Brings the candidate up to date with the serving read model, and completes the cutover.
     pub(super) async fn promote(&self, projection: &str) {
-        begin_cutover(&self.store, self.generation, projection).await;
+        begin_cutover(&*self.store, self.generation, projection).await;
         self.finish(projection).await;
     }
 
@@ -83,7 +83,7 @@ async fn exists(connection: &mut PgConnection, table: &str) -> bool {
 async fn views_show_what_serves_and_nothing_else() {
     let bed = Bed::new().await;
     let mut people = stranger(&bed.url).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("both", "k", json!("old")), ("old-only", "k", json!("old"))]).await;
     assert_eq!(shown(&mut people, "order_summary.\"both\"").await, "k=\"old\"");
     assert_eq!(shown(&mut people, "order_summary_1.\"both\"").await, "k=\"old\"");
@@ -95,7 +95,7 @@ async fn views_show_what_serves_and_nothing_else() {
          CREATE VIEW public.mine AS SELECT key, document AS d FROM order_summary.old_only; GRANT SELECT ON public.mine TO people",
     )
     .await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("both", "k", json!("new")), ("new only", "k", json!("new"))]).await;
     assert!(!exists(&mut people, "order_summary.new_only").await, "no view shows a candidate");
     assert_eq!(shown(&mut people, "order_summary.\"both\"").await, "k=\"old\"");
@@ -119,13 +119,13 @@ async fn views_show_what_serves_and_nothing_else() {
         assert_eq!(shown(&mut people, "order_summary.later").await, "k=1");
         assert_eq!(shown(&mut people, "order_summary.old_only").await, "l=\"again\"");
         bed.write(new, &[("old-only", "l", json!("again"))]).await;
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
         bed.promote(PROJECTION).await;
         assert_eq!(shown(&mut people, "order_summary.\"both\"").await, "k=\"old\"");
         assert_eq!(shown(&mut people, "order_summary.old_only").await, "k=\"old\"");
         assert_eq!(shown(&mut people, "order_summary.later").await, "");
         assert_eq!(shown(&mut people, &odd).await, "");
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
         delete(&bed, new, "old-only", "l").await;
     }
     // A view is what it was, also when there is nothing behind it.
@@ -136,17 +136,17 @@ async fn views_show_what_serves_and_nothing_else() {
         let row = sqlx::query(columns).bind(view).fetch_one(&mut people).await.unwrap();
         assert_eq!(row.get::<String, _>(0), "key text C, document jsonb , revision bigint ");
     }
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     assert_eq!(bed.store.collect_garbage().await.unwrap(), 2);
     assert_eq!(shown(&mut people, "order_summary.\"both\"").await, "", "the views outlast everything");
     assert!(!exists(&mut people, "order_summary_1.\"both\"").await);
 }
 
 async fn delete(bed: &Bed, read_model: ReadModelId, collection: &str, key: &str) {
-    claim(&bed.store, bed.generation, read_model, HashRange::ALL).await;
+    claim(&*bed.store, bed.generation, read_model, HashRange::ALL).await;
     let batch = bed.batch(read_model, &[]).await;
     let gone = change(key, kennel_core::change::Access::Delete, Expectation::Unread, batch.to.position.get());
-    commit(&bed.store, &Commit { changes: of(collection, vec![gone]), ..batch }).await;
+    commit(&*bed.store, &Commit { changes: of(collection, vec![gone]), ..batch }).await;
 }
 
 /// A name that is taken is left to its owner, and the collection that gets another stays apart.
@@ -158,14 +158,14 @@ async fn names_that_are_taken_are_left_alone() {
     // The stable names of some are those of the read models of others.
     let mut projections = vec!["a", "a_1", "a-1", "a_1_1", "b_2", "b", PROJECTION];
     for projection in &projections {
-        let read_model = deploy(&bed.store, projection).await.read_model;
+        let read_model = deploy(&*bed.store, projection).await.read_model;
         bed.write(read_model, &[("orders", "k", json!(projection)), ("lines", "k", json!(projection))]).await;
     }
     projections.pop();
     for projection in ["b", PROJECTION] {
         let life = bed.store.lifecycle(&name(projection)).await.unwrap().unwrap();
         let rebuild = new_code(projection, "next", Mode::Rebuild);
-        let asked = ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await;
+        let asked = ask(&*bed.store, projection, Operation::Deploy(Box::new(rebuild))).await;
         let read_model = asked.unwrap().lifecycle.candidate().unwrap().deployment.read_model;
         assert_ne!(life.serving().unwrap().deployment.read_model, read_model);
         // Of the view's name as well: it is only made when the new one serves.
@@ -238,10 +238,10 @@ impl tracing::Subscriber for Log {
 async fn what_people_build_on_a_table_keeps_it() {
     let bed = Bed::new().await;
     let mut people = stranger(&bed.url).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old")), ("lines", "k", json!("old"))]).await;
     sql(&mut people, "CREATE VIEW mine AS SELECT key, document FROM order_summary_1.orders").await;
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     let said = Arc::new(Mutex::new(String::new()));
     let listening = tracing::subscriber::set_default(Log(Arc::clone(&said)));
     assert_eq!(bed.store.collect_garbage().await.unwrap(), 0);
@@ -274,10 +274,10 @@ async fn what_people_build_on_a_table_keeps_it() {
 async fn a_view_that_was_replaced_is_not_overwritten() {
     let bed = Bed::new().await;
     let mut people = stranger(&bed.url).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old"))]).await;
     sql(&mut people, "DROP VIEW order_summary.orders; CREATE TABLE order_summary.orders (mine INT)").await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new"))]).await;
     let projection = name(PROJECTION);
     assert_eq!(bed.store.begin_cutover(&projection, 0).await.unwrap(), CutoverOutcome::Done);

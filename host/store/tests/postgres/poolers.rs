@@ -4,9 +4,7 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Appender as _, Commit, Coordination as _, LogReader as _, NewWorker, ReadModel as _,
-};
+use kennel_core::port::{Commit, NewWorker};
 use kennel_store::{ConnectError, ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, keys, of, put, replica_set, worker,
@@ -101,13 +99,13 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
     migrating.close().await;
     let stores = [open_host(&url).await.unwrap(), open_host(&url).await.unwrap()];
     join(&stores[0]).await;
-    let id = deploy(&stores[0], "p").await.read_model;
-    let generation = agree(&stores[0], Generation::NONE, 2).await;
+    let id = deploy(&*stores[0], "p").await.read_model;
+    let generation = agree(&*stores[0], Generation::NONE, 2).await;
     let halves = [HashRange::of_partition(0, 2), HashRange::of_partition(1, 2)];
     let work = |index: usize| {
         let store = stores[index].clone();
         tokio::spawn(async move {
-            claim(&store, generation, id, halves[index]).await;
+            claim(&*store, generation, id, halves[index]).await;
             for at in 1..=20 {
                 store.append(&[event(at.into(), &format!("{index}")[..])]).await.ok();
                 store.high_water_mark().await.unwrap();
@@ -116,7 +114,7 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
                     of("c", vec![change(&key, put("{}"), Expectation::Unread, at * 2 + index as u64)]);
                 let ranges = vec![halves[index]];
                 let step = batch(id, generation, at - 1, at);
-                commit(&store, &Commit { ranges, changes, sole_owner: false, ..step }).await;
+                commit(&*store, &Commit { ranges, changes, sole_owner: false, ..step }).await;
                 assert!(store.scan(id, "c", None, &key, 1).await.unwrap().len() == 1);
             }
         })
@@ -124,7 +122,7 @@ async fn behind_a_pooler_of_transactions_everything_works_and_nothing_is_left_on
     for task in [work(0), work(1)] {
         task.await.unwrap();
     }
-    assert_eq!(keys(&stores[1], id, "c").await.len(), 40);
+    assert_eq!(keys(&*stores[1], id, "c").await.len(), 40);
     let mut server = stranger(&direct).await;
     let row =
         sqlx::query("SELECT count(*) FROM kennel.worker WHERE lock_key IS NULL").fetch_one(&mut server).await;

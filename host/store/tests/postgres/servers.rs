@@ -1,6 +1,5 @@
 //! URLs that name several servers, and secrets in URLs.
 
-use kennel_core::port::{Appender as _, LogReader as _};
 use kennel_store::{Mode, StoreUrl};
 use kennel_test_support::postgres::Cluster;
 use kennel_test_support::samples::event;

@@ -3,7 +3,7 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Appender as _, Commit, CommitOutcome, LogReader as _, ReadModel as _};
+use kennel_core::port::{Commit, CommitOutcome};
 use kennel_store::{ConnectOptions, EventTables, Mode};
 use kennel_test_support::conformance::{agree, batch, change, claim, commit, deploy, of, put, witnessed};
 use kennel_test_support::samples::event;
@@ -118,11 +118,11 @@ async fn read_models_are_tables_that_people_can_query() {
     sql(&mut other, "CREATE SCHEMA audit_log; CREATE TABLE audit_log.orders (mine INT)").await;
     let mut generation = Generation::NONE;
     for (name, schema) in [("order-summary", "order_summary"), ("audit-log", "audit_log_")] {
-        let id = deploy(&store, name).await.read_model;
-        generation = agree(&store, generation, 1).await;
-        claim(&store, generation, id, HashRange::ALL).await;
+        let id = deploy(&*store, name).await.read_model;
+        generation = agree(&*store, generation, 1).await;
+        claim(&*store, generation, id, HashRange::ALL).await;
         let changes = of("orders", vec![change("o-1", put("{\"total\": 12.50}"), Expectation::Unread, 1)]);
-        commit(&store, &Commit { changes, ..batch(id, generation, 0, 1) }).await;
+        commit(&*store, &Commit { changes, ..batch(id, generation, 0, 1) }).await;
         let found = "SELECT table_schema::text FROM information_schema.tables WHERE table_name = 'orders' AND table_schema LIKE $1";
         let row = sqlx::query(found).bind(format!("{schema}%")).fetch_all(&mut other).await.unwrap();
         let namespace: String = row.last().unwrap().get(0);
@@ -138,9 +138,9 @@ async fn read_models_are_tables_that_people_can_query() {
 #[tokio::test]
 async fn a_document_that_jsonb_cannot_hold_is_rejected_by_name() {
     let (_, store) = store().await;
-    let id = deploy(&store, "p").await.read_model;
-    let generation = agree(&store, Generation::NONE, 1).await;
-    claim(&store, generation, id, HashRange::ALL).await;
+    let id = deploy(&*store, "p").await.read_model;
+    let generation = agree(&*store, Generation::NONE, 1).await;
+    claim(&*store, generation, id, HashRange::ALL).await;
     store.append(&[event(1, "a")]).await.unwrap();
     let deep = "[".repeat(200_000) + &"]".repeat(200_000);
     for (document, expected) in [
@@ -154,7 +154,7 @@ async fn a_document_that_jsonb_cannot_hold_is_rejected_by_name() {
                 change("bad", put(document), Expectation::Absent, 1),
             ];
             let batch = Commit { changes: of("c", changes), sole_owner, ..batch(id, generation, 0, 1) };
-            let outcome = store.commit(&witnessed(&store, batch).await).await.unwrap();
+            let outcome = store.commit(&witnessed(&*store, batch).await).await.unwrap();
             let CommitOutcome::Invalid { reason } = outcome else { panic!("{outcome:?}") };
             assert!(reason.contains(expected), "{reason}");
         }

@@ -3,9 +3,7 @@
 use kennel_core::change::Expectation;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Appender as _, Commit, CommitOutcome, LogReader as _, ReadModel as _, ReadQuery, Wanted,
-};
+use kennel_core::port::{Commit, CommitOutcome, ReadQuery, Wanted};
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
 use kennel_store::Store;
@@ -30,12 +28,12 @@ fn documents(id: ReadModelId, generation: Generation, rows: u64) -> Commit {
 /// A database with a collection, and a store whose statements are ended after a while.
 async fn hurried() -> (String, Store, ReadModelId, Generation, String) {
     let (url, first) = store().await;
-    let id = deploy(&first, "p").await.read_model;
-    let generation = agree(&first, Generation::NONE, 1).await;
-    claim(&first, generation, id, HashRange::ALL).await;
-    commit(&first, &Commit { ..batch(id, generation, 0, 1) }).await;
+    let id = deploy(&*first, "p").await.read_model;
+    let generation = agree(&*first, Generation::NONE, 1).await;
+    claim(&*first, generation, id, HashRange::ALL).await;
+    commit(&*first, &Commit { ..batch(id, generation, 0, 1) }).await;
     let one = documents(id, generation, 1);
-    commit(&first, &Commit { changes: one.changes, ..batch(id, generation, 1, 1) }).await;
+    commit(&*first, &Commit { changes: one.changes, ..batch(id, generation, 1, 1) }).await;
     first.close().await;
     let mut other = stranger(&url).await;
     let row = sqlx::query("SELECT table_name FROM kennel.collection").fetch_one(&mut other).await.unwrap();
@@ -60,7 +58,7 @@ async fn a_commit_that_takes_too_long_is_cut_short_and_a_smaller_one_fits() {
     let outcome = store.commit(&documents(id, generation, ROWS)).await.unwrap();
     let CommitOutcome::CutShort { reason } = &outcome else { panic!("{outcome:?}") };
     assert!(reason.contains("statement timeout") && reason.contains("writing documents"), "{reason}");
-    commit(&store, &documents(id, generation, 5)).await;
+    commit(&*store, &documents(id, generation, 5)).await;
 }
 
 /// The session is ended by a transaction timeout of later releases, by limits of memory and of temporary files; they
@@ -87,13 +85,13 @@ async fn whatever_ends_a_commit_for_its_size_cuts_it_short() {
         );
     }
     sql(&mut other, &format!("DROP TRIGGER end_it ON {table}")).await;
-    commit(&store, &documents(id, generation, 2)).await;
+    commit(&*store, &documents(id, generation, 2)).await;
 }
 
 #[tokio::test]
 async fn reads_of_documents_that_take_too_long_are_done_in_pieces() {
     let (url, store, id, generation, table) = hurried().await;
-    commit(&store, &documents(id, generation, ROWS)).await;
+    commit(&*store, &documents(id, generation, ROWS)).await;
     let mut other = stranger(&url).await;
     slow_view(&mut other, &table, "documents").await;
     let keys: Vec<String> = (0..ROWS).map(|row| format!("{row:03}")).collect();

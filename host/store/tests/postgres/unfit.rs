@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kennel_core::port::{Appender as _, LogReader as _, StoreError};
+use kennel_core::port::StoreError;
 use kennel_store::{ConnectOptions, EventTables, Mode, Store};
 use kennel_test_support::samples::event;
 use sqlx::Row as _;

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kennel_core::port::LogReader as _;
 use kennel_core::position::Position;
 use kennel_store::{Mode, Store};
 use kennel_test_support::postgres::Cluster;

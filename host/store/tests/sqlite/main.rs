@@ -12,9 +12,7 @@ use kennel_core::checkpoint::Mark;
 use kennel_core::digest::Digest;
 use kennel_core::membership::Generation;
 use kennel_core::partition::HashRange;
-use kennel_core::port::{
-    Appender as _, Commit, ComponentStore as _, Cutover as _, LogReader as _, ReadQuery,
-};
+use kennel_core::port::{Commit, ReadQuery};
 use kennel_core::position::Position;
 use kennel_core::projection::Scope;
 use kennel_core::witness::Witness;
@@ -106,19 +104,19 @@ async fn everything_is_there_after_opening_again() {
     let path = folder.path().join("a folder, with ? and #.db");
     let store = open(&path, Mode::ReadWrite).await.unwrap();
     store.append(&[event(1, "a")]).await.unwrap();
-    let id = deploy(&store, "p").await.read_model;
-    let generation = agree(&store, Generation::NONE, 1).await;
-    claim(&store, generation, id, HashRange::ALL).await;
+    let id = deploy(&*store, "p").await.read_model;
+    let generation = agree(&*store, Generation::NONE, 1).await;
+    claim(&*store, generation, id, HashRange::ALL).await;
     let changes = of("Orders", vec![change("a", put("1"), Expectation::Unread, 1)]);
-    let batch = witnessed(&store, Commit { changes, ..batch(id, generation, 0, 1) }).await;
-    commit(&store, &batch).await;
+    let batch = witnessed(&*store, Commit { changes, ..batch(id, generation, 0, 1) }).await;
+    commit(&*store, &batch).await;
     store.close().await;
     assert!(path.exists());
     assert!(!path.with_extension("db-wal").exists(), "closing moves the log into the file");
     let store = open(&path, Mode::Existing).await.unwrap();
     assert_eq!(store.high_water_mark().await.unwrap().position, Position::new(1));
-    assert_eq!(document(&store, id, "Orders", "a").await, Some((json!(1), 1)));
-    assert_eq!(claim(&store, generation, id, HashRange::ALL).await[0].position, Position::new(1));
+    assert_eq!(document(&*store, id, "Orders", "a").await, Some((json!(1), 1)));
+    assert_eq!(claim(&*store, generation, id, HashRange::ALL).await[0].position, Position::new(1));
 }
 
 #[tokio::test]
@@ -169,9 +167,9 @@ async fn writers_of_two_processes_wait_for_each_other() {
     let path = folder.path().join("kennel.db");
     let (ours, theirs) =
         (open(&path, Mode::ReadWrite).await.unwrap(), open(&path, Mode::ReadWrite).await.unwrap());
-    let id = deploy(&ours, "p").await.read_model;
-    let generation = agree(&ours, Generation::NONE, 1).await;
-    claim(&ours, generation, id, HashRange::ALL).await;
+    let id = deploy(&*ours, "p").await.read_model;
+    let generation = agree(&*ours, Generation::NONE, 1).await;
+    claim(&*ours, generation, id, HashRange::ALL).await;
     // As far as it goes, the log is there from the beginning.
     let first: Vec<_> = (0..200).map(|number| event(100_000 + number, "b")).collect();
     theirs.append(&first).await.unwrap();
@@ -186,10 +184,10 @@ async fn writers_of_two_processes_wait_for_each_other() {
         let event_id = uuid::Uuid::from_u128(100_000 + u128::from(at));
         let position = Position::new(at + 1);
         let to = Mark { position, witness: Some(Witness { position, event_id }) };
-        commit(&ours, &Commit { changes, to, ..batch(id, generation, at, at + 1) }).await;
+        commit(&*ours, &Commit { changes, to, ..batch(id, generation, at, at + 1) }).await;
     }
     appending.await.unwrap();
-    assert_eq!(document(&ours, id, "c", "n").await, Some((json!({"n": 200}), 200)));
+    assert_eq!(document(&*ours, id, "c", "n").await, Some((json!({"n": 200}), 200)));
     assert_eq!(ours.high_water_mark().await.unwrap().head, Position::new(10_200));
 }
 
@@ -253,7 +251,7 @@ async fn a_condition_that_is_not_reported_again_expires() {
         sqlx::raw_sql(age).execute(&mut stranger).await.unwrap();
     };
     kennel_test_support::conformance::deployments::a_condition_that_is_not_reported_again_expires(
-        &store, pass,
+        &*store, pass,
     )
     .await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use kennel_core::lifecycle::{Mode, Operation};
 use kennel_core::membership::Generation;
-use kennel_core::port::{Cutover as _, CutoverOutcome, DeploymentStore as _};
+use kennel_core::port::CutoverOutcome;
 use kennel_core::projection::ReadModelId;
 use kennel_store::{Mode as Opening, Store};
 use kennel_test_support::conformance::lifecycle::{
@@ -37,18 +37,18 @@ impl Bed {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kennel.db");
         let store = open(&path, Opening::ReadWrite).await.unwrap();
-        let generation = agree(&store, Generation::NONE, 1).await;
+        let generation = agree(&*store, Generation::NONE, 1).await;
         Self { path, store, generation, _folder: folder }
     }
 
     /// Claims a read model and puts documents into it, which moves it on by one position.
     async fn write(&self, read_model: ReadModelId, documents: &[(&str, &str, Value)]) {
-        write(&self.store, self.generation, read_model, documents).await;
+        write(&*self.store, self.generation, read_model, documents).await;
     }
 
     /// Brings the candidate up to date with the serving read model, and completes the cutover.
     async fn promote(&self, projection: &str) {
-        begin_cutover(&self.store, self.generation, projection).await;
+        begin_cutover(&*self.store, self.generation, projection).await;
         assert_eq!(self.store.complete_cutover(&name(projection)).await.unwrap(), CutoverOutcome::Done);
     }
 }
@@ -78,11 +78,11 @@ async fn exists(connection: &mut SqliteConnection, table: &str) -> bool {
 async fn views_show_what_serves_and_nothing_else() {
     let bed = Bed::new().await;
     let mut people = stranger(&bed.path).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old")), ("old-only", "k", json!("old"))]).await;
     assert_eq!(shown(&mut people, "order_summary_1__orders").await, "k=\"old\"");
     sql(&mut people, "CREATE VIEW mine AS SELECT key, document FROM order_summary__old_only").await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new")), ("new_only", "k", json!("new"))]).await;
     assert!(!exists(&mut people, "order_summary__new_only").await, "no view shows a candidate");
     for _ in 0..2 {
@@ -98,13 +98,13 @@ async fn views_show_what_serves_and_nothing_else() {
         );
         bed.write(new, &[("later", "k", json!(1))]).await;
         assert_eq!(shown(&mut people, "order_summary__later").await, "k=1");
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
         bed.promote(PROJECTION).await;
         assert_eq!(shown(&mut people, "order_summary__later").await, "");
         assert_eq!(shown(&mut people, "mine").await, "k=\"old\"");
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
     }
-    changed(&bed.store, Operation::Retire { drop: true }).await;
+    changed(&*bed.store, Operation::Retire { drop: true }).await;
     assert_eq!(bed.store.collect_garbage().await.unwrap(), 2);
     assert_eq!(shown(&mut people, "order_summary__orders").await, "", "the views outlast everything");
     assert!(!exists(&mut people, "order_summary_1__orders").await);
@@ -123,12 +123,12 @@ async fn names_that_are_taken_are_left_alone() {
     .await;
     let projections = ["a", "a_1", "a-1", "a_1__orders", "b", PROJECTION];
     for projection in projections {
-        let read_model = deploy(&bed.store, projection).await.read_model;
+        let read_model = deploy(&*bed.store, projection).await.read_model;
         bed.write(read_model, &[("orders", "k", json!(projection)), ("lines", "k", json!(projection))]).await;
     }
     for projection in projections {
         let rebuild = new_code(projection, "next", Mode::Rebuild);
-        let asked = ask(&bed.store, projection, Operation::Deploy(Box::new(rebuild))).await.unwrap();
+        let asked = ask(&*bed.store, projection, Operation::Deploy(Box::new(rebuild))).await.unwrap();
         let read_model = asked.lifecycle.candidate().unwrap().deployment.read_model;
         bed.write(read_model, &[("orders", "k", json!(format!("next {projection}")))]).await;
         bed.promote(projection).await;
@@ -160,14 +160,14 @@ async fn names_that_are_taken_are_left_alone() {
 async fn a_long_reader_delays_nothing() {
     let bed = Bed::new().await;
     let mut reader = stranger(&bed.path).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old"))]).await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new"))]).await;
     sql(&mut reader, "BEGIN").await;
     assert_eq!(shown(&mut reader, "order_summary__orders").await, "k=\"old\"");
     bed.promote(PROJECTION).await;
-    let third = renew(&bed.store, "3", Mode::Rebuild).await.read_model;
+    let third = renew(&*bed.store, "3", Mode::Rebuild).await.read_model;
     bed.write(third, &[("orders", "k", json!("third"))]).await;
     bed.promote(PROJECTION).await;
     assert_eq!(bed.store.collect_garbage().await.unwrap(), 1, "the table that is being read goes");
@@ -182,10 +182,10 @@ async fn a_long_reader_delays_nothing() {
 async fn a_view_that_was_replaced_is_not_overwritten() {
     let bed = Bed::new().await;
     let mut people = stranger(&bed.path).await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old"))]).await;
     sql(&mut people, "DROP VIEW order_summary__orders; CREATE TABLE order_summary__orders (mine INT)").await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new"))]).await;
     let projection = name(PROJECTION);
     assert_eq!(bed.store.begin_cutover(&projection, 0).await.unwrap(), CutoverOutcome::Done);
@@ -204,9 +204,9 @@ async fn a_view_that_was_replaced_is_not_overwritten() {
 async fn no_reader_ever_sees_a_mixture_or_an_error() {
     const CUTOVERS: u64 = 50;
     let bed = Bed::new().await;
-    let old = deploy(&bed.store, PROJECTION).await.read_model;
+    let old = deploy(&*bed.store, PROJECTION).await.read_model;
     bed.write(old, &[("orders", "k", json!("old")), ("lines", "k", json!("old"))]).await;
-    let new = renew(&bed.store, "2", Mode::Rebuild).await.read_model;
+    let new = renew(&*bed.store, "2", Mode::Rebuild).await.read_model;
     bed.write(new, &[("orders", "k", json!("new")), ("lines", "k", json!("new"))]).await;
     let done = Arc::new(AtomicBool::new(false));
     let seen = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
@@ -236,7 +236,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
     let count = || seen.iter().map(|count| count.load(Ordering::SeqCst)).sum::<u64>();
     for _ in 0..CUTOVERS {
         bed.promote(PROJECTION).await;
-        go_back(&bed.store).await;
+        go_back(&*bed.store).await;
         // Readers see each of them for a while.
         let before = count();
         let waited = tokio::time::Instant::now();
@@ -258,7 +258,7 @@ async fn no_reader_ever_sees_a_mixture_or_an_error() {
 async fn of_two_processes_that_deploy_at_once_one_wins() {
     let bed = Bed::new().await;
     let other = open(&bed.path, Opening::ReadWrite).await.unwrap();
-    of_two_hosts_that_deploy_at_once_one_wins(&bed.store, &other).await;
+    of_two_hosts_that_deploy_at_once_one_wins(bed.store.ports(), other.ports()).await;
     other.close().await;
 }
 
@@ -269,7 +269,7 @@ async fn changes_are_noticed_in_both_processes() {
     let other = open(&bed.path, Opening::ReadWrite).await.unwrap();
     let noticing = tokio::spawn({
         let other = other.clone();
-        async move { tokio::time::timeout(PATIENCE, kennel_core::port::DeploymentStore::changed(&other)).await }
+        async move { tokio::time::timeout(PATIENCE, kennel_core::port::DeploymentStore::changed(&*other)).await }
     });
     // It may begin to look only after the first change, so there are several.
     for round in 0.. {
@@ -277,7 +277,7 @@ async fn changes_are_noticed_in_both_processes() {
             break;
         }
         let code = Operation::Deploy(Box::new(new_code(PROJECTION, &format!("{round}"), Mode::Continue)));
-        assert!(ask(&bed.store, PROJECTION, code).await.unwrap().changed);
+        assert!(ask(&*bed.store, PROJECTION, code).await.unwrap().changed);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     noticing.await.unwrap().unwrap();

@@ -1,6 +1,7 @@
 //! The life of a projection: what each operation changes in a store, and that it changes nothing else. How
 //! one read model replaces another is in `cutovers`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kennel_core::change::Expectation;
@@ -347,15 +348,15 @@ pub async fn of_two_operations_one_wins(store: &dyn Ports) {
 }
 
 /// Two operators at two machines that have looked at the same history. Each has a store of its own on the same database.
-pub async fn of_two_hosts_that_deploy_at_once_one_wins<S: Ports + Clone + 'static>(store: &S, other: &S) {
-    deploy(store, PROJECTION).await;
+pub async fn of_two_hosts_that_deploy_at_once_one_wins(store: Arc<dyn Ports>, other: Arc<dyn Ports>) {
+    deploy(&*store, PROJECTION).await;
     for round in 1..=40_u32 {
-        let tasks = [(store, "left"), (other, "right")].map(|(store, operator)| {
+        let tasks = [(&store, "left"), (&other, "right")].map(|(store, operator)| {
             let mode = if round % 3 == 0 { Mode::Rebuild } else { Mode::Continue };
             let code = new_code(PROJECTION, &format!("{operator} {round}"), mode);
             let asked = request(Operation::Deploy(Box::new(code)));
             let asked = OperationRequest { expected_deployment: Some(round), ..asked };
-            let store = store.clone();
+            let store = Arc::clone(store);
             tokio::spawn(async move { store.carry_out(&name(PROJECTION), &asked).await.unwrap() })
         });
         let mut won = 0;
@@ -368,10 +369,10 @@ pub async fn of_two_hosts_that_deploy_at_once_one_wins<S: Ports + Clone + 'stati
                 Err(other) => panic!("{other}"),
             }
         }
-        let life = current(store).await;
+        let life = current(&*store).await;
         assert_eq!((won, life.latest()), (1, round + 1));
         if life.candidate().is_some() {
-            changed(store, Operation::Cancel).await;
+            changed(&*store, Operation::Cancel).await;
         }
     }
 }

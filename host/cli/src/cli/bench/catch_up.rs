@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use kennel_core::port::{Appender as _, LogReader as _, ProjectionState, StatusReports as _};
+use kennel_core::port::ProjectionState;
 use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
 use tokio::time::Instant;

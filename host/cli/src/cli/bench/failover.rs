@@ -4,7 +4,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kennel_core::port::{Appender as _, Coordination as _, LogReader as _};
 use kennel_core::projection::Deployment;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kennel_core::port::{Appender as _, LogReader as _, ReadModel as _, Wanted};
+use kennel_core::port::Wanted;
 use tokio::time::Instant;
 
 use super::report::{Latency, Times};

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use kennel_core::port::ReadModel as _;
 use kennel_core::projection::Deployment;
 use serde::Serialize;
 

@@ -10,9 +10,7 @@ use kennel_core::lifecycle::{Activity, Promotion, Role};
 use kennel_core::limits;
 use kennel_core::membership::Assignment;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{
-    Coordination as _, LogReader as _, ProjectionProgress, ProjectionState, StatusReports as _,
-};
+use kennel_core::port::{ProjectionProgress, ProjectionState};
 use kennel_core::position::Position;
 use kennel_engine::{Part, Shutdown, Status};
 use tokio::time::Instant;

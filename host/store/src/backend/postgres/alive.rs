@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use kennel_core::membership::WorkerId;
 use kennel_core::port::StoreError;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, SqlStr};
 use tokio::sync::Mutex;
 
 use super::connector::Connector;
 use super::pool::{Pool, is_denial};
 use crate::error::{Doing, is_transient};
-use crate::session::{Arg, Row, bound};
+use crate::session::{Arg, bound};
 
 /// How long the server may take to answer a heartbeat.
 const SILENCE_MAX: Duration = Duration::from_secs(4);
@@ -106,7 +107,7 @@ impl Alive {
         statement: &SqlStr,
         args: &[Arg<'_>],
         sql: &LockSql<'_>,
-    ) -> Result<Option<Vec<Row>>, sqlx::Error> {
+    ) -> Result<Option<Vec<PgRow>>, sqlx::Error> {
         let mut state = self.state.lock().await;
         if state.keys.is_empty() {
             return Ok(None);
@@ -129,11 +130,10 @@ impl Alive {
         statement: &SqlStr,
         args: &[Arg<'_>],
         sql: &LockSql<'_>,
-    ) -> Result<Vec<Row>, sqlx::Error> {
+    ) -> Result<Vec<PgRow>, sqlx::Error> {
         let run = async {
             let connection = self.connected(state, sql).await?;
-            let rows = bound!(statement, args).fetch_all(connection).await?;
-            Ok(rows.into_iter().map(Row::Postgres).collect())
+            bound!(statement, args).fetch_all(connection).await
         };
         let silent = || sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
         let done = tokio::time::timeout(SILENCE_MAX, run).await.unwrap_or_else(|_| Err(silent()));

@@ -10,17 +10,20 @@ use std::collections::{HashMap, HashSet};
 use futures::{Stream, TryStreamExt as _};
 use kennel_core::change::Stored;
 use kennel_core::digest::Digest;
-use kennel_core::port::Document;
+use kennel_core::port::{Document, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{PgConnection, Row as _, SqlStr};
 
-use super::PostgresSql;
+use super::namespaces::quoted_path;
+use super::{PostgresBackend, Tx};
+use crate::backend::{Documents, Scan};
+use crate::error::{classify, is_transient};
 use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
 use crate::session::ordinals;
-use crate::sql::{quoted, statement};
+use crate::sql::statement;
 
 ordinals! {
     /// The columns of a document, whose text may be absent where it is not wanted.
@@ -40,28 +43,121 @@ pub(crate) struct PostgresTable {
     insert: SqlStr,
 }
 
-/// The statements for the table `name`, which is SCHEMA.TABLE.
-pub(crate) fn table_of(name: &str) -> PostgresTable {
-    let name = quoted_path(name);
-    let of = |template: &str| statement(template.replace("{table}", &name));
-    PostgresTable {
-        create: of(include_str!("../../sql/postgres/documents_create.sql")),
-        fetch: of(include_str!("../../sql/postgres/documents_fetch.sql")),
-        scan: of(include_str!("../../sql/postgres/documents_scan.sql")),
-        lock: of(include_str!("../../sql/postgres/documents_lock.sql")),
-        lock_read: of(include_str!("../../sql/postgres/documents_lock_read.sql")),
-        delete: of(include_str!("../../sql/postgres/documents_delete.sql")),
-        upsert: of(include_str!("../../sql/postgres/documents_upsert.sql")),
-        insert: of(include_str!("../../sql/postgres/documents_insert.sql")),
+impl Documents for PostgresBackend {
+    type Table = PostgresTable;
+
+    fn table_of(name: &str) -> PostgresTable {
+        PostgresTable::new(name)
+    }
+
+    fn create(table: &PostgresTable) -> &SqlStr {
+        &table.create
+    }
+
+    async fn fetch(
+        &self,
+        read_model: ReadModelId,
+        table: &PostgresTable,
+        keys: &[&str],
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+        table.fetch(self.pool.of(read_model), keys, bytes_max).await
+    }
+
+    async fn scan(
+        &self,
+        read_model: ReadModelId,
+        table: &PostgresTable,
+        Scan { first, end, limit, bytes_max }: Scan<'_>,
+    ) -> Result<Vec<Document>, sqlx::Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(table.scan.clone()).bind(first).bind(end).bind(limit);
+        let (mut bytes, mut documents, mut columns) = (0, Vec::new(), None);
+        let mut rows = query.fetch(self.pool.of(read_model));
+        // What was not read when this ends is thrown away unread.
+        while bytes <= bytes_max
+            && let Some(row) = rows.try_next().await?
+        {
+            let found = document(&row, DocumentColumns::of(&mut columns, &row)?)?;
+            bytes += found.stored.document.len();
+            documents.push(found);
+        }
+        Ok(documents)
+    }
+
+    /// A document that does not exist cannot be locked. If its absence was read, no other batch may create documents in
+    /// the collection until this one is through: creators share a lock, and who depends on an absence takes it alone.
+    async fn lock(
+        &self,
+        tx: &mut Tx,
+        (read_model, collection): (ReadModelId, &str),
+        table: Option<&PostgresTable>,
+        locks: &LockSet<'_>,
+    ) -> Result<HashMap<String, Locked>, sqlx::Error> {
+        let lock = match (locks.absence_matters, locks.may_create) {
+            (true, _) => Some(&self.sql.lock_collection),
+            (false, true) => Some(&self.sql.lock_collection_shared),
+            (false, false) => None,
+        };
+        if let Some(lock) = lock {
+            sqlx::query(lock.clone()).bind(lock_key(read_model, collection)).execute(&mut **tx).await?;
+        }
+        let mut locked = HashMap::new();
+        if let Some(table) = table {
+            table.lock(tx, locks, &mut locked).await?;
+        }
+        Ok(locked)
+    }
+
+    async fn load(
+        &self,
+        tx: &mut Tx,
+        table: &PostgresTable,
+        keys: &[&str],
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        table.fetch(&mut **tx, keys, usize::MAX).await.map(|(found, _)| found)
+    }
+
+    async fn put(
+        &self,
+        tx: &mut Tx,
+        table: &PostgresTable,
+        puts: &[Put<'_>],
+    ) -> Result<Vec<String>, sqlx::Error> {
+        table.put(tx, puts).await
+    }
+
+    async fn delete(&self, tx: &mut Tx, table: &PostgresTable, keys: &[&str]) -> Result<(), sqlx::Error> {
+        sqlx::query(table.delete.clone()).bind(keys).execute(&mut **tx).await.map(|_| ())
+    }
+
+    async fn can_hold(&self, document: &str) -> Result<bool, StoreError> {
+        let probe = sqlx::query(self.sql.document_probe.clone()).bind(document);
+        match probe.fetch_one(&self.pool).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_transient(&error) => Err(classify(error, "trying a document")),
+            Err(_) => Ok(false),
+        }
     }
 }
 
-/// SCHEMA.TABLE in SQL.
-pub(crate) fn quoted_path(name: &str) -> String {
-    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
-}
-
 impl PostgresTable {
+    /// The statements for the table `name`, which is SCHEMA.TABLE.
+    fn new(name: &str) -> Self {
+        let name = quoted_path(name);
+        let of = |template: &str| statement(template.replace("{table}", &name));
+        Self {
+            create: of(include_str!("../../sql/postgres/documents_create.sql")),
+            fetch: of(include_str!("../../sql/postgres/documents_fetch.sql")),
+            scan: of(include_str!("../../sql/postgres/documents_scan.sql")),
+            lock: of(include_str!("../../sql/postgres/documents_lock.sql")),
+            lock_read: of(include_str!("../../sql/postgres/documents_lock_read.sql")),
+            delete: of(include_str!("../../sql/postgres/documents_delete.sql")),
+            upsert: of(include_str!("../../sql/postgres/documents_upsert.sql")),
+            insert: of(include_str!("../../sql/postgres/documents_insert.sql")),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
         [
@@ -75,7 +171,7 @@ impl PostgresTable {
         ]
     }
 
-    pub(crate) async fn fetch<'c>(
+    async fn fetch<'c>(
         &self,
         executor: impl PgExecutor<'c>,
         keys: &[&str],
@@ -84,35 +180,8 @@ impl PostgresTable {
         collect(sqlx::query(self.fetch.clone()).bind(keys).fetch(executor), bytes_max).await
     }
 
-    pub(crate) async fn scan<'c>(
-        &self,
-        executor: impl PgExecutor<'c>,
-        first: &str,
-        end: &str,
-        limit: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Document>, sqlx::Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
-        let (mut bytes, mut documents, mut columns) = (0, Vec::new(), None);
-        let mut rows = query.fetch(executor);
-        // What was not read when this ends is thrown away unread.
-        while bytes <= bytes_max
-            && let Some(row) = rows.try_next().await?
-        {
-            let found = document(&row, DocumentColumns::of(&mut columns, &row)?)?;
-            bytes += found.stored.document.len();
-            documents.push(found);
-        }
-        Ok(documents)
-    }
-
     /// Writes documents. Returns the keys of those that were to be new and exist.
-    pub(crate) async fn put(
-        &self,
-        connection: &mut PgConnection,
-        puts: &[Put<'_>],
-    ) -> Result<Vec<String>, sqlx::Error> {
+    async fn put(&self, connection: &mut PgConnection, puts: &[Put<'_>]) -> Result<Vec<String>, sqlx::Error> {
         let (new, known): (Vec<&Put<'_>>, Vec<&Put<'_>>) = puts.iter().partition(|put| put.new);
         if !known.is_empty() {
             bind(&self.upsert, &known).execute(&mut *connection).await?;
@@ -124,14 +193,6 @@ impl PostgresTable {
         let written = rows.iter().map(|row| row.try_get("key")).collect::<Result<HashSet<&str>, _>>()?;
         let raced = new.iter().map(|put| put.key).filter(|key| !written.contains(key));
         Ok(raced.map(str::to_owned).collect())
-    }
-
-    pub(crate) async fn delete(
-        &self,
-        connection: &mut PgConnection,
-        keys: &[&str],
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(self.delete.clone()).bind(keys).execute(connection).await.map(|_| ())
     }
 
     async fn lock(
@@ -163,34 +224,6 @@ impl PostgresTable {
         }
         Ok(())
     }
-}
-
-/// Finds the documents that a commit checks and changes, and keeps others from changing them.
-///
-/// A document that does not exist cannot be locked. If its absence was read, no other batch may create
-/// documents in the collection until this one is through: creators share a lock, and who depends on an
-/// absence takes it alone.
-pub(crate) async fn lock(
-    connection: &mut PgConnection,
-    sql: &PostgresSql,
-    read_model: ReadModelId,
-    collection: &str,
-    table: Option<&PostgresTable>,
-    locks: &LockSet<'_>,
-) -> Result<HashMap<String, Locked>, sqlx::Error> {
-    let lock = match (locks.absence_matters, locks.may_create) {
-        (true, _) => Some(&sql.lock_collection),
-        (false, true) => Some(&sql.lock_collection_shared),
-        (false, false) => None,
-    };
-    if let Some(lock) = lock {
-        sqlx::query(lock.clone()).bind(lock_key(read_model, collection)).execute(&mut *connection).await?;
-    }
-    let mut locked = HashMap::new();
-    if let Some(table) = table {
-        table.lock(connection, locks, &mut locked).await?;
-    }
-    Ok(locked)
 }
 
 fn lock_key(read_model: ReadModelId, collection: &str) -> i64 {

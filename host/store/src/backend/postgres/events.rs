@@ -4,9 +4,11 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, HighWaterMark, StoreError};
+use kennel_core::port::{Appended, HighWaterMark, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::projection::ReadModelId;
 use kennel_core::witness::Witness;
+use sqlx::postgres::PgRow;
 use sqlx::{Row as _, SqlStr};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -15,10 +17,11 @@ use super::decoding::since_2000;
 use super::log_watch::LogWatch;
 use super::{PostgresBackend, Tx};
 use crate::append::{Aggregate, Culprit, Numbered, aggregate_of, check, number};
+use crate::backend::EventLog;
 use crate::error::{Doing, classify, reason_of_row};
 use crate::high_water_mark::{Question, SEARCH_MAX, Tracker};
 use crate::row::{self, signed, unsigned};
-use crate::session::Row;
+use crate::session::{Arg, Row as _, Tx as _};
 
 /// Rows in one insert: enough to make round trips cheap, few enough to keep a message small.
 const INSERT_ROWS: usize = 2_000;
@@ -83,11 +86,11 @@ struct Seen {
     server: i64,
 }
 
-impl PostgresBackend {
-    /// Up to where the log is complete; see [`crate::high_water_mark`].
+impl EventLog for PostgresBackend {
+    /// See [`crate::high_water_mark`].
     ///
     /// Callers that wait while another looks share what the next look finds.
-    pub(crate) async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let arrived = self.high_water_mark.looks.load(Ordering::SeqCst);
         let mut known = self.high_water_mark.known.lock().await;
         if let Some(high_water_mark) = known.high_water_mark().filter(|_| known.finished > arrived) {
@@ -111,6 +114,59 @@ impl PostgresBackend {
         }
     }
 
+    async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+        self.read_page(query).await
+    }
+
+    async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+        let doing = "appending events";
+        check(events)?;
+        let mut attempt = 1;
+        loop {
+            match self.try_append(events, true).await {
+                Ok(appended) => {
+                    self.listen.announce();
+                    return Ok(appended);
+                }
+                Err(Failed::Invalid(error)) => return Err(error),
+                // Another writer has just begun one of the aggregates or written one of the events: looking again
+                // shows which, with a message.
+                Err(Failed::Database(error)) if is_race(&error) && attempt < APPEND_ATTEMPTS => attempt += 1,
+                Err(Failed::Database(error)) if is_race(&error) => {
+                    let message = "an event with the same aggregate and version exists although the table of aggregate \
+                                   heads does not know it: the two disagree; correct the heads from the events";
+                    return Err(StoreError::Invalid { message: message.to_owned() });
+                }
+                Err(Failed::Database(error)) => {
+                    let Some(reason) = reason_of_row(&error) else { return Err(classify(error, doing)) };
+                    return Err(self.invalid(events, reason).await?);
+                }
+            }
+        }
+    }
+
+    async fn notification(&self) {
+        self.listen.next().await;
+    }
+
+    async fn common(
+        &self,
+        tx: &mut Tx,
+        read_model: ReadModelId,
+        upto: Position,
+        moved_at: i64,
+    ) -> Result<Option<PgRow>, sqlx::Error> {
+        let upto = Arg::Int(signed(upto.get()));
+        let args = |with_rows| [upto, Arg::Int(moved_at), Arg::Int(with_rows), Arg::Int(read_model.get())];
+        match tx.row(&self.sql.events_common, &args(1)).await? {
+            Some(row) => Ok(Some(row)),
+            // Rows that were loaded anew from a dump are all younger than the checkpoint.
+            None => tx.row(&self.sql.events_common, &args(0)).await,
+        }
+    }
+}
+
+impl PostgresBackend {
     /// Looks once; nothing if it had to be seen first that this is no longer the log that was known.
     async fn look(&self, known: &mut Known) -> Result<Option<HighWaterMark>, StoreError> {
         // The floor is asked for before the head: a checkpoint that lies behind the head by then was behind
@@ -188,7 +244,7 @@ impl PostgresBackend {
             .bind(signed(upto))
             .bind(witness.map_or(0, |witness| signed(witness.position.get())));
         let doing = "reading the head of the event log";
-        let row = Row::Postgres(query.fetch_one(&self.pool).await.doing(doing)?);
+        let row = query.fetch_one(&self.pool).await.doing(doing)?;
         let int = |column: &str| row.int(column).doing(doing);
         Ok(Seen {
             head: Position::new(unsigned(int("head")?)),
@@ -202,7 +258,7 @@ impl PostgresBackend {
     async fn last_event(&self, upto: Position) -> Result<Option<Witness>, StoreError> {
         let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
         let row = query.fetch_one(&self.pool).await.doing("reading the last event of a position")?;
-        row::witness(&Row::Postgres(row))
+        row::witness(&row)
     }
 
     async fn first_missing(&self, after: Position, upto: Position) -> Result<Option<Position>, StoreError> {
@@ -215,33 +271,6 @@ impl PostgresBackend {
             .await
             .doing(doing)?;
         Ok(number.map(|number| Position::new(unsigned(number))))
-    }
-
-    pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
-        let doing = "appending events";
-        check(events)?;
-        let mut attempt = 1;
-        loop {
-            match self.try_append(events, true).await {
-                Ok(appended) => {
-                    self.listen.announce();
-                    return Ok(appended);
-                }
-                Err(Failed::Invalid(error)) => return Err(error),
-                // Another writer has just begun one of the aggregates or written one of the events: looking again
-                // shows which, with a message.
-                Err(Failed::Database(error)) if is_race(&error) && attempt < APPEND_ATTEMPTS => attempt += 1,
-                Err(Failed::Database(error)) if is_race(&error) => {
-                    let message = "an event with the same aggregate and version exists although the table of aggregate \
-                                   heads does not know it: the two disagree; correct the heads from the events";
-                    return Err(StoreError::Invalid { message: message.to_owned() });
-                }
-                Err(Failed::Database(error)) => {
-                    let Some(reason) = reason_of_row(&error) else { return Err(classify(error, doing)) };
-                    return Err(self.invalid(events, reason).await?);
-                }
-            }
-        }
     }
 
     /// Finds out which event the database does not take. It only says that one of them is wrong.

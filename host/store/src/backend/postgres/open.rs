@@ -312,7 +312,7 @@ impl PostgresBackend {
     }
 
     /// Creates and upgrades the tables. An event log that exists is left as it is.
-    pub(crate) async fn migrate(&self) -> Result<(), ConnectError> {
+    pub(super) async fn create_tables(&self) -> Result<(), ConnectError> {
         let failed = |error: MigrateError| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
                 ConnectError::Newer { store: self.name.clone() }
@@ -394,7 +394,7 @@ impl PostgresBackend {
     }
 
     /// Has the database announce appends of any writer on the channel that Kennel listens on.
-    pub(crate) async fn install_notify(&self) -> Result<(), ConnectError> {
+    pub(super) async fn create_trigger(&self) -> Result<(), ConnectError> {
         let mut connection = self.pool.acquire().await.map_err(|error| self.failed(error))?;
         self.execute_all(&mut connection, include_str!("../../sql/postgres/notify_install.sql")).await
     }

@@ -170,7 +170,7 @@ impl PostgresBackend {
     ///
     /// A statement never looks farther than its window. Left to itself, the planner takes the hash for a
     /// rare one and reads and sorts all the rest of the log to find a page of it.
-    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+    pub(super) async fn read_page(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
         let mut page = Page { reached: query.after, ..Page::default() };
         let covered: u64 = query.ranges.iter().map(|range| range.end() - range.start()).sum();
         if covered == 0 {

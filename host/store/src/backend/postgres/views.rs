@@ -6,31 +6,18 @@
 //! for a short time only, and when they cannot be had all are given back, so that readers get on, and asked for
 //! again.
 
-use super::{Tx, quoted_path};
+use super::Tx;
+use super::namespaces::quoted_path;
 use crate::backend::View;
 use crate::sql::statement;
 
 /// How long readers may have to wait for a cutover that waits for others, each time.
 const WAIT_MS: u32 = 50;
 /// Together with the wait: how long it is tried.
-const ATTEMPTS: usize = 10;
+pub(super) const ATTEMPTS: usize = 10;
 
-/// Makes views in place of those that there are. Fails like a lock that is not available if another session keeps
-/// reading one of them.
-pub(crate) async fn create_views(tx: &mut Tx, views: &[View]) -> Result<(), sqlx::Error> {
-    create_all(tx, views, ATTEMPTS).await
-}
-
-/// The same for one view, unless another session is reading it: then it stays as it is, and `false` is returned.
-pub(crate) async fn create_view_unless_in_use(tx: &mut Tx, view: &View) -> Result<bool, sqlx::Error> {
-    match create_all(tx, std::slice::from_ref(view), 1).await {
-        Ok(()) => Ok(true),
-        Err(error) if is_in_use(&error) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-async fn create_all(tx: &mut Tx, views: &[View], attempts_max: usize) -> Result<(), sqlx::Error> {
+/// Makes views in place of those that there are, in one attempt or several.
+pub(super) async fn create_all(tx: &mut Tx, views: &[View], attempts_max: usize) -> Result<(), sqlx::Error> {
     let mut creates: Vec<String> = views.iter().map(create).collect();
     let mut attempts = 1;
     while let Err(error) = try_all(tx, &creates).await {
@@ -68,6 +55,6 @@ fn create(View { name, table }: &View) -> String {
 }
 
 /// Whether the lock of a view could not be had in time.
-fn is_in_use(error: &sqlx::Error) -> bool {
+pub(super) fn is_in_use(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use futures::TryStreamExt as _;
 use kennel_core::change::Stored;
-use kennel_core::port::Document;
+use kennel_core::port::{Document, StoreError};
 use kennel_core::position::Position;
+use kennel_core::projection::ReadModelId;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
-use crate::backend::View;
+use super::SqliteBackend;
+use crate::backend::{Documents, Scan};
 use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
 use crate::session::ordinals;
@@ -42,24 +44,96 @@ pub(crate) struct SqliteTable {
     upsert_many: SqlStr,
 }
 
-/// The statements for the table `name`.
-pub(crate) fn table_of(name: &str) -> SqliteTable {
-    let rows = vec!["(?, ?, ?)"; UPSERT_ROWS].join(", ");
-    let name = quoted(name);
-    let of = |template: &str| statement(template.replace("{table}", &name).replace("{rows}", &rows));
-    SqliteTable {
-        create: of(include_str!("../../sql/sqlite/documents_create.sql")),
-        fetch: of(include_str!("../../sql/sqlite/documents_fetch.sql")),
-        one: of(include_str!("../../sql/sqlite/documents_one.sql")),
-        revisions: of(include_str!("../../sql/sqlite/documents_revisions.sql")),
-        scan: of(include_str!("../../sql/sqlite/documents_scan.sql")),
-        delete: of(include_str!("../../sql/sqlite/documents_delete.sql")),
-        upsert_some: of(include_str!("../../sql/sqlite/documents_upsert_some.sql")),
-        upsert_many: of(include_str!("../../sql/sqlite/documents_upsert_many.sql")),
+impl Documents for SqliteBackend {
+    type Table = SqliteTable;
+
+    fn table_of(name: &str) -> SqliteTable {
+        SqliteTable::new(name)
+    }
+
+    fn create(table: &SqliteTable) -> &SqlStr {
+        &table.create
+    }
+
+    async fn fetch(
+        &self,
+        _read_model: ReadModelId,
+        table: &SqliteTable,
+        keys: &[&str],
+        bytes_max: usize,
+    ) -> Result<(HashMap<String, Stored>, bool), sqlx::Error> {
+        table.fetch(&mut *self.readers.acquire().await?, keys, bytes_max).await
+    }
+
+    async fn scan(
+        &self,
+        _read_model: ReadModelId,
+        table: &SqliteTable,
+        scan: Scan<'_>,
+    ) -> Result<Vec<Document>, sqlx::Error> {
+        table.scan(&mut *self.readers.acquire().await?, scan).await
+    }
+
+    /// The transaction is the only writer, so nothing has to be locked.
+    async fn lock(
+        &self,
+        tx: &mut Self::Tx,
+        _collection: (ReadModelId, &str),
+        table: Option<&SqliteTable>,
+        lock: &LockSet<'_>,
+    ) -> Result<HashMap<String, Locked>, sqlx::Error> {
+        match table {
+            Some(table) => table.find(tx, lock).await,
+            None => Ok(HashMap::new()),
+        }
+    }
+
+    async fn load(
+        &self,
+        tx: &mut Self::Tx,
+        table: &SqliteTable,
+        keys: &[&str],
+    ) -> Result<HashMap<String, Stored>, sqlx::Error> {
+        table.fetch(tx, keys, usize::MAX).await.map(|(found, _)| found)
+    }
+
+    async fn put(
+        &self,
+        tx: &mut Self::Tx,
+        table: &SqliteTable,
+        puts: &[Put<'_>],
+    ) -> Result<Vec<String>, sqlx::Error> {
+        table.put(tx, puts).await.map(|()| Vec::new())
+    }
+
+    async fn delete(&self, tx: &mut Self::Tx, table: &SqliteTable, keys: &[&str]) -> Result<(), sqlx::Error> {
+        sqlx::query(table.delete.clone()).bind(json_list(keys)).execute(&mut **tx).await.map(|_| ())
+    }
+
+    async fn can_hold(&self, _document: &str) -> Result<bool, StoreError> {
+        // It holds any text.
+        Ok(true)
     }
 }
 
 impl SqliteTable {
+    /// The statements for the table `name`.
+    fn new(name: &str) -> Self {
+        let rows = vec!["(?, ?, ?)"; UPSERT_ROWS].join(", ");
+        let name = quoted(name);
+        let of = |template: &str| statement(template.replace("{table}", &name).replace("{rows}", &rows));
+        Self {
+            create: of(include_str!("../../sql/sqlite/documents_create.sql")),
+            fetch: of(include_str!("../../sql/sqlite/documents_fetch.sql")),
+            one: of(include_str!("../../sql/sqlite/documents_one.sql")),
+            revisions: of(include_str!("../../sql/sqlite/documents_revisions.sql")),
+            scan: of(include_str!("../../sql/sqlite/documents_scan.sql")),
+            delete: of(include_str!("../../sql/sqlite/documents_delete.sql")),
+            upsert_some: of(include_str!("../../sql/sqlite/documents_upsert_some.sql")),
+            upsert_many: of(include_str!("../../sql/sqlite/documents_upsert_many.sql")),
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn all(&self) -> [(&'static str, &SqlStr); 7] {
         [
@@ -73,7 +147,7 @@ impl SqliteTable {
         ]
     }
 
-    pub(crate) async fn fetch(
+    async fn fetch(
         &self,
         connection: &mut SqliteConnection,
         keys: &[&str],
@@ -102,16 +176,13 @@ impl SqliteTable {
         Ok((found, is_cut))
     }
 
-    pub(crate) async fn scan(
+    async fn scan(
         &self,
         connection: &mut SqliteConnection,
-        first: &str,
-        end: &str,
-        limit: usize,
-        bytes_max: usize,
+        scan: Scan<'_>,
     ) -> Result<Vec<Document>, sqlx::Error> {
         loop {
-            let listed = self.list(connection, first, end, limit, bytes_max).await?;
+            let listed = self.list(connection, scan).await?;
             let mut documents = Vec::with_capacity(listed.len());
             let mut is_whole = true;
             for document in listed {
@@ -133,10 +204,7 @@ impl SqliteTable {
     async fn list(
         &self,
         connection: &mut SqliteConnection,
-        first: &str,
-        end: &str,
-        limit: usize,
-        bytes_max: usize,
+        Scan { first, end, limit, bytes_max }: Scan<'_>,
     ) -> Result<Vec<Result<Document, String>>, sqlx::Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.scan.clone()).bind(first).bind(end).bind(limit);
@@ -166,9 +234,8 @@ impl SqliteTable {
         row.map_or(Ok(None), |row| document(&row, DocumentColumns::of(&mut None, &row)?))
     }
 
-    /// What the transaction finds of the documents it is about to check and to change. The transaction
-    /// is the only writer, so nothing has to be locked.
-    pub(crate) async fn lock(
+    /// What the transaction finds of the documents it is about to check and to change.
+    async fn find(
         &self,
         tx: &mut Transaction<'static, Sqlite>,
         lock: &LockSet<'_>,
@@ -198,11 +265,7 @@ impl SqliteTable {
         Ok(locked)
     }
 
-    pub(crate) async fn put(
-        &self,
-        tx: &mut Transaction<'static, Sqlite>,
-        puts: &[Put<'_>],
-    ) -> Result<(), sqlx::Error> {
+    async fn put(&self, tx: &mut Transaction<'static, Sqlite>, puts: &[Put<'_>]) -> Result<(), sqlx::Error> {
         let (many, some) = puts.as_chunks::<UPSERT_ROWS>();
         for chunk in many {
             let mut query = sqlx::query(self.upsert_many.clone());
@@ -219,32 +282,6 @@ impl SqliteTable {
         }
         Ok(())
     }
-
-    pub(crate) async fn delete(
-        &self,
-        tx: &mut Transaction<'static, Sqlite>,
-        keys: &[&str],
-    ) -> Result<(), sqlx::Error> {
-        sqlx::query(self.delete.clone()).bind(json_list(keys)).execute(&mut **tx).await.map(|_| ())
-    }
-}
-
-/// Makes views in place of those that there are. Readers go on with what they see.
-pub(crate) async fn create_views(
-    tx: &mut Transaction<'static, Sqlite>,
-    views: &[View],
-) -> Result<(), sqlx::Error> {
-    for View { name, table } in views {
-        let template = match table {
-            Some(_) => include_str!("../../sql/sqlite/view_create.sql"),
-            None => include_str!("../../sql/sqlite/view_empty.sql"),
-        };
-        let (view, table) = (quoted(name), table.as_deref().map(quoted).unwrap_or_default());
-        sqlx::query(statement(format!("DROP VIEW IF EXISTS {view}"))).execute(&mut **tx).await?;
-        let create = template.replace("{view}", &view).replace("{table}", &table);
-        sqlx::query(statement(create)).execute(&mut **tx).await?;
-    }
-    Ok(())
 }
 
 fn json_list(names: &[&str]) -> String {

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use kennel_core::event::NewEvent;
-use kennel_core::port::{Appended, HighWaterMark, StoreError};
+use kennel_core::port::{Appended, HighWaterMark, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
+use kennel_core::projection::ReadModelId;
 use kennel_core::witness::Witness;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
@@ -14,9 +15,10 @@ use uuid::Uuid;
 
 use super::SqliteBackend;
 use crate::append::{Aggregate, Culprit, Numbered, aggregate_of, check, number};
+use crate::backend::{EventLog, Transactions as _};
 use crate::error::{Doing, classify, reason_of_row};
 use crate::row::{self, signed, unsigned};
-use crate::session::{Durability, Row};
+use crate::session::{Arg, Durability, Row as _, Tx as _};
 use crate::sql::statement;
 
 /// Rows per insert. Few sizes, so that few statements have to be prepared; large ones, because every
@@ -28,10 +30,10 @@ const INSERT_COLUMNS: usize = 13;
 #[derive(Debug, Default)]
 pub(crate) struct SharedHighWaterMark(Mutex<HighWaterMark>);
 
-impl SqliteBackend {
-    /// Up to where the log is complete: writers run one at a time, and positions are given out under the write lock,
+impl EventLog for SqliteBackend {
+    /// Writers run one at a time, and positions are given out under the write lock,
     /// so that is where it ends.
-    pub(crate) async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
+    async fn high_water_mark(&self) -> Result<HighWaterMark, StoreError> {
         let mut known = self.high_water_mark.0.lock().await;
         let seen = known.witness.map_or(Position::START, |witness| witness.position);
         let (witness, head) = self.last_event(seen).await?;
@@ -48,15 +50,11 @@ impl SqliteBackend {
         Ok(known.clone())
     }
 
-    /// The last event at or below a position, and the highest position.
-    async fn last_event(&self, upto: Position) -> Result<(Option<Witness>, Position), StoreError> {
-        let doing = "reading the head of the event log";
-        let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
-        let row = Row::Sqlite(query.fetch_one(&self.readers).await.doing(doing)?);
-        Ok((row::witness(&row)?, Position::new(unsigned(row.int("head").doing(doing)?))))
+    async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+        self.read_page(query).await
     }
 
-    pub(crate) async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
+    async fn append(&self, events: &[NewEvent]) -> Result<Appended, StoreError> {
         check(events)?;
         match self.try_append(events, true).await {
             Ok(appended) => {
@@ -66,6 +64,30 @@ impl SqliteBackend {
             Err(Failed::Store(error)) => Err(error),
             Err(Failed::Row(reason)) => Err(self.invalid(events, reason).await?),
         }
+    }
+
+    async fn notification(&self) {
+        self.watch.next().await;
+    }
+
+    async fn common(
+        &self,
+        tx: &mut Self::Tx,
+        _read_model: ReadModelId,
+        upto: Position,
+        moved_at: i64,
+    ) -> Result<Option<SqliteRow>, sqlx::Error> {
+        tx.row(&self.sql.events_common, &[Arg::Int(signed(upto.get())), Arg::Int(moved_at)]).await
+    }
+}
+
+impl SqliteBackend {
+    /// The last event at or below a position, and the highest position.
+    async fn last_event(&self, upto: Position) -> Result<(Option<Witness>, Position), StoreError> {
+        let doing = "reading the head of the event log";
+        let query = sqlx::query(self.last_event.clone()).bind(signed(upto.get()));
+        let row = query.fetch_one(&self.readers).await.doing(doing)?;
+        Ok((row::witness(&row)?, Position::new(unsigned(row.int("head").doing(doing)?))))
     }
 
     /// Finds out which event the database does not take. It only says that one of them is wrong.

@@ -81,7 +81,7 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
         sql: SqliteSql::new(&names),
         names,
     };
-    backend.migrate().await?;
+    backend.create_tables().await?;
     backend.files.remember();
     Ok(backend)
 }
@@ -178,7 +178,7 @@ fn cannot_open(path: &Path, error: sqlx::Error) -> ConnectError {
 
 impl SqliteBackend {
     /// Creates and upgrades the tables. Changes nothing if they are up to date.
-    pub(crate) async fn migrate(&self) -> Result<(), ConnectError> {
+    pub(super) async fn create_tables(&self) -> Result<(), ConnectError> {
         let failed = |error: MigrateError| match error {
             MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) => {
                 ConnectError::Newer { store: format!("sqlite:{}", self.path.display()) }
@@ -202,21 +202,10 @@ impl SqliteBackend {
             ..sqlx::migrate::Migrator::DEFAULT
         };
         migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
-        migrations.run(&mut *tx).await.map_err(failed)?;
+        migrations.run_direct(None, &mut *tx, false).await.map_err(failed)?;
         let events = self.names.fill(include_str!("../../sql/sqlite/events_create.sql"));
         tx.execute(sqlx::raw_sql(events)).await.map_err(|error| failed(error.into()))?;
         tx.commit().await.map_err(|error| failed(error.into()))
-    }
-
-    /// Closes the connections, the writing one last: it moves the write-ahead log into the file.
-    pub(crate) async fn close(&self) {
-        if self.is_lost() {
-            // The last to close removes the log by its name, which may be that of another file's by now.
-            return;
-        }
-        self.watch.close().await;
-        self.readers.close().await;
-        self.writer.close().await;
     }
 
     /// Whether there is nothing to migrate, found out without the write lock.

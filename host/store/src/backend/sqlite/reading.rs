@@ -118,7 +118,7 @@ impl Filling<'_> {
 }
 
 impl SqliteBackend {
-    pub(crate) async fn read(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
+    pub(super) async fn read_page(&self, query: &ReadQuery<'_>) -> Result<Page, StoreError> {
         let doing = "reading events";
         let list = |names: &[String]| (!names.is_empty()).then(|| serde_json::json!(names).to_string());
         let scope = query.scope;
