@@ -1,6 +1,7 @@
 //! What truly differs between the two databases: the shared store is written once, over [`Backend`], and each database
 //! implements it in the folder of its name. Which one it is, is decided once, where a store is opened.
 
+pub(crate) mod documents;
 pub(crate) mod postgres;
 pub(crate) mod sqlite;
 
@@ -15,13 +16,19 @@ use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use sqlx::SqlStr;
 
-use crate::backend::sqlite::files::StoreLost;
-use crate::connect::ConnectError;
 use crate::error::Doing as _;
-use crate::read_model::{LockSet, Locked, Put};
+use crate::opening::{ConnectError, StoreLost};
 use crate::run_lock::{RunLock, RunLockError};
 use crate::session::{Arg, Durability, Row, Tx};
-use crate::store::Dialect;
+
+use documents::{LockSet, Locked, Put, Scan};
+
+/// Which database a store is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
 
 /// An open database.
 pub(crate) trait Backend: EventLog + Liveness + Namespaces + Documents {
@@ -291,14 +298,4 @@ pub(crate) trait Documents: Transactions {
 pub(crate) struct View {
     pub(crate) name: String,
     pub(crate) table: Option<String>,
-}
-
-/// Which documents of a collection to list: from the key `first` on and before `end`, in order.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Scan<'a> {
-    pub(crate) first: &'a str,
-    pub(crate) end: &'a str,
-    pub(crate) limit: usize,
-    /// No more are listed once they have more bytes than this.
-    pub(crate) bytes_max: usize,
 }

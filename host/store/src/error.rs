@@ -7,8 +7,6 @@ use std::time::Duration;
 use kennel_core::port::{BoxError, StoreError};
 use tokio::time::Instant;
 
-use crate::backend::postgres;
-
 /// Why a proxy that pools transactions is of no use.
 pub(crate) const KEEPS_NO_STATEMENTS: &str = "it is reached through a pooler that gives each transaction another \
     session of the server and does not keep prepared statements: use PgBouncer 1.21 or later with \
@@ -28,7 +26,7 @@ impl<T> Doing<T> for Result<T, sqlx::Error> {
 /// The error of doing `what`.
 pub(crate) fn classify(error: sqlx::Error, what: &str) -> StoreError {
     let doing = what.to_owned();
-    if postgres::is_lost_statement(&error) {
+    if is_lost_statement(&error) {
         return StoreError::Failed { doing, source: format!("{KEEPS_NO_STATEMENTS} ({error})").into() };
     }
     if is_short_of_room(&error) {
@@ -38,6 +36,13 @@ pub(crate) fn classify(error: sqlx::Error, what: &str) -> StoreError {
     } else {
         StoreError::Failed { doing, source: error.into() }
     }
+}
+
+/// Whether an error says that a prepared statement is not what this connection believes it to be: there is none of
+/// its name, or one that another client has prepared.
+pub(crate) fn is_lost_statement(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("26000" | "42P05"))
 }
 
 /// Why nothing can be written, and what to do.

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, PgConnection};
 
 use crate::backend::postgres::Connector;
 use crate::backend::sqlite::files;
-use crate::connect::ConnectError;
+use crate::opening::ConnectError;
 use crate::sql::{quoted, statement};
 use crate::url::{PostgresUri, StoreUrl};
 

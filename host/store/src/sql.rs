@@ -7,8 +7,6 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
-use crate::store::Dialect;
-
 /// Which tables hold the event log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventTables {
@@ -95,23 +93,36 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The id of an event as text, however SQLite holds it; that of none if it is no UUID.
-const SQLITE_EVENT_ID: &str = "(SELECT CASE WHEN length(h) = 32 AND h NOT GLOB '*[^0-9a-f]*' \
-     THEN substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-' || substr(h, 17, 4) || '-' \
-     || substr(h, 21) ELSE '00000000-0000-0000-0000-000000000000' END \
-     FROM (SELECT lower(CASE typeof(event_id) WHEN 'blob' THEN hex(event_id) ELSE \
-     replace(replace(replace(replace(lower(event_id), 'urn:uuid:', ''), '-', ''), char(123), ''), char(125), '') END) AS h))";
+/// What shared statements leave open, because each database says it in its own way.
+#[derive(Debug)]
+pub(crate) struct Fragments {
+    /// The beginning of the names of Kennel's own tables.
+    pub(crate) prefix: &'static str,
+    /// The id of an event as text.
+    pub(crate) event_id: &'static str,
+    /// Whole microseconds since 1970 by the database's clock, so that hosts whose clocks differ agree on who is alive.
+    pub(crate) now: &'static str,
+    pub(crate) for_update: &'static str,
+    pub(crate) for_no_key_update: &'static str,
+    pub(crate) for_share: &'static str,
+    /// Whether the process of a worker has the connection that shows that it is alive.
+    pub(crate) connected: &'static str,
+    /// The rows of a list in JSON, the first parameter.
+    pub(crate) listed: &'static str,
+    /// The tables and the sequence of the event log.
+    pub(crate) events_members: &'static str,
+}
 
 /// Fills in what differs between the databases.
 #[derive(Clone, Debug)]
 pub(crate) struct TableNames {
-    dialect: Dialect,
+    fragments: &'static Fragments,
     tables: EventTables,
 }
 
 impl TableNames {
-    pub(crate) fn new(dialect: Dialect, tables: &EventTables) -> Self {
-        Self { dialect, tables: tables.clone() }
+    pub(crate) fn new(fragments: &'static Fragments, tables: &EventTables) -> Self {
+        Self { fragments, tables: tables.clone() }
     }
 
     /// The tables of the event log: on PostgreSQL with their schema, if they exist.
@@ -120,28 +131,8 @@ impl TableNames {
     }
 
     /// The statement that `template` stands for.
-    ///
-    /// Times are whole microseconds since 1970 by the database's clock, so that hosts whose clocks
-    /// differ agree on who is alive.
     pub(crate) fn fill(&self, template: &str) -> SqlStr {
-        let (prefix, event_id, now, locks, connected, listed) = match self.dialect {
-            Dialect::Sqlite => (
-                "kennel_",
-                SQLITE_EVENT_ID,
-                "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
-                [""; 3],
-                "true",
-                "SELECT value FROM json_each($1)",
-            ),
-            Dialect::Postgres => (
-                "kennel.",
-                "coalesce(event_id::text, '00000000-0000-0000-0000-000000000000')",
-                "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
-                ["FOR UPDATE", "FOR NO KEY UPDATE", "FOR SHARE"],
-                include_str!("sql/postgres/connected.sql"),
-                "SELECT jsonb_array_elements_text($1::jsonb)",
-            ),
-        };
+        let Fragments { prefix, event_id, now, .. } = *self.fragments;
         // What lies between a position and the end of the log is read from the index alone: one row.
         let last = |column: &str, none: &str, upto: &str| {
             format!(
@@ -163,12 +154,12 @@ impl TableNames {
         let text = text
             .replace("{k}", prefix)
             .replace("{now}", now)
-            .replace("{for_update}", locks[0])
-            .replace("{for_no_key_update}", locks[1])
-            .replace("{for_share}", locks[2])
-            .replace("{connected}", connected.trim())
-            .replace("{listed}", listed)
-            .replace("{events_members}", include_str!("sql/postgres/events_members.sql").trim())
+            .replace("{for_update}", self.fragments.for_update)
+            .replace("{for_no_key_update}", self.fragments.for_no_key_update)
+            .replace("{for_share}", self.fragments.for_share)
+            .replace("{connected}", self.fragments.connected.trim())
+            .replace("{listed}", self.fragments.listed)
+            .replace("{events_members}", self.fragments.events_members.trim())
             .replace("{events_name}", &literal(&events))
             .replace("{events}", &events)
             .replace("{heads}", &self.tables.aggregate_heads.quoted());
@@ -226,6 +217,3 @@ statements! {
     generation_insert generation_prune generation_history
     worker_join worker_heartbeat worker_leave workers workers_forget view worker_remove_stale
 }
-
-#[cfg(test)]
-mod prepared;

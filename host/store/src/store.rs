@@ -2,6 +2,13 @@
 //! ports are in `event_source`, `read_model`, `registry` and `coordination`. [`Store`] is the handle that callers have,
 //! whichever database it leads to.
 
+mod coordination;
+mod event_source;
+mod log_set_back;
+mod positions;
+mod read_model;
+mod registry;
+
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,20 +16,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kennel_core::port::{StoreError, StorePorts};
 
-use crate::backend::Backend;
-use crate::backend::sqlite::files::StoreLost;
-use crate::connect::ConnectError;
-use crate::positions::Positions;
-use crate::read_model::TableCache;
+use crate::backend::{Backend, Dialect};
+use crate::opening::{ConnectError, StoreLost};
 use crate::run_lock::{RunLock, RunLockError};
 use crate::sql::{Shared, TableNames};
 
-/// Which database a store is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    Sqlite,
-    Postgres,
-}
+use positions::Positions;
+use read_model::TableCache;
 
 /// An open store in a database: all ports, and what the process that has opened it does with it.
 #[async_trait]

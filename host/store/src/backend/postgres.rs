@@ -31,16 +31,13 @@ use sqlx::postgres::PgRow;
 pub(crate) use connector::Connector;
 pub(crate) use open::open;
 pub(crate) use pool::{Pool, Tx};
-pub(crate) use pooler::is_lost_statement;
 
-use crate::backend::sqlite::files::StoreLost;
-use crate::backend::{Backend, Transactions};
-use crate::connect::ConnectError;
+use crate::backend::{Backend, Dialect, Transactions};
 use crate::error::Doing as _;
+use crate::opening::{ConnectError, StoreLost};
 use crate::run_lock::{RunLock, RunLockError};
 use crate::session::{Arg, Durability, Tx as _, bound, transaction};
-use crate::sql::{TableNames, statements};
-use crate::store::Dialect;
+use crate::sql::{Fragments, TableNames, statements};
 
 statements! {
     /// The statements that only PostgreSQL has.
@@ -50,6 +47,19 @@ statements! {
     schema_exists schema_taken table_exists lock_catalog lock_collection lock_collection_shared
     lock_alive unlock_alive server limits document_probe
 }
+
+/// How PostgreSQL says what shared statements leave open.
+pub(crate) static FRAGMENTS: Fragments = Fragments {
+    prefix: "kennel.",
+    event_id: "coalesce(event_id::text, '00000000-0000-0000-0000-000000000000')",
+    now: "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint",
+    for_update: "FOR UPDATE",
+    for_no_key_update: "FOR NO KEY UPDATE",
+    for_share: "FOR SHARE",
+    connected: include_str!("../sql/postgres/connected.sql"),
+    listed: "SELECT jsonb_array_elements_text($1::jsonb)",
+    events_members: include_str!("../sql/postgres/events_members.sql"),
+};
 
 #[derive(Debug)]
 pub(crate) struct PostgresBackend {

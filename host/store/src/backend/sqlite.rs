@@ -27,22 +27,42 @@ use sqlx::{SqlStr, Sqlite, SqlitePool, Transaction};
 
 pub(crate) use open::open;
 
-use files::{Files, StoreLost};
+use files::Files;
 use log::WriteAheadLog;
 
-use crate::backend::{Backend, Transactions};
-use crate::connect::ConnectError;
+use crate::backend::{Backend, Dialect, Transactions};
 use crate::error::Doing as _;
+use crate::opening::{ConnectError, StoreLost};
 use crate::run_lock::{self, RunLock, RunLockError};
 use crate::session::{Arg, Durability, bound, transaction};
-use crate::sql::{TableNames, statements};
-use crate::store::Dialect;
+use crate::sql::{Fragments, TableNames, statements};
 
 statements! {
     /// The statements that only SQLite has.
     SqliteSql in "../sql/sqlite/":
     events_head events_known events_insert events_read events_one events_size events_common heads_get heads_put now_text table_exists
 }
+
+/// How SQLite says what shared statements leave open.
+pub(crate) static FRAGMENTS: Fragments = Fragments {
+    prefix: "kennel_",
+    event_id: EVENT_ID,
+    now: "CAST(unixepoch('now', 'subsec') * 1000000 AS INTEGER)",
+    // A writing transaction is alone.
+    for_update: "",
+    for_no_key_update: "",
+    for_share: "",
+    connected: "true",
+    listed: "SELECT value FROM json_each($1)",
+    events_members: "",
+};
+
+/// The id of an event as text, however SQLite holds it; that of none if it is no UUID.
+const EVENT_ID: &str = "(SELECT CASE WHEN length(h) = 32 AND h NOT GLOB '*[^0-9a-f]*' \
+     THEN substr(h, 1, 8) || '-' || substr(h, 9, 4) || '-' || substr(h, 13, 4) || '-' || substr(h, 17, 4) || '-' \
+     || substr(h, 21) ELSE '00000000-0000-0000-0000-000000000000' END \
+     FROM (SELECT lower(CASE typeof(event_id) WHEN 'blob' THEN hex(event_id) ELSE \
+     replace(replace(replace(replace(lower(event_id), 'urn:uuid:', ''), '-', ''), char(123), ''), char(125), '') END) AS h))";
 
 #[derive(Debug)]
 pub(crate) struct SqliteBackend {

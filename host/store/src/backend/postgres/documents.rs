@@ -18,9 +18,9 @@ use sqlx::{PgConnection, Row as _, SqlStr};
 
 use super::namespaces::quoted_path;
 use super::{PostgresBackend, Tx};
-use crate::backend::{Documents, Scan};
+use crate::backend::Documents;
+use crate::backend::documents::{LockSet, Locked, LockedText, Put, Scan};
 use crate::error::{classify, is_transient};
-use crate::read_model::{LockSet, Locked, LockedText, Put};
 use crate::row::{signed, unsigned};
 use crate::session::ordinals;
 use crate::sql::statement;

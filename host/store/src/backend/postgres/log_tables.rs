@@ -3,7 +3,7 @@
 
 use sqlx::{PgConnection, Row as _};
 
-use crate::connect::Mode;
+use crate::opening::Mode;
 use crate::sql::{EventTables, TableName};
 
 /// Why the tables cannot be named.

@@ -8,15 +8,14 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{Connection as _, Executor as _, PgConnection, Row as _, SqlStr};
 use tokio::time::Instant;
 
-use super::PostgresBackend;
 use super::connector::Connector;
 use super::log_tables::{self, Unclear};
 use super::pool::{Pool, PoolOptions, is_denial};
-use super::pooler::{self, Sessions, is_lost_statement};
-use crate::connect::{ConnectError, ConnectOptions, Mode};
-use crate::error::KEEPS_NO_STATEMENTS;
+use super::pooler::{self, Sessions};
+use super::{FRAGMENTS, PostgresBackend};
+use crate::error::{KEEPS_NO_STATEMENTS, is_lost_statement};
+use crate::opening::{ConnectError, ConnectOptions, Mode};
 use crate::sql::{TableNames, statement};
-use crate::store::Dialect;
 use crate::url::PostgresUri;
 
 /// The oldest server that is supported.
@@ -78,7 +77,7 @@ pub(crate) async fn open(
         Unclear::Unfit(reason) => ConnectError::Unfit { store: name.clone(), reason },
         Unclear::Database(error) => cannot_connect(&name, error),
     })?;
-    let names = TableNames::new(Dialect::Postgres, &tables);
+    let names = TableNames::new(&FRAGMENTS, &tables);
     let apart = if options.runs_projections && !shared { APART } else { 0 };
     let pool_options = PoolOptions {
         connections_max: options.connections_max.saturating_sub(apart).max(1) as usize,

@@ -4,6 +4,7 @@
 
 use sqlx::{Executor as _, PgConnection, Row as _};
 
+use crate::error::is_lost_statement;
 use crate::sql::statement;
 
 /// To whom the sessions of the server belong.
@@ -40,13 +41,6 @@ pub(crate) async fn examine(
         && session_of(first).await? == mine
         && session_of(second).await? == others;
     Ok(if kept { Sessions::Own } else { Sessions::SharedWithoutStatements })
-}
-
-/// Whether an error says that a prepared statement is not what this connection believes it to be: there is none of
-/// its name, or one that another client has prepared.
-pub(crate) fn is_lost_statement(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    matches!(code.as_deref(), Some("26000" | "42P05"))
 }
 
 /// Whether the server knows prepared statements by the names that they are given here.

@@ -15,8 +15,8 @@ use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Row as _, SqlStr, Sqlite, Transaction};
 
 use super::SqliteBackend;
-use crate::backend::{Documents, Scan};
-use crate::read_model::{LockSet, Locked, LockedText, Put};
+use crate::backend::Documents;
+use crate::backend::documents::{LockSet, Locked, LockedText, Put, Scan};
 use crate::row::{signed, unsigned};
 use crate::session::ordinals;
 use crate::sql::{quoted, statement};

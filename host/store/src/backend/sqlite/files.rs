@@ -13,17 +13,12 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::opening::StoreLost;
+
 /// Only the owner may read a new store.
 const PRIVATE: u32 = 0o600;
 /// Symbolic links that are followed to a file that is to be made.
 const LINKS_MAX: u32 = 16;
-
-/// A file of an open store was removed or replaced: this process writes nothing any more.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct StoreLost {
-    message: String,
-}
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,12 +13,11 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, Sqlite
 use super::events::SharedHighWaterMark;
 use super::files::{self, Files};
 use super::log::WriteAheadLog;
-use super::{SqliteBackend, SqliteSql, begin_of, watch::Watch};
-use crate::connect::{ConnectError, ConnectOptions, Mode};
+use super::{FRAGMENTS, SqliteBackend, SqliteSql, begin_of, watch::Watch};
+use crate::opening::{ConnectError, ConnectOptions, Mode};
 use crate::run_lock;
 use crate::session::Durability;
-use crate::sql::{TableNames, statement};
-use crate::store::Dialect;
+use crate::sql::{EventTables, TableNames, statement};
 
 /// How long a write waits for another process that is writing. `kennel append` of a large file holds
 /// the lock for as long as one chunk takes, far less than this.
@@ -37,6 +36,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite")
 const MIGRATIONS_TABLE: &str = "kennel_migration";
 
 pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<SqliteBackend, ConnectError> {
+    check_tables(path, &options.tables)?;
     check_path(path, options.mode)?;
     let not_writable = |error: io::Error| {
         // The folder is there: it takes no files.
@@ -52,7 +52,7 @@ pub(crate) async fn open(path: &Path, options: &ConnectOptions) -> Result<Sqlite
     // Whatever becomes of links to it, this process stays with the file that it has opened first.
     let database = path.canonicalize().map_err(not_writable)?;
     check_names(&database, path)?;
-    let names = TableNames::new(Dialect::Sqlite, &options.tables);
+    let names = TableNames::new(&FRAGMENTS, &options.tables);
     let base = SqliteConnectOptions::new()
         .filename(&database)
         .create_if_missing(false)
@@ -130,6 +130,27 @@ async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
+}
+
+/// A SQLite file has no schemas: SQLite would take one for another database that is attached.
+fn check_tables(path: &Path, tables: &EventTables) -> Result<(), ConnectError> {
+    let named = [&tables.events, &tables.aggregate_heads].map(ToString::to_string);
+    let unfit = |reason| Err(ConnectError::Unfit { store: format!("sqlite:{}", path.display()), reason });
+    if let Some(name) = named.iter().find(|name| name.contains('.')) {
+        return unfit(format!(
+            "tables in a SQLite file have no schema, so none of them is called {name}; name the table alone"
+        ));
+    }
+    let is_reserved = |name: &&String| {
+        let name = name.to_ascii_lowercase();
+        name.starts_with("sqlite_") || name.starts_with("kennel_")
+    };
+    if let Some(name) = named.iter().find(is_reserved) {
+        return unfit(format!(
+            "the name {name} is reserved, as all are that begin with sqlite_ or kennel_; give the table another name"
+        ));
+    }
+    Ok(())
 }
 
 /// Looks at the path before SQLite does: its own "unable to open database file" names no reason.

@@ -19,10 +19,10 @@ use kennel_core::projection::ReadModelId;
 
 use crate::backend::Backend;
 use crate::error::{Doing, corrupt, while_blocked};
-use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::session::{Arg, Durability, Row, Tx as _};
 use crate::store::SqlStore;
+use crate::store::log_set_back::Found;
 
 /// How long a claim is tried while another transaction blocks it.
 const CLAIM_MAX: Duration = Duration::from_secs(5);

@@ -3,12 +3,11 @@
 use kennel_test_support::postgres::Cluster;
 use sqlx::{Executor, SqlStr};
 
-use super::{Shared, TableNames, statement};
 use crate::backend::postgres::PostgresBackend;
 use crate::backend::sqlite::SqliteBackend;
 use crate::backend::{Backend, Documents as _};
-use crate::connect::{ConnectOptions, Mode};
-use crate::store::Dialect;
+use crate::opening::{ConnectOptions, Mode};
+use crate::sql::{Shared, TableNames, statement};
 use crate::url::StoreUrl;
 
 async fn check<'a>(
@@ -38,7 +37,7 @@ async fn sqlite_knows_every_statement() {
     let sqlite = crate::backend::sqlite::open(&folder.path().join("kennel.db"), &options()).await.unwrap();
     migrate(&sqlite).await;
     let prepare = async |sql: SqlStr| (&sqlite.writer).prepare(sql).await.map(|_| ());
-    let names = TableNames::new(Dialect::Sqlite, &Default::default());
+    let names = TableNames::new(&crate::backend::sqlite::FRAGMENTS, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     let whole = |(name, _): &(&str, &SqlStr)| *name != "events_insert";
     check(sqlite.sql.all().into_iter().filter(whole), prepare).await;
@@ -57,7 +56,7 @@ async fn postgres_knows_every_statement() {
     migrate(&backend).await;
     backend.install_notify().await.unwrap();
     let prepare = async |sql: SqlStr| (&backend.pool).prepare(sql).await.map(|_| ());
-    let names = TableNames::new(Dialect::Postgres, &Default::default());
+    let names = TableNames::new(&crate::backend::postgres::FRAGMENTS, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     check(backend.sql.all(), prepare).await;
     check(backend.read.all().map(|sql| ("events_read", sql)), prepare).await;
@@ -69,8 +68,8 @@ async fn postgres_knows_every_statement() {
 
 #[test]
 fn every_placeholder_is_filled_in() {
-    for dialect in [Dialect::Sqlite, Dialect::Postgres] {
-        let names = TableNames::new(dialect, &Default::default());
+    for fragments in [&crate::backend::sqlite::FRAGMENTS, &crate::backend::postgres::FRAGMENTS] {
+        let names = TableNames::new(fragments, &Default::default());
         for (name, sql) in Shared::new(&names).all() {
             assert!(!sql.as_str().contains('{'), "{name}: {}", sql.as_str());
         }

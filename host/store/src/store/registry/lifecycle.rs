@@ -18,10 +18,10 @@ use kennel_core::projection::ReadModelId;
 
 use crate::backend::Backend;
 use crate::error::{Doing, advised, while_blocked};
-use crate::log_set_back::Found;
 use crate::row::{self, unsigned};
 use crate::session::{Arg, Durability, Row as _, Tx as _};
 use crate::store::SqlStore;
+use crate::store::log_set_back::Found;
 
 /// How long an operation is tried while another transaction blocks it.
 const BLOCKED_MAX: Duration = Duration::from_secs(2);

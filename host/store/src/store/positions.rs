@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::backend::Backend;
-use crate::connect::ConnectError;
 use crate::error::Doing as _;
+use crate::opening::ConnectError;
 use crate::session::Row as _;
 use crate::store::SqlStore;
 

@@ -11,8 +11,8 @@ use kennel_core::change::{Access, Change, CollectionChanges, Expectation, Stored
 use kennel_core::limits;
 use kennel_core::port::{Commit, CommitOutcome, StoreError};
 
-use super::{LockSet, Locked, LockedText, Put};
 use crate::backend::Backend;
+use crate::backend::documents::{LockSet, Locked, LockedText, Put};
 use crate::error::{Doing, is_cut_short};
 use crate::row::{self, signed};
 use crate::session::{Arg, Row as _, Tx as _};

@@ -25,10 +25,10 @@ use kennel_core::witness::LogSetBack;
 
 use crate::backend::Backend;
 use crate::error::Doing;
-use crate::log_set_back::Found;
 use crate::row::{self, signed, unsigned};
 use crate::session::{Arg, Durability, Row, Tx as _};
 use crate::store::SqlStore;
+use crate::store::log_set_back::Found;
 
 #[async_trait]
 impl<B: Backend> ComponentStore for SqlStore<B> {
