@@ -117,7 +117,7 @@ pub(crate) trait EventLog: Transactions {
     /// Up to where the log is complete.
     fn high_water_mark(&self) -> impl Future<Output = Result<HighWaterMark, StoreError>> + Send;
 
-    /// A page of the log; of what lies behind it, nothing is said.
+    /// A page of the log, without the witness of its end.
     fn read(&self, query: &ReadQuery<'_>) -> impl Future<Output = Result<Page, StoreError>> + Send;
 
     fn append(&self, events: &[NewEvent]) -> impl Future<Output = Result<Appended, StoreError>> + Send;

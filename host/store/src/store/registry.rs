@@ -1,6 +1,7 @@
 //! Components, deployments, and what hosts report about them. How a projection changes is in
-//! `registry/lifecycle`, where its documents are found in `registry/namespaces`.
+//! `registry/lifecycle` and `registry/cutover`, where its documents are found in `registry/namespaces`.
 
+mod cutover;
 mod lifecycle;
 mod namespaces;
 
@@ -16,8 +17,8 @@ use kennel_core::lifecycle::{Lifecycle, OperationRecord, OperationRequest, Outco
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::port::{
-    Changed, ComponentStore, Cutover, CutoverOutcome, DeploymentStore, ProjectionProgress, ProjectionState,
-    StatusReports, StoreError, StoredComponent,
+    Changed, ComponentStore, DeploymentStore, ProjectionProgress, ProjectionState, StatusReports, StoreError,
+    StoredComponent,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
@@ -259,34 +260,6 @@ impl<B: Backend> StatusReports for SqlStore<B> {
             });
         }
         Ok(progress)
-    }
-}
-
-#[async_trait]
-impl<B: Backend> Cutover for SqlStore<B> {
-    async fn begin_cutover(
-        &self,
-        projection: &ProjectionName,
-        slack: u64,
-    ) -> Result<CutoverOutcome, StoreError> {
-        self.begin_cutover(projection, slack).await
-    }
-
-    async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
-        self.complete_cutover(projection).await
-    }
-
-    async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
-        self.abort_cutover(projection).await
-    }
-
-    async fn collect_garbage(&self) -> Result<u64, StoreError> {
-        self.publish_late().await?;
-        self.forget_removed().await?;
-        let removed = self.remove_deleting().await?;
-        self.expire_conditions().await?;
-        self.remove_unused_components().await?;
-        Ok(removed)
     }
 }
 

@@ -1,5 +1,5 @@
-//! One process runs a SQLite file, and whether it does is the run lock's business: connections show nothing, and no
-//! process has to be told of a change.
+//! Liveness and notifications where one process runs a file: its run lock shows that it does, and there is no other
+//! process to notify.
 
 use kennel_core::membership::WorkerId;
 use kennel_core::port::{ConnectionUsage, StoreError};
