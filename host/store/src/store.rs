@@ -1,6 +1,6 @@
-//! A store in a database. [`SqlStore`] implements kennel-core's ports once, over what differs between the databases; the
-//! ports are in `event_source`, `read_model`, `registry` and `coordination`. [`Store`] is the handle that callers have,
-//! whichever database it leads to.
+//! A store in a database. [`Store`] is the handle that callers have, whichever database it leads to. Behind it
+//! `SqlStore` implements kennel-core's ports once, over what differs between the databases; each port is a file in the
+//! folder of this one.
 
 mod coordination;
 mod event_source;
