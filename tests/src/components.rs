@@ -48,9 +48,9 @@ pub fn wrapped(module: &[u8]) -> Vec<u8> {
     encoder.validate(true).encode().expect("the module becomes a component")
 }
 
-/// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three lists
-/// of strings as pairs of address and number, partitioning, and at 556 a list of collections. It calls itself `audit-log`,
-/// as the example does: its name lies at 1024 and its version at 1033.
+/// A component of the real world. `describe` runs before the descriptor at 512 is returned: name, version, three
+/// lists of strings as pairs of address and number, partitioning, and at 556 a list of collections. It calls itself
+/// `audit-log`, as the example does: its name lies at 1024 and its version at 1033.
 #[must_use]
 pub fn describing(describe: &str) -> Vec<u8> {
     let wat = format!(

@@ -76,9 +76,15 @@ pub struct Index {
 pub enum InvalidCollections {
     #[error("it declares {given} collections; at most {max} are allowed", max = limits::DECLARED_COLLECTIONS_MAX)]
     TooManyCollections { given: usize },
-    #[error("its collections have {given} columns together; at most {max} are allowed", max = limits::DECLARED_COLUMNS_MAX)]
+    #[error(
+        "its collections have {given} columns together; at most {max} are allowed",
+        max = limits::DECLARED_COLUMNS_MAX
+    )]
     TooManyColumns { given: usize },
-    #[error("its collections have {given} indexes together; at most {max} are allowed", max = limits::DECLARED_INDEXES_MAX)]
+    #[error(
+        "its collections have {given} indexes together; at most {max} are allowed",
+        max = limits::DECLARED_INDEXES_MAX
+    )]
     TooManyIndexes { given: usize },
     #[error("collection {number}: {error}")]
     Name { number: usize, error: InvalidName },

@@ -56,9 +56,9 @@ impl Holder for Sandbox {
     }
 }
 
-/// Bounds a store. On every tick that finds the guest running it hands the thread back to the async
-/// runtime, until the call's ticks are used up. Ticks in which the host works for the guest, or wasmtime frees its objects,
-/// are counted, too. Those in which the guest waits for a database or for a thread pass unseen, so a slow database or a
+/// Bounds a store. On every tick that finds the guest running it hands the thread back to the async runtime, until
+/// the call's ticks are used up. Ticks in which the host works for the guest, or wasmtime frees its objects, are
+/// counted, too. Those in which the guest waits for a database or for a thread pass unseen, so a slow database or a
 /// busy machine is not held against it.
 pub(crate) fn bound(store: &mut Store<Sandbox>) {
     store.limiter(|sandbox| &mut sandbox.limits);

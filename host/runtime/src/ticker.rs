@@ -25,8 +25,8 @@ impl Ticks {
     }
 }
 
-/// Ticks that pass while a call is at work and its guest looks at no epoch: wasmtime frees objects for it then, and lets
-/// others run in between.
+/// Ticks that pass while a call is at work and its guest looks at no epoch: wasmtime frees objects for it then, and
+/// lets others run in between.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Unseen(Arc<Counts>);
 

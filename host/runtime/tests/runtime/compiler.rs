@@ -13,6 +13,7 @@ use kennel_runtime::{Compiler, RuntimeOptions, WasmRuntime};
 use tokio::time::{Instant, sleep};
 
 use crate::bombs;
+use crate::objects::{CATCH, with_objects};
 use crate::support::{self, Recorder, WIT, dummy, event, guest, guest_core, prepare, runtime_with, wrap};
 
 /// The compiler's process. Its standard output would have the test harness's own lines in it, so it uses another.
@@ -97,7 +98,8 @@ const PUT: &str = "(call $put (i32.const 1031) (i32.const 10) (i32.const 1041) (
 #[tokio::test]
 async fn a_component_is_the_same_from_every_compiler() {
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for bytes in [guest(PUT), guest_core(PUT, "")] {
+    let objects = format!("{PUT} {CATCH} (call $keep (array.new_default $bytes (i32.const 1000)))");
+    for bytes in [guest(PUT), guest_core(PUT, ""), with_objects(&objects)] {
         let alone = runtime_with(|options| options.cache_dir = Some(here.path().to_owned()));
         let alone = prepare(&alone, bytes.clone()).await.unwrap();
         let runtime = runtime("same", Some(there.path()), |_| {});
@@ -117,7 +119,7 @@ async fn a_component_is_the_same_from_every_compiler() {
         files
     };
     assert_eq!(entries(there.path()), entries(here.path()));
-    assert_eq!(entries(here.path()).len(), 2);
+    assert_eq!(entries(here.path()).len(), 3);
 }
 
 #[tokio::test]

@@ -42,7 +42,8 @@ fn small() -> WasmRuntime {
     runtime_with(|options| options.memory_bytes_max = 16 * MIB)
 }
 
-const CATCH: &str = "(block $caught (result i32)
+/// Throws an exception and catches it.
+pub(crate) const CATCH: &str = "(block $caught (result i32)
         (try_table (catch $failed $caught) (call $fail))
         unreachable)
     drop";
