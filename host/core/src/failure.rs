@@ -1,71 +1,30 @@
 //! Why an event was not handled.
 
-use std::fmt;
-
 use uuid::Uuid;
 
 use crate::digest::Digest;
+use crate::named::named;
 use crate::position::Position;
 
-/// The kinds of failure that count as an error of the projection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailureKind {
-    /// The guest returned `retry`.
-    Retry,
-    /// The guest returned `reject`.
-    Reject,
-    /// The guest trapped.
-    Trap,
-    /// The guest ran longer than a call may take.
-    TimeLimit,
-    /// The guest asked for more memory than it may have.
-    MemoryLimit,
-    /// The guest ran out of stack.
-    StackLimit,
-    /// The guest called the host with invalid input, such as a document that is not JSON.
-    InvalidCall,
-    /// The event's row in the log cannot be read, so that no guest saw it.
-    Unreadable,
-}
-
-impl FailureKind {
-    /// Every kind, so that metric series can exist from the start.
-    pub const ALL: [Self; 8] = [
-        Self::Retry,
-        Self::Reject,
-        Self::Trap,
-        Self::TimeLimit,
-        Self::MemoryLimit,
-        Self::StackLimit,
-        Self::InvalidCall,
-        Self::Unreadable,
-    ];
-
-    /// The name used in metrics, stores and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Reject => "reject",
-            Self::Trap => "trap",
-            Self::TimeLimit => "time-limit",
-            Self::MemoryLimit => "memory-limit",
-            Self::StackLimit => "stack-limit",
-            Self::InvalidCall => "invalid-call",
-            Self::Unreadable => "unreadable",
-        }
-    }
-
-    /// The kind with this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-}
-
-impl fmt::Display for FailureKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+named! {
+    /// The kinds of failure that count as an error of the projection.
+    FailureKind, "a kind of failure" {
+        /// The guest returned `retry`.
+        Retry = "retry",
+        /// The guest returned `reject`.
+        Reject = "reject",
+        /// The guest trapped.
+        Trap = "trap",
+        /// The guest ran longer than a call may take.
+        TimeLimit = "time-limit",
+        /// The guest asked for more memory than it may have.
+        MemoryLimit = "memory-limit",
+        /// The guest ran out of stack.
+        StackLimit = "stack-limit",
+        /// The guest called the host with invalid input, such as a document that is not JSON.
+        InvalidCall = "invalid-call",
+        /// The event's row in the log cannot be read, so that no guest saw it.
+        Unreadable = "unreadable",
     }
 }
 

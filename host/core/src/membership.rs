@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::named::named;
+
 /// The number of one agreed answer to "which workers are in, and who owns what". Only ever replaced by
 /// the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,35 +54,13 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// What a worker is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum WorkerState {
-    Initializing,
-    Coordinating,
-    Processing,
-    Stopping,
-}
-
-impl WorkerState {
-    /// Every state, for metric series.
-    pub const ALL: [Self; 4] = [Self::Initializing, Self::Coordinating, Self::Processing, Self::Stopping];
-
-    /// The name used in metrics and stores.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Initializing => "initializing",
-            Self::Coordinating => "coordinating",
-            Self::Processing => "processing",
-            Self::Stopping => "stopping",
-        }
-    }
-
-    /// The state with this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == name)
+named! {
+    /// What a worker is doing.
+    WorkerState, "a state of workers" {
+        Initializing = "initializing",
+        Coordinating = "coordinating",
+        Processing = "processing",
+        Stopping = "stopping",
     }
 }
 
@@ -97,38 +77,17 @@ pub struct Member {
     pub alive: bool,
 }
 
-/// Why a generation was made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Cause {
-    /// There was none.
-    First,
-    /// Workers joined.
-    Joined,
-    /// Workers left or died.
-    Left,
-    /// Both.
-    Changed,
-}
-
-impl Cause {
-    /// The name used in stores and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::First => "first",
-            Self::Joined => "joined",
-            Self::Left => "left",
-            Self::Changed => "changed",
-        }
-    }
-
-    /// The cause with this name.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        [Self::First, Self::Joined, Self::Left, Self::Changed]
-            .into_iter()
-            .find(|cause| cause.as_str() == name)
+named! {
+    /// Why a generation was made.
+    Cause, "a cause of generations" {
+        /// There was none.
+        First = "first",
+        /// Workers joined.
+        Joined = "joined",
+        /// Workers left or died.
+        Left = "left",
+        /// Both.
+        Changed = "changed",
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +9,7 @@ use crate::collection::Collection;
 use crate::digest::Digest;
 use crate::limits;
 use crate::name::{ProjectionName, ReplicaSet};
+use crate::named::named;
 
 /// Which events a projection wants. An empty list means all; lists are combined with "and".
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,31 +31,15 @@ impl Scope {
     }
 }
 
-/// How the work of a projection may be divided among workers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Partitioning {
-    /// By the hash of the aggregate id.
-    #[default]
-    ByAggregate,
-    /// One worker at a time handles everything.
-    Single,
-}
-
-impl Partitioning {
-    /// The name used in descriptors and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ByAggregate => "by-aggregate",
-            Self::Single => "single",
-        }
-    }
-}
-
-impl fmt::Display for Partitioning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+named! {
+    /// How the work of a projection may be divided among workers.
+    #[derive(Default)]
+    Partitioning, "a partitioning" {
+        /// By the hash of the aggregate id.
+        #[default]
+        ByAggregate = "by-aggregate",
+        /// One worker at a time handles everything.
+        Single = "single",
     }
 }
 
@@ -70,47 +54,15 @@ pub struct Descriptor {
     pub collections: Vec<Collection>,
 }
 
-/// What becomes of an event that a projection could not handle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OnFailure {
-    /// The projection is halted and reports it.
-    #[default]
-    Halt,
-    /// The event is recorded with its reason and the projection goes on.
-    DeadLetter,
-}
-
-impl OnFailure {
-    /// The name used in configuration and in stores.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Halt => "halt",
-            Self::DeadLetter => "dead-letter",
-        }
-    }
-}
-
-impl fmt::Display for OnFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-/// Text that names no failure policy.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a failure policy: use `halt` or `dead-letter`")]
-pub struct UnknownOnFailure(String);
-
-impl FromStr for OnFailure {
-    type Err = UnknownOnFailure;
-    fn from_str(text: &str) -> Result<Self, UnknownOnFailure> {
-        match text {
-            "halt" => Ok(Self::Halt),
-            "dead-letter" => Ok(Self::DeadLetter),
-            other => Err(UnknownOnFailure(other.to_owned())),
-        }
+named! {
+    /// What becomes of an event that a projection could not handle.
+    #[derive(Default)]
+    OnFailure, "a failure policy" {
+        /// The projection is halted and reports it.
+        #[default]
+        Halt = "halt",
+        /// The event is recorded with its reason and the projection goes on.
+        DeadLetter = "dead-letter",
     }
 }
 

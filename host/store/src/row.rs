@@ -90,8 +90,8 @@ pub(crate) fn projection(text: String) -> Result<ProjectionName, StoreError> {
 
 /// One of a few known values in a column.
 pub(crate) fn word<T: FromStr>(row: &impl Row, column: &str) -> Result<T, StoreError> {
-    let word = row.text(column).doing("reading the state of a projection")?;
-    word.parse().map_err(|_| corrupt("the state of a projection", &word))
+    let word = row.text(column).doing("reading one of a few known values")?;
+    word.parse().map_err(|_| corrupt(&format!("the value of `{column}`"), &word))
 }
 
 /// A checkpoint.
@@ -157,7 +157,7 @@ pub(crate) fn to_json<T: Serialize>(value: &T) -> Result<String, StoreError> {
     })
 }
 
-/// How a failure is stored. Core's type has no serde, so that its names are chosen here alone.
+/// How a failure is stored. Core's type has no serde, so that the names of its fields are chosen here alone.
 #[derive(Serialize, Deserialize)]
 struct StoredFailure {
     position: u64,
@@ -165,7 +165,7 @@ struct StoredFailure {
     event_type: String,
     aggregate_id: String,
     digest: String,
-    kind: String,
+    kind: FailureKind,
     message: String,
     attempts: u32,
 }
@@ -178,7 +178,7 @@ pub(crate) fn failure_to_json(failure: &EventFailure) -> Result<String, StoreErr
         event_type: failure.event_type.clone(),
         aggregate_id: failure.aggregate_id.clone(),
         digest: failure.digest.to_string(),
-        kind: failure.kind.as_str().to_owned(),
+        kind: failure.kind,
         message: failure.message.clone(),
         attempts: failure.attempts,
     };
@@ -189,14 +189,13 @@ pub(crate) fn failure_to_json(failure: &EventFailure) -> Result<String, StoreErr
 pub(crate) fn failure_from_json(text: &str) -> Result<EventFailure, StoreError> {
     let stored: StoredFailure = from_json(text, "a failure")?;
     let digest = digest(&stored.digest)?;
-    let kind = FailureKind::parse(&stored.kind).ok_or_else(|| corrupt("a failure's kind", &stored.kind))?;
     Ok(EventFailure {
         position: Position::new(stored.position),
         event_id: stored.event_id,
         event_type: stored.event_type,
         aggregate_id: stored.aggregate_id,
         digest,
-        kind,
+        kind: stored.kind,
         message: stored.message,
         attempts: stored.attempts,
     })

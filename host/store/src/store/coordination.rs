@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use kennel_core::checkpoint::{Checkpoint, claim};
 use kennel_core::lifecycle::ReadModelStatus;
 use kennel_core::limits::GENERATIONS_KEPT;
-use kennel_core::membership::{Assignment, Cause, Generation, Member, WorkerId, WorkerState};
+use kennel_core::membership::{Assignment, Generation, Member, WorkerId, WorkerState};
 use kennel_core::name::ReplicaSet;
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
@@ -262,12 +262,11 @@ fn assignment(row: &impl Row) -> Result<Assignment, StoreError> {
 
 fn member(row: &impl Row) -> Result<Member, StoreError> {
     let doing = "reading a worker";
-    let state = row.text("state").doing(doing)?;
     Ok(Member {
         id: row::worker(&row.text("id").doing(doing)?)?,
         host: row.text("host").doing(doing)?,
         pid: u32::try_from(row.int("pid").doing(doing)?).unwrap_or(0),
-        state: WorkerState::parse(&state).ok_or_else(|| corrupt("a worker's state", &state))?,
+        state: row::word(row, "state")?,
         heartbeat_age: Duration::from_micros(unsigned(row.int("heartbeat_age").doing(doing)?)),
         alive: row.int("alive").doing(doing)? != 0,
     })
@@ -275,10 +274,9 @@ fn member(row: &impl Row) -> Result<Member, StoreError> {
 
 fn record(row: &impl Row) -> Result<GenerationRecord, StoreError> {
     let doing = "reading a past generation";
-    let cause = row.text("cause").doing(doing)?;
     Ok(GenerationRecord {
         assignment: assignment(row)?,
-        cause: Cause::parse(&cause).ok_or_else(|| corrupt("a generation's cause", &cause))?,
+        cause: row::word(row, "cause")?,
         age: Duration::from_micros(unsigned(row.int("age").doing(doing)?)),
     })
 }
