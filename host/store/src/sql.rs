@@ -88,6 +88,11 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// `SCHEMA.TABLE` as quoted SQL identifiers.
+pub(crate) fn quoted_path(name: &str) -> String {
+    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
+}
+
 /// `text` as a string in SQL.
 fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))

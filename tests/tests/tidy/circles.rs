@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::CIRCLES_LEFT;
 use crate::house::House;
 
 /// The modules in one folder, and which others of them each one imports.
@@ -22,17 +21,11 @@ pub(crate) fn imports_have_no_circles(house: &House) -> Vec<String> {
         let folders: BTreeSet<&str> = files.iter().flat_map(|(file, _)| folders_above(file)).collect();
         for folder in folders {
             let path = format!("{crate_folder}/src/{folder}").trim_end_matches('/').to_owned();
-            match find(&imports(&files, folder)) {
-                Some(circle) if !CIRCLES_LEFT.contains(&path.as_str()) => {
-                    complaints.push(format!(
-                        "{path}: its modules import each other in a circle: {}",
-                        circle.join(" > ")
-                    ));
-                }
-                None if CIRCLES_LEFT.contains(&path.as_str()) => complaints.push(format!(
-                    "{path}: its modules import each other in no circle any more; take it out of CIRCLES_LEFT"
-                )),
-                _ => {}
+            if let Some(circle) = find(&imports(&files, folder)) {
+                complaints.push(format!(
+                    "{path}: its modules import each other in a circle: {}",
+                    circle.join(" > ")
+                ));
             }
         }
     }

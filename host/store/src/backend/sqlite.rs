@@ -43,6 +43,10 @@ statements! {
     events_head events_known events_insert events_read events_one events_size events_common heads_get heads_put now_text table_exists
 }
 
+/// How long a write waits for another process that is writing. `kennel append` of a large file holds
+/// the lock for as long as one chunk takes, far less than this.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// How SQLite says what shared statements leave open.
 pub(crate) static FRAGMENTS: Fragments = Fragments {
     prefix: "kennel_",

@@ -16,13 +16,13 @@ use kennel_core::projection::ReadModelId;
 use sqlx::postgres::{PgExecutor, PgRow};
 use sqlx::{PgConnection, Row as _, SqlStr};
 
-use super::namespaces::quoted_path;
 use super::{PostgresBackend, Tx};
 use crate::backend::Documents;
 use crate::backend::documents::{LockSet, Locked, LockedText, Put, Scan};
 use crate::error::{classify, is_transient};
 use crate::row::{signed, unsigned};
 use crate::session::ordinals;
+use crate::sql::quoted_path;
 use crate::sql::statement;
 
 ordinals! {

@@ -4,7 +4,7 @@ use super::views::{ATTEMPTS, create_all, is_in_use};
 use super::{PostgresBackend, Tx};
 use crate::backend::{Namespaces, View};
 use crate::session::{Arg, Tx as _};
-use crate::sql::{quoted, statement};
+use crate::sql::{quoted, quoted_path, statement};
 
 impl Namespaces for PostgresBackend {
     fn table_name(schema: &str, table: &str) -> String {
@@ -48,9 +48,4 @@ impl Namespaces for PostgresBackend {
             Err(error) => Err(error),
         }
     }
-}
-
-/// SCHEMA.TABLE in SQL.
-pub(super) fn quoted_path(name: &str) -> String {
-    name.split('.').map(quoted).collect::<Vec<_>>().join(".")
 }

@@ -7,8 +7,8 @@
 //! again.
 
 use super::Tx;
-use super::namespaces::quoted_path;
 use crate::backend::View;
+use crate::sql::quoted_path;
 use crate::sql::statement;
 
 /// How long readers may have to wait for a cutover that waits for others, each time.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use sqlx::pool::PoolConnection;
 use sqlx::{Row as _, Sqlite, SqlitePool};
 
-use super::open::BUSY_TIMEOUT;
+use super::BUSY_TIMEOUT;
 
 /// How long the log may get before it is begun anew, in bytes. Each time costs a wait for readers and a file that has to
 /// grow again: so it is not done more often than the bound of 128 MiB asks for.

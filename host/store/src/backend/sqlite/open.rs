@@ -13,15 +13,12 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor as _, Row as _, Sqlite
 use super::events::SharedHighWaterMark;
 use super::files::{self, Files};
 use super::log::WriteAheadLog;
-use super::{FRAGMENTS, SqliteBackend, SqliteSql, begin_of, watch::Watch};
+use super::{BUSY_TIMEOUT, FRAGMENTS, SqliteBackend, SqliteSql, begin_of, watch::Watch};
 use crate::opening::{ConnectError, ConnectOptions, Mode};
 use crate::run_lock;
 use crate::session::Durability;
 use crate::sql::{EventTables, TableNames, statement};
 
-/// How long a write waits for another process that is writing. `kennel append` of a large file holds
-/// the lock for as long as one chunk takes, far less than this.
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Enough for every projection's reads to overlap with one commit.
 const READERS_MAX: u32 = 4;
 /// Rows that a reader may run ahead of the code that takes them: fewer cost more changes of threads. No statement gives
