@@ -34,6 +34,8 @@ struct Log {
     reads: Arc<AtomicU64>,
     looks: Arc<AtomicU64>,
     tried: Arc<AtomicU64>,
+    /// How long such a read takes.
+    takes: Duration,
 }
 
 fn once_less(left: &AtomicU64) -> bool {
@@ -50,6 +52,7 @@ impl LogReader for Log {
     async fn read(&self, query: ReadQuery<'_>) -> Result<Page, StoreError> {
         if query.scope.event_types.iter().any(|event_type| event_type == "Broken") {
             self.tried.fetch_add(1, Ordering::SeqCst);
+            sleep(self.takes).await;
             assert!(!once_less(&self.reads), "page {} is torn", query.after);
         }
         self.store.read(query).await
@@ -97,6 +100,11 @@ struct Bed {
 impl Bed {
     /// The log panics so often when it is read by `broken`, and when it is asked for its end.
     async fn start(reads: u64, looks: u64) -> Self {
+        Self::slow(reads, looks, Duration::ZERO).await
+    }
+
+    /// The same, with a log that takes this long for what `broken` reads.
+    async fn slow(reads: u64, looks: u64, takes: Duration) -> Self {
         let store = MemoryStore::new();
         let event = |number: u64| NewEvent {
             event_type: "Broken".to_owned(),
@@ -111,6 +119,7 @@ impl Bed {
             reads: Arc::new(reads.into()),
             looks: Arc::new(looks.into()),
             tried: Arc::default(),
+            takes,
         };
         let ports =
             Ports { log: Arc::new(log.clone()), ..Ports::of(Arc::new(store), Arc::new(FakeRuntime(idle))) };
@@ -187,6 +196,17 @@ async fn a_runner_that_panics_for_ever_does_so_once_a_minute() {
     ask(&bed.log.store, "broken", Operation::Pause).await.expect("it is paused");
     sleep(Duration::from_secs(120)).await;
     assert_eq!(bed.said(""), Vec::<String>::new());
+    bed.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runner_that_panics_after_it_was_asked_to_stop_is_counted() {
+    let bed = Bed::slow(1, 0, Duration::from_secs(10)).await;
+    sleep(Duration::from_secs(5)).await;
+    ask(&bed.log.store, "broken", Operation::Pause).await.expect("it is paused");
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((bed.faults("runner"), bed.log.tried.load(Ordering::SeqCst)), (1, 1));
+    assert_eq!(bed.said(""), Vec::<String>::new(), "nothing waits for it any more");
     bed.end().await;
 }
 

@@ -27,7 +27,8 @@ use crate::loaded::Loaded;
 use crate::metrics::{
     Components, ConnectionMetrics, HighWaterMarkMetrics, HostPart, Metrics, ReplicaSetMetrics,
 };
-use crate::options::{Options, Ports};
+use crate::options::Options;
+use crate::ports::Ports;
 use crate::runner::{Ended, Runner};
 use crate::shutdown::{Shutdown, ShutdownTrigger};
 use crate::status::{FaultyPart, Status};
@@ -58,6 +59,8 @@ struct Slot {
 struct Running {
     task: Id,
     stop: ShutdownTrigger,
+    /// The part under which its faults are reported.
+    part: FaultyPart,
 }
 
 /// The faults of the runners of a worker for a read model.
@@ -67,6 +70,12 @@ struct Health {
     rests_until: Option<Instant>,
     /// The part under which the faults are reported.
     part: FaultyPart,
+}
+
+impl Health {
+    fn of(part: FaultyPart) -> Self {
+        Self { faults: Faults::default(), rests_until: None, part }
+    }
 }
 
 /// The runners of this process, and the state that those that have ended leave to their successors.
@@ -248,11 +257,14 @@ impl Engine {
         }
     }
 
-    /// A runner has panicked: no other replaces it for a while.
+    /// A runner has panicked: no other replaces it for a while. It may be one that is not wanted any more.
     fn broke(&self, runners: &mut Runners, task: Id, error: JoinError) {
         let message = fault::message_of(error);
-        let Some(slot) = runners.slot_of(task) else { return };
-        let Some(health) = runners.health.get_mut(&(slot.worker, slot.read_model)) else { return };
+        let Some((slot, running)) = runners.running.iter().find(|(_, running)| running.task == task) else {
+            return;
+        };
+        let health = runners.health.entry((slot.worker, slot.read_model));
+        let health = health.or_insert_with(|| Health::of(running.part.clone()));
         let reporter = Reporter { status: Arc::clone(&self.status), metrics: self.metrics.clone() };
         let pause = health.faults.happened(&reporter, &health.part, &message);
         health.rests_until = Some(Instant::now() + pause);
@@ -310,11 +322,10 @@ impl Engine {
             if runners.running.contains_key(slot) || runners.running.keys().any(is_predecessor) {
                 continue;
             }
-            let health = runners.health.entry((slot.worker, slot.read_model)).or_insert_with(|| {
-                let projection = loaded.deployment.projection.clone();
-                let part = FaultyPart::Runner { projection, worker: slot.worker };
-                Health { faults: Faults::default(), rests_until: None, part }
-            });
+            let projection = loaded.deployment.projection.clone();
+            let part = FaultyPart::Runner { projection, worker: slot.worker };
+            let health = runners.health.entry((slot.worker, slot.read_model));
+            let health = health.or_insert_with(|| Health::of(part.clone()));
             if health.rests_until.is_some_and(|until| Instant::now() < until) {
                 continue;
             }
@@ -339,7 +350,7 @@ impl Engine {
                 stop: shutdown,
             };
             let task = runners.tasks.spawn(runner.run()).id();
-            runners.running.insert(*slot, Running { task, stop });
+            runners.running.insert(*slot, Running { task, stop, part });
         }
         runners.rebuilds.retain(|worker, _| runners.running.keys().any(|slot| slot.worker == *worker));
         // State that no runner has taken up by now is not needed any more.
