@@ -89,6 +89,9 @@ impl Call {
             let began = self.ticks.passed();
             let polled = work.as_mut().poll(context);
             worked += self.ticks.passed() - began;
+            if polled.is_pending() {
+                self.unseen.counted();
+            }
             polled
         });
         let done = done.await;
@@ -128,6 +131,8 @@ impl Call {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Poll;
+
     use super::*;
 
     #[test]
@@ -139,5 +144,27 @@ mod tests {
         call.fail("log.log", FaultCause::Crowded);
         call.begin(1);
         assert!(call.take_fault().is_none() && call.tick());
+    }
+
+    #[tokio::test]
+    async fn work_of_the_host_counts_once_also_when_it_has_to_wait() {
+        let ticks = Ticks::default();
+        let mut call = Call::new(ticks.clone());
+        call.begin(10);
+        let unseen = call.unseen();
+        let mut waited = false;
+        let work = std::future::poll_fn(|context| {
+            ticks.pass(3);
+            context.waker().wake_by_ref();
+            if std::mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }
+        });
+        let goes_on = async {
+            call.work_on(work).await;
+            call.tick()
+        };
+        assert!(unseen.count(&ticks, goes_on).await);
+        // Of ten it has used six: the guest has seen the last of them when it went on.
+        let left = std::iter::from_fn(|| call.tick().then_some(())).count();
+        assert_eq!(left, 4);
     }
 }

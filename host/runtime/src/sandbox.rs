@@ -107,7 +107,8 @@ impl Limits {
     }
 
     /// Whether the instance may have so many bytes `more`. The error ends its call, because a guest that
-    /// learned of the trouble of this process would do something else than in a replay.
+    /// learned of the trouble of this process would do something else than in a replay. A heap of objects is collected
+    /// instead, of which the guest learns nothing.
     fn grow(&mut self, more: usize) -> wasmtime::Result<bool> {
         let total = self.memory_bytes.saturating_add(more);
         if total > self.memory_bytes_max {

@@ -23,6 +23,11 @@ impl Ticks {
     pub(crate) fn passed(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
+
+    /// So many pass.
+    pub(crate) fn pass(&self, ticks: u64) {
+        self.0.fetch_add(ticks, Ordering::Relaxed);
+    }
 }
 
 /// Ticks that pass while a call is at work and its guest looks at no epoch: wasmtime frees objects for it then, and
@@ -43,6 +48,11 @@ impl Unseen {
     pub(crate) fn take(&self) -> u64 {
         self.0.looked.fetch_add(1, Ordering::Relaxed);
         self.0.unseen.swap(0, Ordering::Relaxed)
+    }
+
+    /// The ticks of this step are counted elsewhere.
+    pub(crate) fn counted(&self) {
+        self.0.looked.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Does a call, and counts what passes in each of its steps in which the guest does not look.
@@ -78,7 +88,7 @@ fn tick(engine: &EngineWeak, ticks: &Ticks) {
         thread::sleep(TICK);
         match engine.upgrade() {
             Some(engine) => {
-                ticks.0.fetch_add(1, Ordering::Relaxed);
+                ticks.pass(1);
                 engine.increment_epoch();
             }
             None => return,

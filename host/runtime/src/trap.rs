@@ -74,6 +74,11 @@ fn classify(
             FailureKind::StackLimit,
             format!("ran out of stack, of which it has {stack_max}: endless recursion?"),
         ),
+        // The heap of objects is collected when it may not grow, and the guest goes on: what it throws later has another
+        // reason.
+        (None, _) if error.is::<ThrownException>() => {
+            (FailureKind::Trap, "left an exception uncaught".to_owned())
+        }
         // A failed allocation ends in whatever the language does then, mostly an abort.
         (_, Some(denied)) => (FailureKind::MemoryLimit, growth(denied, sandbox.limits.memory_bytes_max)),
         (Some(Trap::MemoryOutOfBounds), _) if is_endless_recursion(functions) => {
@@ -84,9 +89,6 @@ fn classify(
             (FailureKind::MemoryLimit, format!("asked for an object that no memory of {max} can hold"))
         }
         (Some(trap), _) => (FailureKind::Trap, format!("trapped: {}", describe(trap))),
-        (None, _) if error.is::<ThrownException>() => {
-            (FailureKind::Trap, "left an exception uncaught".to_owned())
-        }
         (None, _) => (FailureKind::Trap, format!("was stopped: {}", error.root_cause())),
     }
 }
