@@ -161,9 +161,12 @@ impl Remote {
         let status = response.status();
         let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|given| given == PROBLEM_JSON);
         let reported = if is_problem { response.json::<Reported>().await.ok() } else { None };
-        let known = reported.and_then(|Reported { urn, detail }| Some((error_kind(&urn)?, detail)));
-        match known {
-            Some((kind, detail)) => ControlError::Host { kind, detail },
+        match reported {
+            Some(Reported { urn, detail }) => match error_kind(&urn) {
+                Some(kind) => ControlError::Host { kind, detail },
+                // That of a proxy, or of a later version.
+                None => ControlError::NotAHost { kind: kind_of(status), detail },
+            },
             None => self.strange(call, url, status),
         }
     }
@@ -171,26 +174,25 @@ impl Remote {
     /// An answer that does not come from the API of a host: its status is all that is understood of it.
     fn strange(&self, call: &Call<'_>, url: &Url, status: StatusCode) -> ControlError {
         let (host, what) = (&self.host, format!("it answered {} {} with {status}", call.method, url.path()));
-        let (kind, detail) = match status.as_u16() {
-            300..400 => (
-                ControlErrorKind::Failed,
-                format!("{host} leads elsewhere: {what}; give the URL that it leads to"),
-            ),
-            502..=504 => (
-                ControlErrorKind::Unavailable,
-                format!("a proxy before {host} cannot reach it: {what}; try again later"),
-            ),
-            other => {
-                let kind = match other {
-                    401 | 403 => ControlErrorKind::Forbidden,
-                    404 => ControlErrorKind::NotFound,
-                    400..500 => ControlErrorKind::Invalid,
-                    _ => ControlErrorKind::Failed,
-                };
-                (kind, format!("{host} is no Kennel host, or one that is too old to have an API: {what}"))
-            }
+        let detail = match status.as_u16() {
+            300..400 => format!("{host} leads elsewhere: {what}; give the URL that it leads to"),
+            502..=504 => format!("a proxy before {host} cannot reach it: {what}; try again later"),
+            _ => format!("{host} is no Kennel host, or one that is too old to have an API: {what}"),
         };
-        ControlError::NotAHost { kind, detail }
+        ControlError::NotAHost { kind: kind_of(status), detail }
+    }
+}
+
+/// The kind of an error of which only the status is understood.
+fn kind_of(status: StatusCode) -> ControlErrorKind {
+    match status.as_u16() {
+        401 | 403 => ControlErrorKind::Forbidden,
+        404 => ControlErrorKind::NotFound,
+        409 => ControlErrorKind::Conflict,
+        422 => ControlErrorKind::Unsupported,
+        400..500 => ControlErrorKind::Invalid,
+        502..=504 => ControlErrorKind::Unavailable,
+        _ => ControlErrorKind::Failed,
     }
 }
 

@@ -4,13 +4,13 @@
 mod path;
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::path::{InvalidPath, fields};
 use crate::limits;
 use crate::name::{InvalidName, check_collection, check_column};
+use crate::named::named;
 
 /// A collection, with what its documents have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,36 +29,15 @@ pub struct Column {
     pub data_type: ColumnType,
 }
 
-/// What a column holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColumnType {
-    Text,
-    Integer,
-    Decimal,
-    Boolean,
-    Timestamp,
-    Json,
-}
-
-impl ColumnType {
-    /// The name used in descriptors and reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Integer => "integer",
-            Self::Decimal => "decimal",
-            Self::Boolean => "boolean",
-            Self::Timestamp => "timestamp",
-            Self::Json => "json",
-        }
-    }
-}
-
-impl fmt::Display for ColumnType {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
+named! {
+    /// What a column holds.
+    ColumnType, "a type of columns" {
+        Text = "text",
+        Integer = "integer",
+        Decimal = "decimal",
+        Boolean = "boolean",
+        Timestamp = "timestamp",
+        Json = "json",
     }
 }
 

@@ -232,7 +232,8 @@ pub struct Deploy {
 }
 
 named! {
-    /// The kinds of operations: their names on record, in paths of the API and on the command line.
+    /// The kinds of operations: their names on record, in paths of the API and on the command line. A retirement that
+    /// removes the read model is recorded as `drop`.
     OperationKind, "an operation" {
         Deploy = "deploy",
         /// Requested like the others; a store is given the deployment that it comes to.

@@ -5,19 +5,19 @@
 
 mod connections;
 mod coordination;
+mod deployments;
 mod event_source;
 mod read_model;
-mod registry;
 mod runtime;
 
 pub use connections::ConnectionUsage;
 pub use coordination::{ClaimOutcome, Coordination, GenerationRecord, NewWorker, ProposeOutcome, View};
-pub use event_source::{Appended, Appender, Blocker, HighWaterMark, LogReader, Page, ReadQuery, Unreadable};
-pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, Wanted};
-pub use registry::{
+pub use deployments::{
     Changed, ComponentStore, Cutover, CutoverOutcome, DeploymentStore, ProjectionProgress, ProjectionState,
     StatusReports, StoredComponent,
 };
+pub use event_source::{Appended, Appender, Blocker, HighWaterMark, LogReader, Page, ReadQuery, Unreadable};
+pub use read_model::{Commit, CommitOutcome, DeadLetter, Document, Fetched, ReadModel, Wanted};
 pub use runtime::{
     CallFailure, CodeSource, Component, ComponentError, Fault, GuestEnv, HostError, Instance, LogLevel,
     Runtime,

@@ -94,7 +94,8 @@ pub fn decide(
     // cost time.
     let is_final = matches!(kind, FailureKind::Reject | FailureKind::Unreadable);
     if !is_final && attempts < policy.attempts_max {
-        let pause = doubled(policy.pause_first, policy.pause_max, attempts.saturating_sub(1));
+        let pause =
+            doubled(policy.pause_first, policy.pause_max, attempts.saturating_sub(1)).min(policy.pause_max);
         return RetryDecision::RetryAfter(spread(pause, jitter));
     }
     match on_failure {

@@ -28,7 +28,7 @@ use crate::metrics::{ProgressGauge, ReplicaSetMetrics};
 use crate::ports::{ConditionReports, DeploymentSource};
 use crate::shutdown::Shutdown;
 use crate::status::{Part, Status};
-use known::{Failure, Known, Lack, Unloaded, Way};
+use known::{Failure, Known, LoadCondition, Unloaded, Way};
 
 /// The deployments that the process should run, by name of the projection.
 pub type Catalog = Arc<Vec<Loaded>>;
@@ -69,7 +69,7 @@ struct Work {
     /// The parts that the status shows as blocked because of components.
     blocked: BTreeSet<Part>,
     /// What was reported to the store of each candidate.
-    reported: BTreeMap<DeploymentId, Lack>,
+    reported: BTreeMap<DeploymentId, LoadCondition>,
 }
 
 impl CatalogWatcher {
@@ -95,7 +95,7 @@ impl CatalogWatcher {
                 biased;
                 () = stop.requested() => return,
                 Some(ended) = work.loading.join_next_with_id() => self.loaded(&mut work, ended),
-                () = self.source.changed() => {}
+                () = self.source.projections_changed() => {}
                 () = tokio::time::sleep(self.interval) => {}
             }
         }
@@ -189,9 +189,9 @@ impl CatalogWatcher {
     /// who wait for them do not look here. A condition is reported again with every attempt, and removed when it is
     /// over: a process before this one may have reported it.
     async fn report_conditions(&self, work: &mut Work) {
-        let lacks = work.known.lacks();
-        work.reported.retain(|id, _| lacks.contains_key(id));
-        for (id, failed) in lacks {
+        let conditions = work.known.load_conditions();
+        work.reported.retain(|id, _| conditions.contains_key(id));
+        for (id, failed) in conditions {
             if work.reported.get(&id) == Some(&failed) {
                 continue;
             }

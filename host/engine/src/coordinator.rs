@@ -75,7 +75,7 @@ impl Coordinator {
                         biased;
                         () = stop.requested() => {}
                         () = self.look.notified() => {}
-                        () = self.coordination.changed() => {}
+                        () = self.coordination.workers_changed() => {}
                         () = tokio::time::sleep(until) => {}
                     }
                 }

@@ -141,6 +141,8 @@ impl HighWaterMarkWatcher {
                     );
                     status.block(Part::HighWaterMark, crate::chain(&error));
                     metrics.failed();
+                    // When it can be followed again, the looks go on as rarely as they were.
+                    backoff.next_pause();
                     poll_max
                 }
             };

@@ -1,4 +1,4 @@
-//! The inputs of the engine: ports to work through and numbers to work by.
+//! How the engine works: numbers, and an observer of calls.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,49 +6,9 @@ use std::time::Duration;
 
 use kennel_core::limits;
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{
-    ComponentStore, Coordination, Cutover, DeploymentStore, LogReader, ReadModel, Runtime, StatusReports,
-    StorePorts,
-};
 use kennel_core::retry::RetryPolicy;
 
 use crate::memory::Memory;
-
-/// The store and the runtime that the engine drives.
-#[derive(Clone)]
-pub struct Ports {
-    pub log: Arc<dyn LogReader>,
-    pub read_model: Arc<dyn ReadModel>,
-    pub components: Arc<dyn ComponentStore>,
-    pub deployments: Arc<dyn DeploymentStore>,
-    pub reports: Arc<dyn StatusReports>,
-    pub cutover: Arc<dyn Cutover>,
-    pub coordination: Arc<dyn Coordination>,
-    pub runtime: Arc<dyn Runtime>,
-}
-
-impl Ports {
-    /// All ports of one store, and a runtime.
-    #[must_use]
-    pub fn of(store: Arc<dyn StorePorts>, runtime: Arc<dyn Runtime>) -> Self {
-        Self {
-            log: Arc::clone(&store) as _,
-            read_model: Arc::clone(&store) as _,
-            components: Arc::clone(&store) as _,
-            deployments: Arc::clone(&store) as _,
-            reports: Arc::clone(&store) as _,
-            cutover: Arc::clone(&store) as _,
-            coordination: store,
-            runtime,
-        }
-    }
-}
-
-impl fmt::Debug for Ports {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Ports")
-    }
-}
 
 /// Observes how long each handler call took.
 pub trait CallObserver: Send + Sync {

@@ -1,15 +1,55 @@
-//! What the catalog watcher and the cutover controller need of the ports of a store, and no more: few enough calls for
-//! a test to answer each of them.
+//! The ports that the engine works through; and what the catalog watcher and the cutover controller need of them, and
+//! no more: few enough calls for a test to answer each of them.
+
+use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use kennel_core::condition::Condition;
 use kennel_core::digest::Digest;
 use kennel_core::lifecycle::{Lifecycle, Origin, Role};
 use kennel_core::name::{ProjectionName, ReplicaSet};
-use kennel_core::port::{ProjectionProgress, StoreError};
+use kennel_core::port::{
+    ComponentStore, Coordination, Cutover, DeploymentStore, LogReader, ProjectionProgress, ReadModel,
+    Runtime, StatusReports, StoreError, StorePorts,
+};
 use kennel_core::projection::{Deployment, DeploymentId};
 
-use crate::options::Ports;
+/// The store and the runtime that the engine drives.
+#[derive(Clone)]
+pub struct Ports {
+    pub log: Arc<dyn LogReader>,
+    pub read_model: Arc<dyn ReadModel>,
+    pub components: Arc<dyn ComponentStore>,
+    pub deployments: Arc<dyn DeploymentStore>,
+    pub reports: Arc<dyn StatusReports>,
+    pub cutover: Arc<dyn Cutover>,
+    pub coordination: Arc<dyn Coordination>,
+    pub runtime: Arc<dyn Runtime>,
+}
+
+impl Ports {
+    /// All ports of one store, and a runtime.
+    #[must_use]
+    pub fn of(store: Arc<dyn StorePorts>, runtime: Arc<dyn Runtime>) -> Self {
+        Self {
+            log: Arc::clone(&store) as _,
+            read_model: Arc::clone(&store) as _,
+            components: Arc::clone(&store) as _,
+            deployments: Arc::clone(&store) as _,
+            reports: Arc::clone(&store) as _,
+            cutover: Arc::clone(&store) as _,
+            coordination: store,
+            runtime,
+        }
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ports")
+    }
+}
 
 /// The deployments, and the bytes of their components.
 #[async_trait]
@@ -24,7 +64,7 @@ pub trait DeploymentSource: Send + Sync {
     async fn returning(&self, projection: &ProjectionName) -> Result<Option<DeploymentId>, StoreError>;
 
     /// Resolves at a notification that a projection has changed. Notifications may be lost.
-    async fn changed(&self);
+    async fn projections_changed(&self);
 
     /// The bytes of a component.
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError>;
@@ -66,8 +106,8 @@ impl DeploymentSource for Ports {
         Ok(returns.map(|candidate| candidate.deployment.id))
     }
 
-    async fn changed(&self) {
-        self.deployments.changed().await;
+    async fn projections_changed(&self) {
+        self.deployments.projections_changed().await;
     }
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {

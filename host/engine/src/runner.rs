@@ -46,7 +46,8 @@ use crate::high_water_mark::PublishedMark;
 use crate::loaded::Loaded;
 use crate::memory::Portion;
 use crate::metrics::{ProgressGauge, ProjectionMetrics};
-use crate::options::{Options, Ports};
+use crate::options::Options;
+use crate::ports::Ports;
 use crate::shutdown::Shutdown;
 use crate::status::{FaultyPart, Part, Status};
 use ceiling::Ceiling;
@@ -247,8 +248,8 @@ impl Runner {
                 _ if self.skipped_due(&claimed).is_some_and(|due| Instant::now() >= due) => {
                     self.commit_skipped(&mut claimed).await?
                 }
-                Some(stretch) if claimed.in_flight.known(&stretch) < stretch.upto.position => {
-                    let left = high_water.position.distance_from(claimed.in_flight.known(&stretch));
+                Some(stretch) if claimed.in_flight.reached(&stretch) < stretch.upto.position => {
+                    let left = high_water.position.distance_from(claimed.in_flight.reached(&stretch));
                     if self.is_slowed_down(left) && !self.take_permit(&mut claimed).await {
                         continue;
                     }

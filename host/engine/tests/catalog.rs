@@ -179,7 +179,7 @@ impl DeploymentSource for Scripted {
         Ok(ours.find(|one| script.returning.contains(&one.number)).map(|one| one.id))
     }
 
-    async fn changed(&self) {
+    async fn projections_changed(&self) {
         std::future::pending::<()>().await;
     }
 

@@ -133,7 +133,7 @@ pub(crate) trait EventLog: Transactions {
         read_model: ReadModelId,
         upto: Position,
         moved_at: i64,
-    ) -> impl Future<Output = Result<Option<Self::Row>, sqlx::Error>> + Send;
+    ) -> impl Future<Output = Result<Option<Position>, sqlx::Error>> + Send;
 }
 
 /// Whether this process is alive, as far as its connection can show, and notifications of what others change.

@@ -18,8 +18,8 @@ pub enum Mode {
     ReadWrite,
     /// The store has to exist.
     Existing,
-    /// To create or upgrade its tables with [`OpenStore::migrate`](crate::OpenStore::migrate). Other modes do that for SQLite on their
-    /// own and reject a PostgreSQL database whose tables are missing or old.
+    /// To create or upgrade its tables with [`OpenStore::migrate`](crate::OpenStore::migrate). Other modes do that for
+    /// SQLite on their own and reject a PostgreSQL database whose tables are missing or old.
     Migrate,
 }
 

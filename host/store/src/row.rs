@@ -47,6 +47,11 @@ pub(crate) fn deployment(row: &impl Row) -> Result<Deployment, StoreError> {
     })
 }
 
+/// A position in a column.
+pub(crate) fn position(row: &impl Row, column: &str) -> Result<Position, sqlx::Error> {
+    row.int(column).map(|position| Position::new(unsigned(position)))
+}
+
 /// The number of a deployment in a column.
 pub(crate) fn number(row: &impl Row, column: &str) -> Result<u32, StoreError> {
     row.int(column).doing("reading a deployment").map(|number| u32::try_from(number).unwrap_or(u32::MAX))
@@ -68,14 +73,15 @@ pub(crate) fn attribution(row: &impl Row) -> Result<Attribution, StoreError> {
     })
 }
 
-/// A condition as a source has reported it.
-pub(crate) fn condition(row: &impl Row) -> Result<ReportedCondition, StoreError> {
+/// A condition as a source has reported it; nothing for a reason that only later versions know.
+pub(crate) fn condition(row: &impl Row) -> Result<Option<ReportedCondition>, StoreError> {
     let doing = "reading a condition of a deployment";
-    Ok(ReportedCondition {
+    let Ok(reason) = row.text("reason").doing(doing)?.parse() else { return Ok(None) };
+    Ok(Some(ReportedCondition {
         source: row.text("source").doing(doing)?,
-        condition: Condition { reason: word(row, "reason")?, message: row.text("message").doing(doing)? },
+        condition: Condition { reason, message: row.text("message").doing(doing)? },
         since: Some(unsigned(row.int("since").doing(doing)?)),
-    })
+    }))
 }
 
 /// A component's digest from its text.

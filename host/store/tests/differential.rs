@@ -11,7 +11,7 @@ use kennel_core::membership::{Cause, Generation};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
 use kennel_core::port::{
-    ClaimOutcome, Commit, CommitOutcome, Document, ProposeOutcome, ReadQuery, StoreError, Wanted,
+    ClaimOutcome, Commit, CommitOutcome, Document, ProposeOutcome, ReadQuery, StoreError, StorePorts, Wanted,
 };
 use kennel_core::position::Position;
 use kennel_core::projection::{ReadModelId, Scope};
@@ -19,7 +19,7 @@ use kennel_core::witness::Witness;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode as Opening, Store};
 use kennel_test_support::conformance::{
-    Ports, STALE_AFTER, batch, change, deploy, increment, name, new_code, replica_set, worker,
+    STALE_AFTER, batch, change, deploy, increment, name, new_code, replica_set, worker,
 };
 use kennel_test_support::postgres::Cluster;
 use kennel_test_support::samples::{event, request};
@@ -112,7 +112,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 /// One store with what its driver remembers of it.
 struct Driven<'a> {
-    store: &'a dyn Ports,
+    store: &'a dyn StorePorts,
     /// Every read model that there has been, in the order of its making.
     models: Vec<ReadModelId>,
     generation: Generation,
@@ -123,7 +123,7 @@ struct Driven<'a> {
 }
 
 impl<'a> Driven<'a> {
-    async fn new(store: &'a dyn Ports) -> Self {
+    async fn new(store: &'a dyn StorePorts) -> Self {
         // As far as checkpoints go, the log is the same on every store.
         let first = (1..=FIRST_EVENTS).map(|number| event(u128::from(FIRST_IDS + number), "first"));
         store.append(&first.collect::<Vec<_>>()).await.unwrap();

@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use kennel_core::limits;
+use kennel_core::port::StorePorts;
 use kennel_store::memory::MemoryStore;
 use kennel_store::{ConnectOptions, Mode, Store};
-use kennel_test_support::conformance::Ports;
 use kennel_test_support::postgres::Cluster;
 
 /// One server for all tests of this file; it ends with the process.
@@ -18,7 +18,7 @@ async fn open(url: &str, mode: Mode) -> Store {
         .unwrap()
 }
 
-async fn on_postgres(check: impl AsyncFn(&dyn Ports)) {
+async fn on_postgres(check: impl AsyncFn(&dyn StorePorts)) {
     let url = CLUSTER.create_database();
     let store = open(&url, Mode::Migrate).await;
     store.migrate().await.unwrap();
@@ -28,11 +28,11 @@ async fn on_postgres(check: impl AsyncFn(&dyn Ports)) {
     store.close().await;
 }
 
-async fn on_memory(check: impl AsyncFn(&dyn Ports)) {
+async fn on_memory(check: impl AsyncFn(&dyn StorePorts)) {
     check(&MemoryStore::new()).await;
 }
 
-async fn on_sqlite(check: impl AsyncFn(&dyn Ports)) {
+async fn on_sqlite(check: impl AsyncFn(&dyn StorePorts)) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&format!("sqlite:{}/kennel.db", folder.path().display()), Mode::ReadWrite).await;
     check(&*store).await;

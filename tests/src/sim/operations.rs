@@ -14,7 +14,7 @@ pub(super) fn describe(operation: &Operation) -> String {
 }
 
 /// What an operation that has changed something is counted as.
-pub(super) fn kind(operation: &Operation) -> &'static str {
+pub(super) fn counted_as(operation: &Operation) -> &'static str {
     match operation {
         Operation::Deploy(deploy) if deploy.mode == Mode::Continue => "continues",
         Operation::Deploy(deploy) if deploy.promotion == Promotion::Manual => "manual rebuilds",

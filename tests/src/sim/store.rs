@@ -206,7 +206,7 @@ impl ComponentStore for Remote {
 
     async fn component(&self, digest: Digest) -> Result<Option<Vec<u8>>, StoreError> {
         let reported = |found: &Option<Vec<u8>>| format!("found: {}", found.is_some());
-        self.line.ask(On::Registry, "component".to_owned(), self.store.component(digest), reported).await
+        self.line.ask(On::Deployments, "component".to_owned(), self.store.component(digest), reported).await
     }
 
     async fn components(&self) -> Result<Vec<StoredComponent>, StoreError> {
@@ -231,7 +231,7 @@ impl DeploymentStore for Remote {
             let answer = store.carry_out(&named, &asked).await?;
             match &answer {
                 Ok(changed) if changed.changed => {
-                    world.count(operations::kind(&asked.operation));
+                    world.count(operations::counted_as(&asked.operation));
                     world.judge(|invariants| invariants.lives(&changed.lifecycle));
                 }
                 Ok(_) => world.count("operations that change nothing"),
@@ -245,7 +245,7 @@ impl DeploymentStore for Remote {
             Ok(changed) => format!("{:?}, changed: {}", changed.number, changed.changed),
             Err(rejected) => rejected.to_string(),
         };
-        self.line.report(On::Registry, what, call, reported).await
+        self.line.report(On::Deployments, what, call, reported).await
     }
 
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
@@ -254,7 +254,7 @@ impl DeploymentStore for Remote {
                 .map_or_else(|| "nothing".to_owned(), |life| format!("{} deployments", life.latest()))
         };
         let call = self.store.lifecycle(projection);
-        self.line.ask(On::Registry, format!("lifecycle {projection}"), call, reported).await
+        self.line.ask(On::Deployments, format!("lifecycle {projection}"), call, reported).await
     }
 
     async fn projections(&self) -> Result<Vec<ProjectionName>, StoreError> {
@@ -267,7 +267,7 @@ impl DeploymentStore for Remote {
 
     async fn active(&self, replica_set: &ReplicaSet) -> Result<Vec<(Deployment, Role)>, StoreError> {
         let reported = |found: &Vec<(Deployment, Role)>| format!("{} deployments", found.len());
-        self.line.ask(On::Registry, "active".to_owned(), self.store.active(replica_set), reported).await
+        self.line.ask(On::Deployments, "active".to_owned(), self.store.active(replica_set), reported).await
     }
 
     async fn find(&self, projection: &ProjectionName) -> Result<Option<Deployment>, StoreError> {
@@ -275,18 +275,18 @@ impl DeploymentStore for Remote {
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
-        self.line.ask(On::Registry, "revision".to_owned(), self.store.revision(), debug).await
+        self.line.ask(On::Deployments, "revision".to_owned(), self.store.revision(), debug).await
     }
 
-    async fn changed(&self) {
+    async fn projections_changed(&self) {
         let world = self.world();
         loop {
-            DeploymentStore::changed(&self.store).await;
+            self.store.projections_changed().await;
             if world.fault(world.weather.lost_notification) {
                 world.count("lost notifications");
                 continue;
             }
-            return self.line.suspension.pass(On::Registry).await;
+            return self.line.suspension.pass(On::Deployments).await;
         }
     }
 }
@@ -305,7 +305,7 @@ impl StatusReports for Remote {
     ) -> Result<(), StoreError> {
         let (store, source, condition) = (self.store.clone(), source.to_owned(), condition.cloned());
         let call = async move { store.report_condition(deployment, &source, condition.as_ref()).await };
-        self.line.report(On::Registry, format!("report-condition d{deployment}"), call, debug).await
+        self.line.report(On::Deployments, format!("report-condition d{deployment}"), call, debug).await
     }
 
     async fn report(
@@ -322,14 +322,16 @@ impl StatusReports for Remote {
             }
             store.report(deployment, state, failure.as_ref()).await
         };
-        self.line.report(On::Registry, format!("report d{deployment} {}", state.as_str()), call, debug).await
+        self.line
+            .report(On::Deployments, format!("report d{deployment} {}", state.as_str()), call, debug)
+            .await
     }
 
     async fn progress(&self) -> Result<Vec<ProjectionProgress>, StoreError> {
         let reported = |progress: &Vec<ProjectionProgress>| {
             progress.iter().map(|one| one.state.as_str()).collect::<Vec<_>>().join(" ")
         };
-        self.line.ask(On::Registry, "progress".to_owned(), self.store.progress(), reported).await
+        self.line.ask(On::Deployments, "progress".to_owned(), self.store.progress(), reported).await
     }
 }
 
@@ -343,13 +345,13 @@ impl Cutover for Remote {
         let (store, named) = (self.store.clone(), projection.clone());
         let call =
             self.step(projection, "begun cutovers", async move { store.begin_cutover(&named, slack).await });
-        self.line.report(On::Registry, format!("begin-cutover {projection}"), call, debug).await
+        self.line.report(On::Deployments, format!("begin-cutover {projection}"), call, debug).await
     }
 
     async fn complete_cutover(&self, projection: &ProjectionName) -> Result<CutoverOutcome, StoreError> {
         let (store, named) = (self.store.clone(), projection.clone());
         let call = self.step(projection, "cutovers", async move { store.complete_cutover(&named).await });
-        self.line.report(On::Registry, format!("complete-cutover {projection}"), call, debug).await
+        self.line.report(On::Deployments, format!("complete-cutover {projection}"), call, debug).await
     }
 
     async fn abort_cutover(&self, projection: &ProjectionName) -> Result<(), StoreError> {
@@ -361,7 +363,10 @@ impl Cutover for Remote {
             Ok(if changed { CutoverOutcome::Done } else { CutoverOutcome::Nothing })
         };
         let call = self.step(projection, "aborted cutovers", abort);
-        self.line.report(On::Registry, format!("abort-cutover {projection}"), call, debug).await.map(|_| ())
+        self.line
+            .report(On::Deployments, format!("abort-cutover {projection}"), call, debug)
+            .await
+            .map(|_| ())
     }
 
     async fn collect_garbage(&self) -> Result<u64, StoreError> {
@@ -371,7 +376,7 @@ impl Cutover for Remote {
             (0..collected).for_each(|_| world.count("collected read models"));
             Ok(collected)
         };
-        self.line.report(On::Registry, "collect-garbage".to_owned(), call, debug).await
+        self.line.report(On::Deployments, "collect-garbage".to_owned(), call, debug).await
     }
 }
 

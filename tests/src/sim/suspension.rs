@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 pub(super) enum On {
     Log,
     ReadModel,
-    Registry,
+    Deployments,
     Coordination,
 }
 

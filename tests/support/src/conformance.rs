@@ -21,7 +21,7 @@ use kennel_core::membership::{Cause, Generation, WorkerId};
 use kennel_core::name::{ProjectionName, ReplicaSet};
 use kennel_core::partition::HashRange;
 use kennel_core::plan::Plan;
-pub use kennel_core::port::StorePorts as Ports;
+use kennel_core::port::StorePorts;
 use kennel_core::port::{
     Changed, ClaimOutcome, Commit, CommitOutcome, CutoverOutcome, ProposeOutcome, ReadQuery, Wanted,
 };
@@ -71,12 +71,16 @@ pub fn new_code(projection: &str, code: &str, mode: Mode) -> Deploy {
 }
 
 /// Has an operation carried out, or rejected.
-pub async fn ask(store: &dyn Ports, projection: &str, operation: Operation) -> Result<Changed, Rejected> {
+pub async fn ask(
+    store: &dyn StorePorts,
+    projection: &str,
+    operation: Operation,
+) -> Result<Changed, Rejected> {
     store.carry_out(&name(projection), &samples::request(operation)).await.unwrap()
 }
 
 /// The first deployment of a projection.
-pub async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
+pub async fn deploy(store: &dyn StorePorts, projection: &str) -> Deployment {
     let deploy = new_code(projection, projection, Mode::Continue);
     let changed = ask(store, projection, Operation::Deploy(Box::new(deploy))).await.unwrap();
     assert_eq!((changed.number, changed.changed), (Some(1), true));
@@ -84,7 +88,7 @@ pub async fn deploy(store: &dyn Ports, projection: &str) -> Deployment {
 }
 
 /// Makes the generation after `parent`, with `partitions` owners.
-pub async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> Generation {
+pub async fn agree(store: &dyn StorePorts, parent: Generation, partitions: u128) -> Generation {
     let plan = Plan { owners: (1..=partitions).map(worker).collect(), cause: Cause::First };
     match store.propose(&replica_set(), parent, &plan, STALE_AFTER).await.unwrap() {
         ProposeOutcome::Accepted { generation, .. } => generation,
@@ -93,7 +97,7 @@ pub async fn agree(store: &dyn Ports, parent: Generation, partitions: u128) -> G
 }
 
 pub async fn claim(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     generation: Generation,
     read_model: ReadModelId,
     range: HashRange,
@@ -122,7 +126,7 @@ pub fn batch(read_model: ReadModelId, generation: Generation, from: u64, to: u64
 }
 
 /// The same, with the last event of the log at or below where it goes as its witness.
-pub async fn witnessed(store: &dyn Ports, batch: Commit) -> Commit {
+pub async fn witnessed(store: &dyn StorePorts, batch: Commit) -> Commit {
     let upto = store.high_water_mark().await.unwrap().position.min(batch.to.position);
     let (after, scope) = (Position::START, Scope::default());
     let query = ReadQuery { after, upto, scope: &scope, ranges: &[HashRange::ALL], limit: 100_000 };
@@ -148,7 +152,7 @@ pub fn of(collection: &str, changes: Vec<Change>) -> Vec<CollectionChanges> {
 
 /// A document as a JSON value with its revision: databases may write the same value in other text.
 pub async fn document(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     read_model: ReadModelId,
     collection: &str,
     key: &str,
@@ -161,20 +165,20 @@ pub async fn document(
         .map(|stored| (serde_json::from_str(&stored.document).unwrap(), stored.revision.get()))
 }
 
-pub async fn keys(store: &dyn Ports, read_model: ReadModelId, collection: &str) -> Vec<String> {
+pub async fn keys(store: &dyn StorePorts, read_model: ReadModelId, collection: &str) -> Vec<String> {
     let found = store.scan(read_model, collection, None, "", usize::MAX >> 1).await.unwrap();
     found.into_iter().map(|document| document.key).collect()
 }
 
 /// Commits and expects it to take effect.
-pub async fn commit(store: &dyn Ports, batch: &Commit) {
+pub async fn commit(store: &dyn StorePorts, batch: &Commit) {
     assert_eq!(store.commit(batch).await.unwrap(), CommitOutcome::Committed);
 }
 
 /// A batch of a read model's only owner that puts these documents (collection, key, document) and moves it on by one
 /// position.
 pub async fn puts(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     generation: Generation,
     read_model: ReadModelId,
     documents: &[(&str, &str, Value)],
@@ -188,7 +192,7 @@ pub async fn puts(
 
 /// Claims a read model and has such a batch take effect on it.
 pub async fn write(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     generation: Generation,
     read_model: ReadModelId,
     documents: &[(&str, &str, Value)],
@@ -198,7 +202,7 @@ pub async fn write(
 }
 
 /// Brings the candidate of a projection up to date with the serving read model, and begins the cutover.
-pub async fn begin_cutover(store: &dyn Ports, generation: Generation, projection: &str) {
+pub async fn begin_cutover(store: &dyn StorePorts, generation: Generation, projection: &str) {
     let life = store.lifecycle(&name(projection)).await.unwrap().unwrap();
     let [old, new] = [life.serving(), life.candidate()].map(|entry| entry.unwrap().deployment.read_model);
     let (ahead, behind) = (store.position(old).await.unwrap(), store.position(new).await.unwrap());

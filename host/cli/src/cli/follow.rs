@@ -89,7 +89,6 @@ impl Watch<'_> {
         match (outcome, build) {
             (Some(Outcome::Candidate), Some(build)) => {
                 show(bar, build);
-                self.report_conditions(&build.conditions, bar);
                 if build.state == ProjectionState::Halted {
                     let halted = halted(build);
                     return Err(ExitKind::Halted.error(format!(
@@ -98,6 +97,7 @@ impl Watch<'_> {
                          replaces it"
                     )));
                 }
+                self.report_conditions(&build.conditions, bar);
                 Ok(self.is_left_alone(view, bar) || self.waits_for_promotion(build))
             }
             // It has just been promoted: the next look shows it.

@@ -108,7 +108,7 @@ pub trait Coordination: Send + Sync {
 
     /// Resolves at a notification that workers have left or that a generation has been agreed on, by any process.
     /// Notifications may be lost, and a store may have none: callers that wait for one also look by themselves.
-    async fn changed(&self) {
+    async fn workers_changed(&self) {
         std::future::pending::<()>().await;
     }
 

@@ -69,7 +69,7 @@ pub(super) struct Runnable {
 }
 
 /// Why a candidate lacks its component, and when that is tried again; nothing if it has it.
-pub(super) type Lack = Option<(String, Instant)>;
+pub(super) type LoadCondition = Option<(String, Instant)>;
 
 /// The known components and deployments: the component cache.
 #[derive(Default)]
@@ -235,7 +235,7 @@ impl Known {
     }
 
     /// What candidates lack, of which that is known.
-    pub(super) fn lacks(&self) -> BTreeMap<DeploymentId, Lack> {
+    pub(super) fn load_conditions(&self) -> BTreeMap<DeploymentId, LoadCondition> {
         let candidates = self.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
         let known = candidates.filter_map(|(Deployment { id, digest, .. }, _)| {
             let failed = self.failed.get(digest).map(|failed| (failed.reason.clone(), failed.again));

@@ -9,7 +9,7 @@ use kennel_core::port::{Commit, CommitOutcome, DeadLetter, ReadModel, StoreError
 use kennel_core::projection::Deployment;
 use tokio::time::Instant;
 
-use super::in_flight::Advance;
+use super::pending::Advance;
 use crate::memory::Share;
 use crate::metrics::ProjectionMetrics;
 
@@ -70,13 +70,14 @@ impl Committer {
         };
         let began = Instant::now();
         let outcome = self.read_model.commit(&commit).await?;
+        let took = began.elapsed();
         drop((commit, share));
         if outcome == CommitOutcome::LogSetBack {
             let (projection, to) = (&self.deployment.projection, to.position);
             tracing::warn!(%projection, %from, %to, "the log is not the one that was read or handled: claiming again");
         }
         if outcome == CommitOutcome::Committed {
-            self.metrics.committed(events, letters, began.elapsed());
+            self.metrics.committed(events, letters, took);
         }
         Ok(outcome)
     }

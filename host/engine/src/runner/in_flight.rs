@@ -1,7 +1,7 @@
 //! How far the work of a runner has come between the log and the read model: what was read, executed and committed.
 //! Pure: it reads nothing, runs nothing and commits nothing, and time is a parameter.
 //!
-//! Invariants, checked after every step by [`InFlight::broken`] and by the tests against a naive model:
+//! Invariants, checked after every step by [`InFlight::broken`] in debug builds and by the tests against a naive model:
 //!
 //! - read ≥ executed ≥ committed, for every range.
 //! - Execution goes on with the first event of interest after the last one that was executed: none is skipped, none
@@ -18,15 +18,7 @@ use kennel_core::port::Unreadable;
 use kennel_core::position::Position;
 use tokio::time::Instant;
 
-use super::pending::{Front, PageQuery, Pending};
-
-/// The move of checkpoints in one commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Advance {
-    pub(super) ranges: Vec<HashRange>,
-    pub(super) from: Position,
-    pub(super) to: Mark,
-}
+use super::pending::{Advance, Front, PageQuery, Pending};
 
 /// The log holds nothing of interest up to `to`, which lies beyond what was executed.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +63,7 @@ impl InFlight {
     }
 
     /// Up to where it is known what a stretch holds, executed or of no interest.
-    pub(super) fn known(&self, stretch: &Behind) -> Position {
+    pub(super) fn reached(&self, stretch: &Behind) -> Position {
         self.skipped.map_or(stretch.from, |skipped| skipped.to.position.max(stretch.from))
     }
 
@@ -79,7 +71,7 @@ impl InFlight {
     pub(super) fn query(&self, stretch: &Behind) -> Option<PageQuery> {
         // A page for other ranges is of no use: they have merged, or others have fallen behind.
         let page = self.page.as_ref().filter(|page| page.query.ranges == stretch.ranges);
-        let known = self.known(stretch);
+        let known = self.reached(stretch);
         let after = match page {
             Some(page) if page.has_more() => return None,
             Some(page) => known.max(page.reached().position),
@@ -147,6 +139,11 @@ impl InFlight {
 
     /// The first of the moves that are under way was committed.
     pub(super) fn commit(&mut self, advance: &Advance) {
+        debug_assert_eq!(
+            at(&self.committed, &advance.ranges),
+            advance.from,
+            "a commit goes on where the last one ended"
+        );
         self.committed = checkpoint::advance(&self.committed, &advance.ranges, advance.to);
         self.skipped = None;
         self.check();

@@ -20,6 +20,14 @@ pub(super) struct PageQuery {
     pub(super) upto: Mark,
 }
 
+/// The move of checkpoints in one commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Advance {
+    pub(super) ranges: Vec<HashRange>,
+    pub(super) from: Position,
+    pub(super) to: Mark,
+}
+
 /// Which event, or which row, is at the front.
 pub(super) struct Front {
     pub(super) position: Position,

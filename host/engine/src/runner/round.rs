@@ -38,9 +38,9 @@ impl Runner {
         let executed = claimed.parts.executor.execute(events, share).await?;
         self.observe(&executed);
         let Executed { handled, changes, end, share, .. } = executed;
-        if handled > 0
-            && let Some(advance) = claimed.in_flight.execute(handled)
-        {
+        if handled > 0 {
+            // A batch that moves nothing cannot be: then nothing of it may count.
+            let Some(advance) = claimed.in_flight.execute(handled) else { return Ok(Next::Claim) };
             let batch = Batch { advance, changes, dead_letters: Vec::new(), events: handled, share };
             match self.commit(claimed, batch).await? {
                 CommitOutcome::Committed => {}

@@ -247,11 +247,13 @@ impl ProjectionView {
         self.deployments.iter().find(|one| one.number == number)
     }
 
-    /// The deployment that one with this number goes on from: the one before it with the same read model.
+    /// The deployment that one with this number goes on from: the last that has served the same read model before it.
     #[must_use]
     pub fn continued_by(&self, number: u32) -> Option<&DeploymentView> {
         let read_model = self.deployment(number)?.read_model;
-        self.deployments.iter().rfind(|one| one.number < number && one.read_model == read_model)
+        let before =
+            self.deployments.iter().filter(|one| one.number < number && one.read_model == read_model);
+        before.max_by(|one, other| one.decided_at.cmp(&other.decided_at).then(one.number.cmp(&other.number)))
     }
 
     /// The number of the latest deployment; 0 if there is none.

@@ -1,7 +1,9 @@
 //! Has both databases check every statement, so that one which is seldom used cannot be wrong unnoticed.
 
+use std::collections::BTreeSet;
+
 use kennel_test_support::postgres::Cluster;
-use sqlx::{Executor, SqlStr};
+use sqlx::{Column as _, Executor, SqlStr, Statement};
 
 use crate::backend::postgres::PostgresBackend;
 use crate::backend::sqlite::SqliteBackend;
@@ -12,13 +14,24 @@ use crate::url::StoreUrl;
 
 async fn check<'a>(
     all: impl IntoIterator<Item = (&'static str, &'a SqlStr)>,
-    prepare: impl AsyncFn(SqlStr) -> Result<(), sqlx::Error>,
+    prepare: impl AsyncFn(SqlStr) -> Result<Vec<String>, sqlx::Error>,
 ) {
     for (name, sql) in all {
-        if let Err(error) = prepare(sql.clone()).await {
-            panic!("{name}: {error}\n{}", sql.as_str());
+        match prepare(sql.clone()).await {
+            Err(error) => panic!("{name}: {error}\n{}", sql.as_str()),
+            Ok(columns) => {
+                // They are read by name. PostgreSQL calls one without a name `?column?`.
+                let names: BTreeSet<&String> = columns.iter().collect();
+                assert_eq!(names.len(), columns.len(), "{name}: two columns of one name: {columns:?}");
+                let nameless = columns.len() > 1 && columns.iter().any(|column| column == "?column?");
+                assert!(!nameless, "{name}: a column has no name: {columns:?}");
+            }
         }
     }
+}
+
+fn columns(statement: &impl Statement) -> Vec<String> {
+    statement.columns().iter().map(|column| column.name().to_owned()).collect()
 }
 
 fn options() -> ConnectOptions {
@@ -36,7 +49,8 @@ async fn sqlite_knows_every_statement() {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = crate::backend::sqlite::open(&folder.path().join("kennel.db"), &options()).await.unwrap();
     migrate(&sqlite).await;
-    let prepare = async |sql: SqlStr| (&sqlite.writer).prepare(sql).await.map(|_| ());
+    let prepare =
+        async |sql: SqlStr| (&sqlite.writer).prepare(sql).await.map(|statement| columns(&statement));
     let names = TableNames::new(&crate::backend::sqlite::FRAGMENTS, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     let whole = |(name, _): &(&str, &SqlStr)| *name != "events_insert";
@@ -55,7 +69,7 @@ async fn postgres_knows_every_statement() {
     let backend = crate::backend::postgres::open(&uri, &options()).await.unwrap();
     migrate(&backend).await;
     backend.install_notify().await.unwrap();
-    let prepare = async |sql: SqlStr| (&backend.pool).prepare(sql).await.map(|_| ());
+    let prepare = async |sql: SqlStr| (&backend.pool).prepare(sql).await.map(|statement| columns(&statement));
     let names = TableNames::new(&crate::backend::postgres::FRAGMENTS, &Default::default());
     check(Shared::new(&names).all(), prepare).await;
     check(backend.sql.all(), prepare).await;

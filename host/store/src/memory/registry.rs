@@ -127,7 +127,7 @@ impl DeploymentStore for MemoryStore {
         Ok(self.state().revision)
     }
 
-    async fn changed(&self) {
+    async fn projections_changed(&self) {
         self.inner.deployments.next().await;
     }
 }

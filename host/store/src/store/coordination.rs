@@ -131,7 +131,7 @@ impl<B: Backend> Coordination for SqlStore<B> {
         while_blocked(CLAIM_MAX, claim).await
     }
 
-    async fn changed(&self) {
+    async fn workers_changed(&self) {
         self.backend.next_change().await;
     }
 

@@ -75,9 +75,7 @@ impl<B: Backend> SqlStore<B> {
     ) -> Result<Option<Position>, StoreError> {
         let doing = "looking for the last event that the log has kept";
         let upto = found.checkpoint.position;
-        let row = self.backend.common(tx, read_model, upto, found.moved_at).await.doing(doing)?;
-        let position = row.map(|row| row.int("global_position")).transpose().doing(doing)?;
-        Ok(position.map(|position| Position::new(unsigned(position))))
+        self.backend.common(tx, read_model, upto, found.moved_at).await.doing(doing)
     }
 
     /// Sets the checkpoints of a projection that the log does not bear out back to `after`, at most: what the log holds

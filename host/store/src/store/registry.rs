@@ -25,7 +25,7 @@ use kennel_core::projection::{Deployment, DeploymentId, ReadModelId};
 use kennel_core::witness::LogSetBack;
 
 use crate::backend::Backend;
-use crate::error::Doing;
+use crate::error::{Doing, while_blocked};
 use crate::row::{self, signed, unsigned};
 use crate::session::{Arg, Durability, Row, Tx as _};
 use crate::store::SqlStore;
@@ -98,7 +98,7 @@ impl<B: Backend> DeploymentStore for SqlStore<B> {
         projection: &ProjectionName,
         request: &OperationRequest,
     ) -> Result<Result<Changed, Rejected>, StoreError> {
-        self.carry_out(projection, request).await
+        while_blocked(lifecycle::BLOCKED_MAX, || self.try_carry_out(projection, request)).await
     }
 
     async fn lifecycle(&self, projection: &ProjectionName) -> Result<Option<Lifecycle>, StoreError> {
@@ -148,7 +148,7 @@ impl<B: Backend> DeploymentStore for SqlStore<B> {
         row.map_or(Ok(0), |row| row.int("revision").map(unsigned).doing(doing))
     }
 
-    async fn changed(&self) {
+    async fn projections_changed(&self) {
         /// How often another process's changes are looked for where nothing announces them: some 20
         /// microseconds each.
         const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -228,7 +228,7 @@ impl<B: Backend> StatusReports for SqlStore<B> {
             tx.rows(&self.sql.conditions, &[micros(limits::CONDITION_EXPIRES_AFTER)]).await.doing(doing)?
         {
             let deployment = DeploymentId::new(found.int("deployment").doing(doing)?);
-            conditions.entry(deployment).or_default().push(row::condition(&found)?);
+            conditions.entry(deployment).or_default().extend(row::condition(&found)?);
         }
         let mut progress = Vec::new();
         let found = tx.rows(&self.sql.progress, &[]).await.doing(doing)?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use kennel_core::change::Expectation;
 use kennel_core::membership::{Generation, WorkerState};
 use kennel_core::partition::HashRange;
-use kennel_core::port::{Commit, Coordination, NewWorker, StoreError};
+use kennel_core::port::{Commit, NewWorker, StoreError};
 use kennel_store::{ConnectOptions, Mode, Store};
 use kennel_test_support::conformance::{
     STALE_AFTER, agree, batch, change, claim, commit, deploy, keys, of, put, replica_set, worker,
@@ -180,19 +180,19 @@ async fn leaving_workers_and_new_generations_are_announced() {
     join(&theirs, 1).await;
     join(&theirs, 2).await;
     // The first notification shows that the process listens now.
-    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
+    timeout(soon, ours.workers_changed()).await.unwrap();
     assert!(
-        timeout(Duration::from_millis(300), Coordination::changed(&*ours)).await.is_err(),
+        timeout(Duration::from_millis(300), ours.workers_changed()).await.is_err(),
         "nothing has changed"
     );
     let generation = agree(&*theirs, Generation::NONE, 2).await;
-    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
+    timeout(soon, ours.workers_changed()).await.unwrap();
     theirs.heartbeat(&[worker(1)], WorkerState::Processing).await.unwrap();
     assert!(
-        timeout(Duration::from_millis(300), Coordination::changed(&*ours)).await.is_err(),
+        timeout(Duration::from_millis(300), ours.workers_changed()).await.is_err(),
         "a heartbeat is no change"
     );
     theirs.leave(&[worker(2)]).await.unwrap();
-    timeout(soon, Coordination::changed(&*ours)).await.unwrap();
+    timeout(soon, ours.workers_changed()).await.unwrap();
     assert_eq!(generation, Generation::new(1));
 }

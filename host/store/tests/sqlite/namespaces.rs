@@ -269,7 +269,7 @@ async fn changes_are_noticed_in_both_processes() {
     let other = open(&bed.path, Opening::ReadWrite).await.unwrap();
     let noticing = tokio::spawn({
         let other = other.clone();
-        async move { tokio::time::timeout(PATIENCE, kennel_core::port::DeploymentStore::changed(&*other)).await }
+        async move { tokio::time::timeout(PATIENCE, other.projections_changed()).await }
     });
     // It may begin to look only after the first change, so there are several.
     for round in 0.. {

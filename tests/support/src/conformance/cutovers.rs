@@ -13,11 +13,12 @@ use serde_json::json;
 
 use super::lifecycle::{PROJECTION, advance, changed, claim_outcome, current, go_back, renew};
 use super::{
-    Ports, agree, batch, change, claim, commit, deploy, document, keys, name, new_code, of, put, replica_set,
+    StorePorts, agree, batch, change, claim, commit, deploy, document, keys, name, new_code, of, put,
+    replica_set,
 };
 
 /// Claims a read model in so many parts and moves each to its position, from where it stands.
-async fn divided(store: &dyn Ports, generation: Generation, read_model: ReadModelId, positions: &[u64]) {
+async fn divided(store: &dyn StorePorts, generation: Generation, read_model: ReadModelId, positions: &[u64]) {
     let count = u32::try_from(positions.len()).unwrap();
     for (index, to) in (0..count).zip(positions) {
         let range = HashRange::of_partition(index, count);
@@ -29,20 +30,20 @@ async fn divided(store: &dyn Ports, generation: Generation, read_model: ReadMode
     }
 }
 
-async fn begin(store: &dyn Ports, slack: u64) -> CutoverOutcome {
+async fn begin(store: &dyn StorePorts, slack: u64) -> CutoverOutcome {
     store.begin_cutover(&name(PROJECTION), slack).await.unwrap()
 }
 
-async fn finish(store: &dyn Ports) -> CutoverOutcome {
+async fn finish(store: &dyn StorePorts) -> CutoverOutcome {
     store.complete_cutover(&name(PROJECTION)).await.unwrap()
 }
 
-async fn serving(store: &dyn Ports) -> Deployment {
+async fn serving(store: &dyn StorePorts) -> Deployment {
     store.find(&name(PROJECTION)).await.unwrap().unwrap()
 }
 
 /// A serving read model at 5 and a candidate, both claimed by one worker.
-async fn two(store: &dyn Ports) -> (Deployment, Deployment, Generation) {
+async fn two(store: &dyn StorePorts) -> (Deployment, Deployment, Generation) {
     let old = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, old.read_model, HashRange::ALL).await;
@@ -52,7 +53,7 @@ async fn two(store: &dyn Ports) -> (Deployment, Deployment, Generation) {
     (old, new, generation)
 }
 
-pub async fn a_cutover_takes_two_steps(store: &dyn Ports) {
+pub async fn a_cutover_takes_two_steps(store: &dyn StorePorts) {
     let (old, new, generation) = two(store).await;
     assert_eq!(finish(store).await, CutoverOutcome::Nothing, "the old one is not fenced");
     assert_eq!(begin(store, 4).await, CutoverOutcome::Behind(5));
@@ -88,7 +89,7 @@ pub async fn a_cutover_takes_two_steps(store: &dyn Ports) {
     assert_eq!(document(store, old.read_model, "orders", "o-1").await, Some((json!({"at": 5}), 5)));
 }
 
-pub async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Ports) {
+pub async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn StorePorts) {
     let old = deploy(store, PROJECTION).await;
     let first = agree(store, Generation::NONE, 2).await;
     divided(store, first, old.read_model, &[10, 20]).await;
@@ -111,7 +112,7 @@ pub async fn it_has_caught_up_when_it_has_on_every_range(store: &dyn Ports) {
     assert_eq!(serving(store).await, new);
 }
 
-pub async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
+pub async fn an_aborted_cutover_changes_nothing(store: &dyn StorePorts) {
     let (old, new, generation) = two(store).await;
     let before = current(store).await;
     assert_eq!(begin(store, 5).await, CutoverOutcome::Done);
@@ -128,7 +129,7 @@ pub async fn an_aborted_cutover_changes_nothing(store: &dyn Ports) {
 }
 
 /// Operations while the old read model is fenced release it.
-pub async fn operations_during_a_cutover_release_the_old_one(store: &dyn Ports) {
+pub async fn operations_during_a_cutover_release_the_old_one(store: &dyn StorePorts) {
     let (old, _, generation) = two(store).await;
     let anew =
         Operation::Deploy(Box::new(Deploy { force: true, ..new_code(PROJECTION, "2", Mode::Rebuild) }));
@@ -154,7 +155,7 @@ pub async fn operations_during_a_cutover_release_the_old_one(store: &dyn Ports) 
     assert_eq!(serving(store).await, old);
 }
 
-pub async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports) {
+pub async fn a_manual_promotion_waits_for_the_operator(store: &dyn StorePorts) {
     let (_, _, generation) = two(store).await;
     let manual = Deploy { promotion: Promotion::Manual, ..new_code(PROJECTION, "3", Mode::Rebuild) };
     changed(store, Operation::Deploy(Box::new(manual))).await;
@@ -171,7 +172,7 @@ pub async fn a_manual_promotion_waits_for_the_operator(store: &dyn Ports) {
     assert_eq!(serving(store).await, new);
 }
 
-pub async fn a_rollback_brings_the_old_read_model_up_to_date_first(store: &dyn Ports) {
+pub async fn a_rollback_brings_the_old_read_model_up_to_date_first(store: &dyn StorePorts) {
     let (old, new, generation) = two(store).await;
     commit(store, &batch(new.read_model, generation, 0, 5)).await;
     assert_eq!((begin(store, 0).await, finish(store).await), (CutoverOutcome::Done, CutoverOutcome::Done));
@@ -196,7 +197,7 @@ pub async fn a_rollback_brings_the_old_read_model_up_to_date_first(store: &dyn P
     assert_eq!((fourth.number, fourth.read_model, fourth.digest), (4, new.read_model, new.digest));
 }
 
-pub async fn garbage_collection_removes_deleting_read_models_and_nothing_else(store: &dyn Ports) {
+pub async fn garbage_collection_removes_deleting_read_models_and_nothing_else(store: &dyn StorePorts) {
     let (first, second, generation) = two(store).await;
     commit(store, &batch(second.read_model, generation, 0, 5)).await;
     assert_eq!((begin(store, 0).await, finish(store).await), (CutoverOutcome::Done, CutoverOutcome::Done));

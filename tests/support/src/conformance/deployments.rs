@@ -10,9 +10,9 @@ use kennel_core::position::Position;
 use kennel_core::projection::Deployment;
 use uuid::Uuid;
 
-use super::{Ports, ask, deploy, name, new_code, replica_set};
+use super::{StorePorts, ask, deploy, name, new_code, replica_set};
 
-pub async fn components_are_kept_by_digest(store: &dyn Ports) {
+pub async fn components_are_kept_by_digest(store: &dyn StorePorts) {
     let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     let digest = Digest::of(&bytes);
     assert_eq!(store.component(digest).await.unwrap(), None);
@@ -21,7 +21,7 @@ pub async fn components_are_kept_by_digest(store: &dyn Ports) {
     assert_eq!(store.component(digest).await.unwrap(), Some(bytes));
 }
 
-pub async fn components_are_listed_with_those_who_use_them(store: &dyn Ports) {
+pub async fn components_are_listed_with_those_who_use_them(store: &dyn StorePorts) {
     assert!(store.components().await.unwrap().is_empty());
     for text in ["unused", "b", "a"] {
         store.put_component(Digest::of(text.as_bytes()), text.as_bytes()).await.unwrap();
@@ -49,7 +49,7 @@ pub async fn components_are_listed_with_those_who_use_them(store: &dyn Ports) {
     assert!(listed.windows(2).all(|pair| pair[0].stored_at > pair[1].stored_at), "{listed:?}");
 }
 
-pub async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
+pub async fn the_serving_code_is_not_deployed_again(store: &dyn StorePorts) {
     let deployed = deploy(store, "order-summary").await;
     assert_eq!(deployed.number, 1);
     let asked = new_code("order-summary", "order-summary", Mode::Continue);
@@ -70,7 +70,7 @@ pub async fn the_serving_code_is_not_deployed_again(store: &dyn Ports) {
     assert_eq!(store.find(&name("unknown")).await.unwrap(), None);
 }
 
-pub async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
+pub async fn deployments_are_listed_by_replica_set_and_name(store: &dyn StorePorts) {
     for name in ["b-c", "a", "b_c", "b"] {
         deploy(store, name).await;
     }
@@ -87,7 +87,7 @@ pub async fn deployments_are_listed_by_replica_set_and_name(store: &dyn Ports) {
     assert_eq!(store.progress().await.unwrap().len(), 5);
 }
 
-pub async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
+pub async fn progress_shows_state_and_last_failure(store: &dyn StorePorts) {
     assert!(store.progress().await.unwrap().is_empty());
     let deployment = deploy(store, "order-summary").await;
     let progress = store.progress().await.unwrap().remove(0);
@@ -127,7 +127,7 @@ pub async fn progress_shows_state_and_last_failure(store: &dyn Ports) {
     }
 }
 
-pub async fn conditions_of_a_candidate_are_reported(store: &dyn Ports) {
+pub async fn conditions_of_a_candidate_are_reported(store: &dyn StorePorts) {
     deploy(store, "order-summary").await;
     let code = new_code("order-summary", "2", Mode::Rebuild);
     let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
@@ -163,7 +163,7 @@ fn condition(reason: ConditionReason, message: &str) -> Condition {
     Condition { reason, message: message.to_owned() }
 }
 
-pub async fn a_condition_has_the_time_since_when_its_reason_is_reported(store: &dyn Ports) {
+pub async fn a_condition_has_the_time_since_when_its_reason_is_reported(store: &dyn StorePorts) {
     deploy(store, "order-summary").await;
     let code = new_code("order-summary", "2", Mode::Rebuild);
     let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();
@@ -192,7 +192,7 @@ pub async fn a_condition_has_the_time_since_when_its_reason_is_reported(store: &
 }
 
 /// `pass` has more time pass than a condition is kept without being reported again.
-pub async fn a_condition_that_is_not_reported_again_expires(store: &dyn Ports, pass: impl AsyncFn()) {
+pub async fn a_condition_that_is_not_reported_again_expires(store: &dyn StorePorts, pass: impl AsyncFn()) {
     deploy(store, "order-summary").await;
     let code = new_code("order-summary", "2", Mode::Rebuild);
     let changed = ask(store, "order-summary", Operation::Deploy(Box::new(code))).await.unwrap();

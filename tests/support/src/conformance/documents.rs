@@ -15,17 +15,17 @@ use kennel_core::projection::ReadModelId;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Ports, agree, batch, change, claim, commit, deploy, document, increment, keys, of, put};
+use super::{StorePorts, agree, batch, change, claim, commit, deploy, document, increment, keys, of, put};
 
 /// A read model whose only owner is generation 1.
-async fn owned(store: &dyn Ports) -> (ReadModelId, Generation) {
+async fn owned(store: &dyn StorePorts) -> (ReadModelId, Generation) {
     let read_model = deploy(store, "order-summary").await.read_model;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, read_model, HashRange::ALL).await;
     (read_model, generation)
 }
 
-pub async fn documents_and_checkpoint_move_together(store: &dyn Ports) {
+pub async fn documents_and_checkpoint_move_together(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     assert_eq!(document(store, id, "orders", "a").await, None);
     assert!(store.scan(id, "orders", None, "", 10).await.unwrap().is_empty());
@@ -50,7 +50,7 @@ pub async fn documents_and_checkpoint_move_together(store: &dyn Ports) {
     assert_eq!(store.collections(id).await.unwrap(), [Arc::from("orders")]);
 }
 
-pub async fn a_fenced_batch_writes_nothing(store: &dyn Ports) {
+pub async fn a_fenced_batch_writes_nothing(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let half = |index| HashRange::of_partition(index, 2);
     let changes = || of("orders", vec![change("a", put("{}"), Expectation::Unread, 3)]);
@@ -73,7 +73,7 @@ pub async fn a_fenced_batch_writes_nothing(store: &dyn Ports) {
     commit(store, &good).await;
 }
 
-pub async fn a_zombie_is_fenced_range_by_range(store: &dyn Ports) {
+pub async fn a_zombie_is_fenced_range_by_range(store: &dyn StorePorts) {
     let (id, old) = owned(store).await;
     commit(store, &batch(id, old, 0, 10)).await;
     let new = agree(store, old, 2).await;
@@ -93,7 +93,7 @@ pub async fn a_zombie_is_fenced_range_by_range(store: &dyn Ports) {
     assert_eq!(progress.iter().map(|row| row.position.get()).collect::<Vec<_>>(), [10, 15]);
 }
 
-pub async fn ranges_that_meet_are_moved_as_one(store: &dyn Ports) {
+pub async fn ranges_that_meet_are_moved_as_one(store: &dyn StorePorts) {
     let (id, first) = owned(store).await;
     let two = agree(store, first, 2).await;
     let (left, right) = (HashRange::of_partition(0, 2), HashRange::of_partition(1, 2));
@@ -111,7 +111,7 @@ pub async fn ranges_that_meet_are_moved_as_one(store: &dyn Ports) {
     assert_eq!(claim(store, one, id, HashRange::ALL).await.len(), 1);
 }
 
-pub async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
+pub async fn a_changed_document_is_a_conflict(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let first = of("c", vec![change("a", put("{\"n\":1}"), Expectation::Unread, 2)]);
     commit(store, &Commit { changes: first, ..batch(id, generation, 0, 3) }).await;
@@ -149,7 +149,7 @@ pub async fn a_changed_document_is_a_conflict(store: &dyn Ports) {
     assert_eq!(document(store, id, "c", "a").await, Some((json!({"n": 2}), 4)));
 }
 
-pub async fn increments_add_up(store: &dyn Ports) {
+pub async fn increments_add_up(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     for (step, sole_owner) in [(0, true), (1, false), (2, true)] {
         let amounts = BTreeMap::from([("n".to_owned(), 5), ("m".to_owned(), -1)]);
@@ -181,7 +181,7 @@ pub async fn increments_add_up(store: &dyn Ports) {
     assert_eq!(document(store, id, "c", "new").await.unwrap().0["k"], json!(2));
 }
 
-pub async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn Ports) {
+pub async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let step = |access, at: u64| Commit {
         changes: of("c", vec![change("a", access, Expectation::Unread, at)]),
@@ -197,7 +197,7 @@ pub async fn delete_and_create_again_does_not_fool_a_reader(store: &dyn Ports) {
     assert!(matches!(outcome, CommitOutcome::Conflict { .. }), "{outcome:?}");
 }
 
-pub async fn scans_go_in_byte_order(store: &dyn Ports) {
+pub async fn scans_go_in_byte_order(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let mut sorted = [
         "a",
@@ -235,7 +235,7 @@ pub async fn scans_go_in_byte_order(store: &dyn Ports) {
     }
 }
 
-pub async fn fetches_keep_the_order_of_what_was_wanted(store: &dyn Ports) {
+pub async fn fetches_keep_the_order_of_what_was_wanted(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let mut changes = of("c", vec![change("a", put("1"), Expectation::Unread, 1)]);
     changes.extend(of("d", vec![change("b", put("2"), Expectation::Unread, 1)]));
@@ -254,7 +254,7 @@ pub async fn fetches_keep_the_order_of_what_was_wanted(store: &dyn Ports) {
     assert_eq!(found, [vec![None, Some("2"), Some("2")], vec![None], vec![], vec![Some("1")]]);
 }
 
-pub async fn large_documents_are_read_and_added_to_a_few_at_a_time(store: &dyn Ports) {
+pub async fn large_documents_are_read_and_added_to_a_few_at_a_time(store: &dyn StorePorts) {
     const DOCUMENTS: u64 = 20;
     let (id, generation) = owned(store).await;
     let keys: Vec<String> = (10..10 + DOCUMENTS).map(|number| number.to_string()).collect();
@@ -290,7 +290,7 @@ pub async fn large_documents_are_read_and_added_to_a_few_at_a_time(store: &dyn P
 }
 
 /// Around the size from which a document is read by itself.
-pub async fn long_documents_among_short_ones_are_found_in_order(store: &dyn Ports) {
+pub async fn long_documents_among_short_ones_are_found_in_order(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let sizes = [1, 16_382, 16_383, 16_385, 3, 700_000, 2, 20_000];
     let documents: Vec<(String, String)> = (0..)
@@ -317,7 +317,7 @@ pub async fn long_documents_among_short_ones_are_found_in_order(store: &dyn Port
     assert!(texts == documents.iter().rev().map(|(_, text)| text.as_str()).collect::<Vec<_>>());
 }
 
-pub async fn dead_letters_are_kept_with_their_reason(store: &dyn Ports) {
+pub async fn dead_letters_are_kept_with_their_reason(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let letter = |position| DeadLetter {
         failure: EventFailure {
@@ -341,7 +341,7 @@ pub async fn dead_letters_are_kept_with_their_reason(store: &dyn Ports) {
     assert_eq!(store.dead_letters(id, 10).await.unwrap().len(), 2);
 }
 
-pub async fn awkward_names_and_sizes_are_held(store: &dyn Ports) {
+pub async fn awkward_names_and_sizes_are_held(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     let long = "n".repeat(limits::COLLECTION_BYTES_MAX - 1);
     let (long_a, long_b) = (format!("{long}a"), format!("{long}b"));
@@ -403,7 +403,7 @@ pub async fn awkward_names_and_sizes_are_held(store: &dyn Ports) {
     );
 }
 
-pub async fn large_batches_are_written_whole(store: &dyn Ports) {
+pub async fn large_batches_are_written_whole(store: &dyn StorePorts) {
     let (id, generation) = owned(store).await;
     for (step, (count, sole_owner)) in
         [(1, true), (255, true), (256, false), (257, true), (5_000, false)].into_iter().enumerate()

@@ -19,30 +19,31 @@ use kennel_core::projection::{Deployment, ReadModelId};
 use serde_json::json;
 
 use super::{
-    Ports, agree, ask, batch, change, claim, commit, deploy, document, name, new_code, of, put, replica_set,
+    StorePorts, agree, ask, batch, change, claim, commit, deploy, document, name, new_code, of, put,
+    replica_set,
 };
 use crate::samples::request;
 
 pub const PROJECTION: &str = "order-summary";
 
-pub async fn current(store: &dyn Ports) -> Lifecycle {
+pub async fn current(store: &dyn StorePorts) -> Lifecycle {
     store.lifecycle(&name(PROJECTION)).await.unwrap().unwrap()
 }
 
 /// Deploys this code and expects it to change something. The new deployment.
-pub async fn renew(store: &dyn Ports, code: &str, mode: Mode) -> Deployment {
+pub async fn renew(store: &dyn StorePorts, code: &str, mode: Mode) -> Deployment {
     changed(store, Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)))).await;
     current(store).await.history.pop().unwrap().deployment
 }
 
 /// Back to the deployment that served before, also from the one that serves after a rollback.
-pub async fn go_back(store: &dyn Ports) -> Changed {
+pub async fn go_back(store: &dyn StorePorts) -> Changed {
     let to = current(store).await.previous().map(|previous| previous.deployment.number);
     changed(store, Operation::Rollback { to }).await
 }
 
 /// Has an operation carried out that changes something.
-pub async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
+pub async fn changed(store: &dyn StorePorts, operation: Operation) -> Changed {
     let changed = ask(store, PROJECTION, operation.clone()).await.unwrap();
     assert!(changed.changed, "{operation:?} changed nothing");
     assert_eq!(changed.lifecycle, current(store).await, "{operation:?} reports something else than there is");
@@ -51,7 +52,7 @@ pub async fn changed(store: &dyn Ports, operation: Operation) -> Changed {
 
 /// Puts a document that says how far its read model is, and moves everything from `from` to `to`.
 pub async fn advance(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     read_model: ReadModelId,
     generation: Generation,
     from: u64,
@@ -63,7 +64,7 @@ pub async fn advance(
 }
 
 pub async fn claim_outcome(
-    store: &dyn Ports,
+    store: &dyn StorePorts,
     generation: Generation,
     read_model: ReadModelId,
 ) -> ClaimOutcome {
@@ -75,7 +76,7 @@ fn outcomes(lifecycle: &Lifecycle) -> Vec<(u32, Origin, Outcome)> {
     lines.map(|entry| (entry.deployment.number, entry.origin, entry.outcome)).collect()
 }
 
-pub async fn the_history_records_actor_operation_and_reason(store: &dyn Ports) {
+pub async fn the_history_records_actor_operation_and_reason(store: &dyn StorePorts) {
     assert_eq!(store.lifecycle(&name(PROJECTION)).await.unwrap(), None);
     let first = deploy(store, PROJECTION).await;
     let second = renew(store, "2", Mode::Continue).await;
@@ -126,7 +127,7 @@ pub async fn the_history_records_actor_operation_and_reason(store: &dyn Ports) {
     assert_eq!(go_back(store).await.number, Some(5));
 }
 
-pub async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {
+pub async fn continuing_keeps_read_model_and_checkpoints(store: &dyn StorePorts) {
     let first = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, first.read_model, HashRange::ALL).await;
@@ -145,7 +146,7 @@ pub async fn continuing_keeps_read_model_and_checkpoints(store: &dyn Ports) {
     assert_eq!(document(store, second.read_model, "orders", "o-1").await, Some((json!({"at": 6}), 6)));
 }
 
-pub async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn Ports) {
+pub async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn StorePorts) {
     let serving = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, serving.read_model, HashRange::ALL).await;
@@ -178,7 +179,7 @@ pub async fn a_rebuild_stands_beside_the_serving_deployment(store: &dyn Ports) {
     assert_eq!(claim_outcome(store, generation, candidate.read_model).await, ClaimOutcome::Fenced);
 }
 
-pub async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn Ports) {
+pub async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn StorePorts) {
     let serving = deploy(store, PROJECTION).await;
     let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
@@ -211,7 +212,7 @@ pub async fn a_paused_projection_is_neither_claimed_nor_moved(store: &dyn Ports)
     assert_eq!(advance(store, serving.read_model, generation, 5, 6).await, CommitOutcome::Committed);
 }
 
-pub async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) {
+pub async fn a_retired_projection_can_be_brought_back(store: &dyn StorePorts) {
     let serving = deploy(store, PROJECTION).await;
     let candidate = renew(store, "2", Mode::Rebuild).await;
     let generation = agree(store, Generation::NONE, 1).await;
@@ -244,7 +245,7 @@ pub async fn a_retired_projection_can_be_brought_back(store: &dyn Ports) {
     assert_eq!(document(store, candidate.read_model, "orders", "o-1").await, None);
 }
 
-pub async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Ports) {
+pub async fn a_retired_and_dropped_projection_begins_anew(store: &dyn StorePorts) {
     let first = deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     claim(store, generation, first.read_model, HashRange::ALL).await;
@@ -269,7 +270,7 @@ pub async fn a_retired_and_dropped_projection_begins_anew(store: &dyn Ports) {
     assert_eq!(advance(store, second.read_model, generation, 0, 1).await, CommitOutcome::Committed);
 }
 
-pub async fn only_changes_move_the_revision(store: &dyn Ports) {
+pub async fn only_changes_move_the_revision(store: &dyn StorePorts) {
     let mut last = store.revision().await.unwrap();
     let projection = name(PROJECTION);
     let deploy = |code: &str, mode| Operation::Deploy(Box::new(new_code(PROJECTION, code, mode)));
@@ -318,7 +319,7 @@ pub async fn only_changes_move_the_revision(store: &dyn Ports) {
     assert_eq!(store.revision().await.unwrap(), last);
 }
 
-pub async fn of_two_operations_one_wins(store: &dyn Ports) {
+pub async fn of_two_operations_one_wins(store: &dyn StorePorts) {
     deploy(store, PROJECTION).await;
     for round in 1..=20 {
         let asked = |code: &str| {
@@ -348,7 +349,10 @@ pub async fn of_two_operations_one_wins(store: &dyn Ports) {
 }
 
 /// Two operators at two machines that have looked at the same history. Each has a store of its own on the same database.
-pub async fn of_two_hosts_that_deploy_at_once_one_wins(store: Arc<dyn Ports>, other: Arc<dyn Ports>) {
+pub async fn of_two_hosts_that_deploy_at_once_one_wins(
+    store: Arc<dyn StorePorts>,
+    other: Arc<dyn StorePorts>,
+) {
     deploy(&*store, PROJECTION).await;
     for round in 1..=40_u32 {
         let tasks = [(&store, "left"), (&other, "right")].map(|(store, operator)| {
@@ -378,7 +382,7 @@ pub async fn of_two_hosts_that_deploy_at_once_one_wins(store: Arc<dyn Ports>, ot
 }
 
 /// A reader that looks while a projection changes sees it as it was before or as it is after.
-pub async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
+pub async fn a_projection_is_read_as_of_one_moment(store: &dyn StorePorts) {
     deploy(store, PROJECTION).await;
     let done = AtomicBool::new(false);
     let changing = async {
@@ -419,7 +423,7 @@ pub async fn a_projection_is_read_as_of_one_moment(store: &dyn Ports) {
     assert!(looked > 0);
 }
 
-pub async fn projections_are_listed_and_their_read_models_have_a_position(store: &dyn Ports) {
+pub async fn projections_are_listed_and_their_read_models_have_a_position(store: &dyn StorePorts) {
     assert!(store.projections().await.unwrap().is_empty());
     for projection in ["b-c", "a", "b_c", "b"] {
         deploy(store, projection).await;
@@ -441,7 +445,7 @@ pub async fn projections_are_listed_and_their_read_models_have_a_position(store:
 }
 
 /// The status that the rules assign to every read model is the one that workers meet.
-pub async fn workers_meet_the_status_that_the_rules_assign(store: &dyn Ports) {
+pub async fn workers_meet_the_status_that_the_rules_assign(store: &dyn StorePorts) {
     deploy(store, PROJECTION).await;
     let generation = agree(store, Generation::NONE, 1).await;
     let mut all: Vec<ReadModelId> = Vec::new();

@@ -9,16 +9,16 @@ use kennel_core::projection::Scope;
 use kennel_core::timestamp::Timestamp;
 use uuid::Uuid;
 
-use super::Ports;
+use super::StorePorts;
 use crate::samples::event;
 
-async fn read(store: &dyn Ports, after: u64, scope: &Scope, ranges: &[HashRange], limit: usize) -> Page {
+async fn read(store: &dyn StorePorts, after: u64, scope: &Scope, ranges: &[HashRange], limit: usize) -> Page {
     let upto = store.high_water_mark().await.unwrap().position;
     let query = ReadQuery { after: Position::new(after), upto, scope, ranges, limit };
     store.read(query).await.unwrap()
 }
 
-async fn everything(store: &dyn Ports) -> Page {
+async fn everything(store: &dyn StorePorts) -> Page {
     read(store, 0, &Scope::default(), &[HashRange::ALL], 100_000).await
 }
 
@@ -26,7 +26,7 @@ fn positions(page: &Page) -> Vec<u64> {
     page.events.iter().map(|event| event.position.get()).collect()
 }
 
-pub async fn appended_events_are_read(store: &dyn Ports) {
+pub async fn appended_events_are_read(store: &dyn StorePorts) {
     assert_eq!(store.high_water_mark().await.unwrap().position, Position::START);
     assert_eq!(everything(store).await, Page::default());
     let full = NewEvent {
@@ -57,12 +57,12 @@ pub async fn appended_events_are_read(store: &dyn Ports) {
     assert_eq!(page.events[1].metadata, None);
 }
 
-pub async fn the_store_gives_the_time_where_the_writer_does_not(store: &dyn Ports) {
+pub async fn the_store_gives_the_time_where_the_writer_does_not(store: &dyn StorePorts) {
     store.append(&[NewEvent { created_at: None, ..event(1, "o") }]).await.unwrap();
     assert_eq!(everything(store).await.events.len(), 1);
 }
 
-pub async fn known_events_are_skipped(store: &dyn Ports) {
+pub async fn known_events_are_skipped(store: &dyn StorePorts) {
     store.append(&[event(1, "a"), event(2, "a")]).await.unwrap();
     let repeated = store.append(&[event(2, "a"), event(3, "a"), event(3, "a")]).await.unwrap();
     assert_eq!((repeated.written, repeated.skipped), (1, 2));
@@ -74,7 +74,7 @@ pub async fn known_events_are_skipped(store: &dyn Ports) {
     assert_eq!(store.append(&[]).await.unwrap().head, repeated.head);
 }
 
-pub async fn a_wrong_version_writes_nothing(store: &dyn Ports) {
+pub async fn a_wrong_version_writes_nothing(store: &dyn StorePorts) {
     let versioned = |number, version| NewEvent { aggregate_version: Some(version), ..event(number, "a") };
     store.append(&[versioned(1, 1), versioned(2, 2)]).await.unwrap();
     for wrong in [1, 2, 4, u64::MAX] {
@@ -87,7 +87,7 @@ pub async fn a_wrong_version_writes_nothing(store: &dyn Ports) {
     assert_eq!(everything(store).await.events.last().unwrap().aggregate_version, 4);
 }
 
-pub async fn invalid_events_are_rejected(store: &dyn Ports) {
+pub async fn invalid_events_are_rejected(store: &dyn StorePorts) {
     let bad = [
         NewEvent { aggregate_id: "a\0b".to_owned(), ..event(1, "a") },
         NewEvent { event_type: "\0".to_owned(), ..event(1, "a") },
@@ -109,7 +109,7 @@ pub async fn invalid_events_are_rejected(store: &dyn Ports) {
     assert_eq!(everything(store).await.events.len(), 0);
 }
 
-pub async fn awkward_text_and_payloads_arrive_as_they_are(store: &dyn Ports) {
+pub async fn awkward_text_and_payloads_arrive_as_they_are(store: &dyn StorePorts) {
     let long = "k".repeat(1024);
     let ids = ["", " ", "'; DROP TABLE events; --", "\"", "🐕‍🦺", "Ä", "ä", "a\u{301}", "%_\\", long.as_str()];
     let payloads: [&[u8]; 5] = [b"", b"\xff\xfe\x00", b"plain", b"{\"a\":\"\\u0000\"}", b"null"];
@@ -129,7 +129,7 @@ pub async fn awkward_text_and_payloads_arrive_as_they_are(store: &dyn Ports) {
     assert_eq!(read.len(), ids.len());
 }
 
-pub async fn scopes_are_combined_with_and(store: &dyn Ports) {
+pub async fn scopes_are_combined_with_and(store: &dyn StorePorts) {
     let of = |number, context: &str, kind: &str, event_type: &str| NewEvent {
         bounded_context: context.to_owned(),
         aggregate_type: kind.to_owned(),
@@ -164,7 +164,7 @@ pub async fn scopes_are_combined_with_and(store: &dyn Ports) {
     }
 }
 
-pub async fn pages_follow_one_another_without_gap(store: &dyn Ports) {
+pub async fn pages_follow_one_another_without_gap(store: &dyn StorePorts) {
     let events: Vec<NewEvent> = (1..=25).map(|i| event(i, &format!("o-{}", i % 4))).collect();
     store.append(&events).await.unwrap();
     let all = positions(&everything(store).await);
@@ -198,7 +198,7 @@ pub async fn pages_follow_one_another_without_gap(store: &dyn Ports) {
     assert_eq!((beyond.events.len(), beyond.reached.get()), (0, 9));
 }
 
-pub async fn ranges_divide_the_log_by_aggregate(store: &dyn Ports) {
+pub async fn ranges_divide_the_log_by_aggregate(store: &dyn StorePorts) {
     let events: Vec<NewEvent> = (1..=200).map(|i| event(i, &format!("o-{}", i % 37))).collect();
     store.append(&events).await.unwrap();
     let all = everything(store).await;
@@ -235,7 +235,7 @@ pub async fn ranges_divide_the_log_by_aggregate(store: &dyn Ports) {
     assert_eq!((none.events.len(), none.reached), (0, all.reached));
 }
 
-pub async fn heavy_pages_are_cut_short(store: &dyn Ports) {
+pub async fn heavy_pages_are_cut_short(store: &dyn StorePorts) {
     let heavy = limits::BATCH_EVENT_BYTES_MAX / 4;
     for number in 1..=6 {
         // Whatever it is that is heavy.
@@ -258,7 +258,7 @@ pub async fn heavy_pages_are_cut_short(store: &dyn Ports) {
     assert_eq!(rest.events.len(), 2);
 }
 
-pub async fn long_rows_among_short_ones_are_read_in_order(store: &dyn Ports) {
+pub async fn long_rows_among_short_ones_are_read_in_order(store: &dyn StorePorts) {
     let long = |bytes: usize| "x".repeat(bytes);
     let events: Vec<NewEvent> = (1..=120_u64)
         .map(|number| {
@@ -300,7 +300,7 @@ pub async fn long_rows_among_short_ones_are_read_in_order(store: &dyn Ports) {
     }
 }
 
-pub async fn an_aggregate_of_many_events_keeps_its_order(store: &dyn Ports) {
+pub async fn an_aggregate_of_many_events_keeps_its_order(store: &dyn StorePorts) {
     let events: Vec<NewEvent> = (1..=10_000).map(|number| event(number, "one")).collect();
     store.append(&events[..9_999]).await.unwrap();
     store.append(&events[9_999..]).await.unwrap();

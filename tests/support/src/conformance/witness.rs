@@ -11,7 +11,7 @@ use kennel_core::projection::ReadModelId;
 use kennel_core::witness::{LogSetBack, Witness};
 use uuid::Uuid;
 
-use super::{Ports, agree, ask, batch, claim, commit, deploy, replica_set};
+use super::{StorePorts, agree, ask, batch, claim, commit, deploy, replica_set};
 use crate::samples::event;
 
 fn at(position: u64) -> Position {
@@ -36,7 +36,7 @@ fn to(
 }
 
 /// A log of three events, and a read model whose checkpoint is claimed.
-async fn begin(store: &dyn Ports) -> (ReadModelId, Generation) {
+async fn begin(store: &dyn StorePorts) -> (ReadModelId, Generation) {
     store.append(&[event(11, "a"), event(12, "b"), event(13, "c")]).await.unwrap();
     let read_model = deploy(store, "orders").await.read_model;
     let generation = agree(store, Generation::NONE, 1).await;
@@ -44,7 +44,7 @@ async fn begin(store: &dyn Ports) -> (ReadModelId, Generation) {
     (read_model, generation)
 }
 
-pub async fn the_end_of_the_log_comes_with_its_event(store: &dyn Ports) {
+pub async fn the_end_of_the_log_comes_with_its_event(store: &dyn StorePorts) {
     let empty = store.high_water_mark().await.unwrap();
     assert_eq!((empty.position, empty.witness), (Position::START, None));
     store.append(&[event(11, "a"), event(12, "b")]).await.unwrap();
@@ -55,7 +55,7 @@ pub async fn the_end_of_the_log_comes_with_its_event(store: &dyn Ports) {
     assert_eq!((grown.witness, grown.incarnation), (witness(3, 13), high_water_mark.incarnation));
 }
 
-pub async fn a_batch_moves_only_with_the_last_event_as_its_witness(store: &dyn Ports) {
+pub async fn a_batch_moves_only_with_the_last_event_as_its_witness(store: &dyn StorePorts) {
     let (read_model, generation) = begin(store).await;
     for wrong in [None, witness(2, 99), witness(1, 11), witness(3, 13), witness(2, 13)] {
         let outcome = store.commit(&to(read_model, generation, 0, 2, wrong)).await.unwrap();
@@ -74,7 +74,7 @@ pub async fn a_batch_moves_only_with_the_last_event_as_its_witness(store: &dyn P
     assert_eq!(store.commit(&zombie).await.unwrap(), CommitOutcome::Fenced);
 }
 
-pub async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted(store: &dyn Ports) {
+pub async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted(store: &dyn StorePorts) {
     let (read_model, generation) = begin(store).await;
     // Nothing lies between the last event and 50, and an event that is written there belongs to another log.
     commit(store, &to(read_model, generation, 0, 50, witness(3, 13))).await;

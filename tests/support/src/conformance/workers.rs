@@ -8,24 +8,24 @@ use kennel_core::plan::{self, Plan};
 use kennel_core::port::{ClaimOutcome, NewWorker, ProposeOutcome, View};
 use kennel_core::projection::ReadModelId;
 
-use super::{Ports, STALE_AFTER, agree, batch, claim, commit, deploy, replica_set, worker};
+use super::{STALE_AFTER, StorePorts, agree, batch, claim, commit, deploy, replica_set, worker};
 
-async fn join(store: &dyn Ports, number: u128) {
+async fn join(store: &dyn StorePorts, number: u128) {
     let new = NewWorker { id: worker(number), replica_set: replica_set(), host: "höst".to_owned(), pid: 42 };
     store.join(&new).await.unwrap();
 }
 
 /// The workers among these whose heartbeat is recorded.
-async fn beat(store: &dyn Ports, numbers: &[u128]) -> Vec<WorkerId> {
+async fn beat(store: &dyn StorePorts, numbers: &[u128]) -> Vec<WorkerId> {
     let workers: Vec<WorkerId> = numbers.iter().copied().map(worker).collect();
     store.heartbeat(&workers, WorkerState::Processing).await.unwrap()
 }
 
-async fn view(store: &dyn Ports) -> View {
+async fn view(store: &dyn StorePorts) -> View {
     store.view(&replica_set(), STALE_AFTER).await.unwrap()
 }
 
-pub async fn workers_join_beat_and_leave(store: &dyn Ports) {
+pub async fn workers_join_beat_and_leave(store: &dyn StorePorts) {
     assert_eq!(view(store).await, View::default());
     assert!(beat(store, &[1]).await.is_empty());
     join(store, 2).await;
@@ -46,7 +46,7 @@ pub async fn workers_join_beat_and_leave(store: &dyn Ports) {
     assert_eq!(elsewhere, View::default());
 }
 
-pub async fn of_two_proposals_one_wins(store: &dyn Ports) {
+pub async fn of_two_proposals_one_wins(store: &dyn StorePorts) {
     join(store, 1).await;
     let plan = plan::next(&view(store).await.assignment, &[worker(1)]).unwrap();
     let set = replica_set();
@@ -64,7 +64,7 @@ pub async fn of_two_proposals_one_wins(store: &dyn Ports) {
     assert_eq!((assignment.generation, assignment.owners), (Generation::new(1), vec![worker(1)]));
 }
 
-pub async fn history_is_listed_newest_first(store: &dyn Ports) {
+pub async fn history_is_listed_newest_first(store: &dyn StorePorts) {
     assert!(store.history(&replica_set(), 5).await.unwrap().is_empty());
     let mut parent = Generation::NONE;
     for (count, cause) in [(1, Cause::First), (2, Cause::Joined), (1, Cause::Left)] {
@@ -82,7 +82,7 @@ pub async fn history_is_listed_newest_first(store: &dyn Ports) {
     assert!(history[0].age <= history[1].age);
 }
 
-pub async fn stale_workers_are_removed_with_the_next_generation(store: &dyn Ports) {
+pub async fn stale_workers_are_removed_with_the_next_generation(store: &dyn StorePorts) {
     for number in 1..=3 {
         join(store, number).await;
     }
@@ -99,7 +99,7 @@ pub async fn stale_workers_are_removed_with_the_next_generation(store: &dyn Port
     assert_eq!(beat(store, &[1, 2]).await, [worker(2)]);
 }
 
-pub async fn claims_need_the_current_generation(store: &dyn Ports) {
+pub async fn claims_need_the_current_generation(store: &dyn StorePorts) {
     let read_model = deploy(store, "p").await.read_model;
     let set = replica_set();
     let all = HashRange::ALL;
@@ -116,7 +116,7 @@ pub async fn claims_need_the_current_generation(store: &dyn Ports) {
 
 /// Workers come and go while they are at different positions; afterwards the checkpoints tile the hash
 /// space and none has gone back.
-pub async fn checkpoints_split_and_meet_as_workers_come_and_go(store: &dyn Ports) {
+pub async fn checkpoints_split_and_meet_as_workers_come_and_go(store: &dyn StorePorts) {
     let read_model = deploy(store, "p").await.read_model;
     let mut generation = Generation::NONE;
     let mut target = 0;

@@ -164,11 +164,11 @@ fn a_failure_is_news_when_its_reason_changes_or_its_component_is_deployed_anew()
     };
     let pauses = [(); 6].map(|()| fail(&mut known, failed("no")));
     assert_eq!(pauses, [(true, 1), (false, 2), (false, 4), (false, 8), (false, 10), (false, 10)]);
-    assert_eq!(known.lacks()[&DeploymentId::new(1)].as_ref().unwrap().0, "no");
+    assert_eq!(known.load_conditions()[&DeploymentId::new(1)].as_ref().unwrap().0, "no");
     adopt(&mut known, 2);
     assert_eq!(fail(&mut known, failed("no")), (true, 1), "its actor waits for the outcome");
     assert_eq!(fail(&mut known, failed("never")), (true, 2));
     assert_eq!(fail(&mut known, Err(Unloaded::Away("away".to_owned()))), (true, 1), "that costs little");
     known.finish(digest, component(digest), PAUSES, now);
-    assert_eq!(known.lacks(), BTreeMap::from([(DeploymentId::new(2), None)]));
+    assert_eq!(known.load_conditions(), BTreeMap::from([(DeploymentId::new(2), None)]));
 }

@@ -156,7 +156,7 @@ type UnderWay = VecDeque<(Advance, Vec<Position>)>;
 /// Takes one step of execution. Returns `false` if there is nothing to do.
 fn execute(world: &mut World, in_flight: &mut InFlight, under_way: &mut UnderWay, end: Position) -> bool {
     let stretch = in_flight.stretch(world.mark(end)).unwrap();
-    if in_flight.known(&stretch) >= stretch.upto.position {
+    if in_flight.reached(&stretch) >= stretch.upto.position {
         let passed = in_flight.pass_skipped();
         let any = passed.is_some();
         under_way.extend(passed.map(|advance| (advance, Vec::new())));

@@ -8,7 +8,6 @@ use kennel_core::port::{Appended, HighWaterMark, Page, ReadQuery, StoreError};
 use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 use kennel_core::witness::Witness;
-use sqlx::postgres::PgRow;
 use sqlx::{Row as _, SqlStr};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -155,14 +154,15 @@ impl EventLog for PostgresBackend {
         read_model: ReadModelId,
         upto: Position,
         moved_at: i64,
-    ) -> Result<Option<PgRow>, sqlx::Error> {
+    ) -> Result<Option<Position>, sqlx::Error> {
         let upto = Arg::Int(signed(upto.get()));
         let args = |with_rows| [upto, Arg::Int(moved_at), Arg::Int(with_rows), Arg::Int(read_model.get())];
-        match tx.row(&self.sql.events_common, &args(1)).await? {
-            Some(row) => Ok(Some(row)),
+        let row = match tx.row(&self.sql.events_common, &args(1)).await? {
+            Some(row) => Some(row),
             // Rows that were loaded anew from a dump are all younger than the checkpoint.
-            None => tx.row(&self.sql.events_common, &args(0)).await,
-        }
+            None => tx.row(&self.sql.events_common, &args(0)).await?,
+        };
+        row.map(|row| row::position(&row, "global_position")).transpose()
     }
 }
 

@@ -76,8 +76,10 @@ impl EventLog for SqliteBackend {
         _read_model: ReadModelId,
         upto: Position,
         moved_at: i64,
-    ) -> Result<Option<SqliteRow>, sqlx::Error> {
-        tx.row(&self.sql.events_common, &[Arg::Int(signed(upto.get())), Arg::Int(moved_at)]).await
+    ) -> Result<Option<Position>, sqlx::Error> {
+        let args = [Arg::Int(signed(upto.get())), Arg::Int(moved_at)];
+        let row = tx.row(&self.sql.events_common, &args).await?;
+        row.map(|row| row::position(&row, "global_position")).transpose()
     }
 }
 

@@ -220,6 +220,7 @@ impl SqliteBackend {
             ..sqlx::migrate::Migrator::DEFAULT
         };
         migrations.dangerous_set_table_name(MIGRATIONS_TABLE);
+        // What `run` calls. Its own bound on connections does not hold in a future that is sent between threads.
         migrations.run_direct(None, &mut *tx, false).await.map_err(failed)?;
         let events = self.names.fill(include_str!("../../sql/sqlite/events_create.sql"));
         tx.execute(sqlx::raw_sql(events)).await.map_err(|error| failed(error.into()))?;

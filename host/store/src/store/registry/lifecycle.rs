@@ -17,7 +17,7 @@ use kennel_core::position::Position;
 use kennel_core::projection::ReadModelId;
 
 use crate::backend::Backend;
-use crate::error::{Doing, while_blocked};
+use crate::error::Doing;
 use crate::row::{self, unsigned};
 use crate::session::{Arg, Durability, Row as _, Tx as _};
 use crate::store::SqlStore;
@@ -26,15 +26,7 @@ use crate::store::SqlStore;
 pub(super) const BLOCKED_MAX: Duration = Duration::from_secs(2);
 
 impl<B: Backend> SqlStore<B> {
-    pub(super) async fn carry_out(
-        &self,
-        projection: &ProjectionName,
-        request: &OperationRequest,
-    ) -> Result<Result<Changed, Rejected>, StoreError> {
-        while_blocked(BLOCKED_MAX, || self.try_carry_out(projection, request)).await
-    }
-
-    async fn try_carry_out(
+    pub(super) async fn try_carry_out(
         &self,
         projection: &ProjectionName,
         request: &OperationRequest,

@@ -153,7 +153,7 @@ pub trait DeploymentStore: Send + Sync {
 
     /// Resolves at a notification that a projection has changed, in any process. Notifications may be lost, and a store
     /// may have none: callers that wait for one also look by themselves.
-    async fn changed(&self) {
+    async fn projections_changed(&self) {
         std::future::pending::<()>().await;
     }
 }
