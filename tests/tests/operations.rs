@@ -72,11 +72,11 @@ fn every_operation_is_recorded_with_its_actor_and_reason() {
         ("deploy", Some(1), None),
         ("pause", None, Some("the disk is nearly full")),
         ("resume", None, None),
-        ("deploy", Some(2), None),
+        ("rebuild", Some(2), None),
         ("promote", Some(2), Some("looks right")),
         ("cancel", Some(2), Some("does not")),
         ("retire", None, None),
-        ("drop", None, Some("gone for good")),
+        ("retire", None, Some("gone for good")),
     ];
     let expected =
         expected.map(|(operation, deployment, reason)| (json!(operation), json!(deployment), json!(reason)));
@@ -87,7 +87,9 @@ fn every_operation_is_recorded_with_its_actor_and_reason() {
     let printed = kennel.ok(&["operations", "audit"]);
     let latest = printed.lines().nth(1).expect("the latest comes first");
     assert!(
-        latest.contains("drop") && latest.contains("ada@") && latest.ends_with("gone for good"),
+        latest.contains("retire with its read model")
+            && latest.contains("ada@")
+            && latest.ends_with("gone for good"),
         "{printed}"
     );
     rejected(&kennel.run(&["operations", "unknown"]), 7, "there is no projection `unknown`");

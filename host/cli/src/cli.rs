@@ -49,7 +49,7 @@ Examples:
   kennel documents order-summary orders --limit 5
 
 Exit codes:
-  0 success                 5 taken: a name, a port, a store in use
+  0 success                 5 taken (name, port, store), or in conflict with the state
   1 unforeseen              6 wrong configuration
   2 wrong command line      7 not found
   3 store or host unusable  8 a projection is halted, or read models differ

@@ -7,7 +7,7 @@
 //! | 2 | the command line is wrong |
 //! | 3 | the store or the host cannot be used: unreachable, read-only, damaged, removed or replaced while in use |
 //! | 4 | the input is wrong: a component that cannot run here, an event that does not parse |
-//! | 5 | something requested is taken: a name, a port, a store that another process runs |
+//! | 5 | taken (a name, a port, a store that another process runs), or in conflict with the state of the projection |
 //! | 6 | the configuration is wrong |
 //! | 7 | something requested does not exist |
 //! | 8 | a projection is halted, or a comparison has found a difference or came too early |
@@ -25,7 +25,7 @@ use kennel::control::{ControlError, ControlErrorKind};
 pub enum ExitKind {
     Store,
     Input,
-    Taken,
+    Conflict,
     Config,
     Missing,
     Halted,
@@ -38,7 +38,7 @@ impl ExitKind {
         match self {
             Self::Store => 3,
             Self::Input => 4,
-            Self::Taken => 5,
+            Self::Conflict => 5,
             Self::Config => 6,
             Self::Missing => 7,
             Self::Halted => 8,
@@ -119,7 +119,7 @@ pub(crate) const fn kind_of_operation(error: &ControlError) -> ExitKind {
     match error.kind() {
         ControlErrorKind::Forbidden => ExitKind::Config,
         ControlErrorKind::NotFound => ExitKind::Missing,
-        ControlErrorKind::Conflict => ExitKind::Taken,
+        ControlErrorKind::Conflict => ExitKind::Conflict,
         ControlErrorKind::Invalid | ControlErrorKind::Unsupported => ExitKind::Input,
         ControlErrorKind::Unavailable | ControlErrorKind::Failed => ExitKind::Store,
     }

@@ -41,7 +41,7 @@ pub async fn migrate(target: &Target, install_notify: bool) -> anyhow::Result<()
 async fn connect(target: &Target, mode: Mode) -> anyhow::Result<Store> {
     let connected = kennel_store::connect(target.url(), &target.options(mode)).await;
     let store = connected.map_err(|error| {
-        let kind = if matches!(error, ConnectError::Taken(_)) { ExitKind::Taken } else { ExitKind::Store };
+        let kind = if matches!(error, ConnectError::Taken(_)) { ExitKind::Conflict } else { ExitKind::Store };
         kind.of(error)
     })?;
     if store.dialect() == Dialect::Sqlite {

@@ -1,5 +1,6 @@
 //! Conditions: what keeps a deployment from making progress although no event failed.
 
+use crate::lifecycle::Role;
 use crate::named::named;
 
 named! {
@@ -11,6 +12,17 @@ named! {
         CutoverBlocked = "CutoverBlocked",
         /// The log does not hold what was handled.
         LogSetBack = "LogSetBack",
+    }
+}
+
+impl ConditionReason {
+    /// Whether a deployment in this role can have it.
+    #[must_use]
+    pub const fn concerns(self, role: Role) -> bool {
+        match self {
+            Self::CutoverBlocked => matches!(role, Role::Candidate),
+            Self::ComponentNotLoaded | Self::LogSetBack => true,
+        }
     }
 }
 

@@ -232,11 +232,9 @@ pub struct Deploy {
 }
 
 named! {
-    /// The kinds of operations: their names on record, in paths of the API and on the command line. A retirement that
-    /// removes the read model is recorded as `drop`.
+    /// The kinds of operations: their names on record, in paths of the API and on the command line.
     OperationKind, "an operation" {
         Deploy = "deploy",
-        /// Requested like the others; a store is given the deployment that it comes to.
         Rebuild = "rebuild",
         Rollback = "rollback",
         Promote = "promote",
@@ -252,6 +250,8 @@ named! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     Deploy(Box<Deploy>),
+    /// Builds the read model of the deployment that serves anew: deploys the same code once more.
+    Rebuild(Box<Deploy>),
     /// Back to deployment `to`, or to the one that served before.
     Rollback {
         to: Option<u32>,
@@ -277,19 +277,18 @@ impl Operation {
     #[must_use]
     pub fn settings_from(&self) -> Option<u32> {
         match self {
-            Self::Deploy(deploy) => deploy.settings_from,
+            Self::Deploy(deploy) | Self::Rebuild(deploy) => deploy.settings_from,
             _ => None,
         }
     }
 
-    /// The text that is put on record: its kind, and what distinguishes it from others of the kind.
+    /// What distinguishes it from others of its kind, for the record.
     #[must_use]
-    pub fn record(&self) -> String {
-        let kind = self.kind();
+    pub fn detail(&self) -> Option<String> {
         match self {
-            Self::AcceptLog { after } => format!("{kind} after {after}"),
-            Self::Retire { drop: true } => "drop".to_owned(),
-            _ => kind.to_string(),
+            Self::AcceptLog { after } => Some(format!("after {after}")),
+            Self::Retire { drop: true } => Some("with its read model".to_owned()),
+            _ => None,
         }
     }
 
@@ -298,6 +297,7 @@ impl Operation {
     pub const fn kind(&self) -> OperationKind {
         match self {
             Self::Deploy(_) => OperationKind::Deploy,
+            Self::Rebuild(_) => OperationKind::Rebuild,
             Self::Rollback { .. } => OperationKind::Rollback,
             Self::Promote => OperationKind::Promote,
             Self::Cancel => OperationKind::Cancel,
@@ -312,8 +312,10 @@ impl Operation {
 /// An operation that was carried out, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationRecord {
-    /// The name of the operation.
+    /// The name of its kind: an [`OperationKind`], or one that only a later version knows.
     pub operation: String,
+    /// What distinguishes it from others of its kind, such as `after 8500`.
+    pub detail: Option<String>,
     /// The number of the deployment that it was about, if it was about one.
     pub deployment: Option<u32>,
     pub attribution: Attribution,

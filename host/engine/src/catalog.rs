@@ -185,8 +185,8 @@ impl CatalogWatcher {
         publish.send_replace(Some(Arc::new(work.known.running())));
     }
 
-    /// Reports to the store the candidates that are not built because this process cannot load them: the operators
-    /// who wait for them do not look here. A condition is reported again with every attempt, and removed when it is
+    /// Reports to the store the deployments that this process cannot load: the operators who wait for them do not look
+    /// here. A condition is reported again with every attempt, and removed when it is
     /// over: a process before this one may have reported it.
     async fn report_conditions(&self, work: &mut Work) {
         let conditions = work.known.load_conditions();

@@ -364,28 +364,32 @@ async fn kept_code_does_not_wait_for_compilations() {
     assert_eq!([1, 2].map(|component| watched.tries(component)), [[0], [0]]);
 }
 
-/// An operator who waits for a candidate looks at the store, not at this process.
+/// An operator who waits for a deployment looks at the store, not at this process.
 #[tokio::test(start_paused = true)]
-async fn a_candidate_that_lacks_its_component_has_a_condition() {
-    let watched = start(Script {
-        wanted: vec![
-            (deployment("ledger", 1, 1), Role::Serving),
-            (deployment("ledger", 2, 2), Role::Candidate),
-        ],
-        rejected: BTreeMap::from([(2, "no memory".to_owned())]),
-        ..Script::default()
-    });
-    sleep(SECOND * 30).await;
-    let reported = || watched.ports.script.lock().unwrap().conditions.clone();
-    let (id, reason) = (DeploymentId::new(2), ConditionReason::ComponentNotLoaded);
-    let condition = Condition { reason, message: "here cannot load its component: no memory".to_owned() };
-    let before = reported();
-    assert!(before.iter().all(|one| *one == (id, Some(condition.clone()))), "{before:?}");
-    assert_eq!(before.len(), watched.tries(2).len(), "with every attempt");
-    assert_eq!(watched.blocked(), [""; 0], "it blocks nothing");
-    watched.ports.script.lock().unwrap().rejected.clear();
-    sleep(SECOND * 30).await;
-    assert_eq!(reported()[before.len()..], [(id, None)]);
+async fn a_deployment_that_lacks_its_component_has_a_condition() {
+    for role in [Role::Serving, Role::Candidate] {
+        let watched = start(Script {
+            wanted: vec![(deployment("sound", 1, 1), Role::Serving), (deployment("ledger", 2, 2), role)],
+            rejected: BTreeMap::from([(2, "no memory".to_owned())]),
+            ..Script::default()
+        });
+        sleep(SECOND * 30).await;
+        let reported = |number| {
+            let of = DeploymentId::new(number);
+            let all = watched.ports.script.lock().unwrap().conditions.clone();
+            all.into_iter().filter(|(id, _)| *id == of).map(|(_, one)| one).collect::<Vec<_>>()
+        };
+        let message = "here cannot load its component: no memory".to_owned();
+        let condition = Condition { reason: ConditionReason::ComponentNotLoaded, message };
+        let before = reported(2);
+        assert!(before.iter().all(|one| *one == Some(condition.clone())), "{before:?}");
+        assert_eq!(before.len(), watched.tries(2).len(), "with every attempt");
+        assert_eq!(watched.blocked().is_empty(), role == Role::Candidate, "a candidate blocks nothing");
+        watched.ports.script.lock().unwrap().rejected.clear();
+        sleep(SECOND * 30).await;
+        assert_eq!(reported(2)[before.len()..], [None]);
+        assert_eq!(reported(1), [None], "a process before this one may have reported one");
+    }
 }
 
 /// An operator who takes back a component that is ruinous to compile need not wait until it is compiled.

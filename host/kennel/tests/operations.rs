@@ -112,7 +112,7 @@ async fn a_projection_is_deployed_rebuilt_paused_and_retired_and_each_operation_
 
     let record = control.operations(&name).await.unwrap();
     let names: Vec<&str> = record.iter().map(|one| one.operation.as_str()).collect();
-    assert_eq!(names, ["deploy", "deploy", "cancel", "pause", "drop"]);
+    assert_eq!(names, ["deploy", "deploy", "cancel", "pause", "retire"]);
     assert_eq!((record[3].actor.as_str(), record[3].reason.as_deref()), ("ada", Some("disk")));
 }
 

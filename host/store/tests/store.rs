@@ -95,6 +95,7 @@ on_every_store! {
         components_are_listed_with_those_who_use_them
         the_serving_code_is_not_deployed_again conditions_of_a_candidate_are_reported
         a_condition_has_the_time_since_when_its_reason_is_reported
+        a_deployment_that_serves_has_the_conditions_of_its_role
         deployments_are_listed_by_replica_set_and_name
         progress_shows_state_and_last_failure;
     lifecycle:

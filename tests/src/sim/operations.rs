@@ -5,7 +5,7 @@ use kennel_core::lifecycle::{Mode, Operation, Promotion};
 /// An operation in one line.
 pub(super) fn describe(operation: &Operation) -> String {
     match operation {
-        Operation::Deploy(deploy) => {
+        Operation::Deploy(deploy) | Operation::Rebuild(deploy) => {
             let (mode, promotion, component) = (deploy.mode, deploy.promotion, deploy.digest.short());
             format!("deploy {component} {mode} {promotion}{}", if deploy.force { " force" } else { "" })
         }
@@ -18,7 +18,7 @@ pub(super) fn counted_as(operation: &Operation) -> &'static str {
     match operation {
         Operation::Deploy(deploy) if deploy.mode == Mode::Continue => "continues",
         Operation::Deploy(deploy) if deploy.promotion == Promotion::Manual => "manual rebuilds",
-        Operation::Deploy(_) => "rebuilds",
+        Operation::Deploy(_) | Operation::Rebuild(_) => "rebuilds",
         Operation::Rollback { .. } => "ways back",
         Operation::Promote => "manual promotions",
         Operation::Cancel => "cancels",

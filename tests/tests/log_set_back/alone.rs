@@ -131,7 +131,8 @@ fn a_shorter_log_halts_and_is_accepted(fixture: &Fixture) {
     assert_eq!(process.scrape().sum("kennel_projection_halted", &[("projection", NAME)]), Some(0.0));
     let operations = fixture.kennel.json(&["operations", NAME, "--json"]);
     let last = operations.as_array().and_then(|operations| operations.last()).expect("an operation");
-    assert_eq!((&last["operation"], &last["reason"]), (&"accept-log after 60".into(), &"restored".into()));
+    assert_eq!((&last["operation"], &last["detail"]), (&"accept-log".into(), &"after 60".into()));
+    assert_eq!(last["reason"], "restored");
     let again = accept(fixture, 60);
     assert_eq!(again.code, Some(5), "{}", again.stderr);
     assert!(again.stderr.contains("nothing to accept"), "{}", again.stderr);

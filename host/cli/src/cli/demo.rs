@@ -82,7 +82,7 @@ impl Demo {
         let folder = self.folder()?;
         let file = self.keep.clone().unwrap_or_else(|| folder.path().join("demo.db"));
         if file.exists() {
-            return Err(ExitKind::Taken
+            return Err(ExitKind::Conflict
                 .error(format!("{} exists: the demo starts with an empty store", file.display())));
         }
         let store = wire::open(&Target::new(&format!("sqlite:{}", file.display()))?).await?;

@@ -102,7 +102,7 @@ impl Watch<'_> {
             }
             // It has just been promoted: the next look shows it.
             (Some(Outcome::Candidate), None) => Ok(false),
-            (Some(Outcome::Cancelled), _) => Err(ExitKind::Taken.error(format!(
+            (Some(Outcome::Cancelled), _) => Err(ExitKind::Conflict.error(format!(
                 "deployment {number} of `{name}` was cancelled before it served: `kennel operations {name}` shows by whom"
             ))),
             _ => Ok(true),

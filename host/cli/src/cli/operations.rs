@@ -35,7 +35,8 @@ impl Operations {
         let rows = operations.into_iter().rev().map(|one| {
             vec![
                 output::seconds_of(&one.at),
-                one.operation,
+                one.detail
+                    .map_or_else(|| one.operation.clone(), |detail| format!("{} {detail}", one.operation)),
                 one.deployment.map(|number| number.to_string()).unwrap_or_default(),
                 one.actor,
                 one.reason.unwrap_or_default(),

@@ -124,7 +124,7 @@ fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
 }
 
 fn taken(file: &Path) -> anyhow::Error {
-    ExitKind::Taken.error(format!(
+    ExitKind::Conflict.error(format!(
         "{} is there and has another content; --force replaces it, --output FILE writes elsewhere",
         file.display()
     ))

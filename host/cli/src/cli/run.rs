@@ -103,7 +103,7 @@ impl Run {
             None => None,
         };
         let deployed = store.active(&replica_set).await?.len();
-        tracing::info!(store = %target, %replica_set, workers, projections = deployed, "starting");
+        tracing::info!(store = %target, %replica_set, workers, deployments = deployed, "starting");
         if deployed == 0 {
             tracing::info!(
                 "no projection is deployed yet; `kennel deploy NAME FILE.wasm` adds one at any time"
@@ -199,9 +199,9 @@ fn rendered(error: OrchestratorError) -> anyhow::Error {
     let kind = match error {
         OrchestratorError::Store(error) => return error.into(),
         OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),
-        OrchestratorError::Connect(ConnectError::Taken(_)) => ExitKind::Taken,
+        OrchestratorError::Connect(ConnectError::Taken(_)) => ExitKind::Conflict,
         OrchestratorError::Connect(_) | OrchestratorError::Lost(_) => ExitKind::Store,
-        OrchestratorError::Taken(_) => ExitKind::Taken,
+        OrchestratorError::Taken(_) => ExitKind::Conflict,
         OrchestratorError::File { .. } | OrchestratorError::Activate { .. } => ExitKind::Input,
         OrchestratorError::Url(_)
         | OrchestratorError::Name(_)
@@ -212,6 +212,6 @@ fn rendered(error: OrchestratorError) -> anyhow::Error {
 }
 
 fn cannot_listen(error: BindError) -> anyhow::Error {
-    let kind = if error.is_in_use() { ExitKind::Taken } else { ExitKind::Config };
+    let kind = if error.is_in_use() { ExitKind::Conflict } else { ExitKind::Config };
     kind.of(error)
 }

@@ -66,11 +66,13 @@ pub enum Rejected {
 /// What an operation comes to. `lifecycle` is that of a projection that has a history, or a new one.
 pub fn decide(lifecycle: &Lifecycle, request: &OperationRequest) -> Result<Verdict, Rejected> {
     let rules = Rules { lifecycle };
-    if lifecycle.history.is_empty() && !matches!(request.operation, Operation::Deploy(_)) {
+    if lifecycle.history.is_empty()
+        && !matches!(request.operation, Operation::Deploy(_) | Operation::Rebuild(_))
+    {
         return Err(Rejected::Missing(lifecycle.projection.clone()));
     }
     let verdict = match &request.operation {
-        Operation::Deploy(deploy) => rules.deploy(deploy)?,
+        Operation::Deploy(deploy) | Operation::Rebuild(deploy) => rules.deploy(deploy)?,
         Operation::Rollback { to } => rules.rollback(*to)?,
         Operation::Promote => rules.promote()?,
         Operation::Cancel => rules.cancel()?,

@@ -155,7 +155,7 @@ fn the_origin_matches_the_operation(before: &Lifecycle, step: &Step, after: &Lif
     let shared = before.history.iter().any(|old| old.deployment.read_model == new.deployment.read_model);
     assert_eq!(shared, matches!(new.origin, Origin::Continue | Origin::Rollback));
     match operation {
-        Operation::Deploy(deploy) => {
+        Operation::Deploy(deploy) | Operation::Rebuild(deploy) => {
             let deployment = &new.deployment;
             assert_eq!((deployment.digest, &deployment.settings), (deploy.digest, &deploy.settings));
             assert_eq!(deployment.descriptor, deploy.descriptor);

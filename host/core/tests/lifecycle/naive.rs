@@ -75,14 +75,14 @@ impl Naive {
     }
 
     fn operation(&mut self, operation: &Operation, missed: Option<u32>) -> Answer {
-        if self.lines.is_empty() && !matches!(operation, Operation::Deploy(_)) {
+        if self.lines.is_empty() && !matches!(operation, Operation::Deploy(_) | Operation::Rebuild(_)) {
             return Answer::Rejected("missing");
         }
         let overtaken = missed.is_some_and(|missed| missed > 0) && !self.lines.is_empty();
         // The result is tried on a copy.
         let mut tried = Self { lines: self.lines.clone(), ..self.copied() };
         let answer = match operation {
-            Operation::Deploy(deploy) => tried.deploy(deploy),
+            Operation::Deploy(deploy) | Operation::Rebuild(deploy) => tried.deploy(deploy),
             Operation::Rollback { to } => tried.rollback(*to),
             Operation::Promote => match tried.candidate {
                 None => Answer::Rejected("no candidate"),

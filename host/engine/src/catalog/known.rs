@@ -68,7 +68,7 @@ pub(super) struct Runnable {
     pub(super) blocked: BTreeMap<Part, String>,
 }
 
-/// Why a candidate lacks its component, and when that is tried again; nothing if it has it.
+/// Why a deployment lacks its component, and when that is tried again; nothing if it has it.
 pub(super) type LoadCondition = Option<(String, Instant)>;
 
 /// The known components and deployments: the component cache.
@@ -234,10 +234,9 @@ impl Known {
         self.running.values().cloned().collect()
     }
 
-    /// What candidates lack, of which that is known.
+    /// Why components cannot be loaded, by the deployments that need them, as far as that is known.
     pub(super) fn load_conditions(&self) -> BTreeMap<DeploymentId, LoadCondition> {
-        let candidates = self.wanted.iter().filter(|(_, role)| *role == Role::Candidate);
-        let known = candidates.filter_map(|(Deployment { id, digest, .. }, _)| {
+        let known = self.wanted.iter().filter_map(|(Deployment { id, digest, .. }, _)| {
             let failed = self.failed.get(digest).map(|failed| (failed.reason.clone(), failed.again));
             (failed.is_some() || self.ready.contains_key(digest)).then_some((*id, failed))
         });

@@ -140,7 +140,7 @@ impl Local {
             Operation::Rebuild { promotion } => {
                 let found = self.found(name).await?;
                 let deploy = self.rebuild(&found, promotion).await?;
-                return Ok((lifecycle::Operation::Deploy(Box::new(deploy)), Some(found.latest())));
+                return Ok((lifecycle::Operation::Rebuild(Box::new(deploy)), Some(found.latest())));
             }
             Operation::Rollback { to } => lifecycle::Operation::Rollback { to },
             Operation::Promote => lifecycle::Operation::Promote,

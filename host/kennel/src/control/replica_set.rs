@@ -38,7 +38,7 @@ pub struct WorkerView {
     /// None: the current generation gives it nothing.
     pub partition: Option<u32>,
     /// The part of the hash space that it owns.
-    #[schema(value_type = Object)]
+    #[schema(value_type = Option<Object>)]
     pub range: Option<HashRange>,
 }
 

@@ -70,7 +70,8 @@ pub struct ConditionView {
     pub message: String,
     /// The host that sees it, `cutover controller`, or `store` for one that is found by comparing checkpoints with the log.
     pub source: String,
-    /// When the source first reported this reason: RFC 3339, UTC. `null` for one that the store finds.
+    /// Since when the source has reported this reason without a pause: RFC 3339, UTC. `null` for one that the store
+    /// finds.
     pub since: Option<String>,
 }
 
@@ -120,9 +121,11 @@ pub struct DeploymentView {
 /// An operation that was carried out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OperationView {
-    /// `deploy`, `rollback`, `promote`, `cancel`, `pause`, `resume`, `retire`, `drop` (retired, and its read model
-    /// removed), or `accept-log after N`.
+    /// `deploy`, `rebuild`, `rollback`, `promote`, `cancel`, `pause`, `resume`, `retire` or `accept-log`.
     pub operation: String,
+    /// What distinguishes it from others of its kind: `after N` for `accept-log`, `with its read model` for a `retire`
+    /// that removed it.
+    pub detail: Option<String>,
     /// The deployment that it was about, if it was about one.
     pub deployment: Option<u32>,
     pub actor: String,
@@ -269,13 +272,15 @@ impl BuildView {
         let (handled, remaining) = (position.distance_from(candidate.from), head.distance_from(position));
         let elapsed = candidate.age.as_secs_f64();
         let (handled, all) = (as_f64(handled), as_f64(handled + remaining));
+        let is_free = candidate.state != ProjectionState::Halted && candidate.conditions.is_empty();
+        let advances = handled > 0.0 && is_free;
         Self {
             deployment: candidate.deployment.number,
             position: position.get(),
             remaining,
             done: if all > 0.0 { handled / all } else { 1.0 },
             seconds_elapsed: elapsed,
-            seconds_left: (handled > 0.0).then(|| elapsed * (all - handled) / handled),
+            seconds_left: advances.then(|| elapsed * (all - handled) / handled),
             promotion: candidate.promotion,
             state: candidate.state,
             conditions: ConditionView::all(candidate),
@@ -324,6 +329,7 @@ impl OperationView {
     pub(super) fn new(record: OperationRecord) -> Self {
         Self {
             operation: record.operation,
+            detail: record.detail,
             deployment: record.deployment,
             actor: record.attribution.actor,
             reason: record.attribution.reason,

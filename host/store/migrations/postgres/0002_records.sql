@@ -6,6 +6,8 @@ CREATE TABLE kennel.operation (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     projection TEXT COLLATE "C" NOT NULL REFERENCES kennel.projection (name),
     operation TEXT NOT NULL,
+    -- What distinguishes it from others of its kind, such as `after 8500`.
+    detail TEXT,
     -- The number of the deployment that it was about, if it was about one.
     deployment BIGINT,
     actor TEXT NOT NULL,

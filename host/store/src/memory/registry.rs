@@ -83,7 +83,8 @@ impl DeploymentStore for MemoryStore {
         }
         let lifecycle = state.apply(before, decision, &request.attribution, now);
         state.operations.entry(projection.clone()).or_default().push(OperationRecord {
-            operation: request.operation.record(),
+            operation: request.operation.kind().to_string(),
+            detail: request.operation.detail(),
             deployment: number,
             attribution: request.attribution.clone(),
             at: micros(now),
@@ -361,10 +362,9 @@ impl State {
         let report = self.reports.get(&entry.deployment.id);
         let built = self.read_models.get(&entry.deployment.read_model);
         let log_set_back = self.log_set_back(entry.deployment.read_model, HashRange::ALL);
-        let reported =
-            report.filter(|_| role == Role::Candidate).into_iter().flat_map(|report| &report.conditions);
+        let reported = report.into_iter().flat_map(|report| &report.conditions);
         let mut conditions: Vec<ReportedCondition> = reported
-            .filter(|(_, seen)| seen.is_current(now))
+            .filter(|(_, seen)| seen.is_current(now) && seen.condition.reason.concerns(role))
             .map(|(source, seen)| ReportedCondition {
                 condition: seen.condition.clone(),
                 source: source.clone(),

@@ -1,1 +1,2 @@
-SELECT operation, deployment, actor, reason, carried_out_at FROM {k}operation WHERE projection = $1 ORDER BY id
+SELECT operation, detail, deployment, actor, reason, carried_out_at FROM {k}operation
+WHERE projection = $1 ORDER BY id

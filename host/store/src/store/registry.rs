@@ -116,6 +116,7 @@ impl<B: Backend> DeploymentStore for SqlStore<B> {
         let rows = rows.iter().map(|found| {
             Ok(OperationRecord {
                 operation: found.text("operation").doing(doing)?,
+                detail: found.text_or_null("detail").doing(doing)?,
                 deployment: row::number_or_null(found, "deployment")?,
                 attribution: row::attribution(found)?,
                 at: unsigned(found.int("carried_out_at").doing(doing)?),
@@ -238,11 +239,13 @@ impl<B: Backend> StatusReports for SqlStore<B> {
             let failure = found.text_or_null("last_failure").doing(doing)?;
             let (checkpoints, log_set_back) =
                 checkpoints.get(&deployment.read_model).cloned().unwrap_or_default();
+            let role = role(&found)?;
             let mut conditions = conditions.remove(&deployment.id).unwrap_or_default();
+            conditions.retain(|one| one.condition.reason.concerns(role));
             let set_back = log_set_back.as_ref().map(|set_back| set_back.condition(&deployment.projection));
             conditions.extend(set_back.map(ReportedCondition::found));
             progress.push(ProjectionProgress {
-                role: role(&found)?,
+                role,
                 activity: row::word(&found, "activity")?,
                 promotion: row::word(&found, "promotion")?,
                 fenced: found.int("fenced").doing(doing)? != 0,

@@ -191,6 +191,19 @@ pub async fn a_condition_has_the_time_since_when_its_reason_is_reported(store: &
     assert!(reported(ConditionReason::CutoverBlocked, "no disk").await > other, "it was over meanwhile");
 }
 
+pub async fn a_deployment_that_serves_has_the_conditions_of_its_role(store: &dyn StorePorts) {
+    deploy(store, "order-summary").await;
+    let serving = store.find(&name("order-summary")).await.unwrap().unwrap().id;
+    for (source, reason) in
+        [("a", ConditionReason::ComponentNotLoaded), ("cutover controller", ConditionReason::CutoverBlocked)]
+    {
+        store.report_condition(serving, source, Some(&condition(reason, "no memory"))).await.unwrap();
+    }
+    let progress = store.progress().await.unwrap().remove(0);
+    let reasons: Vec<ConditionReason> = progress.conditions.iter().map(|one| one.condition.reason).collect();
+    assert_eq!(reasons, [ConditionReason::ComponentNotLoaded]);
+}
+
 /// `pass` has more time pass than a condition is kept without being reported again.
 pub async fn a_condition_that_is_not_reported_again_expires(store: &dyn StorePorts, pass: impl AsyncFn()) {
     deploy(store, "order-summary").await;

@@ -97,7 +97,8 @@ pub async fn a_log_that_does_not_bear_a_checkpoint_out_is_found_out_and_accepted
     assert_eq!(beyond, Rejected::BeyondLog { after: at(5), log_end: at(4) });
     ask(store, "orders", Operation::AcceptLog { after: at(3) }).await.unwrap();
     let operations = store.operations(&"orders".parse().unwrap()).await.unwrap();
-    assert_eq!(operations.last().map(|record| record.operation.as_str()), Some("accept-log after 3"));
+    let last = operations.last().map(|record| (record.operation.as_str(), record.detail.as_deref()));
+    assert_eq!(last, Some(("accept-log", Some("after 3"))));
     // What was under way for the old checkpoint is fenced; a worker that claims goes on.
     let late = to(read_model, generation, 3, 4, witness(4, 14));
     assert_eq!(store.commit(&late).await.unwrap(), CommitOutcome::Fenced);

@@ -97,14 +97,16 @@ fn print_builds(status: &StatusView) -> anyhow::Result<()> {
             let left = match (build.promotion, build.remaining, build.seconds_left) {
                 (Promotion::Manual, 0, _) => format!("`kennel promote {}` promotes it", projection.name),
                 (_, _, Some(seconds)) => left(seconds),
-                (_, _, None) => String::new(),
+                (_, _, None) => {
+                    build.conditions.first().map(|one| one.reason.to_string()).unwrap_or_default()
+                }
             };
             vec![
                 projection.name.clone(),
                 build.deployment.to_string(),
                 build.position.to_string(),
                 build.remaining.to_string(),
-                format!("{:.0} %", build.done * 100.0),
+                format!("{:.0} %", (build.done * 100.0).floor()),
                 build.state.to_string(),
                 left,
             ]

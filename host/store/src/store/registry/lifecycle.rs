@@ -246,9 +246,11 @@ impl<B: Backend> SqlStore<B> {
         number: Option<u32>,
         request: &OperationRequest,
     ) -> Result<(), StoreError> {
+        let detail = request.operation.detail();
         let args = [
             Arg::Text(projection.as_str()),
-            Arg::Text(&request.operation.record()),
+            Arg::Text(request.operation.kind().as_str()),
+            Arg::TextOrNull(detail.as_deref()),
             Arg::IntOrNull(number.map(i64::from)),
             Arg::Text(&request.attribution.actor),
             Arg::TextOrNull(request.attribution.reason.as_deref()),
