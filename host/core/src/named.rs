@@ -40,7 +40,7 @@ pub(crate) use named;
 
 /// A value that is none of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{given}` is not {what}: use `{known}`")]
+#[error("`{given}` is not {what}: use {known}")]
 pub struct UnknownValue {
     given: String,
     what: &'static str,
@@ -49,7 +49,11 @@ pub struct UnknownValue {
 
 impl UnknownValue {
     pub(crate) fn new(given: &str, what: &'static str, known: &[&str]) -> Self {
-        Self { given: given.to_owned(), what, known: known.join("`, `") }
+        let known = match known {
+            [others @ .., last] if !others.is_empty() => format!("`{}` or `{last}`", others.join("`, `")),
+            known => format!("`{}`", known.join("")),
+        };
+        Self { given: given.to_owned(), what, known }
     }
 }
 
@@ -76,6 +80,6 @@ mod tests {
             assert_eq!(serde_json::from_str::<Urgency>(&format!("\"{name}\"")).unwrap(), urgency);
         }
         let unknown = "never".parse::<Urgency>().unwrap_err();
-        assert_eq!(unknown.to_string(), "`never` is not an urgency: use `at-once`, `later`");
+        assert_eq!(unknown.to_string(), "`never` is not an urgency: use `at-once` or `later`");
     }
 }

@@ -247,7 +247,7 @@ fn names_in_stores_keep_their_meaning() {
                     running paused retired active fenced deleting serving candidate";
     assert_eq!(all.join(" "), expected);
     let unknown = "reboot".parse::<Mode>().unwrap_err().to_string();
-    assert_eq!(unknown, "`reboot` is not a mode: use `continue`, `rebuild`");
+    assert_eq!(unknown, "`reboot` is not a mode: use `continue` or `rebuild`");
 }
 
 /// A lifecycle with a cutover in it.
