@@ -10,6 +10,7 @@ use kennel_core::failure::FailureKind;
 use kennel_core::projection::Descriptor;
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Linker};
+use wit_parser::{Resolve, WorldId};
 
 use crate::sandbox::Sandbox;
 
@@ -88,6 +89,14 @@ worlds! {
 }
 
 impl World {
+    /// Its text, parsed, and where in it the world of projections is.
+    pub(crate) fn parsed(self) -> (Resolve, WorldId) {
+        let mut resolve = Resolve::default();
+        let package = resolve.push_source("world.wit", self.wit()).expect("the contract is valid WIT");
+        let world = resolve.packages[package].worlds["projection"];
+        (resolve, world)
+    }
+
     /// The one to build for.
     pub(crate) const NEWEST: Self = WORLDS[WORLDS.len() - 1];
 

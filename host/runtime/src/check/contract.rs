@@ -8,7 +8,7 @@ use crate::world::{WORLDS, World};
 
 /// Those of all worlds. They are compiled in and a test parses them.
 static CONTRACTS: LazyLock<Vec<(World, Contract)>> =
-    LazyLock::new(|| WORLDS.iter().map(|world| (*world, Contract::parse(world.wit()))).collect());
+    LazyLock::new(|| WORLDS.iter().map(|world| (*world, Contract::parse(*world))).collect());
 
 pub(super) struct Contract {
     pub(super) resolve: Resolve,
@@ -21,10 +21,8 @@ impl Contract {
         &found.expect("every world has a contract").1
     }
 
-    fn parse(wit: &str) -> Self {
-        let mut resolve = Resolve::default();
-        let package = resolve.push_source("world.wit", wit).expect("the contract is valid WIT");
-        let world = resolve.packages[package].worlds["projection"];
+    fn parse(world: World) -> Self {
+        let (resolve, world) = world.parsed();
         Self { world: resolve.worlds[world].clone(), resolve }
     }
 

@@ -65,6 +65,14 @@ pub(crate) fn guest_core(body: &str, extra: &str) -> Vec<u8> {
 
 /// The same for a world with more `imports`.
 pub(crate) fn guest_core_of(wit: &str, imports: &str, body: &str, extra: &str) -> Vec<u8> {
+    let (resolve, world) = world(wit);
+    let mut module = plain_core(imports, body, extra);
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    module
+}
+
+/// The same without a word about its world.
+pub(crate) fn plain_core(imports: &str, body: &str, extra: &str) -> Vec<u8> {
     let wat = format!(
         r#"(module
             {imports}
@@ -92,10 +100,7 @@ pub(crate) fn guest_core_of(wit: &str, imports: &str, body: &str, extra: &str) -
                 (i32.const 256))
             {extra})"#
     );
-    let (resolve, world) = world(wit);
-    let mut module = wat::parse_str(wat).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
-    module
+    wat::parse_str(wat).unwrap()
 }
 
 /// The same, as a component.

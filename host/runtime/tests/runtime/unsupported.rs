@@ -129,8 +129,9 @@ async fn core_modules() {
         "other_world_core",
         message(dummy_core("package my:app; world app { export run: func(); }")).await
     );
-    let adapter = guest_core_importing("wasi_snapshot_preview1", "proc_exit");
-    assert_snapshot!("needs_adapter", message(adapter).await);
+    let empty = guest_core_importing("wasi_snapshot_preview1", "proc_exit");
+    assert_snapshot!("without_exports", message(empty).await);
+    assert_snapshot!("before_preview_1", message(guest_core_importing("wasi_unstable", "proc_exit")).await);
     let stranger = guest_core_importing("env", "host_magic");
     assert_snapshot!("unknown_core_import", message(stranger).await);
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use insta::assert_snapshot;
 
-use crate::support::{Recorder, WIT, describe, event, guest_core_of, outcome, prepare, runtime, start, wrap};
+use crate::support::{
+    Recorder, WIT, describe, event, guest_core_of, outcome, plain_core, prepare, runtime, start, wrap,
+};
 
 /// The parts of WASI that the guests below use, in a version between the first and the host's own.
 const WASI: &str = "
@@ -143,6 +145,38 @@ async fn standard_error_is_logged_and_reported() {
 #[tokio::test]
 async fn a_guest_that_exits_ends_its_call() {
     assert_snapshot!(outcome(&runtime(), guest("(call $exit (i32.const 1))")).await);
+}
+
+/// A core module as the tools of C and Go leave it: it imports WASI preview 1, and names no world.
+fn preview1(body: &str) -> Vec<u8> {
+    let imports = r#"
+(import "wasi_snapshot_preview1" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+(import "wasi_snapshot_preview1" "random_get" (func $fill (param i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "fd_write" (func $fd_write (param i32 i32 i32 i32) (result i32)))
+(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))"#;
+    plain_core(imports, body, SHOW)
+}
+
+#[tokio::test]
+async fn core_modules_of_preview_1_get_an_adapter_and_their_world() {
+    let body = "(drop (call $clock (i32.const 0) (i64.const 1) (i32.const 400)))
+        (call $show (i64.load (i32.const 400)))
+        (drop (call $fill (i32.const 408) (i32.const 8)))
+        (call $show (i64.load (i32.const 408)))
+        (i32.store (i32.const 416) (i32.const 3000))
+        (i32.store (i32.const 420) (i32.const 18))
+        (drop (call $fd_write (i32.const 2) (i32.const 416) (i32.const 1) (i32.const 424)))";
+    let runtime = runtime();
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let (mut instance, env) = start(&runtime, preview1(body)).await;
+        instance.handle(&event(1), 1).await.map_err(describe).unwrap();
+        runs.push(env.lines());
+    }
+    assert_eq!(runs[0], runs[1], "a replay sees the same");
+    assert_eq!(runs[0][0], format!("Info {:016x}", 1_700_000_000_123_456_789u64));
+    assert_eq!(runs[0][2..], ["Warn Traceback:", "Warn   boom"]);
+    assert_snapshot!(outcome(&runtime, preview1("(call $exit (i32.const 3))")).await);
 }
 
 #[test]
