@@ -1,0 +1,50 @@
+//! The guest: joins a projection to the bindings. Only the build imports this, into the component.
+
+import { get } from "kennel:projection/config@0.1.0";
+import { log } from "kennel:projection/log@0.1.0";
+import readModel from "kennel:projection/read-model@0.1.0";
+
+import type { Descriptor } from "./descriptor.js";
+import { mapStack, read } from "./line-map.js";
+import type { Projection } from "./projection.js";
+import { generator } from "./random.js";
+import { type Host, type Level, type RawEvent, setHost } from "./sys.js";
+
+/** What the component exports. */
+export interface Exports {
+  describe(): Descriptor;
+  handle(event: RawEvent): void;
+}
+
+/** Makes the exports of a projection. `lines` says where the lines of the bundle come from. */
+export function serve(projection: Projection, lines: string): Exports {
+  if (typeof projection?.run !== "function") {
+    throw new TypeError("the module has no projection: export default defineProjection({...})");
+  }
+  const host: Host = { readModel, log, setting: get };
+  setHost(host);
+  Object.assign(globalThis, { console: consoleOf(host) });
+  const options = {
+    mapStack: (stack: string) => mapStack(stack, read(lines)),
+    isFatal: isOutOfMemory,
+  };
+  return {
+    describe: () => projection.descriptor,
+    handle(event) {
+      Math.random = generator(event.position);
+      const failure = projection.run(event, host, options);
+      // The bindings make what is thrown the error of the result.
+      if (failure !== undefined) throw failure;
+    },
+  };
+}
+
+/** Lack of memory ends the instance, and the host names it: what the engine would do next is not defined. */
+function isOutOfMemory(thrown: unknown): boolean {
+  return thrown instanceof Error && thrown.name === "InternalError" && thrown.message === "out of memory";
+}
+
+function consoleOf(host: Host): Record<string, (...values: unknown[]) => void> {
+  const line = (level: Level) => (...values: unknown[]) => host.log(level, values.map(String).join(" "));
+  return { debug: line("debug"), log: line("info"), info: line("info"), warn: line("warn"), error: line("error") };
+}

@@ -1,0 +1,76 @@
+//! `defineProjection`: what a developer writes, checked and made ready for the host and for the test kit.
+
+import { checkKeys, descriptorOf, type Descriptor, type DescriptorParts } from "./descriptor.js";
+import { type Decoder, Event } from "./event.js";
+import { type Failure, failureOf } from "./failure.js";
+import { checkSync, ReadModel } from "./read-model.js";
+import type { Host, RawEvent } from "./sys.js";
+
+/** An event of one of these types: narrow it by `event.type`. */
+export type AnyEvent<Events> = { [Type in keyof Events & string]: Event<Type, Events[Type]> }[keyof Events & string];
+
+/** A handler. What it throws fails the event, and undoes what this event has changed. */
+export type Handler<E, Documents> = (event: E, model: ReadModel<Documents>) => void;
+
+/** A projection as its author defines it. */
+export interface ProjectionDefinition<Events, Documents> extends DescriptorParts {
+  /** Checks payloads when they are read, by event type: see `decode`. Without one the payload is taken as it is. */
+  events?: { [Type in keyof Events & string]?: Decoder<Events[Type]> };
+  /** Handlers by event type. */
+  on?: { [Type in keyof Events & string]?: Handler<Event<Type, Events[Type]>, Documents> };
+  /** The handler of all events that have none in `on`. */
+  handle?: Handler<AnyEvent<Events>, Documents>;
+}
+
+/** A projection that the host and the test kit can run. */
+export interface Projection {
+  readonly descriptor: Descriptor;
+  /** Handles one event; the failure if there is one. */
+  run(event: RawEvent, host: Host, options?: RunOptions): Failure | undefined;
+}
+
+/** How a run reports. */
+export interface RunOptions {
+  /** Replaces the places in a stack by those of the sources. */
+  mapStack?: (stack: string) => string;
+  /** Says of something thrown that it must not be made a failure: it is thrown again. */
+  isFatal?: (thrown: unknown) => boolean;
+}
+
+const KEYS = ["name", "version", "scope", "partitioning", "collections", "events", "on", "handle"];
+
+/**
+ * Defines a projection.
+ *
+ * `Events` says what the payloads are, by event type; `Documents` what the documents are, by collection.
+ */
+export function defineProjection<Events = Record<string, any>, Documents = Record<string, any>>(
+  definition: ProjectionDefinition<Events, Documents>,
+): Projection {
+  checkKeys("a projection", definition, KEYS);
+  type AnyHandler = Handler<Event, Documents>;
+  const on = new Map(Object.entries(definition.on ?? {})) as Map<string, AnyHandler>;
+  const decoders = new Map(Object.entries(definition.events ?? {})) as Map<string, Decoder<unknown>>;
+  const fallback = definition.handle as AnyHandler | undefined;
+  if (on.size === 0 && fallback === undefined) throw new TypeError("a projection has handlers: give it `on` or `handle`");
+  const descriptor = descriptorOf(definition, fallback === undefined ? [...on.keys()] : []);
+
+  function handle(raw: RawEvent, host: Host): void {
+    const event = new Event(raw, decoders.get(raw.eventType));
+    const handler = on.get(event.type) ?? fallback;
+    if (handler === undefined) throw new TypeError(`${event.type} has no handler`);
+    checkSync(handler(event, new ReadModel<Documents>(host.readModel)), `the handler of ${event.type}`);
+  }
+
+  function run(raw: RawEvent, host: Host, options: RunOptions = {}): Failure | undefined {
+    try {
+      handle(raw, host);
+      return undefined;
+    } catch (thrown) {
+      if (options.isFatal?.(thrown) === true) throw thrown;
+      return failureOf(thrown, options.mapStack);
+    }
+  }
+
+  return { descriptor, run };
+}
