@@ -42,7 +42,8 @@ export class Event<Type extends string = string, Payload = any> {
 
   readonly #raw: RawEvent;
   readonly #decode: Decoder<Payload> | undefined;
-  #decoded: { payload: Payload } | undefined;
+  #isDecoded = false;
+  #payload: Payload | undefined;
 
   /** For the package itself and for tests of the raw shape. */
   constructor(raw: RawEvent, decode?: Decoder<Payload>) {
@@ -65,8 +66,11 @@ export class Event<Type extends string = string, Payload = any> {
 
   /** The payload, read as JSON: whole numbers beyond 2^53 - 1 are `bigint`s. An error if it is not JSON. */
   get payload(): Payload {
-    this.#decoded ??= { payload: this.#read() };
-    return this.#decoded.payload;
+    if (!this.#isDecoded) {
+      this.#payload = this.#read();
+      this.#isDecoded = true;
+    }
+    return this.#payload as Payload;
   }
 
   /** The payload's JSON text as it is stored, or `undefined` if it is not JSON. */

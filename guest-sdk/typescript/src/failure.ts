@@ -24,7 +24,7 @@ export function failureOf(thrown: unknown, mapStack: (stack: string) => string =
 function report(thrown: unknown, mapStack: (stack: string) => string): string {
   const seen = new Set<unknown>();
   let text = "";
-  for (let error = thrown; !seen.has(error); ) {
+  for (let error = thrown; !seen.has(error);) {
     seen.add(error);
     text += `${text === "" ? "" : "\ncaused by "}${one(error, mapStack)}`;
     if (!(error instanceof Error) || error.cause === undefined) break;

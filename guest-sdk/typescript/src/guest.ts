@@ -45,6 +45,9 @@ function isOutOfMemory(thrown: unknown): boolean {
 }
 
 function consoleOf(host: Host): Record<string, (...values: unknown[]) => void> {
-  const line = (level: Level) => (...values: unknown[]) => host.log(level, values.map(String).join(" "));
+  const line =
+    (level: Level) =>
+    (...values: unknown[]) =>
+      host.log(level, values.map(String).join(" "));
   return { debug: line("debug"), log: line("info"), info: line("info"), warn: line("warn"), error: line("error") };
 }

@@ -18,7 +18,13 @@ export type {
 export { type Decoder, Event, PayloadError } from "./event.js";
 export { Retry } from "./failure.js";
 export type { Whole } from "./int64.js";
-export { type AnyEvent, defineProjection, type Handler, type Projection, type ProjectionDefinition } from "./projection.js";
+export {
+  type AnyEvent,
+  defineProjection,
+  type Handler,
+  type Projection,
+  type ProjectionDefinition,
+} from "./projection.js";
 export { DocumentError, ReadModel, type ScanOptions } from "./read-model.js";
 export type { Level } from "./sys.js";
 export { Timestamp } from "./timestamp.js";

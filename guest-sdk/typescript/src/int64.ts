@@ -3,6 +3,7 @@
 /** A whole number. What this package returns is a `bigint` only where a `number` would not be exact. */
 export type Whole = number | bigint;
 
+const SAFE_MAX = 2 ** 53 - 1;
 const MIN = -(2n ** 63n);
 const MAX = 2n ** 63n - 1n;
 
@@ -28,30 +29,35 @@ export function int64(value: Whole): Whole {
 
 /** a + b, exact, or a `RangeError` if the sum leaves the range of 64 bits. */
 export function add(a: Whole, b: Whole): Whole {
-  if (Number.isSafeInteger(a) && Number.isSafeInteger(b)) {
-    const sum = (a as number) + (b as number);
-    if (Number.isSafeInteger(sum)) return sum;
+  if (typeof a === "number" && typeof b === "number") {
+    const sum = a + b;
+    if (isExact(a, b, sum)) return sum;
   }
   return int64(exact(a) + exact(b));
 }
 
 /** a - b, exact, or a `RangeError` if the difference leaves the range of 64 bits. */
 export function subtract(a: Whole, b: Whole): Whole {
-  if (Number.isSafeInteger(a) && Number.isSafeInteger(b)) {
-    const difference = (a as number) - (b as number);
-    if (Number.isSafeInteger(difference)) return difference;
+  if (typeof a === "number" && typeof b === "number") {
+    const difference = a - b;
+    if (isExact(a, b, difference)) return difference;
   }
   return int64(exact(a) - exact(b));
 }
 
 /** a * b, exact, or a `RangeError` if the product leaves the range of 64 bits. */
 export function multiply(a: Whole, b: Whole): Whole {
-  if (Number.isSafeInteger(a) && Number.isSafeInteger(b)) {
+  if (typeof a === "number" && typeof b === "number") {
     // Adding zero makes -0, which whole numbers lack, 0.
-    const product = (a as number) * (b as number) + 0;
-    if (Number.isSafeInteger(product)) return product;
+    const product = a * b + 0;
+    if (isExact(a, b, product)) return product;
   }
   return int64(exact(a) * exact(b));
+}
+
+/** Whether a sum, a difference or a product of two `number`s is what it would be without rounding. */
+function isExact(a: Whole, b: Whole, result: number): boolean {
+  return Number.isSafeInteger(a) && Number.isSafeInteger(b) && result <= SAFE_MAX && result >= -SAFE_MAX;
 }
 
 /** What a value is, for messages: `null`, `an array`, `a string`, ... */

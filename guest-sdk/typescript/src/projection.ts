@@ -4,7 +4,7 @@ import { checkKeys, descriptorOf, type Descriptor, type DescriptorParts } from "
 import { type Decoder, Event } from "./event.js";
 import { type Failure, failureOf } from "./failure.js";
 import { checkSync, ReadModel } from "./read-model.js";
-import type { Host, RawEvent } from "./sys.js";
+import type { Host, RawEvent, RawReadModel } from "./sys.js";
 
 /** An event of one of these types: narrow it by `event.type`. */
 export type AnyEvent<Events> = { [Type in keyof Events & string]: Event<Type, Events[Type]> }[keyof Events & string];
@@ -52,14 +52,23 @@ export function defineProjection<Events = Record<string, any>, Documents = Recor
   const on = new Map(Object.entries(definition.on ?? {})) as Map<string, AnyHandler>;
   const decoders = new Map(Object.entries(definition.events ?? {})) as Map<string, Decoder<unknown>>;
   const fallback = definition.handle as AnyHandler | undefined;
-  if (on.size === 0 && fallback === undefined) throw new TypeError("a projection has handlers: give it `on` or `handle`");
+  if (on.size === 0 && fallback === undefined)
+    throw new TypeError("a projection has handlers: give it `on` or `handle`");
   const descriptor = descriptorOf(definition, fallback === undefined ? [...on.keys()] : []);
 
+  let model: ReadModel<Documents> | undefined;
+  let modelOf: RawReadModel | undefined;
+
   function handle(raw: RawEvent, host: Host): void {
+    if (model === undefined || modelOf !== host.readModel) {
+      modelOf = host.readModel;
+      model = new ReadModel<Documents>(modelOf);
+    }
     const event = new Event(raw, decoders.get(raw.eventType));
     const handler = on.get(event.type) ?? fallback;
     if (handler === undefined) throw new TypeError(`${event.type} has no handler`);
-    checkSync(handler(event, new ReadModel<Documents>(host.readModel)), `the handler of ${event.type}`);
+    const result: unknown = handler(event, model);
+    if (result !== undefined) checkSync(result, `the handler of ${event.type}`);
   }
 
   function run(raw: RawEvent, host: Host, options: RunOptions = {}): Failure | undefined {

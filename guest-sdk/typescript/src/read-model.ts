@@ -94,7 +94,8 @@ export class ReadModel<Documents = Record<string, any>> {
 
   /** Removes a document. It is no error if there is none. */
   delete(collection: Name<Documents>, key: string): void {
-    checkText(collection, key);
+    checkText(collection);
+    checkText(key);
     this.#raw.delete(collection, key);
   }
 
@@ -109,7 +110,9 @@ export class ReadModel<Documents = Record<string, any>> {
    * counts as zero. It reads nothing and never conflicts with other workers. `by` is exact: a `bigint` beyond 2^53 - 1.
    */
   increment(collection: Name<Documents>, key: string, field: string, by: Whole = 1): void {
-    checkText(collection, key, field);
+    checkText(collection);
+    checkText(key);
+    checkText(field);
     if (Number.isSafeInteger(by)) {
       this.#raw.increment(collection, key, field, by as number);
       return;
@@ -123,7 +126,8 @@ export class ReadModel<Documents = Record<string, any>> {
 
   /** The document's text, or `undefined`. */
   getText(collection: Name<Documents>, key: string): string | undefined {
-    checkText(collection, key);
+    checkText(collection);
+    checkText(key);
     return this.#raw.get(collection, key) ?? undefined;
   }
 
@@ -136,14 +140,18 @@ export class ReadModel<Documents = Record<string, any>> {
 
   /** Writes a whole document: JSON text of at most 1 MiB. */
   putText(collection: Name<Documents>, key: string, document: string): void {
-    checkText(collection, key, document);
+    checkText(collection);
+    checkText(key);
+    checkText(document);
     this.#raw.put(collection, key, document);
   }
 
   /** The texts of documents with their keys. */
   scanText(collection: Name<Documents>, options: ScanOptions = {}): [key: string, document: string][] {
     const { after, prefix = "", limit = 1000 } = options;
-    checkText(collection, prefix, after ?? "");
+    checkText(collection);
+    checkText(prefix);
+    checkText(after ?? "");
     if (!Number.isInteger(limit) || limit < 0 || limit > 0xffff_ffff) {
       throw new RangeError(`the limit of a scan is a whole number from 0 to 2^32 - 1, not ${limit}`);
     }
@@ -170,11 +178,9 @@ function decode(collection: string, key: string, text: string): unknown {
   }
 }
 
-function checkText(...texts: readonly string[]): void {
-  for (const text of texts) {
-    if (typeof text !== "string") {
-      throw new TypeError(`the read model takes collections, keys and texts as strings, not ${kindOf(text)}`);
-    }
-    if (!text.isWellFormed()) throw new RangeError("text contains half of a surrogate pair, which is no character");
+function checkText(text: string): void {
+  if (typeof text !== "string") {
+    throw new TypeError(`the read model takes collections, keys and texts as strings, not ${kindOf(text)}`);
   }
+  if (!text.isWellFormed()) throw new RangeError("text contains half of a surrogate pair, which is no character");
 }

@@ -9,7 +9,7 @@ export class Timestamp {
     readonly nanoseconds: number = 0,
   ) {
     if (!Number.isSafeInteger(seconds)) throw new RangeError(`${seconds} seconds are not exact`);
-    if (!Number.isInteger(nanoseconds) || nanoseconds < 0 || nanoseconds >= 1e9) {
+    if (!(nanoseconds >= 0 && nanoseconds < 1e9 && nanoseconds % 1 === 0)) {
       throw new RangeError(`${nanoseconds} nanoseconds are not part of a second`);
     }
   }
@@ -39,7 +39,10 @@ export class Timestamp {
    */
   toString(): string {
     const text = new Timestamp(this.seconds).toDate().toISOString().slice(0, -5);
-    const digits = String(this.nanoseconds).padStart(9, "0").replace(/^(...)(...)000$/, "$1$2").replace(/000$/, "");
+    const digits = String(this.nanoseconds)
+      .padStart(9, "0")
+      .replace(/^(...)(...)000$/, "$1$2")
+      .replace(/000$/, "");
     return this.nanoseconds === 0 ? `${text}Z` : `${text}.${digits}Z`;
   }
 

@@ -35,7 +35,10 @@ test("a definition becomes the descriptor of the contract", () => {
           { name: "status", path: "status", dataType: "text" },
           { name: "city", path: "customer.address.city", dataType: "text" },
         ],
-        indexes: [{ columns: ["city", "status"], unique: false }, { columns: ["status"], unique: true }],
+        indexes: [
+          { columns: ["city", "status"], unique: false },
+          { columns: ["status"], unique: true },
+        ],
       },
       { name: "bare", columns: [], indexes: [] },
     ],

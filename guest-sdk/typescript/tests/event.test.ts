@@ -32,7 +32,10 @@ test("bytes that are no JSON arrive as they are", () => {
   const event = new Event({ ...RAW, payload: { tag: "binary", val: [0xff, 0] } });
   assert.deepEqual(event.bytes, Uint8Array.from([0xff, 0]));
   assert.equal(event.text, undefined);
-  assert.throws(() => event.payload, /payload of OrderPlaced \(version 3\) cannot be read: it is 2 bytes that are not JSON/);
+  assert.throws(
+    () => event.payload,
+    /payload of OrderPlaced \(version 3\) cannot be read: it is 2 bytes that are not JSON/,
+  );
 });
 
 test("the bytes of text are UTF-8", () => {
@@ -76,7 +79,10 @@ test("decoders check payloads and say where they do not fit", () => {
   });
   const value = { id: "o", lines: [{ quantity: 2n ** 60n, x: 1 }], status: "paid", isGift: true, weight: 0.5 };
   assert.deepEqual(order(value), { ...value, lines: [{ quantity: 2n ** 60n, note: undefined }] });
-  assert.throws(() => order({ ...value, lines: [{ quantity: 0.5 }] }), /^TypeError: lines: \[0\]: quantity: 0.5 is not a whole/);
+  assert.throws(
+    () => order({ ...value, lines: [{ quantity: 0.5 }] }),
+    /^TypeError: lines: \[0\]: quantity: 0.5 is not a whole/,
+  );
   assert.throws(() => order({ ...value, id: 17 }), /^TypeError: id: expected a string, found 17$/);
   assert.throws(() => order({ ...value, status: "lost" }), /expected one of open, paid, found "lost"/);
   assert.throws(() => order({ ...value, weight: 2n ** 60n }), /up to 2\^53/);

@@ -16,7 +16,10 @@ test("whole numbers beyond 2^53 are read and written exactly", () => {
     ["1234567890123456e-10", 123456.7890123456],
     ["[1,12345678901234567890]", [1, 12345678901234567890n]],
     ['"12345678901234567890"', "12345678901234567890"],
-    ['{"12345678901234567890":"1e99\\"","n":12345678901234567890}', { "12345678901234567890": '1e99"', n: 12345678901234567890n }],
+    [
+      '{"12345678901234567890":"1e99\\"","n":12345678901234567890}',
+      { "12345678901234567890": '1e99"', n: 12345678901234567890n },
+    ],
     ['{"kennel-whole":"1","n":12345678901234567890}', { "kennel-whole": "1", n: 12345678901234567890n }],
     ['["\\\\",12345678901234567890,"\\\\\\""]', ["\\", 12345678901234567890n, '\\"']],
   ] as [string, unknown][]) {
@@ -43,8 +46,20 @@ test("text is written as JSON.stringify writes it", () => {
   }
   const proto = JSON.parse('{"__proto__":1}') as unknown;
   for (const value of [
-    null, true, -0, 1.5, "\u0000\u001f\u2028é🐶\ud800", [], {}, [undefined, () => 1], { a: undefined, b: null },
-    { date: new Date(0), point: new Point(2) }, Object(5), [[[]]], { "": "x" }, proto,
+    null,
+    true,
+    -0,
+    1.5,
+    "\u0000\u001f\u2028é🐶\ud800",
+    [],
+    {},
+    [undefined, () => 1],
+    { a: undefined, b: null },
+    { date: new Date(0), point: new Point(2) },
+    Object(5),
+    [[[]]],
+    { "": "x" },
+    proto,
   ]) {
     assert.equal(json.stringify(value), JSON.stringify(value));
   }

@@ -23,7 +23,10 @@ test("a roll-back restores what was committed", () => {
   model.put("c", "new", "3");
   model.increment("d", "new", "count", 1);
   model.rollBack();
-  assert.deepEqual(model.documents("c"), [["changed", "1"], ["deleted", "2"]]);
+  assert.deepEqual(model.documents("c"), [
+    ["changed", "1"],
+    ["deleted", "2"],
+  ]);
   assert.deepEqual(model.documents("d"), []);
 });
 
@@ -43,7 +46,10 @@ test("a scan is in the order of bytes", () => {
 
 test("an increment leaves every other byte as it was", () => {
   for (const [before, after] of [
-    ['{"owner":12345678901234567890123,"b":0.1234567890123456789,"n":1}', '{"owner":12345678901234567890123,"b":0.1234567890123456789,"n":2}'],
+    [
+      '{"owner":12345678901234567890123,"b":0.1234567890123456789,"n":1}',
+      '{"owner":12345678901234567890123,"b":0.1234567890123456789,"n":2}',
+    ],
     [' { "a" : 1.50 ,\t"n" : -7 , "z":[ ] }\n', ' { "a" : 1.50 ,\t"n" : -6 , "z":[ ] }\n'],
     ['{"s":"a\\"}{,\\\\","n":1}', '{"s":"a\\"}{,\\\\","n":2}'],
     ['{"a":{"n":5,"x":[1,{}]},"n":null}', '{"a":{"n":5,"x":[1,{}]},"n":1}'],
@@ -92,7 +98,12 @@ test("a call that breaks a rule ends the event", () => {
     };
     const message = outcome(() => call(model));
     assert.ok(message.includes(expected), `${message} does not contain ${expected}`);
-    if (message !== "no error") assert.equal(outcome(() => model.get("c", "text")), message, "no call works after it");
+    if (message !== "no error")
+      assert.equal(
+        outcome(() => model.get("c", "text")),
+        message,
+        "no call works after it",
+      );
   };
   const put = (document: string) => (model: MemoryReadModel) => model.put("c", "k", document);
   check("is not JSON", put("{"));
@@ -125,9 +136,13 @@ test("a call that breaks a rule ends the event", () => {
   check("more than 500 collections", (model) => {
     for (let at = 0; at <= 500; at += 1) model.put(`c${at}`, "k", "1");
   });
-  check("more than 33554432", (model) => {
-    for (let at = 0; at < 33; at += 1) model.put("c", `k${at}`, `"${"x".repeat((1 << 20) - 2)}"`);
-    model.scan("c", null, "k", 100);
-  }, "memory-limit");
+  check(
+    "more than 33554432",
+    (model) => {
+      for (let at = 0; at < 33; at += 1) model.put("c", `k${at}`, `"${"x".repeat((1 << 20) - 2)}"`);
+      model.scan("c", null, "k", 100);
+    },
+    "memory-limit",
+  );
   check("no error", (model) => model.put("c".repeat(200), "k".repeat(1024), "null"));
 });

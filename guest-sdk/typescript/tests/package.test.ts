@@ -17,6 +17,14 @@ test("the package has the contract of the repository", () => {
   assert.equal(readFileSync(path("wit/world.wit"), "utf8"), readFileSync(original, "utf8"), "run generate.sh");
 });
 
+test("the examples of the README are tested", () => {
+  const readme = readFileSync(path("README.md"), "utf8");
+  for (const file of ["loyalty.ts", "loyalty.test.ts"]) {
+    const example = readFileSync(path(`tests/${file}`), "utf8").replace('"./loyalty.js"', '"../src/loyalty.js"');
+    assert.ok(readme.includes(`\`\`\`ts\n${example}\`\`\`\n`), `the README has not tests/${file}`);
+  }
+});
+
 test("the example becomes a component", async () => {
   const entry = path("examples/order-summary/src/order-summary.ts");
   const component = await build(entry);

@@ -30,12 +30,23 @@ const commanded = defineProjection<Record<string, any>, { d: any; copies: number
     Copy(_, model) {
       const keys = model.scan("d", { limit: 10 }).map(([key]) => key);
       const found = model.getMany("d", [...keys, "none"]);
-      model.put("copies", "counts", found.map((document) => document?.count ?? -1));
+      model.put(
+        "copies",
+        "counts",
+        found.map((document) => document?.count ?? -1),
+      );
     },
-    Describe: (e, model) => model.put("d", "1", [
-      e.position, e.boundedContext, e.aggregateType, e.aggregateId, e.aggregateVersion, e.eventId, e.metadata,
-      e.createdAt,
-    ]),
+    Describe: (e, model) =>
+      model.put("d", "1", [
+        e.position,
+        e.boundedContext,
+        e.aggregateType,
+        e.aggregateId,
+        e.aggregateVersion,
+        e.eventId,
+        e.metadata,
+        e.createdAt,
+      ]),
     HalfDone(_, model) {
       model.put("d", "1", "changed");
       model.increment("d", "2", "count");
@@ -116,7 +127,9 @@ test("a failed event leaves no trace, and its reason has type, message, stack an
     kept().when(event("Fail")).thenRejects("projection.test"),
     kept().when(event("Fail")).thenRejects("caused by Error: the root\n    at "),
     kept().when(event("Throw")).thenRejects("a value that is no Error was thrown: text"),
-    kept().when(event("BadDocument")).thenRejects('DocumentError: document d/1 has no JSON form: NaN in "1" has no JSON form'),
+    kept()
+      .when(event("BadDocument"))
+      .thenRejects('DocumentError: document d/1 has no JSON form: NaN in "1" has no JSON form'),
     kept().when(event("BadKey")).thenRejects("as strings, not undefined"),
     kept().when(event("HalfKey")).thenRejects("RangeError: text contains half of a surrogate pair"),
     kept().when(event("BreakBound")).thenTraps("document d/1 is not JSON"),
@@ -139,7 +152,9 @@ test("settings and log lines are seen", () => {
     .withSetting("limit", "many")
     .when(event("Configured"))
     .thenRejects('the setting limit = "many" cannot be read');
-  const flood = scenario(commanded).when(event("Flood")).thenLogs("info", `line 20 ${"x".repeat(4088)}`);
+  const flood = scenario(commanded)
+    .when(event("Flood"))
+    .thenLogs("info", `line 20 ${"x".repeat(4088)}`);
   assert.throws(() => flood.thenLogs("info", "line 21"), /no info line contains/);
   assert.throws(() => flood.thenLogs("info", "x".repeat(4090)), /no info line contains/);
 });
@@ -155,7 +170,14 @@ test("what a test does not say is filled in", () => {
     .given(event("Delete"), event("Delete").of("2").position(10))
     .when(event("Describe").metadata({ by: "me" }))
     .thenDocument("d", "1", [
-      11, "Here", "Thing", "1", 2, "00000000-0000-4000-8000-00000000000b", '{"by":"me"}', "2026-01-01T00:00:10Z",
+      11,
+      "Here",
+      "Thing",
+      "1",
+      2,
+      "00000000-0000-4000-8000-00000000000b",
+      '{"by":"me"}',
+      "2026-01-01T00:00:10Z",
     ]);
 });
 

@@ -20,7 +20,12 @@ export async function build(entry: string): Promise<Uint8Array> {
   const path = resolve(entry);
   if (!existsSync(path)) throw new Error(`there is no file ${entry}`);
   const jsSource = await bundle(path);
-  const { component } = await componentize({ witPath: join(DIST, "..", "wit"), world: "projection", jsSource, sync: true });
+  const { component } = await componentize({
+    witPath: join(DIST, "..", "wit"),
+    world: "projection",
+    jsSource,
+    sync: true,
+  });
   return component;
 }
 

@@ -44,7 +44,10 @@ function checkCollection({ name, columns, indexes }: Collection): void {
     demand(isName, `${shown(column.name)} is no name of a column of ${name}`);
     const fields = column.path.match(PATH_FIELD) ?? [];
     const isPath = PATH.test(column.path) && fields.length <= PATH_FIELDS_MAX;
-    demand(isPath && utf8Length(column.path) <= PATH_BYTES_MAX, `${shown(column.path)} is no path of a column of ${name}`);
+    demand(
+      isPath && utf8Length(column.path) <= PATH_BYTES_MAX,
+      `${shown(column.path)} is no path of a column of ${name}`,
+    );
   }
   const types = new Map(columns.map((column) => [column.name, column.dataType]));
   const known = new Set<string>();

@@ -57,7 +57,8 @@ export function checkDocument(what: string, text: string): void {
 
 function checkString(what: string, text: string, start: number, end: number, keys: Set<string> | undefined): void {
   const value = JSON.parse(text.slice(start, end)) as string;
-  if (value.includes("\0")) invalid(`${what} contains the character NUL (\\u0000), which databases cannot hold in JSON`);
+  if (value.includes("\0"))
+    invalid(`${what} contains the character NUL (\\u0000), which databases cannot hold in JSON`);
   if (!value.isWellFormed()) invalid(`${what} contains half of a surrogate pair, which is no character`);
   COLON.lastIndex = end;
   if (keys === undefined || !COLON.test(text)) return;

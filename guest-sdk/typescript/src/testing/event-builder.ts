@@ -13,9 +13,9 @@ type Part = Partial<RawEvent>;
 /**
  * An event of the given type.
  *
- * Unless set otherwise it is the next of the log and of its aggregate, belongs to the first bounded context and aggregate
- * type that the projection asks for, is of aggregate `1`, was written one second after the event before it, and carries
- * `{}`.
+ * Unless set otherwise it is the next of the log and of its aggregate, belongs to the first bounded context and
+ * aggregate type that the projection asks for, is of aggregate `1`, was written one second after the event before it,
+ * and carries `{}`.
  */
 export function event(type: string): EventBuilder {
   return new EventBuilder({ eventType: type });

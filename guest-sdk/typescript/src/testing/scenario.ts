@@ -105,7 +105,11 @@ export class Scenario {
     this.#demandSuccess();
     const found = this.document(collection, key);
     assert.ok(found !== undefined, `there is no document ${collection}/${key}; expected ${stringify(expected)}`);
-    assert.deepEqual(found, parse(stringify(expected)), this.#differs(`document ${collection}/${key}`, found, expected));
+    assert.deepEqual(
+      found,
+      parse(stringify(expected)),
+      this.#differs(`document ${collection}/${key}`, found, expected),
+    );
     return this;
   }
 

@@ -4,7 +4,15 @@
 //! - `customers`: one document per customer, with the number of orders and the money spent. An order
 //!   counts as spent from the moment it is paid until it is cancelled.
 
-import { decode, type Decoded, defineProjection, type Event, int64, type ReadModel, type Whole } from "kennel-projection";
+import {
+  decode,
+  type Decoded,
+  defineProjection,
+  type Event,
+  int64,
+  type ReadModel,
+  type Whole,
+} from "kennel-projection";
 
 // What the events carry; fields that are not needed are left out.
 const events = {
