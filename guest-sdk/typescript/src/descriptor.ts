@@ -1,5 +1,5 @@
 //! What a projection says of itself, in the shape that the bindings have. The host checks every rule of the contract
-//! when the component is deployed; here are checked only mistakes of form, where the line of the author is known.
+//! when the component is deployed; here are checked only mistakes of form, where the line that made them is known.
 
 /** What a column holds. */
 export type ColumnType = "text" | "integer" | "decimal" | "boolean" | "timestamp" | "json";

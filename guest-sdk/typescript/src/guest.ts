@@ -33,7 +33,7 @@ export function serve(projection: Projection, lines: string): Exports {
     handle(event) {
       Math.random = generator(event.position);
       const failure = projection.run(event, host, options);
-      // The bindings make what is thrown the error of the result.
+      // The bindings return a thrown failure as the error of the result.
       if (failure !== undefined) throw failure;
     },
   };

@@ -4,7 +4,7 @@
 
 import { kindOf } from "./int64.js";
 
-/** The largest whole number that a `number` tells from its neighbors. A constant is faster than `Number`'s. */
+/** The largest whole number that a `number` keeps apart from its neighbors. A constant is faster than `Number`'s. */
 const SAFE_MAX = 2 ** 53 - 1;
 
 /** Most digits before the point that the databases hold. */
@@ -19,7 +19,7 @@ export const NUMBER = /-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
  */
 export function parse(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  // Rounding keeps a number beyond 2^53 beyond it, so the parsed value tells whether there is one.
+  // Rounding keeps a number beyond 2^53 beyond it, so the parsed value shows whether there is one.
   if (!hasLargeNumber(value)) return value;
   const large = largeNumbers(text);
   const mark = unusedName(text);
@@ -118,17 +118,9 @@ const PLAIN_DEPTH_MAX = 50;
 
 /** Whether the engine writes the value as this package would, but faster. */
 function isPlain(value: unknown, depth: number): boolean {
-  switch (typeof value) {
-    case "string":
-    case "boolean":
-      return true;
-    case "number":
-      return value <= SAFE_MAX && value >= -SAFE_MAX;
-    case "object":
-      return value === null || (depth < PLAIN_DEPTH_MAX && isPlainComposite(value, depth + 1));
-    default:
-      return false;
-  }
+  if (typeof value === "string" || typeof value === "boolean" || value === null) return true;
+  if (typeof value === "number") return value <= SAFE_MAX && value >= -SAFE_MAX;
+  return typeof value === "object" && depth < PLAIN_DEPTH_MAX && isPlainComposite(value, depth + 1);
 }
 
 function isPlainComposite(value: object, depth: number): boolean {
@@ -142,19 +134,11 @@ function isPlainComposite(value: object, depth: number): boolean {
 
 function write(given: unknown, key: string, ancestors: object[]): string | undefined {
   const value = unwrap(given, key);
-  switch (typeof value) {
-    case "string":
-      return JSON.stringify(value);
-    case "number":
-      return writeNumber(value, key);
-    case "bigint":
-    case "boolean":
-      return String(value);
-    case "object":
-      return value === null ? "null" : writeComposite(value, key, ancestors);
-    default:
-      return undefined;
-  }
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "number") return writeNumber(value, key);
+  if (typeof value === "object" && value !== null) return writeComposite(value, key, ancestors);
+  const isWord = value === null || typeof value === "bigint" || typeof value === "boolean";
+  return isWord ? String(value) : undefined;
 }
 
 function unwrap(value: unknown, key: string): unknown {

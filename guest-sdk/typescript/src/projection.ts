@@ -12,7 +12,7 @@ export type AnyEvent<Events> = { [Type in keyof Events & string]: Event<Type, Ev
 /** A handler. What it throws fails the event, and undoes what this event has changed. */
 export type Handler<E, Documents> = (event: E, model: ReadModel<Documents>) => void;
 
-/** A projection as its author defines it. */
+/** A projection as its developer defines it. */
 export interface ProjectionDefinition<Events, Documents> extends DescriptorParts {
   /** Checks payloads when they are read, by event type: see `decode`. Without one the payload is taken as it is. */
   events?: { [Type in keyof Events & string]?: Decoder<Events[Type]> };

@@ -18,14 +18,15 @@ export interface ScanOptions {
 
 type Name<Documents> = keyof Documents & string;
 
-/** Parts a large increment: what is above these bits, and what is in them, are both exact as a `number`. */
+/** Divides a large increment: the part above these bits and the part in them are both exact as a `number`. */
 const LOW_BITS = 2n ** 32n;
 
 /**
  * Collections of JSON documents, by key. Reads see the changes that earlier events and this event have made.
  *
- * `Documents` says what is in which collection: `{ orders: Order; customers: Customer }`. A call that breaks a bound of
- * the contract (a key that is too long, text that is not JSON) does not return: it ends the event with `invalid-call`.
+ * `Documents` says which documents a collection has: `{ orders: Order; customers: Customer }`. A call that breaks a
+ * bound of the contract (a key that is too long, text that is not JSON) does not return: it ends the event with
+ * `invalid-call`.
  */
 export class ReadModel<Documents = Record<string, any>> {
   readonly #raw: RawReadModel;

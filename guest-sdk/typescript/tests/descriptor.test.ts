@@ -48,7 +48,7 @@ test("a definition becomes the descriptor of the contract", () => {
 
 test("a definition with a mistake is an error at once", () => {
   for (const [wrong, message] of [
-    [{ ...MINIMAL, nmae: "x" }, /a projection has no "nmae"/],
+    [{ ...MINIMAL, nam: "x" }, /a projection has no "nam"/],
     [{ ...MINIMAL, handle: undefined }, /give it `on` or `handle`/],
     [{ ...MINIMAL, version: 1 }, /a name and a version/],
     [{ ...MINIMAL, partitioning: "all" }, /"by-aggregate" or "single"/],

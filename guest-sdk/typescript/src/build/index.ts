@@ -35,7 +35,10 @@ async function bundle(entry: string): Promise<string> {
     external: /^kennel:/,
     platform: "neutral",
     resolve: { mainFields: ["module", "main"] },
-    logLevel: "warn",
+    onLog: (level, log, report) => {
+      if (log.code === "UNRESOLVED_IMPORT") throw new Error(log.message);
+      report(level, log);
+    },
     plugins: [joint(entry)],
   });
   try {
@@ -48,7 +51,7 @@ async function bundle(entry: string): Promise<string> {
   }
 }
 
-/** Joins the author's module to this package, whichever copy of the package the module would find. */
+/** Joins the developer's module to this package, whichever copy of the package the module would find. */
 function joint(entry: string): Plugin {
   const own: Record<string, string> = {
     "kennel-projection": join(DIST, "index.js"),
@@ -66,7 +69,7 @@ export const { describe, handle } = serve(projection, ${JSON.stringify(LINES)});
   };
 }
 
-/** The places of the author's lines; this package's own have none. */
+/** The places of the developer's lines; this package's own have none. */
 function placesOf(map: SourceMap | null, project: string): (string | undefined)[] {
   if (map === null) return [];
   const names = map.sources.map((source) => {

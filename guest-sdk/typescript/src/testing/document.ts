@@ -19,7 +19,7 @@ export function utf8Length(text: string): number {
   return Buffer.byteLength(text);
 }
 
-/** Checks the text of a document; what is wrong is an invalid call. */
+/** Checks the text of a document; a mistake in it is an invalid call. */
 export function checkDocument(what: string, text: string): void {
   const bytes = utf8Length(text);
   if (bytes > DOCUMENT_BYTES_MAX) invalid(`${what} has ${bytes} bytes, more than ${DOCUMENT_BYTES_MAX}`);

@@ -210,16 +210,13 @@ export class Scenario {
 
   #story(): string {
     const outcome = this.#outcome;
-    switch (outcome.kind) {
-      case "handled":
-        return "it was handled";
-      case "out-of-scope":
-        return `it is not in the scope: ${JSON.stringify(this.#descriptor.scope)}`;
-      case "failed":
-        return `it was ${outcome.failure.tag === "retry" ? "to be tried again" : "rejected"}: ${outcome.failure.val}`;
-      case "trapped":
-        return `a call ended it with ${outcome.trap.kind}: ${outcome.trap.message}`;
+    if (outcome.kind === "handled") return "it was handled";
+    if (outcome.kind === "trapped") return `a call ended it with ${outcome.trap.kind}: ${outcome.trap.message}`;
+    if (outcome.kind === "out-of-scope") {
+      return `it is not in the scope: ${JSON.stringify(this.#descriptor.scope)}`;
     }
+    const { tag, val } = outcome.failure;
+    return `it was ${tag === "retry" ? "to be tried again" : "rejected"}: ${val}`;
   }
 
   #differs(what: string, found: unknown, expected: unknown): string {
