@@ -86,6 +86,7 @@ function within<T>(where: string, decoder: Decoder<T>, value: unknown): T {
 
 function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (value === undefined) return "nothing";
   const isPlain = typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
   return isPlain ? String(value) : kindOf(value);
 }

@@ -87,5 +87,5 @@ test("decoders check payloads and say where they do not fit", () => {
   assert.throws(() => order({ ...value, status: "lost" }), /expected one of open, paid, found "lost"/);
   assert.throws(() => order({ ...value, weight: 2n ** 60n }), /up to 2\^53/);
   assert.throws(() => order([]), /expected an object, found an array/);
-  assert.throws(() => decode.object({ toString: decode.text })({}), /expected a string, found undefined/);
+  assert.throws(() => decode.object({ toString: decode.text })({}), /expected a string, found nothing/);
 });

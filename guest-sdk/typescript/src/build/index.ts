@@ -30,7 +30,9 @@ export async function build(entry: string): Promise<Uint8Array> {
 }
 
 async function bundle(entry: string): Promise<string> {
+  const project = projectOf(entry);
   const build = await rolldown({
+    cwd: project,
     input: ENTRY,
     external: /^kennel:/,
     platform: "neutral",
@@ -42,9 +44,15 @@ async function bundle(entry: string): Promise<string> {
     plugins: [joint(entry)],
   });
   try {
-    const { output } = await build.generate({ format: "esm", sourcemap: true, codeSplitting: false, minify: false });
+    const { output } = await build.generate({
+      dir: project,
+      format: "esm",
+      sourcemap: true,
+      codeSplitting: false,
+      minify: false,
+    });
     const [chunk] = output;
-    const lines = JSON.stringify(lineMap.write(placesOf(chunk.map, projectOf(entry))));
+    const lines = JSON.stringify(lineMap.write(placesOf(chunk.map, project)));
     return chunk.code.replace(JSON.stringify(LINES), () => lines);
   } finally {
     await build.close();
@@ -73,7 +81,7 @@ export const { describe, handle } = serve(projection, ${JSON.stringify(LINES)});
 function placesOf(map: SourceMap | null, project: string): (string | undefined)[] {
   if (map === null) return [];
   const names = map.sources.map((source) => {
-    const path = resolve(source);
+    const path = resolve(project, source);
     const isOwn = source.includes(ENTRY.slice(1)) || path.startsWith(DIST + sep);
     return isOwn ? undefined : relative(project, path).split(sep).join("/");
   });
