@@ -41,6 +41,10 @@ const accounts = defineProjection<Events, Documents>({
 test("events and documents are typed, and narrowed by the type of the event", () => {
   scenario(accounts)
     .given(event("Opened").of("a").json({ owner: "Ada" }))
-    .when(event("Moved").of("a").json({ cents: 2n ** 60n }))
+    .when(
+      event("Moved")
+        .of("a")
+        .json({ cents: 2n ** 60n }),
+    )
     .thenDocument("accounts", "a", { owner: "Ada", cents: 2n ** 60n });
 });
