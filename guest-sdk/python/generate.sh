@@ -1,0 +1,29 @@
+#!/bin/sh
+# Makes what is committed but not written by hand: the copy of the contract that the package carries, and the bindings
+# that componentize-py makes of it. Run it after a change of wit/world.wit.
+#
+#     pip install componentize-py==0.25.1
+#     guest-sdk/python/generate.sh
+set -eu
+
+COMPONENTIZE_PY_VERSION=0.25.1
+
+cd "$(dirname "$0")"
+package=src/kennel_projection
+
+found=$(componentize-py --version)
+if [ "$found" != "componentize-py $COMPONENTIZE_PY_VERSION" ]; then
+    echo "generate.sh: found $found; it takes: pip install componentize-py==$COMPONENTIZE_PY_VERSION" >&2
+    exit 1
+fi
+
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+
+cp ../../wit/world.wit "$package/wit/world.wit"
+componentize-py --quiet --wit-path "$package/wit" --world projection --world-module kennel_projection._bindings \
+    bindings "$made/out"
+rm -rf "$package/_bindings"
+cp -R "$made/out/kennel_projection/_bindings" "$package/_bindings"
+# White space at the ends of lines is none of our style.
+find "$package/_bindings" -name '*.py' -exec sed -i -e 's/[ \t]*$//' {} +

@@ -1,0 +1,104 @@
+"""How a projection says that it could not handle an event, and what becomes of any other exception.
+
+One rule: :class:`Retry` asks for another attempt; everything else rejects the event, with type, message and stack.
+"""
+
+import linecache
+import re
+import sys
+import sysconfig
+from types import ModuleType, TracebackType
+
+from . import _host
+
+_FRAMES_MAX = 12
+_CAUSES_MAX = 5
+_PACKAGE = __file__.rpartition("/")[0] + "/" if "/" in __file__ else __file__
+# componentize-py mounts each folder of modules under a number.
+_MOUNT = re.compile(r"^/[0-9]+/")
+
+
+class Retry(Exception):
+    """Try again: what went wrong may pass. The host does so after a pause, then follows the operator's policy."""
+
+
+class Reject(Exception):
+    """This event can never be handled by this code. The host is told the message alone, without a stack."""
+
+
+def reason(error: BaseException) -> str:
+    """What the host is told of an exception: for a stack, innermost frame first, because the host cuts long texts."""
+    if isinstance(error, (Retry, Reject)):
+        parts = [_message(error) or type(error).__name__]
+        error = _cause(error) if error.__cause__ is not None else None
+    else:
+        parts = [_described(error)]
+        error = _cause(error)
+    for _ in range(_CAUSES_MAX):
+        if error is None:
+            break
+        parts.append("because of " + _described(error))
+        error = _cause(error)
+    return "\n".join(parts).encode(errors="replace").decode()
+
+
+def keep_sources() -> None:
+    """Keeps the text of the projection's modules, so that stacks show lines where no files are."""
+    standard = sysconfig.get_path("stdlib")
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(module, ModuleType) and file and not (standard and file.startswith(standard)):
+            lines = linecache.getlines(file)
+            # Without a time of change, the entry is never compared with a file.
+            linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+
+
+def _described(error: BaseException) -> str:
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    message = _message(error)
+    first = f"{name}: {message}" if message else name
+    return "\n".join([first, *getattr(error, "__notes__", ()), *_stack(error.__traceback__)])
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as other:
+        return f"(no text: {type(other).__name__})"
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    if error.__cause__ is not None or error.__suppress_context__:
+        return error.__cause__
+    return error.__context__
+
+
+def _stack(traceback: TracebackType | None) -> list[str]:
+    frames: list[tuple[str, int, str]] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        # What leads from the host to the handler tells nothing.
+        if frames or not code.co_filename.startswith(_PACKAGE):
+            frames.append((code.co_filename, traceback.tb_lineno, code.co_name))
+        traceback = traceback.tb_next
+    lines: list[str] = []
+    repeated = 0
+    last = None
+    for frame in reversed(frames):
+        if frame == last:
+            repeated += 1
+            continue
+        if repeated:
+            lines.append(f"  ({repeated} more of the same)")
+        if len(lines) >= _FRAMES_MAX:
+            return [*lines, "  …"]
+        lines.append(_line(*frame))
+        last, repeated = frame, 0
+    return [*lines, f"  ({repeated} more of the same)"] if repeated else lines
+
+
+def _line(file: str, number: int, function: str) -> str:
+    shown = _MOUNT.sub("", file) if _host.IS_WASM else file
+    source = linecache.getline(file, number).strip()
+    return f"  at {shown}:{number} in {function}" + (f": {source}" if source else "")
