@@ -12,7 +12,6 @@ from enum import Enum
 
 from kennel_projection import Collection, Column, ColumnType, Event, Index, ReadModel, Reject, on, projection
 
-
 # What the events carry. Fields that are not needed are left out.
 
 

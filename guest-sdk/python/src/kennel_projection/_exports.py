@@ -7,6 +7,7 @@ from componentize_py_types import Err
 
 from ._bindings.imports import read_model as host
 from ._bindings.imports import types
+from ._chance import Chance
 from .collection import Collection
 from .descriptor import Descriptor
 from .event import Event
@@ -40,7 +41,8 @@ def export(cls: type, found: Any) -> None:
 
 def _exports(cls: type, found: Any) -> type:
     model = HostReadModel()
-    instances: list[Any] = []
+    # Made by the first event, when the module has been loaded and the host is there.
+    made: list[tuple[Any, Chance]] = []
 
     class Exports:
         def describe(self) -> types.Descriptor:
@@ -48,9 +50,13 @@ def _exports(cls: type, found: Any) -> type:
 
         def handle(self, event: types.Event) -> None:
             try:
-                if not instances:
-                    instances.append(cls())
-                found.handle(instances[0], _event(event), model)
+                if not made:
+                    chance = Chance(found.descriptor.name)
+                    chance.begin(event.position)
+                    made.append((cls(), chance))
+                instance, chance = made[0]
+                chance.begin(event.position)
+                found.handle(instance, _event(event), model)
             except Retry as error:
                 failure: Any = types.Failure_Retry(reason(error))
             except BaseException as error:

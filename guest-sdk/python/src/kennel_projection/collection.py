@@ -6,7 +6,7 @@ are made by a later version of the host.
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -65,10 +65,23 @@ class Collection(Generic[T]):
 
     __slots__ = ("columns", "document", "indexes", "name")
 
+    @overload
+    def __init__(
+        self, name: str, document: type[T], *, columns: Iterable[Column] = (), indexes: Iterable[Index] = ()
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: "Collection[Any]",
+        name: str,
+        document: Any = Any,
+        *,
+        columns: Iterable[Column] = (),
+        indexes: Iterable[Index] = (),
+    ) -> None: ...
     def __init__(
         self,
         name: str,
-        document: type[T] | Any = Any,
+        document: Any = Any,
         *,
         columns: Iterable[Column] = (),
         indexes: Iterable[Index] = (),

@@ -9,7 +9,7 @@ import json
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from json.encoder import encode_basestring
 from typing import Any
 from uuid import UUID
@@ -68,7 +68,7 @@ def checked_text(what: str, value: Any) -> str:
     return value
 
 
-@lru_cache(maxsize=None)
+@cache
 def fields_of(cls: type) -> tuple[tuple[str, str], ...]:
     """The fields of a dataclass that are part of its documents: attribute, and name in JSON."""
     return tuple((each.name, each.metadata.get("json", each.name)) for each in dataclasses.fields(cls))

@@ -5,11 +5,9 @@ One rule: :class:`Retry` asks for another attempt; everything else rejects the e
 
 import linecache
 import re
-import sys
-import sysconfig
-from types import ModuleType, TracebackType
+from types import TracebackType
 
-from . import _host
+from . import _host, _modules
 
 _FRAMES_MAX = 12
 _CAUSES_MAX = 5
@@ -30,32 +28,28 @@ def reason(error: BaseException) -> str:
     """What the host is told of an exception: for a stack, innermost frame first, because the host cuts long texts."""
     if isinstance(error, (Retry, Reject)):
         parts = [_message(error) or type(error).__name__]
-        error = _cause(error) if error.__cause__ is not None else None
+        cause = error.__cause__
     else:
         parts = [_described(error)]
-        error = _cause(error)
-    for _ in range(_CAUSES_MAX):
-        if error is None:
-            break
-        parts.append("because of " + _described(error))
-        error = _cause(error)
+        cause = _cause(error)
+    while cause is not None and len(parts) <= _CAUSES_MAX:
+        parts.append("because of " + _described(cause))
+        cause = _cause(cause)
     return "\n".join(parts).encode(errors="replace").decode()
 
 
 def keep_sources() -> None:
     """Keeps the text of the projection's modules, so that stacks show lines where no files are."""
-    standard = sysconfig.get_path("stdlib")
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if isinstance(module, ModuleType) and file and not (standard and file.startswith(standard)):
-            lines = linecache.getlines(file)
-            # Without a time of change, the entry is never compared with a file.
-            linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
+    for module in _modules.loaded():
+        file = str(module.__file__)
+        lines = linecache.getlines(file)
+        # Without a time of change, the entry is never compared with a file.
+        linecache.cache[file] = (sum(map(len, lines)), None, lines, file)
 
 
 def _described(error: BaseException) -> str:
     kind = type(error)
-    name = kind.__qualname__ if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}.{kind.__qualname__}"
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     message = _message(error)
     first = f"{name}: {message}" if message else name
     return "\n".join([first, *getattr(error, "__notes__", ()), *_stack(error.__traceback__)])

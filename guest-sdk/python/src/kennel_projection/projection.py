@@ -17,7 +17,7 @@ S = TypeVar("S")
 _HANDLES = "__kennel_handles__"
 _DEFINITION = "__kennel_definition__"
 
-_Typed = Callable[[Callable[[S, Event[T], ReadModel], None]], Callable[[S, Event[T], ReadModel], None]]
+_Method = Callable[[S, Event[T], ReadModel], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -36,15 +36,15 @@ class Definition:
 
 
 @overload
-def on(event_type: type[T], /) -> _Typed: ...
+def on(event_type: type[T], /) -> Callable[[_Method[S, T]], _Method[S, T]]: ...
 @overload
-def on(*event_types: str | type) -> _Typed: ...
+def on(*event_types: str | type) -> Callable[[_Method[S, Any]], _Method[S, Any]]: ...
 def on(*event_types: str | type) -> Any:
     """Says which events a method handles, by name or by the dataclass of their payload.
 
     The name of a dataclass is that of its events, unless it has a class variable ``event_type``.
     """
-    if not event_types or callable(event_types[0]) and not isinstance(event_types[0], type):
+    if not event_types or not all(isinstance(each, (str, type)) for each in event_types):
         raise TypeError('on() takes types of events: @on("OrderPlaced") or @on(OrderPlaced)')
 
     def mark(method: Any) -> Any:

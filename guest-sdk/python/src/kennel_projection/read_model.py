@@ -89,8 +89,8 @@ class ReadModel(ABC):
         if text is not None:
             document = _decoded(collection, key, text)
         else:
-            is_typed = isinstance(collection, Collection) and collection.document is not Any
-            document = collection.document() if is_typed else {}
+            document_type = collection.document if isinstance(collection, Collection) else Any
+            document = {} if document_type is Any else document_type()
         yield document
         self.put(collection, key, document)
 
@@ -113,9 +113,10 @@ class ReadModel(ABC):
         return [(key, _decoded(collection, key, text)) for key, text in rows]
 
     def increment(self, collection: Collection | str, key: str, field: str, by: int = 1) -> None:
-        """Adds to a whole-number field at the top of a document. A missing document becomes an object, a missing field 0.
+        """Adds to a whole-number field at the top of a document.
 
-        It needs no read and never conflicts with other workers.
+        A missing document becomes an object, a missing field 0. It needs no read and never conflicts with other
+        workers.
         """
         name, key, field = _name(collection), _key(key), checked_text("the name of a field", field)
         if type(by) is not int:

@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOSECONDS = 1_000_000_000
 _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-][0-9]{2}:[0-9]{2})"
@@ -34,7 +34,7 @@ class Timestamp:
     def from_datetime(cls, moment: datetime) -> "Timestamp":
         """The same moment, exactly; ``ValueError`` if the ``datetime`` does not say its time zone."""
         if moment.utcoffset() is None:
-            raise ValueError(f"{moment!r} has no time zone: give it one, such as timezone.utc")
+            raise ValueError(f"{moment!r} has no time zone: give it one, such as datetime.UTC")
         return cls._of(moment.replace(microsecond=0), moment.microsecond * 1000)
 
     @classmethod

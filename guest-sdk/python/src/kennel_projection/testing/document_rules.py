@@ -15,6 +15,7 @@ DIGITS_BEFORE_MAX = 131_072
 DIGITS_BEHIND_MAX = 16_383
 _EXPONENT_MAX = 2**30
 _EXPONENT_DIGITS_MAX = 18
+_ADJUSTED_MAX = 18
 
 _TOKEN = re.compile(
     r"""[ \t\n\r]*+(?:
@@ -100,7 +101,7 @@ def _whole(text: str) -> int:
     number = Decimal(text)
     if number != number.to_integral_value():
         raise Unfit("the field is not a whole number")
-    if number.adjusted() > 18 or not -(2**63) <= int(number) < 2**63:
+    if number.adjusted() > _ADJUSTED_MAX or not -(2**63) <= int(number) < 2**63:
         raise Unfit("the field is beyond the range of 64-bit whole numbers")
     return int(number)
 
@@ -156,7 +157,7 @@ def _tokens(text: str) -> Iterator[tuple[str, str, int, int]]:
 
 
 def _misplaced(token: str, at: int) -> Unfit:
-    return Unfit(f"is not JSON: {token[:20]!r} does not belong at offset {at}" if token else "is not JSON: it ends early")
+    return Unfit(f"is not JSON: {token[:20]!r} is misplaced at offset {at}" if token else "is not JSON: it ends early")
 
 
 def _add_key(keys: set[str] | None, token: str) -> None:

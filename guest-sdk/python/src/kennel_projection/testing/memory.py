@@ -87,13 +87,13 @@ class MemoryReadModel(ReadModel):
         first = bisect_left(keys, prefix)
         if after is not None:
             first = max(first, bisect_right(keys, after))
-        found = []
+        found: list[tuple[str, str, str | None]] = []
         for key in keys[first : first + min(limit, READ_KEYS_MAX)]:
             if not key.startswith(prefix):
                 break
             found.append((collection, key, self._collections[collection][key]))
         self._count_read(found)
-        return [(key, document) for _, key, document in found]
+        return [(key, document) for _, key, document in found if document is not None]
 
     def _increment(self, collection: str, key: str, field: str, by: int) -> None:
         self._admit(collection, key)
