@@ -1,0 +1,3 @@
+module kennel/projection
+
+go 1.24
