@@ -46,44 +46,32 @@ func (f Failure) String() string {
 // Call hands an event to a projection and says how it failed, or nil. Whatever the handler returns or panics with
 // becomes a [Failure]. The host's calls come this way, and so do those of the test kit.
 func Call(projection Projection, event *Event, model ReadModel) (failure *Failure) {
-	returned := false
 	defer func() {
-		if returned {
-			return
-		}
 		if value := recover(); value != nil {
 			failure = failureOfPanic(value)
 		}
 	}()
-	err := projection.Handle(event, model)
-	returned = true
-	if err != nil {
+	if err := projection.Handle(event, model); err != nil {
 		return failureOf(err)
 	}
 	return nil
 }
 
 func failureOf(err error) *Failure {
-	if retry := (*RetryError)(nil); errors.As(err, &retry) {
-		return &Failure{IsRetry: true, Reason: cut(err.Error(), reasonBytesMax)}
+	if isRetry(err) {
+		return &Failure{IsRetry: true, Reason: cut(fmt.Sprint(err), reasonBytesMax)}
 	}
-	return &Failure{Reason: cut(typed(err, err.Error()), reasonBytesMax)}
+	return &Failure{Reason: cut(typed(err), reasonBytesMax)}
 }
 
 func failureOfPanic(value any) *Failure {
-	message := ""
-	switch value := value.(type) {
-	case error:
-		if retry := (*RetryError)(nil); errors.As(value, &retry) {
-			return failureOf(value)
-		}
-		message = typed(value, value.Error())
-	case fmt.Stringer:
-		message = typed(value, value.String())
-	case string:
-		message = value
-	default:
-		message = fmt.Sprintf("%T: %v", value, value)
+	if err, isError := value.(error); isError && isRetry(err) {
+		return failureOf(err)
 	}
-	return &Failure{Reason: withStack("panic: "+message, panicStack())}
+	return &Failure{Reason: withStack("panic: "+typed(value), panicStack())}
+}
+
+func isRetry(err error) bool {
+	retry := (*RetryError)(nil)
+	return errors.As(err, &retry)
 }

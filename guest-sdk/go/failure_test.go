@@ -17,6 +17,11 @@ func (failing) Descriptor() Descriptor { return Descriptor{Name: "failing", Vers
 
 func (f failing) Handle(*Event, ReadModel) error { return f() }
 
+func panicsTwice() error {
+	defer func() { panic("second") }()
+	panic("first")
+}
+
 func TestWhateverAHandlerFailsWithBecomesAFailure(t *testing.T) {
 	var none map[string]int
 	var out []int
@@ -26,18 +31,18 @@ func TestWhateverAHandlerFailsWithBecomesAFailure(t *testing.T) {
 		expected string
 	}{
 		"an error":         {func() error { return Rejectf("no: %w", io.EOF) }, false, "no: EOF"},
-		"a typed error":    {func() error { return &strconv.NumError{Func: "f", Num: "x", Err: io.EOF} }, false, "*strconv.NumError: strconv.f"},
-		"joined errors":    {func() error { return errors.Join(io.EOF, io.ErrNoProgress) }, false, "EOF\nmultiple Read"},
+		"a typed error":    {func() error { return (*strconv.NumError)(nil) }, false, "nil pointer dereference\n  at strconv."},
+		"joined errors":    {func() error { return errors.Join(io.EOF, io.ErrNoProgress) }, false, "EOF\nmult"},
 		"retry":            {func() error { return Retryf("busy") }, true, "busy"},
 		"retry, wrapped":   {func() error { return fmt.Errorf("a: %w", Retryf("b: %w", io.EOF)) }, true, "a: b: EOF"},
 		"retry, panicked":  {func() error { panic(Retryf("busy")) }, true, "busy"},
 		"a panic":          {func() error { panic("oh no") }, false, "panic: oh no\n  at projection.Test"},
 		"a panic, typed":   {func() error { panic(17) }, false, "panic: int: 17\n  at projection.Test"},
 		"a panic, error":   {func() error { panic(io.EOF) }, false, "panic: EOF\n  at projection.Test"},
-		"panic(nil)":       {func() error { panic(nil) }, false, "panic: *runtime.PanicNilError: runtime error: panic"},
-		"a runtime error":  {func() error { none["x"] = 1; return nil }, false, "assignment to entry in nil map\n  at "},
-		"an index":         {func() error { out[len(none)] = 1; return nil }, false, "panic: runtime.boundsError: runtime"},
-		"a panic in defer": {func() error { defer func() { panic("second") }(); panic("first") }, false, "panic: second\n"},
+		"panic(nil)":       {func() error { panic(nil) }, false, "panic: *runtime.PanicNilError: "},
+		"a runtime error":  {func() error { none["x"] = 1; return nil }, false, "in nil map\n  at "},
+		"an index":         {func() error { out[len(none)] = 1; return nil }, false, "runtime.boundsError: "},
+		"a panic in defer": {panicsTwice, false, "panic: second\n"},
 		"a long message":   {func() error { panic(strings.Repeat("ä", 3000)) }, false, "ä\n  at projection.Test"},
 	} {
 		failure := Call(check.handle, &Event{}, nil)

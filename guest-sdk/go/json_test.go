@@ -64,7 +64,8 @@ func TestDecodingRefusesWhatItCannotKeep(t *testing.T) {
 
 func TestEncodingEscapesOnlyWhatJSONDemands(t *testing.T) {
 	text, err := EncodeJSON(map[string]any{"<&>": "\u2028 \u2029 \\u2028 \u007f \"", "a": 1 << 60})
-	if expected := "{\"<&>\":\"\u2028 \u2029 \\\\u2028 \u007f \\\"\",\"a\":1152921504606846976}"; text != expected || err != nil {
+	expected := "{\"<&>\":\"\u2028 \u2029 \\\\u2028 \u007f \\\"\",\"a\":1152921504606846976}"
+	if text != expected || err != nil {
 		t.Errorf("got %s, %v", text, err)
 	}
 }

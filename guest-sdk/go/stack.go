@@ -16,14 +16,15 @@ const (
 	framesMax       = 12
 )
 
-// typed puts the type of a value before its message, unless the type says nothing: those of errors.New and fmt.Errorf.
-func typed(value any, message string) string {
+// typed is a value as text, behind its type unless that says nothing: of text, and of what errors.New and fmt.Errorf
+// make. An error whose own method panics, such as a nil pointer, has a text as well: fmt sees to it.
+func typed(value any) string {
 	name := fmt.Sprintf("%T", value)
 	switch name {
-	case "*errors.errorString", "*errors.joinError", "*fmt.wrapError", "*fmt.wrapErrors", "*fmt.fmtError":
-		return message
+	case "string", "*errors.errorString", "*errors.joinError", "*fmt.wrapError", "*fmt.wrapErrors", "*fmt.fmtError":
+		return fmt.Sprint(value)
 	default:
-		return name + ": " + message
+		return fmt.Sprintf("%s: %v", name, value)
 	}
 }
 

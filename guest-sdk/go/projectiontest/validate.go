@@ -61,7 +61,8 @@ func Validate(d projection.Descriptor) error {
 func checkName(what, name string) error {
 	if len(name) == 0 || len(name) > nameBytesMax || !utf8.ValidString(name) ||
 		strings.ContainsFunc(name, unicode.IsControl) {
-		return fmt.Errorf("the %s %.60q is invalid: use 1 to %d bytes without control characters", what, name, nameBytesMax)
+		return fmt.Errorf("the %s %.60q is invalid: use 1 to %d bytes without control characters", what, name,
+			nameBytesMax)
 	}
 	return nil
 }
@@ -103,8 +104,8 @@ func validateCollection(c projection.Collection) error {
 	for _, column := range c.Columns {
 		name := column.Name
 		if !columnName.MatchString(name) || strings.Contains(reservedColumnNames, " "+name+" ") {
-			return fmt.Errorf("the column %.60q has an invalid name: use 1 to 48 lower-case letters, digits and _, the "+
-				"first a letter, and no name that tables have for columns of their own", name)
+			return fmt.Errorf("the column %.60q has an invalid name: use 1 to 48 lower-case letters, digits and _, "+
+				"the first a letter, and no name that tables have for columns of their own", name)
 		}
 		if _, isThere := types[name]; isThere {
 			return fmt.Errorf("the column %q is declared twice", name)
@@ -159,8 +160,8 @@ func checkPath(path string) error {
 		}
 		field := pathField(rest)
 		if field == "" {
-			return fmt.Errorf("its path %q has a field that is neither letters of ASCII, digits, _ and - nor a JSON string",
-				path)
+			return fmt.Errorf("its path %q has a field that is neither letters of ASCII, digits, _ and - nor a JSON "+
+				"string", path)
 		}
 		rest = rest[len(field):]
 		if rest == "" {

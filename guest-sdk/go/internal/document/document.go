@@ -115,8 +115,8 @@ func (s *scan) number() error {
 	number := s.text[s.at:end]
 	written, fits := writtenBytes(number)
 	if !fits {
-		return fmt.Errorf("contains the number `%.60s`; databases hold up to 131,072 digits before and 16,383 behind the "+
-			"decimal point", number)
+		return fmt.Errorf("contains the number `%.60s`; databases hold up to 131,072 digits before and 16,383 behind "+
+			"the decimal point", number)
 	}
 	s.bytes += written - len(number)
 	s.at = end
