@@ -121,7 +121,7 @@ func exportHandle(passed *hostEvent) *hostResult {
 //go:wasmexport describe
 func exportDescribe() *hostDescriptor {
 	descriptor := theProjection().Descriptor()
-	references = append(references, descriptor)
+	references = []any{descriptor}
 	collections := make([]hostCollection, len(descriptor.Collections))
 	for i, collection := range descriptor.Collections {
 		collections[i] = lowerCollection(collection)

@@ -98,7 +98,6 @@ func (p *plan) addFields(of reflect.Type, making map[reflect.Type]*plan) {
 			name = field.Name
 		}
 		required := field.Tag.Get("kennel") == "required"
-		// A number that is written as a string is no JSON number, and is parsed as a whole.
 		plan := makePlan(field.Type, making)
 		if required || plan != nil {
 			p.fields = append(p.fields, planField{name: name, required: required, plan: plan})
