@@ -2,11 +2,11 @@
 # Builds order-summary.wasm, a component, in this folder or at the path given. It needs
 #   go          1.24 or later; tried with 1.27.3
 #   wasm-tools  tried with 1.262.0
-#   the adapter for reactors of Wasmtime 50, at the path in WASI_ADAPTER
+#   the adapter for reactors that the README of the SDK names, at the path in WASI_ADAPTER
 set -eu
 cd "$(dirname "$0")"
 out=${1:-order-summary.wasm}
-adapter=${WASI_ADAPTER:?is not set: name the file wasi_snapshot_preview1.reactor.wasm of Wasmtime 50}
+adapter=${WASI_ADAPTER:?is not set: name the file wasi_snapshot_preview1.reactor.wasm}
 
 for tool in go wasm-tools; do
     command -v "$tool" >/dev/null || { echo "$tool is missing: install it and run this again" >&2; exit 1; }
