@@ -1,0 +1,10 @@
+/* Structs from JSON for those who have more to say of a misfit than what it is. */
+#ifndef KENNEL_SHAPE_H
+#define KENNEL_SHAPE_H
+
+#include "kennel.h"
+
+/* Reads a struct. If the text does not fit, gives false and why. */
+bool kennel_shape_read(kennel_text text, const kennel_shape *shape, void *out, kennel_text *problem);
+
+#endif
