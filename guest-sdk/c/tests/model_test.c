@@ -137,6 +137,8 @@ static void an_increment_keeps_every_other_byte_and_is_exact(void) {
     check_increment("{}", "5", "{\"n\":5}");
     check_increment("{ \"a\" : 1.50 , \"n\" : 2 }", "-7", "{ \"a\" : 1.50 , \"n\" : -5 }");
     check_increment("{\"a\":[1,2]}", "1", "{\"a\":[1,2],\"n\":1}");
+    check_increment("{ }", "1", "{\"n\":1 }");
+    check_increment("{\"a\":1 }", "1", "{\"a\":1,\"n\":1 }");
     check_increment("{\"n\":null,\"m\":0}", "3", "{\"n\":3,\"m\":0}");
     check_increment("{\"n\":1.0}", "1", "{\"n\":2}");
     check_increment("{\"n\":12e2}", "1", "{\"n\":1201}");

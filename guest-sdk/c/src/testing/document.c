@@ -188,7 +188,10 @@ const char *kit_add(kennel_text document, kennel_text field, int64_t by, kennel_
     if (__builtin_add_overflow(before, by, &after)) {
         return "leaves the range of 64 bits";
     }
-    const char *end = object.data + object.length - 1;
+    const char *end = object.data + object.length - 1; /* behind the last field, as the host does it */
+    while (strchr(" \t\n\r", end[-1]) != NULL) {
+        end--;
+    }
     kennel_json_walk walk = kennel_json_begin(object);
     kennel_writer added = {.needs_comma = kennel_json_next(&walk)};
     if (kind == KENNEL_JSON_NONE) {
