@@ -26,9 +26,9 @@ func init() {
 	debug.SetMemoryLimit(heapBytesMax)
 }
 
-// While the host passes something, the component model forbids a guest to call anything: a call would trap. Go's
-// collector reads the clock, so it must not run here. With the processor pinned the runtime puts it off until the next
-// allocation, and with the clock paused the adapter answers without asking the host.
+// While the host passes something, the component model forbids a guest to call anything: a call would trap. Go reads the
+// clock when its collector runs and when its heap grows. With the processor pinned the runtime puts the collector off
+// until the next allocation; with the clock paused the adapter answers without asking the host. Either alone still traps.
 
 //go:linkname procPin runtime.procPin
 func procPin() int
@@ -39,7 +39,7 @@ func procUnpin()
 //go:wasmimport wasi_snapshot_preview1 adapter_monotonic_clock_set_paused
 func pauseClock(paused bool)
 
-// allocate gives the host memory for what it passes. That the host lets go of is the collector's.
+// allocate gives the host memory for what it passes. The collector frees it, not the host.
 //
 //go:wasmexport cabi_realloc
 func allocate(old unsafe.Pointer, oldBytes, alignment, bytes uint32) unsafe.Pointer {
