@@ -26,9 +26,10 @@ func init() {
 	debug.SetMemoryLimit(heapBytesMax)
 }
 
-// While the host passes something, the component model forbids a guest to call anything: a call would trap. Go reads the
-// clock when its collector runs and when its heap grows. With the processor pinned the runtime puts the collector off
-// until the next allocation; with the clock paused the adapter answers without asking the host. Either alone still traps.
+// While the host passes something, the component model forbids a guest to call anything: a call would trap. Go reads
+// the clock when its collector runs and when its heap grows. With the processor pinned the runtime puts the collector
+// off until the next allocation, which does not keep the heap from growing; with the clock paused the adapter answers
+// without asking the host.
 
 //go:linkname procPin runtime.procPin
 func procPin() int
