@@ -24,11 +24,21 @@ if [ -z "${CLANG:-}" ]; then
     }
 fi
 
-# SYSROOT and CFLAGS are lists of options.
-# shellcheck disable=SC2086
-"$CLANG" --target=wasm32-wasi ${SYSROOT:+--sysroot="$SYSROOT"} -mexec-model=reactor \
-    -std=c11 -O2 -Wall -Wextra -Wno-deprecated -I "$sdk/include" \
-    -mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false \
-    "-ffile-prefix-map=$sdk/=" "-ffile-prefix-map=$PWD/=" ${CFLAGS:-} \
-    -Wl,--gc-sections,--strip-debug,--stack-first,-z,stack-size=262144 \
-    "$sdk"/src/*.c "$sdk"/src/wasm/*.c "$@" -o "$output"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+
+compile() {
+    # CFLAGS is a list of options.
+    # shellcheck disable=SC2086
+    "$CLANG" --target=wasm32-wasi ${SYSROOT:+--sysroot="$SYSROOT"} \
+        -O2 -Wall -Wextra -Wno-deprecated -Wno-missing-field-initializers -I "$sdk/include" \
+        -mllvm -wasm-enable-sjlj -mllvm -wasm-use-legacy-eh=false \
+        "-ffile-prefix-map=$sdk/=" "-ffile-prefix-map=$PWD/=" ${CFLAGS:-} "$@"
+}
+
+# Undefined behavior of the projection is checked, so that it rejects the event with file and line.
+for source in "$sdk"/src/*.c "$sdk"/src/wasm/*.c; do
+    compile -std=c11 -c "$source" -o "$folder/$(basename "$(dirname "$source")")-$(basename "$source" .c).o"
+done
+compile -std=c11 -fsanitize=undefined -fno-sanitize=function -mexec-model=reactor \
+    -Wl,--gc-sections,--strip-debug,--stack-first,-z,stack-size=262144 "$folder"/*.o "$@" -o "$output"
