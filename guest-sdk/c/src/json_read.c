@@ -19,23 +19,14 @@ kennel_json kennel_json_parse(kennel_text text) {
 }
 
 kennel_json_kind kennel_json_kind_of(kennel_json value) {
-    switch (value.data == NULL ? '\0' : value.data[0]) {
-    case '\0':
+    static const char firsts[] = "ntf\"[{";
+    static const kennel_json_kind kinds[] = {KENNEL_JSON_NULL, KENNEL_JSON_BOOLEAN, KENNEL_JSON_BOOLEAN,
+                                             KENNEL_JSON_TEXT, KENNEL_JSON_ARRAY,   KENNEL_JSON_OBJECT};
+    if (value.data == NULL) {
         return KENNEL_JSON_NONE;
-    case 'n':
-        return KENNEL_JSON_NULL;
-    case 't':
-    case 'f':
-        return KENNEL_JSON_BOOLEAN;
-    case '"':
-        return KENNEL_JSON_TEXT;
-    case '[':
-        return KENNEL_JSON_ARRAY;
-    case '{':
-        return KENNEL_JSON_OBJECT;
-    default:
-        return KENNEL_JSON_NUMBER;
     }
+    const char *found = (const char *)memchr(firsts, value.data[0], sizeof firsts - 1);
+    return found == NULL ? KENNEL_JSON_NUMBER : kinds[found - firsts];
 }
 
 kennel_text kennel_json_shown(kennel_json value) {

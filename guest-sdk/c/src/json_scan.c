@@ -118,18 +118,13 @@ static bool scan_word(kennel_scan_state *state, const char *word) {
 
 static bool scan_scalar(kennel_scan_state *state) {
     char first = *state->at;
-    switch (first) {
-    case '"':
+    if (first == '"') {
         return kennel_scan_string(state);
-    case 't':
-        return scan_word(state, "true");
-    case 'f':
-        return scan_word(state, "false");
-    case 'n':
-        return scan_word(state, "null");
-    default:
-        return first == '-' || is_digit(first) ? scan_number(state) : fail(state, "a value is expected");
     }
+    if (first == '-' || is_digit(first)) {
+        return scan_number(state);
+    }
+    return scan_word(state, first == 't' ? "true" : first == 'f' ? "false" : "null");
 }
 
 /* The name of a field and the colon. */

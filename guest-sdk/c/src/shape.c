@@ -30,49 +30,70 @@ static bool misfit(kennel_text *problem, const path *at, const char *expected, k
 
 static bool read_object(kennel_json json, const kennel_shape *shape, void *out, const path *at, kennel_text *problem);
 
-static bool read_text(kennel_json json, kennel_text *member, const path *at, kennel_text *problem) {
+/* Reads a value into a member. Gives false if it does not fit. */
+typedef bool reader(kennel_json json, void *member);
+
+static bool read_text(kennel_json json, void *member) {
     if (kennel_json_kind_of(json) != KENNEL_JSON_TEXT) {
-        return misfit(problem, at, "a string", json);
+        return false;
     }
-    *member = kennel_unescape(json);
-    return member->data != NULL || misfit(problem, at, "text without halves of surrogate pairs", json);
+    kennel_text text = kennel_unescape(json);
+    *(kennel_text *)member = text;
+    return text.data != NULL;
+}
+
+static bool read_integer(kennel_json json, void *member) {
+    return kennel_json_kind_of(json) == KENNEL_JSON_NUMBER && kennel_parse_integer(json, (int64_t *)member);
+}
+
+static bool read_unsigned(kennel_json json, void *member) {
+    return kennel_json_kind_of(json) == KENNEL_JSON_NUMBER && kennel_parse_unsigned(json, (uint64_t *)member);
+}
+
+static bool read_number(kennel_json json, void *member) {
+    if (kennel_json_kind_of(json) != KENNEL_JSON_NUMBER) {
+        return false;
+    }
+    *(double *)member = kennel_json_number(json);
+    return true;
+}
+
+static bool read_boolean(kennel_json json, void *member) {
+    *(bool *)member = json.data[0] == 't';
+    return kennel_json_kind_of(json) == KENNEL_JSON_BOOLEAN;
+}
+
+static bool read_json(kennel_json json, void *member) {
+    *(kennel_json *)member = json;
+    return true;
 }
 
 static bool read_field(const kennel_field *field, kennel_json json, void *member, const path *at,
                        kennel_text *problem) {
+    static const struct {
+        reader *read;
+        const char *expected;
+    } readers[] = {
+        [KENNEL_TYPE_TEXT] = {read_text, "a string"},
+        [KENNEL_TYPE_INTEGER] = {read_integer, "a whole number that fits 64 bits"},
+        [KENNEL_TYPE_UNSIGNED] = {read_unsigned, "a whole number of at least 0 that fits 64 bits"},
+        [KENNEL_TYPE_NUMBER] = {read_number, "a number"},
+        [KENNEL_TYPE_BOOLEAN] = {read_boolean, "true or false"},
+        [KENNEL_TYPE_JSON] = {read_json, "a value"},
+    };
     kennel_json_kind kind = kennel_json_kind_of(json);
     if (field->is_optional && kind == KENNEL_JSON_NULL) {
         return true;
     }
-    bool is_number = kind == KENNEL_JSON_NUMBER;
-    switch (field->type) {
-    case KENNEL_TYPE_TEXT:
-        return read_text(json, (kennel_text *)member, at, problem);
-    case KENNEL_TYPE_INTEGER:
-        return (is_number && kennel_parse_integer(json, (int64_t *)member)) ||
-               misfit(problem, at, "a whole number that fits 64 bits", json);
-    case KENNEL_TYPE_UNSIGNED:
-        return (is_number && kennel_parse_unsigned(json, (uint64_t *)member)) ||
-               misfit(problem, at, "a whole number of at least 0 that fits 64 bits", json);
-    case KENNEL_TYPE_NUMBER:
-        if (!is_number) {
-            return misfit(problem, at, "a number", json);
-        }
-        *(double *)member = kennel_json_number(json);
-        return true;
-    case KENNEL_TYPE_BOOLEAN:
-        if (kind != KENNEL_JSON_BOOLEAN) {
-            return misfit(problem, at, "true or false", json);
-        }
-        *(bool *)member = json.data[0] == 't';
-        return true;
-    case KENNEL_TYPE_JSON:
-        *(kennel_json *)member = json;
-        return true;
-    case KENNEL_TYPE_OBJECT:
+    if (field->type == KENNEL_TYPE_OBJECT) {
         return read_object(json, field->shape, member, at, problem);
     }
-    return misfit(problem, at, "a type of kennel_type in the shape", json);
+    if (readers[field->type].read(json, member)) {
+        return true;
+    }
+    bool is_half = field->type == KENNEL_TYPE_TEXT && kind == KENNEL_JSON_TEXT;
+    return misfit(problem, at, is_half ? "text without halves of surrogate pairs" : readers[field->type].expected,
+                  json);
 }
 
 /* The field of this name; the search begins where the last one ended, since fields mostly keep their order. */
@@ -138,34 +159,23 @@ bool kennel_shape_read(kennel_text text, const kennel_shape *shape, void *out, k
 static void write_object(kennel_writer *writer, const kennel_shape *shape, const void *value);
 
 static void write_member(kennel_writer *writer, const kennel_field *field, const void *member) {
-    switch (field->type) {
-    case KENNEL_TYPE_TEXT: {
-        kennel_text text = *(const kennel_text *)member;
-        if (field->is_optional && text.data == NULL) {
-            kennel_write_null(writer);
-        } else {
-            kennel_write_text(writer, text);
-        }
-        break;
-    }
-    case KENNEL_TYPE_INTEGER:
-        kennel_write_integer(writer, *(const int64_t *)member);
-        break;
-    case KENNEL_TYPE_UNSIGNED:
-        kennel_write_unsigned(writer, *(const uint64_t *)member);
-        break;
-    case KENNEL_TYPE_NUMBER:
-        kennel_write_number(writer, *(const double *)member);
-        break;
-    case KENNEL_TYPE_BOOLEAN:
-        kennel_write_boolean(writer, *(const bool *)member);
-        break;
-    case KENNEL_TYPE_JSON:
-        kennel_write_json(writer, *(const kennel_json *)member);
-        break;
-    case KENNEL_TYPE_OBJECT:
+    bool is_none = field->type == KENNEL_TYPE_TEXT && ((const kennel_text *)member)->data == NULL;
+    if (field->type == KENNEL_TYPE_OBJECT) {
         write_object(writer, field->shape, member);
-        break;
+    } else if (field->is_optional && is_none) {
+        kennel_write_null(writer);
+    } else if (field->type == KENNEL_TYPE_TEXT) {
+        kennel_write_text(writer, *(const kennel_text *)member);
+    } else if (field->type == KENNEL_TYPE_INTEGER) {
+        kennel_write_integer(writer, *(const int64_t *)member);
+    } else if (field->type == KENNEL_TYPE_UNSIGNED) {
+        kennel_write_unsigned(writer, *(const uint64_t *)member);
+    } else if (field->type == KENNEL_TYPE_NUMBER) {
+        kennel_write_number(writer, *(const double *)member);
+    } else if (field->type == KENNEL_TYPE_BOOLEAN) {
+        kennel_write_boolean(writer, *(const bool *)member);
+    } else {
+        kennel_write_json(writer, *(const kennel_json *)member);
     }
 }
 

@@ -1,4 +1,4 @@
-/* Text: comparing, formatting, and what is UTF-8. */
+/* Text: comparing, formatting, and checking that it is UTF-8. */
 #include <stdio.h>
 #include <string.h>
 

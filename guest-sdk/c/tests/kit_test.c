@@ -5,7 +5,7 @@
 #include "../src/testing/memory.h"
 #include "sdk_test.h"
 
-static void refuse(const kennel_event *event) {
+static void reject_all(const kennel_event *event) {
     kennel_reject("unknown command %s", event->event_type.data);
 }
 
@@ -14,12 +14,12 @@ static void do_nothing(const kennel_event *event) {
 }
 
 static void unexpected_failure(void) {
-    WHEN_RUN(refuse, .json = NULL);
+    WHEN_RUN(reject_all, .json = NULL);
     KENNEL_THEN_NO_DOCUMENT("d", "1");
 }
 
 static void failure_at_the_end(void) {
-    WHEN_RUN(refuse, .json = NULL);
+    WHEN_RUN(reject_all, .json = NULL);
 }
 
 static void missing_failure(void) {

@@ -18,9 +18,9 @@ extern "C" {
 #endif
 
 /*
- * An event for a test. What is zero is filled in: it is the next of the log and of its aggregate, belongs to the first
- * bounded context and aggregate type that the projection asks for, is of aggregate `1`, was written one second after
- * the event before it (the first at the start of 2026), and carries `{}`.
+ * An event for a test. Members that are zero are filled in: it is the next of the log and of its aggregate, belongs to
+ * the first bounded context and aggregate type that the projection asks for, is of aggregate `1`, was written one
+ * second after the event before it (the first at the start of 2026), and carries `{}`.
  */
 typedef struct kennel_test_event {
     const char *event_type;

@@ -160,7 +160,7 @@ static void check_names(kennel_text collection, kennel_text key) {
     check_name("document key", key, KEY_BYTES_MAX);
 }
 
-/* A copy of what is read, for the handler. */
+/* A copy for the handler of a text that it reads. */
 static kennel_text read_text(kennel_text text) {
     bytes_read += text.length;
     if (bytes_read > READ_BYTES_MAX) {

@@ -48,7 +48,7 @@ static KENNEL_NORETURN KENNEL_PRINTF(3, 4) void fail_test(const char *file, int 
 }
 
 static const char *story(void) {
-    static const char *const told[] = {
+    static const char *const stories[] = {
         "it was handled", "it is to be tried again: ", "it was rejected: ", "it broke a rule of the host: "};
     if (last_result == NOTHING_YET) {
         return "there is no event";
@@ -56,7 +56,7 @@ static const char *story(void) {
     if (last_result == OUT_OF_SCOPE) {
         return "it is not in the scope";
     }
-    return outcome == KENNEL_HANDLED ? told[0] : kennel_format("%s%s", told[outcome], reason.data).data;
+    return outcome == KENNEL_HANDLED ? stories[0] : kennel_format("%s%s", stories[outcome], reason.data).data;
 }
 
 void kennel_host_log(kennel_level level, kennel_text message) {
@@ -176,7 +176,7 @@ static kennel_json expected_json(const char *file, int at, const char *json) {
     size_t error_at = 0;
     kennel_json value = kennel_scan_text(kennel_text_of(json), &error, &error_at);
     if (value.data == NULL) {
-        fail_test(file, at, "what is expected is not JSON: %s at byte %zu", error, error_at);
+        fail_test(file, at, "the expected text is not JSON: %s at byte %zu", error, error_at);
     }
     return value;
 }
