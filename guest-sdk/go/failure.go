@@ -27,7 +27,7 @@ func Rejectf(format string, arguments ...any) error {
 	return fmt.Errorf(format, arguments...)
 }
 
-// Failure says why an event was not handled, as the host is told.
+// Failure says why an event was not handled, as it reaches the host.
 type Failure struct {
 	// IsRetry asks the host to try again. Otherwise the event is rejected.
 	IsRetry bool

@@ -54,7 +54,7 @@ func TestWhateverAHandlerFailsWithBecomesAFailure(t *testing.T) {
 			t.Errorf("%s: the reason has %d bytes", name, len(failure.Reason))
 		}
 		if strings.Contains(failure.Reason, "runtime.gopanic") || strings.Contains(failure.Reason, "projection.Call") {
-			t.Errorf("%s: frames that are not the author's: %s", name, failure.Reason)
+			t.Errorf("%s: frames that are not the developer's: %s", name, failure.Reason)
 		}
 	}
 	if failure := Call(failing(func() error { return nil }), &Event{}, nil); failure != nil {

@@ -40,7 +40,7 @@ func TestDecodingIsExact(t *testing.T) {
 	}
 }
 
-func TestDecodingRefusesWhatItCannotKeep(t *testing.T) {
+func TestDecodingRejectsWhatItCannotKeep(t *testing.T) {
 	const rounded = "a float64 would round 9007199254740993: use int64, big.Int or json.Number"
 	for text, expected := range map[string]string{
 		"":                                       "it is empty",

@@ -32,7 +32,7 @@ func withStack(message, stack string) string {
 	return cut(cut(message, messageBytesMax)+stack, reasonBytesMax)
 }
 
-// panicStack has the frames of the author's code between the panic and the SDK, the innermost first. Call it in the
+// panicStack has the frames of the developer's code between the panic and the SDK, the innermost first. Call it in the
 // function that recovers.
 func panicStack() string {
 	counters := make([]uintptr, 64)
@@ -60,7 +60,7 @@ func panicStack() string {
 	}
 }
 
-// callName is the frame at which the author's code ends.
+// callName is the frame at which the developer's code ends.
 const callName = "kennel/projection.Call"
 
 // shortPath is the file with its folder: enough to find it, and the same on every machine.

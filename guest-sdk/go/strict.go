@@ -171,7 +171,7 @@ func valueOfFold(object map[string]any, name string) any {
 	return nil
 }
 
-// checkFloat refuses a whole number that a float would round.
+// checkFloat rejects a whole number that a float would round.
 func checkFloat(number string, bits int, path string) error {
 	if strings.ContainsAny(number, ".eE") {
 		return nil

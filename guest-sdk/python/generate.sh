@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what is committed but not written by hand: the copy of the contract that the package carries, and the bindings
+# Makes the files that are committed but not written by hand: the copy of the contract that the package carries, and the bindings
 # that componentize-py makes of it. Run it after a change of wit/world.wit.
 #
 #     pip install componentize-py==0.25.1

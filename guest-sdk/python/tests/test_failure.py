@@ -1,4 +1,4 @@
-"""What the host is told of an exception."""
+"""The text of an exception for the host."""
 
 import sys
 import unittest
@@ -79,11 +79,11 @@ class FailureTest(unittest.TestCase):
         self.assertEqual(of(reject), "order o-1 has not been placed")
         self.assertRegex(of(retry), r"^later\nbecause of ValueError: number 7\n  at ")
 
-    def test_endless_recursion_is_told_briefly(self) -> None:
-        told = of(lambda: endless(0))
-        self.assertRegex(told, r"^RecursionError: maximum recursion depth exceeded")
-        self.assertRegex(told, r"\(\d{3} more of the same\)")
-        self.assertLess(len(told), 1000)
+    def test_endless_recursion_is_reported_briefly(self) -> None:
+        text = of(lambda: endless(0))
+        self.assertRegex(text, r"^RecursionError: maximum recursion depth exceeded")
+        self.assertRegex(text, r"\(\d{3} more of the same\)")
+        self.assertLess(len(text), 1000)
 
     def test_any_exception_has_a_text_that_the_host_can_take(self) -> None:
         def speechless() -> None:

@@ -97,7 +97,7 @@ class MemoryTest(unittest.TestCase):
         with self.assertRaisesRegex(EventFault, "that one call returns"):
             model.scan_text("c", limit=33)
 
-    def test_what_is_no_text_or_no_number_of_64_bits_raises(self) -> None:
+    def test_arguments_that_are_no_text_or_no_number_of_64_bits_raises(self) -> None:
         calls: list[tuple[type, str, Callable[[Any], Any]]] = [
             (TypeError, "has to be text, not int", lambda model: model.get("c", 7)),
             (TypeError, "keys have to be a list", lambda model: model.get_many("c", "abc")),

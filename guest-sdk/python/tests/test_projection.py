@@ -271,7 +271,7 @@ class DecoratorTest(unittest.TestCase):
             .then_out_of_scope()
         )
 
-    def test_a_class_that_cannot_work_is_refused_at_once(self) -> None:
+    def test_a_class_that_cannot_work_is_rejected_at_once(self) -> None:
         class Empty:
             pass
 

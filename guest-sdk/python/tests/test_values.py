@@ -69,7 +69,7 @@ class EncodingTest(unittest.TestCase):
         ]:
             self.assertEqual(encode(value), text)
 
-    def test_what_has_no_form_is_refused(self) -> None:
+    def test_a_value_without_a_form_is_rejected(self) -> None:
         loop: list[Any] = []
         loop.append(loop)
         for value, expected in [
@@ -95,7 +95,7 @@ class ExactNumbersTest(unittest.TestCase):
         self.assertEqual(type(parse("0.1234567890123456789")), Decimal)
         self.assertEqual(type(parse("123456789.123456")), float)
 
-    def test_a_number_that_its_type_cannot_keep_is_refused(self) -> None:
+    def test_a_number_that_its_type_cannot_keep_is_rejected(self) -> None:
         self.assertEqual(read("[1, 2.5]", list[float]), [1.0, 2.5])
         self.assertEqual(read("[1, 2.5, 0.1234567890123456789]", list[Decimal])[2], Decimal("0.1234567890123456789"))
         self.assertEqual(read("0.1", Decimal), Decimal("0.1"))

@@ -278,8 +278,10 @@ fn scripts_stop_at_the_first_failure(house: &House) -> Vec<String> {
     let scripts = house.under("").filter(|(path, text)| {
         has_extension(path, &["sh"]) || text.lines().next().is_some_and(|first| first.ends_with("bash"))
     });
-    let careless = scripts.filter(|(_, text)| !text.lines().any(|line| line == "set -euo pipefail"));
-    careless.map(|(path, _)| format!("{path}: begin with `set -euo pipefail`")).collect()
+    // A shell of POSIX has no `pipefail`.
+    let wanted = |text: &str| if text.starts_with("#!/bin/sh\n") { "set -eu" } else { "set -euo pipefail" };
+    let careless = scripts.filter(|(_, text)| !text.lines().any(|line| line == wanted(text)));
+    careless.map(|(path, text)| format!("{path}: begin with `{}`", wanted(text))).collect()
 }
 
 fn the_top_level_is_fixed(house: &House) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! The words that the product does not use, and the standard terms that it uses instead. The glossary explains those.
 
-use crate::house::{House, numbered};
+use crate::house::{self, House, numbered};
 
 /// Old words, whole or as a part of an identifier, and what to say instead.
 const WORDS: [(&[&str], &str); 22] = [
@@ -38,9 +38,9 @@ const PHRASES: [(&[&str], &str); 6] = [
     (&["stands still", "stand still", "what is"], "is halted; a noun"),
 ];
 
-/// What only looks like an old word: names of the operating system and of WebAssembly, and a
+/// What only looks like an old word: names of the operating system, of WebAssembly and of Python, and a
 /// placeholder in a message.
-const FOREIGN: [&str; 8] = [
+const FOREIGN: [&str; 9] = [
     "ConnectionRefused",
     "Connection refused",
     "connection refused",
@@ -49,16 +49,19 @@ const FOREIGN: [&str; 8] = [
     "{what}",
     "stack-switching",
     "STACK_SWITCHING",
+    "frozen=True",
 ];
 
 pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
-    let foreign = |path: &str| path.starts_with(crate::TIDY) || path == "LICENSE";
+    let foreign = |path: &str| path.starts_with(crate::TIDY) || path.rsplit('/').next() == Some("LICENSE");
     for (path, text) in house.under("").filter(|(path, _)| !foreign(path)) {
         if let Some((word, instead)) = old_word(path) {
             complaints.push(format!("{path}: `{word}` in its name is now: {instead}"));
         }
         for (number, line) in numbered(text) {
+            let is_statement = house::has_extension(path, &["c", "go", "ts"]);
+            let line = if is_statement { line.trim_start().trim_start_matches("switch ") } else { line };
             if let Some((word, instead)) = old_word(line) {
                 complaints.push(format!("{path}:{number}: `{word}` is now: {instead}"));
             }

@@ -70,7 +70,7 @@ func allocateEarly(alignment, bytes uintptr) unsafe.Pointer {
 	return unsafe.Pointer(&early[begin])
 }
 
-// Release lets go of the memory that the host wrote to: from now on what points into it keeps it alive. Call it when
+// Release frees the memory that the host wrote to: from now on what points into it keeps it alive. Call it when
 // everything that the host passed has been taken.
 func Release() {
 	clear(given)

@@ -25,7 +25,7 @@ func TestJSONThatBothDatabasesKeepIsAccepted(t *testing.T) {
 	}
 }
 
-func TestJSONThatADatabaseCannotKeepIsRefusedWithTheReason(t *testing.T) {
+func TestJSONThatADatabaseCannotKeepIsRejectedWithTheReason(t *testing.T) {
 	for text, expected := range map[string]string{
 		"": "is not JSON", "{": "is not JSON", "01": "is not JSON", "NaN": "is not JSON", "1 2": "is not JSON",
 		"\"\xff\"":                     "is not JSON: it is not UTF-8",
@@ -83,7 +83,7 @@ func TestAnIncrementChangesNothingElse(t *testing.T) {
 	}
 }
 
-func TestAnIncrementThatCannotBeIsRefused(t *testing.T) {
+func TestAnIncrementThatCannotBeIsRejected(t *testing.T) {
 	for document, expected := range map[string]error{
 		"1": errNoObject, "[1]": errNoObject, `"{}"`: errNoObject, "null": errNoObject,
 		`{"n":0.5}`: errNotWhole, `{"n":1e-1}`: errNotWhole, `{"n":"1"}`: errNotWhole, `{"n":true}`: errNotWhole,

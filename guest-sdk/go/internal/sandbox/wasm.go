@@ -14,7 +14,7 @@ func hostLog(level int32, message string)
 //go:wasmimport kennel:projection/config@0.1.0 get
 func hostSetting(key string, answer *abi.OptionalText)
 
-// Log writes a line. What is no UTF-8 is replaced: the log never fails.
+// Log writes a line. Bytes that are no UTF-8 are replaced: the log never fails.
 func Log(level Level, message string) {
 	hostLog(int32(level), strings.ToValidUTF8(message, "\uFFFD"))
 }

@@ -1,7 +1,7 @@
 """Random numbers of a component: those of the event, whichever instance handles it and whatever it did before.
 
-WASI's are of the event too, but the toolchain takes some of them for itself when an instance begins, so that what is
-left depends on where a batch began.
+WASI's are of the event too, but the toolchain takes some of them for itself when an instance begins, so that the
+rest depends on where a batch began.
 """
 
 import os

@@ -1,6 +1,6 @@
 """Plain JSON to the types that a projection declares: dataclasses, and what they are made of.
 
-A value fits its type exactly, or is refused with the place and the reason. Fields that a dataclass does not have are
+A value fits its type exactly, or is rejected with the place and the reason. Fields that a dataclass does not have are
 ignored; a field that it has must be there unless it has a default or may be None.
 """
 

@@ -21,11 +21,11 @@ class Retry(Exception):
 
 
 class Reject(Exception):
-    """This event can never be handled by this code. The host is told the message alone, without a stack."""
+    """This event can never be handled by this code. The host gets the message alone, without a stack."""
 
 
 def reason(error: BaseException) -> str:
-    """What the host is told of an exception: for a stack, innermost frame first, because the host cuts long texts."""
+    """The text of an exception for the host: for a stack, innermost frame first, because the host cuts long texts."""
     if isinstance(error, (Retry, Reject)):
         parts = [_message(error) or type(error).__name__]
         cause = error.__cause__
@@ -72,7 +72,7 @@ def _stack(traceback: TracebackType | None) -> list[str]:
     frames: list[tuple[str, int, str]] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        # What leads from the host to the handler tells nothing.
+        # What leads from the host to the handler means nothing.
         if frames or not code.co_filename.startswith(_PACKAGE):
             frames.append((code.co_filename, traceback.tb_lineno, code.co_name))
         traceback = traceback.tb_next

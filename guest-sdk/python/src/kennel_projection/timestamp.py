@@ -48,7 +48,7 @@ class Timestamp:
         return self.seconds * _NANOSECONDS + self.nanoseconds
 
     def to_datetime(self) -> datetime:
-        """The moment as a ``datetime`` in UTC, which counts microseconds: what is finer is cut off.
+        """The moment as a ``datetime`` in UTC, which counts microseconds: the rest is cut off.
 
         ``OverflowError`` if it is not in the years 1 to 9999, which are all that ``datetime`` knows.
         """
