@@ -197,6 +197,16 @@ fn careless_scripts_and_new_top_level_folders_are_reported() {
     );
     check(rule, &[("a.sh", "set -e\n")], &["a.sh: begin"]);
     check(
+        rule,
+        &[("a.sh", "#!/bin/sh\nset -eu\n"), ("b.sh", "#!/bin/sh\n")],
+        &["b.sh: begin with `set -eu`"],
+    );
+    check(
+        copies_of_the_contract_are_the_same,
+        &[("wit/world.wit", "a"), ("guest-sdk/go/wit/world.wit", "a"), ("guest-sdk/c/wit/world.wit", "b")],
+        &["guest-sdk/c/wit/world.wit: differs"],
+    );
+    check(
         the_top_level_is_fixed,
         &[("a.md", ""), ("host/a", ""), ("scripts/a", "")],
         &["scripts/: the top level"],

@@ -284,6 +284,17 @@ fn scripts_stop_at_the_first_failure(house: &House) -> Vec<String> {
     careless.map(|(path, text)| format!("{path}: begin with `{}`", wanted(text))).collect()
 }
 
+/// A package of an SDK carries the contract that it was made from.
+fn copies_of_the_contract_are_the_same(house: &House) -> Vec<String> {
+    const CONTRACT: &str = "wit/world.wit";
+    let text_of = |wanted: &str| house.under(wanted).find(|(path, _)| *path == wanted).map(|(_, text)| text);
+    let copies = house.under("guest-sdk/").filter(|(path, _)| path.ends_with(CONTRACT));
+    let stale = copies.filter(|(_, text)| Some(*text) != text_of(CONTRACT));
+    stale
+        .map(|(path, _)| format!("{path}: differs from {CONTRACT}; make it again with generate.sh"))
+        .collect()
+}
+
 fn the_top_level_is_fixed(house: &House) -> Vec<String> {
     let folders: BTreeSet<&str> =
         house.under("").filter_map(|(path, _)| path.split_once('/')).map(|p| p.0).collect();
@@ -351,6 +362,7 @@ rules!(
     paths_in_docs_exist,
     the_changelog_has_an_unreleased_section,
     scripts_stop_at_the_first_failure,
+    copies_of_the_contract_are_the_same,
     words_are_those_of_the_field,
     the_top_level_is_fixed,
 );
