@@ -32,6 +32,16 @@ export KENNEL_FUZZ_BIN
 run_tests --workspace
 run_tests --manifest-path examples/Cargo.toml --workspace --target-dir "${CARGO_TARGET_DIR:-target}/examples"
 
+# The SDKs of other languages have tests of their own, natively and without wasm: a folder, and what to run there.
+run_natively() {
+  say "$1: $2"
+  (cd "$1" && PYTHONDONTWRITEBYTECODE=1 bash -c "$2") || failed=true
+}
+run_natively guest-sdk/c './test.sh tests/*.c'
+run_natively guest-sdk/c/examples/order-summary '../../test.sh *.c'
+run_natively guest-sdk/python 'PYTHONPATH=src python3 -m unittest discover -s tests'
+run_natively guest-sdk/python/examples/order-summary 'PYTHONPATH=../../src python3 -m unittest'
+
 # "test result: ok. 12 passed; 0 failed; 1 ignored; ..." once per test binary.
 read -r passed broken ignored < <(
   awk '/test result:/ {
