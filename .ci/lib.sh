@@ -18,7 +18,29 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # rustup puts cargo here; a shell that was open before, or a bare CI shell, does not know yet.
 have cargo || PATH=${CARGO_HOME:-${HOME:-}/.cargo}/bin:$PATH
 
-say() { printf '== %s\n' "$*"; }
+# Begins a part of the work, which lasts until the next begins.
+say() {
+  end_part
+  part=$*
+  printf '== %s\n' "$*"
+}
+
+parts=()
+part=
+part_began=$SECONDS
+
+end_part() {
+  [[ -z $part ]] || parts+=("$(printf '%5d s  %s' $((SECONDS - part_began)) "$part")")
+  part=
+  part_began=$SECONDS
+}
+
+# How long each part took that lasted a second or longer.
+print_times() {
+  end_part
+  printf '\n%s\n' 'time   part'
+  printf '%s\n' "${parts[@]}" | awk '$1 > 0'
+}
 
 die() {
   printf 'error: %s\n' "$*" >&2
@@ -56,4 +78,10 @@ have_postgres() {
 # Whether PgBouncer is here, on PATH or where Debian keeps it.
 have_pgbouncer() {
   have pgbouncer || [[ -x /usr/sbin/pgbouncer ]]
+}
+
+# Whether C and C++ can be compiled to wasm.
+have_clang() {
+  have clang-22 && have wasm-ld-22 && compgen -G '/usr/lib/llvm-22/lib/clang/*/lib/wasi/libclang_rt.builtins-wasm32.a' >/dev/null &&
+    [[ -e /usr/include/wasm32-wasi/stdio.h && -e /usr/lib/llvm-22/include/wasm32-wasi/c++/v1/string ]]
 }

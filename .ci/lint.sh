@@ -54,4 +54,5 @@ else
   say "cargo deny: advisories NOT CHECKED, the advisory database cannot be fetched from here"
 fi
 
+print_times
 say "lint: all is well"

@@ -3,7 +3,8 @@
 # Installs the tools that are missing for the purposes named, and is quick when none is:
 #
 #   build   a C compiler, pkg-config, make, and the Rust toolchain of rust-toolchain.toml
-#   test    the above, the programs of a PostgreSQL server, PgBouncer, Prometheus, a registry of OCI artifacts, and Schemathesis
+#   test    the above, the programs of a PostgreSQL server, PgBouncer, Prometheus, a registry of OCI artifacts, Schemathesis,
+#           and clang for wasm. Compilers of other languages that are missing are fetched by `kennel build`
 #   lint    what build needs, and typos, shellcheck, cargo-deny and the schemas of Kubernetes
 #
 # Debian's packages need root or sudo, but only where one is missing. Nothing is left running.
@@ -94,6 +95,15 @@ unpack() {
   rm -rf "$download"
 }
 
+# The compiler of guests in C and C++. Its packages start nothing.
+need_clang() {
+  if have_clang; then return; fi
+  apt_install clang-22 lld-22 libclang-rt-22-dev-wasm32 wasi-libc libc++-22-dev-wasm32 libc++abi-22-dev-wasm32 || true
+  if have_clang; then return; fi
+  [[ ${CI:-} != true ]] || die "clang for wasm is missing: CI must run guests in C, so install clang-22 with its libraries for wasm32"
+  say "clang for wasm is missing: tests of guests in C cannot run; install clang-22 with its libraries for wasm32"
+}
+
 need_pip() {
   python3 -m pip --version >/dev/null 2>&1 || apt_install python3 python3-pip
 }
@@ -144,6 +154,8 @@ case ${1:-} in
     need_prometheus
     need_registry
     need_fuzz_tools
+    need_clang
+    need_pip || say "Python 3 with pip is missing: tests of guests in some languages cannot run"
     ;;
   lint)
     need_python_tools
