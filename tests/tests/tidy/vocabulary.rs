@@ -55,7 +55,7 @@ const FOREIGN: [&str; 9] = [
 pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
     let mut complaints = Vec::new();
     let foreign = |path: &str| path.starts_with(crate::TIDY) || path.rsplit('/').next() == Some("LICENSE");
-    for (path, text) in house.under("").filter(|(path, _)| !foreign(path)) {
+    for (path, text) in house.written().filter(|(path, _)| !foreign(path)) {
         if let Some((word, instead)) = old_word(path) {
             complaints.push(format!("{path}: `{word}` in its name is now: {instead}"));
         }
