@@ -1,26 +1,17 @@
-//! The generated bindings, and the conversion between their types and this crate's.
+//! The conversion between the types of the generated bindings and this crate's.
 //!
 //! Strings and payloads are moved, never copied.
 
 use std::any::Any;
 use std::panic::{self, PanicHookInfo};
 
-use self::bindings::kennel::projection as host;
+use super::bindings;
+use super::bindings::kennel::projection as host;
 use crate::level::Level;
 use crate::{
     Collection, ColumnType, Descriptor, Event, Failure, Partitioning, Payload, Projection, ReadModel,
     Timestamp,
 };
-
-/// What wit-bindgen makes of the world.
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "projection",
-        pub_export_macro: true,
-        default_bindings_module: "kennel_guest::sys::bindings",
-    });
-}
 
 /// The read model that the host offers.
 struct HostReadModel;
