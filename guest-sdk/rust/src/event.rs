@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::Failure;
+use crate::{Failure, Timestamp};
 
 /// The body of an event, exactly as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,36 +11,6 @@ pub enum Payload {
     Json(String),
     /// Anything else, byte for byte.
     Binary(Vec<u8>),
-}
-
-/// A moment, in UTC. Moments order as time passes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Timestamp {
-    /// Whole seconds since the beginning of 1970, negative before it.
-    pub seconds: i64,
-    /// Nanoseconds from there on, less than a second.
-    pub nanoseconds: u32,
-}
-
-impl Timestamp {
-    /// So many seconds after the beginning of 1970, or before it.
-    #[must_use]
-    pub const fn from_seconds(seconds: i64) -> Self {
-        Self { seconds, nanoseconds: 0 }
-    }
-
-    /// Nanoseconds since the beginning of 1970, negative before it.
-    #[must_use]
-    pub fn unix_nanoseconds(self) -> i128 {
-        i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanoseconds)
-    }
-
-    /// Milliseconds since the beginning of 1970, rounded down, as JavaScript's `Date` counts them; at the ends of the
-    /// range the nearest that there is.
-    #[must_use]
-    pub fn unix_milliseconds(self) -> i64 {
-        self.seconds.saturating_mul(1000).saturating_add(i64::from(self.nanoseconds / 1_000_000))
-    }
 }
 
 /// One immutable row of the event log.
@@ -79,7 +49,8 @@ pub struct Event {
 
 impl Event {
     /// The payload as a type of your own. Fields may borrow from the event (`&str`, or `Cow<str>` with
-    /// `#[serde(borrow)]`), which copies nothing.
+    /// `#[serde(borrow)]`), which copies nothing. A [`Value`](crate::Value) holds numbers in 64 bits and sorts the
+    /// fields of objects; a `&RawValue` is the JSON text itself.
     ///
     /// # Errors
     ///

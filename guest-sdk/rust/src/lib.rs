@@ -36,6 +36,7 @@
 //!
 //! - [`Projection`] and [`export_projection!`]: what a developer implements, and how it reaches the host;
 //! - [`Event`] and [`Descriptor`]: what arrives, and what a projection asks to receive;
+//! - [`Timestamp`]: when an event was written, in seconds, milliseconds and nanoseconds, and as text;
 //! - [`Collection`]: columns and indexes of the documents, where they are declared;
 //! - [`ReadModel`]: documents, typed (`get`, `put`, `update`, ...) and as text (`get_text`, ...);
 //! - [`Failure`]: how to say no; `?` works on every error;
@@ -58,15 +59,18 @@ mod read_model;
 pub mod sys;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
+mod timestamp;
 
 pub use collection::{Collection, Column, ColumnType, Index};
 pub use descriptor::{Descriptor, Partitioning};
-pub use event::{Event, Payload, Timestamp};
+pub use event::{Event, Payload};
 pub use failure::Failure;
 pub use projection::Projection;
 pub use read_model::ReadModel;
 pub use serde;
+pub use serde_json::value::RawValue;
 pub use serde_json::{self, Value, json};
+pub use timestamp::{ParseTimestampError, Timestamp};
 
 /// Everything that a projection usually needs: `use kennel_guest::prelude::*;`.
 pub mod prelude {

@@ -1,9 +1,10 @@
 //! A small projection through the test kit: what a projection may rely on.
 
+use kennel_guest::RawValue;
 use kennel_guest::log::Level;
 use kennel_guest::prelude::*;
 use kennel_guest::serde::{Deserialize, Serialize};
-use kennel_guest::testing::{Scenario, event};
+use kennel_guest::testing::{MemoryReadModel, Scenario, event};
 
 /// Does what the event's type says to document `d/1`.
 #[derive(Debug, Default)]
@@ -45,9 +46,10 @@ impl Projection for Commanded {
                     event.aggregate_version,
                     event.event_id,
                     event.metadata,
-                    event.created_at.seconds
+                    event.created_at
                 ]),
             )?,
+            "Date" => model.put("d", "1", &event.created_at)?,
             "Copy" => {
                 let all: Vec<(String, Tally)> = model.scan("d", None, "", 10)?;
                 let keys: Vec<String> = all.into_iter().map(|(key, _)| key).collect();
@@ -165,6 +167,30 @@ fn settings_and_log_lines_are_seen() {
 }
 
 #[test]
+fn raw_json_keeps_every_digit_and_the_order_of_fields() {
+    let text = r#"{"z":1.10,"a":[18446744073709551616,1e400],"m":{}}"#;
+    let mut memory = MemoryReadModel::default();
+    let model: &mut dyn ReadModel = &mut memory;
+    let payload: &RawValue = kennel_guest::serde_json::from_str(text).expect("JSON");
+    model.put("d", "1", payload).expect("JSON");
+    let stored: Option<Box<RawValue>> = model.get("d", "1").expect("JSON");
+    model.put("d", "2", &stored).expect("JSON");
+    assert_eq!(model.get_text("d", "2").as_deref(), Some(text));
+}
+
+#[test]
+fn an_event_is_written_when_a_test_says() {
+    scenario().when(event("Date").at("2026-03-01T10:30:00.5+01:00")).then_document(
+        "d",
+        "1",
+        json!("2026-03-01T09:30:00.500Z"),
+    );
+    let wrong = std::panic::catch_unwind(|| event("Date").at("today")).unwrap_err();
+    let message = wrong.downcast_ref::<String>().expect("a message");
+    assert!(message.contains(r#""today" is not a time like 2026-03-01T09:30:00Z"#), "{message}");
+}
+
+#[test]
 fn what_a_test_does_not_say_is_filled_in() {
     let second_of_one = event("Describe").metadata(json!({"by": "me"}));
     scenario()
@@ -182,7 +208,7 @@ fn what_a_test_does_not_say_is_filled_in() {
                 2,
                 "00000000-0000-4000-8000-00000000000b",
                 "{\"by\":\"me\"}",
-                1_767_225_610
+                "2026-01-01T00:00:10Z"
             ]),
         );
 }

@@ -155,6 +155,20 @@ impl EventBuilder {
         self
     }
 
+    /// Sets when the event was written, as RFC 3339 writes it: `2026-03-01T09:30:00Z`.
+    ///
+    /// # Panics
+    ///
+    /// When the text is no such time.
+    #[must_use]
+    #[track_caller]
+    pub fn at(self, time: &str) -> Self {
+        match time.parse() {
+            Ok(time) => self.created_at(time),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
     /// Sets when the event was written.
     #[must_use]
     pub fn created_at(mut self, time: Timestamp) -> Self {
