@@ -5,11 +5,12 @@
 //! parser more than a host needs.
 
 mod features;
+mod foreign;
+mod glue;
 mod module;
 
 use std::borrow::Cow;
 
-use kennel_core::limits;
 use wasmparser::BinaryReaderError;
 use wasmparser::types::Types;
 
@@ -31,7 +32,7 @@ pub(crate) enum BinaryKind {
 /// The kind of a file, or why it is none.
 pub(crate) fn kind(bytes: &[u8]) -> Result<BinaryKind, String> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        return Err(not_wasm(bytes));
+        return Err(foreign::message(bytes));
     };
     let Some(version) = rest.first_chunk() else {
         return Err(format!("the file is cut short: it ends after {}", count(bytes.len(), "byte")));
@@ -65,29 +66,6 @@ pub(crate) fn validate(bytes: &[u8]) -> Result<Types, String> {
         let needed = features::needed(bytes, &error);
         if needed.is_empty() { damage(&error, bytes.len()) } else { features::off(needed) }
     })
-}
-
-fn not_wasm(bytes: &[u8]) -> String {
-    if bytes.is_empty() {
-        return "not a WebAssembly file: it is empty".to_owned();
-    }
-    let start = &bytes[..bytes.len().min(32)];
-    let text = std::str::from_utf8(bytes).ok().map(str::trim_start);
-    if text.is_some_and(|text| text.starts_with("(module") || text.starts_with("(component")) {
-        return "WebAssembly text, not a WebAssembly binary: convert it with `wasm-tools parse`".to_owned();
-    }
-    match std::str::from_utf8(start) {
-        Ok(start) if !start.contains('\0') => {
-            let start = limits::excerpt(start.lines().next().unwrap_or_default());
-            format!("not a WebAssembly file: it starts with `{start}`")
-        }
-        _ => {
-            let start = start.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
-            format!(
-                "not a WebAssembly file: it starts with the bytes {start}, a WebAssembly file with 00 61 73 6d"
-            )
-        }
-    }
 }
 
 /// The fault of a file that no feature would make valid.

@@ -5,6 +5,7 @@
 
 mod contract;
 mod difference;
+mod other;
 mod outline;
 
 use std::collections::BTreeSet;
@@ -47,10 +48,19 @@ pub(crate) fn compare(outline: &Outline, types: TypesRef<'_>, memory_bytes_max: 
 pub(crate) fn foreign(version: &str) -> String {
     let offered: Vec<&str> = WORLDS.iter().map(|world| world.version()).collect();
     let (offered, newest) = (listed(&offered), World::NEWEST.version());
+    let or = if is_newer(version, newest) { ", or run it on a newer host" } else { "" };
     format!(
         "it was made for {PACKAGE}@{version}; this host offers {offered}: build it again with the SDK or the WIT \
-         files of version {newest}"
+         files of version {newest}{or}"
     )
+}
+
+/// Whether a version comes after another, number by number.
+fn is_newer(version: &str, than: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    };
+    numbers(version) > numbers(than)
 }
 
 /// Joins problems to the message of an error.
@@ -93,10 +103,11 @@ fn export_problems(contract: &Contract, outline: &Outline, types: TypesRef<'_>) 
         }
     }
     if let Some(last) = missing.last_mut() {
-        last.push_str(&match &outline.exports[..] {
-            [] => "; it exports nothing at all".to_owned(),
-            exports => format!("; what it exports: {}", quoted(exports)),
-        });
+        let found = match &outline.exports[..] {
+            [] => "it exports nothing at all".to_owned(),
+            exports => format!("what it exports: {}", quoted(exports)),
+        };
+        last.push_str(&format!("; {found}; {}", other::made_for(&outline.exports)));
     }
     missing.extend(wrong);
     missing
@@ -113,15 +124,9 @@ fn import_problems(world: World, contract: &Contract, import: &str, types: Types
         }
         (_, ComponentEntityType::Instance(_)) if capability::serves_wasi(import) => Vec::new(),
         (_, ComponentEntityType::Type { .. }) => Vec::new(),
-        _ if import.starts_with("wasi:http/") => vec![format!(
-            "it imports `{import}`, which this host does not offer: a projection reaches the network only where a \
-             grant allows it, and there is none for HTTP"
-        )],
         _ if import.starts_with("wasi:") => {
-            let packages = listed(&capability::wasi_packages().into_iter().collect::<Vec<_>>());
-            vec![format!(
-                "it imports `{import}`, which this host does not offer: of WASI there are {packages} in version 0.2"
-            )]
+            let remedy = other::instead_of(import, &capability::wasi_packages());
+            vec![format!("it imports `{import}`, which this host does not offer: {remedy}")]
         }
         (_, entity) => {
             let (kind, version) = (kind_of(&entity), world.version());
@@ -208,6 +213,12 @@ mod tests {
                 assert!(capability::serves(&format!("{PACKAGE}/{name}")), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(is_newer("0.2.0", "0.1.0") && is_newer("0.10.0", "0.9.9") && is_newer("1.0.0-rc1", "0.1.0"));
+        assert!(!is_newer("0.1.0", "0.1.0") && !is_newer("0.0.9", "0.1.0") && !is_newer("x", "0.1.0"));
     }
 
     #[test]

@@ -1,68 +1,75 @@
 //! Core modules become components: one that imports WASI preview 1 gets the adapter for it, and one that names no world
 //! gets the newest, if its exports are those of a projection. Nothing else is added to what a toolchain has linked.
 
-use wasi_preview1_component_adapter_provider::{
-    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER,
-};
+use kennel_core::limits;
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1;
+use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER as ADAPTER;
 use wasmparser::types::{EntityType, Types};
 use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use super::{one_line, validate};
+use super::{glue, one_line, validate};
 use crate::world::World;
 
 /// Custom sections in which wit-bindgen leaves the world that a core module was made for.
 const WORLD_SECTION: &str = "component-type";
 
+/// Exports that a message names.
+const EXPORTS_SHOWN: usize = 6;
+
+/// How toolchains build a library, whose functions are called, instead of a program that runs once.
+const LIBRARY: &str = "it is a program for the command line: build a library, with `kennel build`, or C with \
+    `-mexec-model=reactor`, Go with `-buildmode=c-shared`, Rust with `crate-type = [\"cdylib\"]`, Zig with `-fno-entry`";
+
 /// The component that a core module becomes.
 pub(super) fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
     let types = validate(module)?;
     let imports: Vec<_> = types.as_ref().core_imports().into_iter().flatten().collect();
-    let old =
-        imports.iter().map(|(from, ..)| *from).find(|from| from.starts_with("wasi_") && *from != PREVIEW1);
-    if let Some(old) = old {
-        return Err(format!(
-            "a core module that imports `{old}`, which is older than WASI preview 1: build it for wasm32-wasip1 or \
-             later"
-        ));
-    }
-    // Where C and Rust look for functions that they declare and no module defines.
-    if let Some((from, name, _)) = imports.iter().find(|(from, ..)| *from == "env") {
-        return Err(format!(
-            "a core module that imports `{name}` from `{from}`, which nothing provides: link it without undefined \
-             functions"
-        ));
+    if let Some(problem) = glue::problem(imports.iter().map(|(from, name, _)| (*from, *name))) {
+        return Err(problem);
     }
     let is_adapted = imports.iter().any(|(from, ..)| *from == PREVIEW1);
-    if has_world(module) {
-        encode(module, is_adapted)
-    } else {
-        encode(&with_world(module, &types)?, is_adapted)
+    let missing = missing_exports(&types);
+    match missing {
+        None if has_world(module) => encode(module, is_adapted),
+        None => encode(&with_world(module)?, is_adapted),
+        // It may be of another world, which the comparison with this one names.
+        Some(missing) if has_world(module) => encode(module, is_adapted).map_err(|_| missing),
+        Some(missing) => Err(missing),
     }
 }
 
-/// The module with the newest world in it.
-fn with_world(module: &[u8], types: &Types) -> Result<Vec<u8>, String> {
-    let exports: Vec<&str> = types
-        .as_ref()
-        .core_exports()
-        .into_iter()
-        .flatten()
-        .filter(|(_, of)| matches!(of, EntityType::Func(_)))
-        .map(|(name, _)| name)
-        .collect();
+/// The problem of a module that lacks an export of the newest world.
+fn missing_exports(types: &Types) -> Option<String> {
+    let exports = types.as_ref().core_exports().into_iter().flatten();
+    let functions = exports.filter(|(_, of)| matches!(of, EntityType::Func(_)));
+    let exports: Vec<&str> = functions.map(|(name, _)| name).collect();
     let (resolve, world) = World::NEWEST.parsed();
     let wanted = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key));
     let missing: Vec<String> = wanted.filter(|name| !exports.contains(&name.as_str())).collect();
-    if !missing.is_empty() {
-        let program =
-            if exports.contains(&"_start") { ", and it is a program for the command line" } else { "" };
-        return Err(format!(
-            "a core module that was not made for the world kennel:projection/projection: it does not export `{}`\
-             {program}; build it with a Kennel SDK or with wit-bindgen",
-            missing.join("` and `")
-        ));
+    if missing.is_empty() {
+        return None;
     }
+    // A toolchain exports much of its own; the first few show what the module is.
+    let shown = exports.iter().take(EXPORTS_SHOWN).map(|name| format!("`{}`", limits::excerpt(name)));
+    let more = if exports.len() > EXPORTS_SHOWN { ", …" } else { "" };
+    let shown = match &exports[..] {
+        [] => "no function, and so not".to_owned(),
+        _ => format!("{}{more}, but not", shown.collect::<Vec<_>>().join(", ")),
+    };
+    let remedy = match exports.contains(&"_start") {
+        true => LIBRARY,
+        false => "build it with a Kennel SDK (`kennel build`), or with wit-bindgen",
+    };
+    Some(format!(
+        "a core module that was not made for the world kennel:projection/projection: it exports {shown} `{}`; {remedy}",
+        missing.join("` and `")
+    ))
+}
+
+/// The module with the newest world in it.
+fn with_world(module: &[u8]) -> Result<Vec<u8>, String> {
+    let (resolve, world) = World::NEWEST.parsed();
     let mut module = module.to_vec();
     let embedded = embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8);
     embedded.map_err(|error| impossible(&one_line(&format!("{error:#}"))))?;

@@ -10,6 +10,7 @@ mod damage;
 mod failures;
 mod objects;
 mod pool;
+mod remedies;
 mod support;
 mod unsupported;
 mod wasi;

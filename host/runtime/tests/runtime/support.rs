@@ -53,6 +53,14 @@ pub(crate) fn dummy(wit: &str) -> Vec<u8> {
     wrap(&dummy_core(wit))
 }
 
+/// The same, with functions that are async where the world's are.
+pub(crate) fn dummy_async(wit: &str) -> Vec<u8> {
+    let (resolve, world) = world(wit);
+    let mut module = dummy_module(&resolve, world, ManglingAndAbi::Legacy(LiftLowerAbi::AsyncCallback));
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    wrap(&module)
+}
+
 pub(crate) fn wrap(module: &[u8]) -> Vec<u8> {
     ComponentEncoder::default().validate(true).module(module).unwrap().encode().unwrap()
 }
