@@ -101,7 +101,7 @@ impl CompilerService {
         let component_type = component.component_type();
         let imports = || component_type.imports(&self.shared.engine).map(|(name, _)| name);
         let world = World::of(imports())
-            .map_err(|version| unsupported(check::error(World::NEWEST, &[check::foreign(version)])))?;
+            .map_err(|version| unsupported(check::error(World::NEWEST, &[world::foreign(version)])))?;
         let bound = self.linker.instantiate_pre(component).and_then(|pre| world.bind(pre));
         let bound =
             bound.map_err(|error| unsupported(check::error(world, &[one_line(&format!("{error:#}"))])))?;

@@ -122,6 +122,25 @@ pub(crate) fn interface_in(name: &str) -> Option<(&str, &str)> {
     name.strip_prefix(PACKAGE)?.strip_prefix('/')?.split_once('@')
 }
 
+/// The problem of a component that was made for a version of the contract which this host does not offer.
+pub(crate) fn foreign(version: &str) -> String {
+    let offered: Vec<&str> = WORLDS.iter().map(|world| world.version()).collect();
+    let (offered, newest) = (offered.join(", "), World::NEWEST.version());
+    let or = if is_newer(version, newest) { ", or run it on a newer host" } else { "" };
+    format!(
+        "it was made for {PACKAGE}@{version}; this host offers {offered}: build it again with the SDK or the WIT \
+         files of version {newest}{or}"
+    )
+}
+
+/// Whether a version comes after another, number by number.
+fn is_newer(version: &str, than: &str) -> bool {
+    let numbers = |version: &str| -> Vec<u64> {
+        version.split(['.', '-', '+']).map_while(|part| part.parse().ok()).collect()
+    };
+    numbers(version) > numbers(than)
+}
+
 /// Adds what guests of all worlds may import.
 pub(crate) fn link(linker: &mut Linker<Sandbox>) -> wasmtime::Result<()> {
     WORLDS.iter().try_for_each(|world| world.link(linker))
@@ -141,5 +160,11 @@ mod tests {
         assert_eq!(World::of(["wasi:cli/stdout@0.2.3", &types]), Ok(World::NEWEST));
         assert_eq!(World::of([types.as_str(), &log]), Err("9.0.0"));
         assert_eq!(version_in("kennel:projections/types@0.1.0"), None);
+    }
+
+    #[test]
+    fn versions_are_compared_by_their_numbers() {
+        assert!(is_newer("0.2.0", "0.1.0") && is_newer("0.10.0", "0.9.9") && is_newer("1.0.0-rc1", "0.1.0"));
+        assert!(!is_newer("0.1.0", "0.1.0") && !is_newer("0.0.9", "0.1.0") && !is_newer("x", "0.1.0"));
     }
 }

@@ -1,16 +1,17 @@
 //! Imports of core modules that no host of components can satisfy: glue of toolchains that build for a browser, for
 //! another system or for none, each with the way to build instead.
 
+use kennel_core::limits;
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1;
 
 /// What a core module imports, that nothing here provides, and what to do about it.
-pub(super) fn problem<'a>(imports: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
-    let imports: Vec<(&str, &str)> = imports.into_iter().collect();
+pub(super) fn problem(imports: &[(&str, &str)]) -> Option<String> {
     let found = GLUE.iter().find_map(|glue| {
         let (from, name) = imports.iter().find(|(from, name)| (glue.matches)(from, name))?;
         Some((*from, *name, glue.remedy))
     });
     let (from, name, remedy) = found?;
+    let (from, name) = (limits::excerpt(from), limits::excerpt(name));
     Some(format!("a core module that imports `{name}` from `{from}`, {remedy}"))
 }
 

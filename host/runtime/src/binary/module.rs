@@ -1,5 +1,6 @@
-//! Core modules become components: one that imports WASI preview 1 gets the adapter for it, and one that names no world
-//! gets the newest, if its exports are those of a projection. Nothing else is added to what a toolchain has linked.
+//! Core modules become components: one that imports WASI preview 1 gets the adapter for it, and one without a world gets
+//! that which its imports name, the newest if they name none, if its exports are those of a projection. Nothing else is
+//! added to what a toolchain has linked.
 
 use kennel_core::limits;
 use wasi_preview1_component_adapter_provider::WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME as PREVIEW1;
@@ -9,7 +10,7 @@ use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::{glue, one_line, validate};
-use crate::world::World;
+use crate::world::{self, World};
 
 /// Custom sections in which wit-bindgen leaves the world that a core module was made for.
 const WORLD_SECTION: &str = "component-type";
@@ -24,31 +25,47 @@ const LIBRARY: &str = "it is a program for the command line: build a library, wi
 /// The component that a core module becomes.
 pub(super) fn wrap(module: &[u8]) -> Result<Vec<u8>, String> {
     let types = validate(module)?;
-    let imports: Vec<_> = types.as_ref().core_imports().into_iter().flatten().collect();
-    if let Some(problem) = glue::problem(imports.iter().map(|(from, name, _)| (*from, *name))) {
+    let imports = types.as_ref().core_imports().into_iter().flatten();
+    let imports: Vec<(&str, &str)> = imports.map(|(from, name, _)| (from, name)).collect();
+    if let Some(problem) = glue::problem(&imports) {
         return Err(problem);
     }
-    let is_adapted = imports.iter().any(|(from, ..)| *from == PREVIEW1);
-    let missing = missing_exports(&types);
-    match missing {
-        None if has_world(module) => encode(module, is_adapted),
-        None => encode(&with_world(module)?, is_adapted),
+    let is_adapted = imports.iter().any(|(from, _)| *from == PREVIEW1);
+    if has_world(module) {
+        let component = encode(module, is_adapted);
         // It may be of another world, which the comparison with this one names.
-        Some(missing) if has_world(module) => encode(module, is_adapted).map_err(|_| missing),
-        Some(missing) => Err(missing),
+        return component.map_err(|problem| missing_exports(&types, World::NEWEST).unwrap_or(problem));
     }
+    let world = World::of(imports.iter().map(|(from, _)| *from)).map_err(world::foreign)?;
+    if let Some(problem) = missing_exports(&types, world).or_else(|| stranger(&imports)) {
+        return Err(problem);
+    }
+    encode(&with_world(module, world)?, is_adapted)
 }
 
-/// The problem of a module that lacks an export of the newest world.
-fn missing_exports(types: &Types) -> Option<String> {
+/// The problem of a module without a world whose import is no function of any that it could be of.
+fn stranger(imports: &[(&str, &str)]) -> Option<String> {
+    let is_known = |from: &str| from == PREVIEW1 || world::interface_in(from).is_some();
+    let (from, name) = imports.iter().find(|(from, _)| !is_known(from))?;
+    let (from, name) = (limits::excerpt(from), limits::excerpt(name));
+    Some(format!(
+        "a core module that imports `{name}` from `{from}`, which nothing provides: what it may import is WASI preview 1 \
+         and the interfaces of kennel:projection; build it with a Kennel SDK (`kennel build`)"
+    ))
+}
+
+/// The problem of a module that lacks an export of a world, or the one through which the host gets memory for arguments.
+fn missing_exports(types: &Types, world: World) -> Option<String> {
     let exports = types.as_ref().core_exports().into_iter().flatten();
     let functions = exports.filter(|(_, of)| matches!(of, EntityType::Func(_)));
     let exports: Vec<&str> = functions.map(|(name, _)| name).collect();
-    let (resolve, world) = World::NEWEST.parsed();
+    let (resolve, world) = world.parsed();
     let wanted = resolve.worlds[world].exports.keys().map(|key| resolve.name_world_key(key));
     let missing: Vec<String> = wanted.filter(|name| !exports.contains(&name.as_str())).collect();
     if missing.is_empty() {
-        return None;
+        let problem = "a core module that does not export `cabi_realloc`, which gives the host memory for the event: \
+                       export it (`-Wl,--export=cabi_realloc`), or build it with a Kennel SDK (`kennel build`)";
+        return (!exports.contains(&"cabi_realloc")).then(|| problem.to_owned());
     }
     // A toolchain exports much of its own; the first few show what the module is.
     let shown = exports.iter().take(EXPORTS_SHOWN).map(|name| format!("`{}`", limits::excerpt(name)));
@@ -67,9 +84,9 @@ fn missing_exports(types: &Types) -> Option<String> {
     ))
 }
 
-/// The module with the newest world in it.
-fn with_world(module: &[u8]) -> Result<Vec<u8>, String> {
-    let (resolve, world) = World::NEWEST.parsed();
+/// The module with a world in it.
+fn with_world(module: &[u8], world: World) -> Result<Vec<u8>, String> {
+    let (resolve, world) = world.parsed();
     let mut module = module.to_vec();
     let embedded = embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8);
     embedded.map_err(|error| impossible(&one_line(&format!("{error:#}"))))?;

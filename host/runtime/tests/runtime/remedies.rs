@@ -79,6 +79,12 @@ async fn core_modules_of_other_targets_name_the_way_to_build() {
         r#"(module (import "env" "memory" (memory 1)) (func (export "describe")) (func (export "handle")))"#;
     check(wat::parse_str(memory).unwrap(), &["imports `memory` from `env`", "without `--import-memory`"])
         .await;
+    let provided = "which nothing provides: what it may import is WASI preview 1 and the interfaces of kennel:projection";
+    check(core(&[("js_code", "kotlin.now")], &fits), &["imports `kotlin.now` from `js_code`", provided])
+        .await;
+    check(core(&[("wasi:http/types@0.2.0", "f")], &fits), &["from `wasi:http/types@0.2.0`", provided]).await;
+    let newer = ("kennel:projection/read-model@0.2.0", "get");
+    check(core(&[newer], &fits), &["made for kennel:projection@0.2.0", "or run it on a newer host"]).await;
     // With several, that which names the toolchain.
     let several = [("env", "sqrt"), ("env", "abort"), ("gojs", "runtime.ticks"), ("env", "invoke_v")];
     check(core(&several, &fits), &["imports `runtime.ticks` from `gojs`"]).await;
