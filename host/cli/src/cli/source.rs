@@ -97,7 +97,14 @@ pub(super) fn read_component(file: &Path) -> anyhow::Result<Vec<u8>> {
         |error: std::io::Error| ExitKind::Input.error(format!("cannot read {}: {error}", file.display()));
     let max = limits::COMPONENT_BYTES_MAX as u64;
     let opened = File::open(file).map_err(cannot)?;
-    let size = opened.metadata().map_err(cannot)?.len();
+    let metadata = opened.metadata().map_err(cannot)?;
+    if metadata.is_dir() {
+        return Err(ExitKind::Input.error(format!(
+            "{0} is a folder: `kennel build {0}` builds the projection in it; give the .wasm file that it leaves",
+            file.display()
+        )));
+    }
+    let size = metadata.len();
     // A pipe has no size beforehand, and may never end.
     let mut bytes = Vec::new();
     if size <= max {
