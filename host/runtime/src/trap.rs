@@ -159,8 +159,20 @@ fn tail(text: &str, bytes_max: usize) -> &str {
 /// The functions that a person would look at: without the machinery that turns a panic into a trap, and
 /// with repetitions counted.
 fn backtrace(functions: &[String]) -> String {
-    let machinery =
-        ["std::panicking::", "core::panicking::", "std::sys::", "std::process::abort", "__rust", "rust_"];
+    let machinery = [
+        "std::panicking::",
+        "core::panicking::",
+        "core::option::",
+        "core::result::",
+        "core::slice::index::",
+        "std::sys::",
+        "std::process::abort",
+        "std::alloc::",
+        "alloc::alloc::",
+        "alloc::raw_vec::",
+        "__rust",
+        "rust_",
+    ];
     let inner = functions.iter().take_while(|name| machinery.iter().any(|prefix| name.starts_with(prefix)));
     let skipped = inner.count();
     let shown = if skipped == functions.len() { functions } else { &functions[skipped..] };
@@ -193,6 +205,10 @@ mod tests {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let panic = names(&["std::panicking::panic_fmt", "guest::explode", "guest::walk", "guest::walk"]);
         assert_eq!(backtrace(&panic), "guest::explode, guest::walk (2 times)");
+        let unwrap = names(&["core::panicking::panic_fmt", "core::result::unwrap_failed", "guest::read"]);
+        assert_eq!(backtrace(&unwrap), "guest::read");
+        let hoard = names(&["std::alloc::rust_oom", "alloc::raw_vec::handle_error", "guest::hoard"]);
+        assert_eq!(backtrace(&hoard), "guest::hoard");
         assert_eq!(backtrace(&names(&["rust_panic"])), "rust_panic");
     }
 

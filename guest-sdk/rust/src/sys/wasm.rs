@@ -3,6 +3,7 @@
 //! Strings and payloads are moved, never copied.
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::panic::{self, PanicHookInfo};
 
 use super::bindings;
@@ -117,10 +118,25 @@ pub fn handle(projection: &impl Projection, event: bindings::Event) -> Result<()
             nanoseconds: event.created_at.nanoseconds,
         },
     };
-    projection.handle(&event, &mut HostReadModel).map_err(|failure| match failure {
+    let handle = || projection.handle(&event, &mut HostReadModel);
+    let answer = if cfg!(panic = "unwind") { caught(handle) } else { handle() };
+    answer.map_err(|failure| match failure {
         Failure::Retry(reason) => bindings::Failure::Retry(reason),
         Failure::Reject(reason) => bindings::Failure::Reject(reason),
     })
+}
+
+/// The handler's answer, a panic included. It takes a standard library that unwinds, which Rust has none of for wasm: it is
+/// built from its source (`-Zbuild-std`). Otherwise a panic ends in a trap.
+fn caught(handle: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    // What the handler has left half done is undone by the host.
+    let answer = panic::catch_unwind(panic::AssertUnwindSafe(handle));
+    answer.unwrap_or_else(|_| Err(Failure::Reject(LAST_PANIC.take())))
+}
+
+thread_local! {
+    /// What the hook has made of the last panic, if it is to be caught.
+    static LAST_PANIC: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
 pub(crate) fn log(level: Level, message: &str) {
@@ -141,9 +157,13 @@ pub(crate) fn setting(key: &str) -> Option<String> {
 pub fn carry_panics_to_the_log() {
     panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
         let message = message_of(panic.payload());
-        match panic.location() {
-            Some(location) => log(Level::Error, &format!("panicked at {location}: {message}")),
-            None => log(Level::Error, &format!("panicked: {message}")),
+        let line = match panic.location() {
+            Some(location) => format!("panicked at {location}: {message}"),
+            None => format!("panicked: {message}"),
+        };
+        log(Level::Error, &line);
+        if cfg!(panic = "unwind") {
+            LAST_PANIC.set(line);
         }
     }));
 }
