@@ -72,15 +72,17 @@ pub use serde_json::value::RawValue;
 pub use serde_json::{self, Value, json};
 pub use timestamp::{ParseTimestampError, Timestamp};
 
-/// Everything that a projection usually needs: `use kennel_guest::prelude::*;`.
+/// Everything that a projection usually needs: `use kennel_guest::prelude::*;`. To derive `Serialize` and `Deserialize`, the
+/// crate `serde` has to be a dependency too.
 pub mod prelude {
     pub use crate::{
-        Collection, ColumnType, Descriptor, Event, Failure, Payload, Projection, ReadModel, Timestamp, Value,
-        config, export_projection, json, log,
+        Collection, ColumnType, Descriptor, Event, Failure, Payload, Projection, RawValue, ReadModel,
+        Timestamp, Value, config, export_projection, json, log,
     };
+    pub use serde::{Deserialize, Serialize};
 }
 
-/// Keeps the README's projection compiling.
+/// Keeps the README's projections compiling.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,9 +1,7 @@
 //! A small projection through the test kit: what a projection may rely on.
 
-use kennel_guest::RawValue;
 use kennel_guest::log::Level;
 use kennel_guest::prelude::*;
-use kennel_guest::serde::{Deserialize, Serialize};
 use kennel_guest::testing::{MemoryReadModel, Scenario, event};
 
 /// Does what the event's type says to document `d/1`.

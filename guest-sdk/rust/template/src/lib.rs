@@ -1,7 +1,6 @@
 //! Orders, and how many each customer has placed.
 
 use kennel_guest::prelude::*;
-use serde::{Deserialize, Serialize};
 
 #[derive(Default)]
 struct MyProjection;
