@@ -9,6 +9,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 say "rustfmt"
 cargo fmt --all --check
 cargo fmt --manifest-path examples/Cargo.toml --all --check
+rustfmt --check --edition 2024 guest-sdk/rust/template/src/lib.rs
 
 say "clippy"
 cargo clippy --workspace --all-targets --locked -- -D warnings
