@@ -81,8 +81,8 @@ impl fmt::Display for Timestamp {
         write!(f, "-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
         match nanoseconds {
             0 => f.write_str("Z"),
-            _ if nanoseconds % 1_000_000 == 0 => write!(f, ".{:03}Z", nanoseconds / 1_000_000),
-            _ if nanoseconds % 1000 == 0 => write!(f, ".{:06}Z", nanoseconds / 1000),
+            _ if nanoseconds.is_multiple_of(1_000_000) => write!(f, ".{:03}Z", nanoseconds / 1_000_000),
+            _ if nanoseconds.is_multiple_of(1000) => write!(f, ".{:06}Z", nanoseconds / 1000),
             _ => write!(f, ".{nanoseconds:09}Z"),
         }
     }
