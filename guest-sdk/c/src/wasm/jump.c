@@ -3,6 +3,8 @@
  *
  * A jump remembers which call of a function made it, and which `setjmp` of that function. `longjmp` throws; each
  * function with a `setjmp` catches, and asks whether the jump is one of its own.
+ *
+ * Newer C libraries bring the same; weak symbols get along with them.
  */
 #include <stdint.h>
 
@@ -15,22 +17,22 @@ typedef struct jump {
     } thrown;
 } jump;
 
-__asm__(".globl __c_longjmp\n"
+__asm__(".weak __c_longjmp\n"
         ".tagtype __c_longjmp i32\n"
         "__c_longjmp:\n");
 
-void __wasm_setjmp(void *env, uint32_t label, void *call) {
+__attribute__((weak)) void __wasm_setjmp(void *env, uint32_t label, void *call) {
     jump *made = (jump *)env;
     made->call = call;
     made->label = label;
 }
 
-uint32_t __wasm_setjmp_test(void *env, void *call) {
+__attribute__((weak)) uint32_t __wasm_setjmp_test(void *env, void *call) {
     const jump *made = (const jump *)env;
     return made->call == call ? made->label : 0;
 }
 
-void __wasm_longjmp(void *env, int value) {
+__attribute__((weak)) void __wasm_longjmp(void *env, int value) {
     jump *taken = (jump *)env;
     taken->thrown.jump = env;
     taken->thrown.value = value == 0 ? 1 : value;
