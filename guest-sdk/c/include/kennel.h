@@ -134,7 +134,8 @@ struct timespec kennel_timespec(kennel_timestamp time);
 /* Milliseconds since the beginning of 1970, rounded down; at the ends of the range the nearest that there is. */
 int64_t kennel_unix_milliseconds(kennel_timestamp time);
 
-/* `2026-03-01T09:30:00.000000001Z`, exact. The event is rejected outside of the years 0 to 9999. */
+/* RFC 3339 in UTC, the same text in the SDKs of all languages: `2026-03-01T09:30:00Z`, with a fraction of 3, 6 or 9 digits
+ * unless it is zero. Years beyond 9999 and below 0 have a sign. */
 kennel_text kennel_rfc3339(kennel_timestamp time);
 
 /* --- Typed documents: how the members of a struct are called in JSON, in the order in which they are written --- */

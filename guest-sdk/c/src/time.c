@@ -22,23 +22,36 @@ int64_t kennel_unix_milliseconds(kennel_timestamp time) {
     return milliseconds;
 }
 
-kennel_text kennel_rfc3339(kennel_timestamp time) {
-    const int64_t year_0 = -62167219200, year_10000 = 253402300800;
-    if (time.seconds < year_0 || time.seconds >= year_10000) {
-        kennel_reject("%lld seconds since 1970 are not in the years 0 to 9999", (long long)time.seconds);
+static int64_t floor_divide(int64_t value, int64_t by) {
+    return value / by - (value % by < 0 ? 1 : 0);
+}
+
+/* `.123`, `.123456` or `.123456789`, as short as it can be; nothing for no nanoseconds. */
+static kennel_text fraction(uint32_t nanoseconds) {
+    unsigned value = (unsigned)nanoseconds;
+    if (value == 0) {
+        return kennel_text_of("");
     }
-    int64_t since_year_0 = time.seconds - year_0;
-    int64_t second = since_year_0 % SECONDS_A_DAY;
+    if (value % 1000000 == 0) {
+        return kennel_format(".%03u", value / 1000000);
+    }
+    return value % 1000 == 0 ? kennel_format(".%06u", value / 1000) : kennel_format(".%09u", value);
+}
+
+kennel_text kennel_rfc3339(kennel_timestamp time) {
+    int64_t days = floor_divide(time.seconds, SECONDS_A_DAY);
+    int second = (int)((time.seconds % SECONDS_A_DAY + SECONDS_A_DAY) % SECONDS_A_DAY);
     /* The calendar of years that begin in March, whose leap day comes last. Day 0 is the first of March, year 0. */
-    int64_t day = since_year_0 / SECONDS_A_DAY - 60 + 146097;
-    int64_t era = day / 146097;
-    int64_t day_of_era = day % 146097;
+    int64_t day = days + 719468;
+    int64_t era = floor_divide(day, 146097);
+    int64_t day_of_era = day - era * 146097;
     int64_t year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
     int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     int64_t month_from_march = (5 * day_of_year + 2) / 153;
     int day_of_month = (int)(day_of_year - (153 * month_from_march + 2) / 5 + 1);
     int month = (int)(month_from_march < 10 ? month_from_march + 3 : month_from_march - 9);
-    int year = (int)((era - 1) * 400 + year_of_era + (month <= 2 ? 1 : 0));
-    return kennel_format("%04d-%02d-%02dT%02d:%02d:%02d.%09uZ", year, month, day_of_month, (int)(second / 3600),
-                         (int)(second / 60 % 60), (int)(second % 60), (unsigned)time.nanoseconds);
+    long long year = era * 400 + year_of_era + (month <= 2 ? 1 : 0);
+    const char *sign = year < 0 ? "-" : year > 9999 ? "+" : "";
+    return kennel_format("%s%04lld-%02d-%02dT%02d:%02d:%02d%sZ", sign, year < 0 ? -year : year, month, day_of_month,
+                         second / 3600, second / 60 % 60, second % 60, fraction(time.nanoseconds).data);
 }
