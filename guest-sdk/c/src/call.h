@@ -6,6 +6,8 @@
 #ifndef KENNEL_CALL_H
 #define KENNEL_CALL_H
 
+#include <string.h>
+
 #include "host.h"
 
 /* What the host keeps of a reason. */
@@ -27,6 +29,30 @@ void *kennel_call_memory(size_t bytes);
 
 /* A copy of bytes in memory of the call, with a NUL behind it. */
 kennel_text kennel_call_copy(const char *data, size_t length);
+
+/* Copies bytes, mostly few: on wasm the call of `memcpy` costs more than what it does for them. */
+static inline void kennel_copy(char *to, const char *from, size_t length) {
+    if (length > 64) {
+        memcpy(to, from, length);
+        return;
+    }
+    for (; length >= 8; length -= 8, to += 8, from += 8) {
+        memcpy(to, from, 8);
+    }
+    if (length & 4) {
+        memcpy(to, from, 4);
+        to += 4;
+        from += 4;
+    }
+    if (length & 2) {
+        memcpy(to, from, 2);
+        to += 2;
+        from += 2;
+    }
+    if (length & 1) {
+        *to = *from;
+    }
+}
 
 /* Makes text valid UTF-8 in place, by question marks, of at most so many bytes. Gives its length. */
 size_t kennel_make_utf8(char *text, size_t length, size_t bytes_max);

@@ -19,14 +19,24 @@ kennel_json kennel_json_parse(kennel_text text) {
 }
 
 kennel_json_kind kennel_json_kind_of(kennel_json value) {
-    static const char firsts[] = "ntf\"[{";
-    static const kennel_json_kind kinds[] = {KENNEL_JSON_NULL, KENNEL_JSON_BOOLEAN, KENNEL_JSON_BOOLEAN,
-                                             KENNEL_JSON_TEXT, KENNEL_JSON_ARRAY,   KENNEL_JSON_OBJECT};
     if (value.data == NULL) {
         return KENNEL_JSON_NONE;
     }
-    const char *found = (const char *)memchr(firsts, value.data[0], sizeof firsts - 1);
-    return found == NULL ? KENNEL_JSON_NUMBER : kinds[found - firsts];
+    switch (value.data[0]) {
+    case 'n':
+        return KENNEL_JSON_NULL;
+    case 't':
+    case 'f':
+        return KENNEL_JSON_BOOLEAN;
+    case '"':
+        return KENNEL_JSON_TEXT;
+    case '[':
+        return KENNEL_JSON_ARRAY;
+    case '{':
+        return KENNEL_JSON_OBJECT;
+    default:
+        return KENNEL_JSON_NUMBER;
+    }
 }
 
 kennel_text kennel_json_shown(kennel_json value) {
@@ -155,6 +165,11 @@ kennel_text kennel_unescape(kennel_json string) {
     return (kennel_text){text, (size_t)(to - text)};
 }
 
+kennel_text kennel_name_of(kennel_json string) {
+    kennel_text inside = {string.data + 1, string.length - 2};
+    return memchr(inside.data, '\\', inside.length) == NULL ? inside : kennel_json_text(string);
+}
+
 kennel_json_walk kennel_json_begin(kennel_json value) {
     kennel_json_kind kind = kennel_json_kind_of(value);
     if (kind != KENNEL_JSON_OBJECT && kind != KENNEL_JSON_ARRAY) {
@@ -164,7 +179,8 @@ kennel_json_walk kennel_json_begin(kennel_json value) {
     return walk;
 }
 
-bool kennel_json_next(kennel_json_walk *walk) {
+/* Goes to the next field or element, and gives its name as it is written. */
+static bool next(kennel_json_walk *walk, kennel_json *name) {
     kennel_scan_state state = {walk->at, walk->end, NULL};
     kennel_scan_space(&state);
     if (state.at < state.end && *state.at == ',') {
@@ -175,13 +191,8 @@ bool kennel_json_next(kennel_json_walk *walk) {
         return false;
     }
     if (walk->is_object) {
-        kennel_json name = {state.at, 0};
-        kennel_scan_string(&state);
-        name.length = (size_t)(state.at - name.data);
-        walk->name = kennel_json_text(name);
-        kennel_scan_space(&state);
-        state.at++; /* the colon */
-        kennel_scan_space(&state);
+        name->data = state.at;
+        kennel_scan_name(&state, &name->length);
     }
     walk->value.data = state.at;
     kennel_scan_value(&state);
@@ -190,11 +201,22 @@ bool kennel_json_next(kennel_json_walk *walk) {
     return true;
 }
 
+bool kennel_json_next(kennel_json_walk *walk) {
+    kennel_json name;
+    if (!next(walk, &name)) {
+        return false;
+    }
+    if (walk->is_object) {
+        walk->name = kennel_json_text(name);
+    }
+    return true;
+}
+
 kennel_json kennel_json_find(kennel_json object, const char *name) {
     if (kennel_json_kind_of(object) == KENNEL_JSON_OBJECT) {
-        kennel_json_walk walk = kennel_json_begin(object);
-        while (kennel_json_next(&walk)) {
-            if (kennel_text_is(walk.name, name)) {
+        kennel_json found;
+        for (kennel_json_walk walk = kennel_json_begin(object); next(&walk, &found);) {
+            if (kennel_text_is(kennel_name_of(found), name)) {
                 return walk.value;
             }
         }

@@ -1,4 +1,4 @@
-/* The grammar of JSON (RFC 8259), without recursion: values nest to any depth that is allowed. */
+/* The grammar of JSON (RFC 8259). */
 #include "json_scan.h"
 
 #include <string.h>
@@ -50,25 +50,27 @@ bool kennel_scan_string(kennel_scan_state *state) {
     if (state->at >= state->end || *state->at != '"') {
         return fail(state, "a string in quotes is expected");
     }
-    state->at++;
-    while (state->at < state->end) {
-        unsigned char c = (unsigned char)*state->at;
-        if (c == '"') {
+    const char *at = state->at + 1;
+    for (;;) {
+        while (at < state->end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20) {
+            at++;
+        }
+        state->at = at;
+        if (at == state->end) {
+            return fail(state, "the string does not end");
+        }
+        if (*at == '"') {
             state->at++;
             return true;
         }
-        if (c < 0x20) {
+        if (*at != '\\') {
             return fail(state, "a control character in a string has to be escaped");
         }
-        if (c == '\\') {
-            if (!scan_escape(state)) {
-                return false;
-            }
-        } else {
-            state->at++;
+        if (!scan_escape(state)) {
+            return false;
         }
+        at = state->at;
     }
-    return fail(state, "the string does not end");
 }
 
 static bool scan_digits(kennel_scan_state *state) {
@@ -117,6 +119,9 @@ static bool scan_word(kennel_scan_state *state, const char *word) {
 }
 
 static bool scan_scalar(kennel_scan_state *state) {
+    if (state->at >= state->end) {
+        return fail(state, "a value is expected");
+    }
     char first = *state->at;
     if (first == '"') {
         return kennel_scan_string(state);
@@ -127,74 +132,89 @@ static bool scan_scalar(kennel_scan_state *state) {
     return scan_word(state, first == 't' ? "true" : first == 'f' ? "false" : "null");
 }
 
-/* The name of a field and the colon. */
-static bool scan_name(kennel_scan_state *state) {
-    kennel_scan_space(state);
+bool kennel_scan_name(kennel_scan_state *state, size_t *length) {
+    const char *first = state->at;
     if (!kennel_scan_string(state)) {
         return false;
     }
+    *length = (size_t)(state->at - first);
     kennel_scan_space(state);
     if (state->at >= state->end || *state->at != ':') {
         return fail(state, "a colon is expected");
     }
     state->at++;
+    kennel_scan_space(state);
     return true;
 }
 
-/* After a value: closes what ends here. `*more` says whether another value follows. */
-static bool scan_after_value(kennel_scan_state *state, const char *closers, size_t *depth, bool *more) {
-    *more = false;
-    while (*depth > 0) {
-        kennel_scan_space(state);
-        char closer = closers[*depth - 1];
-        if (state->at >= state->end) {
-            return fail(state, closer == '}' ? "the object does not end" : "the array does not end");
-        }
-        if (*state->at == ',') {
-            state->at++;
-            *more = true;
-            return closer == ']' || scan_name(state);
-        }
-        if (*state->at != closer) {
-            return fail(state, "a comma or the end is expected");
-        }
+bool kennel_scan_begin(kennel_scan_state *state) {
+    char closer = *state->at == '{' ? '}' : ']';
+    state->at++;
+    kennel_scan_space(state);
+    if (state->at < state->end && *state->at == closer) {
         state->at++;
-        --*depth;
+        return false;
+    }
+    return true;
+}
+
+bool kennel_scan_more(kennel_scan_state *state, char closer) {
+    kennel_scan_space(state);
+    if (state->at >= state->end) {
+        return fail(state, closer == '}' ? "the object does not end" : "the array does not end");
+    }
+    char found = *state->at;
+    if (found != ',' && found != closer) {
+        return fail(state, "a comma or the end is expected");
+    }
+    state->at++;
+    if (found == ',') {
+        kennel_scan_space(state);
+    }
+    return found == ',';
+}
+
+/* An object or an array, without recursion: values nest to any depth that is allowed. */
+static bool scan_nested(kennel_scan_state *state) {
+    char closers[KENNEL_LEVELS_MAX];
+    size_t depth = 0, length;
+    for (bool more = true; more;) {
+        bool opens = state->at < state->end && (*state->at == '{' || *state->at == '[');
+        if (opens && depth == KENNEL_LEVELS_MAX) {
+            return fail(state, "it is more than 1000 levels deep");
+        }
+        if (opens) {
+            closers[depth++] = *state->at == '{' ? '}' : ']';
+            more = kennel_scan_begin(state);
+            depth -= !more;
+        } else {
+            if (!scan_scalar(state)) {
+                return false;
+            }
+            more = false;
+        }
+        while (!more && depth > 0) {
+            more = kennel_scan_more(state, closers[depth - 1]);
+            if (state->error != NULL) {
+                return false;
+            }
+            depth -= !more;
+        }
+        if (more && closers[depth - 1] == '}' && !kennel_scan_name(state, &length)) {
+            return false;
+        }
     }
     return true;
 }
 
 bool kennel_scan_value(kennel_scan_state *state) {
-    char closers[KENNEL_LEVELS_MAX];
-    size_t depth = 0;
-    for (bool more = true; more;) {
-        kennel_scan_space(state);
-        if (state->at >= state->end) {
-            return fail(state, "a value is expected");
-        }
-        if (*state->at == '{' || *state->at == '[') {
-            if (depth == KENNEL_LEVELS_MAX) {
-                return fail(state, "it is more than 1000 levels deep");
-            }
-            char closer = *state->at == '{' ? '}' : ']';
-            closers[depth++] = closer;
-            state->at++;
-            kennel_scan_space(state);
-            bool is_empty = state->at < state->end && *state->at == closer;
-            if (!is_empty) {
-                if (closer == '}' && !scan_name(state)) {
-                    return false;
-                }
-                continue;
-            }
-        } else if (!scan_scalar(state)) {
-            return false;
-        }
-        if (!scan_after_value(state, closers, &depth, &more)) {
-            return false;
-        }
-    }
-    return true;
+    bool is_nested = state->at < state->end && (*state->at == '{' || *state->at == '[');
+    return is_nested ? scan_nested(state) : scan_scalar(state);
+}
+
+bool kennel_scan_end(kennel_scan_state *state) {
+    kennel_scan_space(state);
+    return state->at == state->end || fail(state, "the text goes on after the value");
 }
 
 kennel_json kennel_scan_text(kennel_text text, const char **error, size_t *error_at) {
@@ -203,11 +223,9 @@ kennel_json kennel_scan_text(kennel_text text, const char **error, size_t *error
     kennel_json value = {state.at, 0};
     if (kennel_scan_value(&state)) {
         value.length = (size_t)(state.at - value.data);
-        kennel_scan_space(&state);
-        if (state.at == state.end) {
+        if (kennel_scan_end(&state)) {
             return value;
         }
-        state.error = "the text goes on after the value";
     }
     *error = state.error;
     *error_at = (size_t)(state.at - text.data);

@@ -6,6 +6,9 @@
 #include "json_scan.h"
 #include "shape.h"
 
+/* Of so many fields, which were read is noted on the stack. */
+#define FIELDS_FEW 64
+
 /* A path to the value at fault, from the inside out. */
 typedef struct path {
     const struct path *outer;
@@ -22,84 +25,90 @@ static kennel_text path_shown(const path *at) {
     return kennel_format("%s.%s", path_shown(at->outer).data, at->name);
 }
 
-static bool misfit(kennel_text *problem, const path *at, const char *expected, kennel_json found) {
-    *problem =
+/* The text of a struct while it is read, in one pass. */
+typedef struct reading {
+    kennel_scan_state state;
+    kennel_text problem; /* why the text does not fit, unless the state says why it is no JSON */
+} reading;
+
+static bool misfit(reading *of, const path *at, const char *expected, kennel_json found) {
+    of->problem =
         kennel_format("%s: %s is expected, found %s", path_shown(at).data, expected, kennel_json_shown(found).data);
     return false;
 }
 
-static bool read_object(kennel_json json, const kennel_shape *shape, void *out, const path *at, kennel_text *problem);
+/* Moves past a value. */
+static bool take(reading *from, kennel_json *value) {
+    value->data = from->state.at;
+    bool is_value = kennel_scan_value(&from->state);
+    value->length = (size_t)(from->state.at - value->data);
+    return is_value;
+}
 
 /* Reads a value into a member. Gives false if it does not fit. */
-typedef bool reader(kennel_json json, void *member);
-
-static bool read_text(kennel_json json, void *member) {
-    if (kennel_json_kind_of(json) != KENNEL_JSON_TEXT) {
+static bool read_member(kennel_type type, kennel_json_kind kind, kennel_json json, void *member) {
+    switch (type) {
+    case KENNEL_TYPE_TEXT:
+        if (kind == KENNEL_JSON_TEXT) {
+            *(kennel_text *)member = kennel_unescape(json);
+            return ((kennel_text *)member)->data != NULL;
+        }
         return false;
+    case KENNEL_TYPE_INTEGER:
+        return kind == KENNEL_JSON_NUMBER && kennel_parse_integer(json, (int64_t *)member);
+    case KENNEL_TYPE_UNSIGNED:
+        return kind == KENNEL_JSON_NUMBER && kennel_parse_unsigned(json, (uint64_t *)member);
+    case KENNEL_TYPE_NUMBER:
+        if (kind == KENNEL_JSON_NUMBER) {
+            *(double *)member = kennel_json_number(json);
+        }
+        return kind == KENNEL_JSON_NUMBER;
+    case KENNEL_TYPE_BOOLEAN:
+        *(bool *)member = json.data[0] == 't';
+        return kind == KENNEL_JSON_BOOLEAN;
+    default:
+        *(kennel_json *)member = json;
+        return true;
     }
-    kennel_text text = kennel_unescape(json);
-    *(kennel_text *)member = text;
-    return text.data != NULL;
 }
 
-static bool read_integer(kennel_json json, void *member) {
-    return kennel_json_kind_of(json) == KENNEL_JSON_NUMBER && kennel_parse_integer(json, (int64_t *)member);
-}
-
-static bool read_unsigned(kennel_json json, void *member) {
-    return kennel_json_kind_of(json) == KENNEL_JSON_NUMBER && kennel_parse_unsigned(json, (uint64_t *)member);
-}
-
-static bool read_number(kennel_json json, void *member) {
-    if (kennel_json_kind_of(json) != KENNEL_JSON_NUMBER) {
-        return false;
-    }
-    *(double *)member = kennel_json_number(json);
-    return true;
-}
-
-static bool read_boolean(kennel_json json, void *member) {
-    *(bool *)member = json.data[0] == 't';
-    return kennel_json_kind_of(json) == KENNEL_JSON_BOOLEAN;
-}
-
-static bool read_json(kennel_json json, void *member) {
-    *(kennel_json *)member = json;
-    return true;
-}
-
-static bool read_field(const kennel_field *field, kennel_json json, void *member, const path *at,
-                       kennel_text *problem) {
-    static const struct {
-        reader *read;
-        const char *expected;
-    } readers[] = {
-        [KENNEL_TYPE_TEXT] = {read_text, "a string"},
-        [KENNEL_TYPE_INTEGER] = {read_integer, "a whole number that fits 64 bits"},
-        [KENNEL_TYPE_UNSIGNED] = {read_unsigned, "a whole number of at least 0 that fits 64 bits"},
-        [KENNEL_TYPE_NUMBER] = {read_number, "a number"},
-        [KENNEL_TYPE_BOOLEAN] = {read_boolean, "true or false"},
-        [KENNEL_TYPE_JSON] = {read_json, "a value"},
+static const char *expected_of(const kennel_field *field, kennel_json_kind found) {
+    static const char *const names[] = {
+        [KENNEL_TYPE_TEXT] = "a string",
+        [KENNEL_TYPE_INTEGER] = "a whole number that fits 64 bits",
+        [KENNEL_TYPE_UNSIGNED] = "a whole number of at least 0 that fits 64 bits",
+        [KENNEL_TYPE_NUMBER] = "a number",
+        [KENNEL_TYPE_BOOLEAN] = "true or false",
+        [KENNEL_TYPE_JSON] = "a value",
     };
+    bool is_half = field->type == KENNEL_TYPE_TEXT && found == KENNEL_JSON_TEXT;
+    return is_half ? "text without halves of surrogate pairs" : names[field->type];
+}
+
+static bool read_object(reading *from, const kennel_shape *shape, void *out, const path *at);
+
+static bool read_field(reading *from, const kennel_field *field, void *member, const path *at) {
+    bool is_null = from->state.at < from->state.end && *from->state.at == 'n';
+    if (field->type == KENNEL_TYPE_OBJECT && !(field->is_optional && is_null)) {
+        return read_object(from, field->shape, member, at);
+    }
+    kennel_json json;
+    if (!take(from, &json)) {
+        return false;
+    }
     kennel_json_kind kind = kennel_json_kind_of(json);
-    if (field->is_optional && kind == KENNEL_JSON_NULL) {
+    if ((field->is_optional && is_null) || read_member(field->type, kind, json, member)) {
         return true;
     }
-    if (field->type == KENNEL_TYPE_OBJECT) {
-        return read_object(json, field->shape, member, at, problem);
-    }
-    if (readers[field->type].read(json, member)) {
-        return true;
-    }
-    bool is_half = field->type == KENNEL_TYPE_TEXT && kind == KENNEL_JSON_TEXT;
-    return misfit(problem, at, is_half ? "text without halves of surrogate pairs" : readers[field->type].expected,
-                  json);
+    return misfit(from, at, expected_of(field, kind), json);
 }
 
 /* The field of this name; the search begins where the last one ended, since fields mostly keep their order. */
 static const kennel_field *field_named(const kennel_shape *shape, kennel_text name, size_t *next) {
-    for (size_t i = 0; i < shape->field_count; i++) {
-        size_t index = (*next + i) % shape->field_count;
+    for (size_t i = 0, index = *next; i < shape->field_count; i++, index++) {
+        if (index >= shape->field_count) {
+            index = 0;
+        }
         if (kennel_text_is(name, shape->fields[index].name)) {
             *next = index + 1;
             return &shape->fields[index];
@@ -108,52 +117,62 @@ static const kennel_field *field_named(const kennel_shape *shape, kennel_text na
     return NULL;
 }
 
-static bool find_missing(const kennel_shape *shape, const bool *is_set, const path *at, kennel_text *problem) {
+static bool find_missing(reading *from, const kennel_shape *shape, const bool *is_set, const path *at) {
     for (size_t i = 0; i < shape->field_count; i++) {
         if (!is_set[i] && !shape->fields[i].is_optional) {
             path missing = {at, shape->fields[i].name};
-            *problem = kennel_format("%s is missing", path_shown(&missing).data);
+            from->problem = kennel_format("%s is missing", path_shown(&missing).data);
             return false;
         }
     }
     return true;
 }
 
-static bool read_object(kennel_json json, const kennel_shape *shape, void *out, const path *at, kennel_text *problem) {
-    if (kennel_json_kind_of(json) != KENNEL_JSON_OBJECT) {
-        return misfit(problem, at, "an object", json);
+static bool read_object(reading *from, const kennel_shape *shape, void *out, const path *at) {
+    kennel_scan_state *state = &from->state;
+    if (state->at >= state->end || *state->at != '{') {
+        kennel_json json;
+        return take(from, &json) && misfit(from, at, "an object", json);
     }
-    bool *is_set = (bool *)kennel_alloc(shape->field_count * sizeof(bool) + 1);
+    bool few[FIELDS_FEW] = {false};
+    bool *is_set = shape->field_count > FIELDS_FEW ? (bool *)kennel_alloc(shape->field_count * sizeof(bool)) : few;
     size_t next = 0;
-    kennel_json_walk walk = kennel_json_begin(json);
-    while (kennel_json_next(&walk)) {
-        const kennel_field *field = field_named(shape, walk.name, &next);
+    for (bool more = kennel_scan_begin(state); more; more = kennel_scan_more(state, '}')) {
+        kennel_json name = {state->at, 0};
+        if (!kennel_scan_name(state, &name.length)) {
+            return false;
+        }
+        const kennel_field *field = field_named(shape, kennel_name_of(name), &next);
         if (field == NULL) {
+            if (!kennel_scan_value(state)) {
+                return false;
+            }
             continue;
         }
         path inner = {at, field->name};
         if (is_set[field - shape->fields]) {
-            *problem = kennel_format("%s is there twice", path_shown(&inner).data);
+            from->problem = kennel_format("%s is there twice", path_shown(&inner).data);
             return false;
         }
         is_set[field - shape->fields] = true;
-        if (!read_field(field, walk.value, (char *)out + field->offset, &inner, problem)) {
+        if (!read_field(from, field, (char *)out + field->offset, &inner)) {
             return false;
         }
     }
-    return find_missing(shape, is_set, at, problem);
+    return state->error == NULL && find_missing(from, shape, is_set, at);
 }
 
 bool kennel_shape_read(kennel_text text, const kennel_shape *shape, void *out, kennel_text *problem) {
     memset(out, 0, shape->size);
-    const char *error = NULL;
-    size_t error_at = 0;
-    kennel_json json = kennel_scan_text(text, &error, &error_at);
-    if (json.data == NULL) {
-        *problem = kennel_format("%s at byte %zu", error, error_at);
-        return false;
+    reading from = {{text.data, text.data + text.length, NULL}, {NULL, 0}};
+    kennel_scan_space(&from.state);
+    if (read_object(&from, shape, out, NULL) && kennel_scan_end(&from.state)) {
+        return true;
     }
-    return read_object(json, shape, out, NULL, problem);
+    *problem = from.state.error == NULL
+                   ? from.problem
+                   : kennel_format("%s at byte %zu", from.state.error, (size_t)(from.state.at - text.data));
+    return false;
 }
 
 static void write_object(kennel_writer *writer, const kennel_shape *shape, const void *value);

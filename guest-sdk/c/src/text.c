@@ -16,7 +16,15 @@ bool kennel_text_equals(kennel_text left, kennel_text right) {
 }
 
 bool kennel_text_is(kennel_text text, const char *expected) {
-    return kennel_text_equals(text, kennel_text_of(expected));
+    if (text.data == NULL || expected == NULL) {
+        return text.data == expected;
+    }
+    for (size_t i = 0; i < text.length; i++) {
+        if (expected[i] == '\0' || expected[i] != text.data[i]) {
+            return false;
+        }
+    }
+    return expected[text.length] == '\0';
 }
 
 kennel_text kennel_format(const char *format, ...) {

@@ -83,15 +83,12 @@ static int compare_names(const void *left, const void *right) {
 
 /* Moves past a name, its value and the comma, and gives the name as it is written. */
 static kennel_json next_name(kennel_scan_state *state) {
-    kennel_scan_space(state);
     kennel_json name = {state->at, 0};
-    kennel_scan_string(state);
-    name.length = (size_t)(state->at - name.data);
-    kennel_scan_space(state);
-    state->at += state->at < state->end; /* the colon */
+    kennel_scan_name(state, &name.length);
     kennel_scan_value(state);
     kennel_scan_space(state);
     state->at += state->at < state->end; /* the comma */
+    kennel_scan_space(state);
     return name;
 }
 
