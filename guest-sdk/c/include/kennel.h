@@ -155,9 +155,10 @@ struct kennel_shape;
 typedef struct kennel_field {
     const char *name;
     kennel_type type;
-    bool is_optional; /* may be missing or null: the member is zero then. Text and JSON of none are written as null */
+    bool is_optional; /* may be missing or null: the member is zero then. Text, JSON and lists of none are written as null */
     size_t offset;
     const struct kennel_shape *shape; /* of KENNEL_TYPE_OBJECT */
+    bool is_list;                     /* of such values: the member is a KENNEL_LIST */
 } kennel_field;
 
 typedef struct kennel_shape {
@@ -173,7 +174,7 @@ typedef struct kennel_shape {
 
 /* A field that has another name in JSON than its member. */
 #define KENNEL_FIELD(json, owner, member, type, kind, optional)                                                        \
-    {json, kind, optional, KENNEL_OFFSET(owner, member, type), NULL}
+    {json, kind, optional, KENNEL_OFFSET(owner, member, type), NULL, false}
 
 #define KENNEL_TEXT(owner, member) KENNEL_FIELD(#member, owner, member, kennel_text, KENNEL_TYPE_TEXT, false)
 #define KENNEL_INTEGER(owner, member) KENNEL_FIELD(#member, owner, member, int64_t, KENNEL_TYPE_INTEGER, false)
@@ -182,7 +183,7 @@ typedef struct kennel_shape {
 #define KENNEL_BOOLEAN(owner, member) KENNEL_FIELD(#member, owner, member, bool, KENNEL_TYPE_BOOLEAN, false)
 #define KENNEL_JSON(owner, member) KENNEL_FIELD(#member, owner, member, kennel_json, KENNEL_TYPE_JSON, false)
 #define KENNEL_OBJECT(owner, member, type)                                                                             \
-    {#member, KENNEL_TYPE_OBJECT, false, KENNEL_OFFSET(owner, member, type), &type##_shape}
+    {#member, KENNEL_TYPE_OBJECT, false, KENNEL_OFFSET(owner, member, type), &type##_shape, false}
 
 #define KENNEL_OPTIONAL_TEXT(owner, member) KENNEL_FIELD(#member, owner, member, kennel_text, KENNEL_TYPE_TEXT, true)
 #define KENNEL_OPTIONAL_INTEGER(owner, member) KENNEL_FIELD(#member, owner, member, int64_t, KENNEL_TYPE_INTEGER, true)
@@ -192,7 +193,31 @@ typedef struct kennel_shape {
 #define KENNEL_OPTIONAL_BOOLEAN(owner, member) KENNEL_FIELD(#member, owner, member, bool, KENNEL_TYPE_BOOLEAN, true)
 #define KENNEL_OPTIONAL_JSON(owner, member) KENNEL_FIELD(#member, owner, member, kennel_json, KENNEL_TYPE_JSON, true)
 #define KENNEL_OPTIONAL_OBJECT(owner, member, type)                                                                    \
-    {#member, KENNEL_TYPE_OBJECT, true, KENNEL_OFFSET(owner, member, type), &type##_shape}
+    {#member, KENNEL_TYPE_OBJECT, true, KENNEL_OFFSET(owner, member, type), &type##_shape, false}
+
+/* A member that is a list: `KENNEL_LIST(kennel_text) tags;`, with `tags.items` and `tags.count`. Lists of lists are
+ * KENNEL_JSON. */
+#define KENNEL_LIST(type)                                                                                              \
+    struct {                                                                                                           \
+        type *items;                                                                                                   \
+        size_t count;                                                                                                  \
+    }
+#define KENNEL_LIST_FIELD(json, owner, member, type, kind, optional, shape)                                            \
+    {json, kind, optional,                                                                                             \
+     offsetof(owner, member) + 0 * sizeof((type *const *)0 == &((const owner *)0)->member.items), shape, true}
+
+#define KENNEL_TEXTS(owner, member)                                                                                    \
+    KENNEL_LIST_FIELD(#member, owner, member, kennel_text, KENNEL_TYPE_TEXT, false, NULL)
+#define KENNEL_INTEGERS(owner, member)                                                                                 \
+    KENNEL_LIST_FIELD(#member, owner, member, int64_t, KENNEL_TYPE_INTEGER, false, NULL)
+#define KENNEL_OBJECTS(owner, member, type)                                                                            \
+    KENNEL_LIST_FIELD(#member, owner, member, type, KENNEL_TYPE_OBJECT, false, &type##_shape)
+#define KENNEL_OPTIONAL_TEXTS(owner, member)                                                                           \
+    KENNEL_LIST_FIELD(#member, owner, member, kennel_text, KENNEL_TYPE_TEXT, true, NULL)
+#define KENNEL_OPTIONAL_INTEGERS(owner, member)                                                                        \
+    KENNEL_LIST_FIELD(#member, owner, member, int64_t, KENNEL_TYPE_INTEGER, true, NULL)
+#define KENNEL_OPTIONAL_OBJECTS(owner, member, type)                                                                   \
+    KENNEL_LIST_FIELD(#member, owner, member, type, KENNEL_TYPE_OBJECT, true, &type##_shape)
 
 /* `KENNEL_SHAPE(order, KENNEL_TEXT(order, customer))` defines `order_shape`. */
 #define KENNEL_SHAPE(type, ...)                                                                                        \
@@ -248,6 +273,10 @@ kennel_rows kennel_scan(const char *collection, kennel_text after, kennel_text p
 
 /* Adds to a whole-number field at the top of a document. It reads nothing and never conflicts with other workers. */
 void kennel_increment(const char *collection, kennel_text key, const char *field, int64_t by);
+
+/* The same with JSON of any form, none if there is no document. */
+kennel_json kennel_get_json(const char *collection, kennel_text key);
+void kennel_put_json(const char *collection, kennel_text key, kennel_json document);
 
 /* The same with JSON text. */
 kennel_text kennel_get_text(const char *collection, kennel_text key);

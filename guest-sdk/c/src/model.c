@@ -95,6 +95,19 @@ void kennel_increment(const char *collection, kennel_text key, const char *field
     kennel_host_increment(kennel_text_of(collection), key, kennel_text_of(field), by);
 }
 
+kennel_json kennel_get_json(const char *collection, kennel_text key) {
+    kennel_text text = kennel_get_text(collection, key);
+    return text.data == NULL ? (kennel_json){NULL, 0} : kennel_json_parse(text);
+}
+
+void kennel_put_json(const char *collection, kennel_text key, kennel_json document) {
+    if (document.data == NULL) {
+        kennel_reject("document %s/%s cannot be written: it is none", collection,
+                      kennel_call_copy(key.data, key.length).data);
+    }
+    kennel_put_text(collection, key, (kennel_text){document.data, document.length});
+}
+
 kennel_text kennel_get_text(const char *collection, kennel_text key) {
     return kennel_host_get(kennel_text_of(collection), key);
 }

@@ -91,8 +91,78 @@ static void a_payload_that_does_not_fit_is_rejected_with_a_reason(void) {
     KENNEL_THEN_REJECTS("it is 2 bytes that are not JSON");
 }
 
+typedef struct line {
+    kennel_text sku;
+    int64_t quantity;
+    KENNEL_LIST(kennel_text) tags;
+} line;
+
+KENNEL_SHAPE(line, KENNEL_TEXT(line, sku), KENNEL_INTEGER(line, quantity), KENNEL_OPTIONAL_TEXTS(line, tags));
+
+typedef struct invoice {
+    KENNEL_LIST(line) lines;
+    KENNEL_LIST(int64_t) amounts;
+} invoice;
+
+KENNEL_SHAPE(invoice, KENNEL_OBJECTS(invoice, lines, line), KENNEL_INTEGERS(invoice, amounts));
+
+static void copy_invoice(const kennel_event *event) {
+    invoice value;
+    kennel_payload(event, &invoice_shape, &value);
+    for (size_t i = 0; i < value.lines.count; i++) {
+        value.lines.items[i].quantity *= 2;
+    }
+    kennel_put("d", event->aggregate_id, &invoice_shape, &value);
+}
+
+static void lists_are_read_and_written(void) {
+    WHEN_RUN(copy_invoice, .json = "{\"lines\":[],\"amounts\":[ ]}");
+    KENNEL_THEN_DOCUMENT("d", "1", "{\"lines\":[],\"amounts\":[]}");
+    WHEN_RUN(copy_invoice, .json = "{\"amounts\":[1,2,3,4,5,6,7,8,9223372036854775807, 10],\"lines\":[{\"quantity\":1,"
+                                   "\"sku\":\"a\",\"tags\":[\"x\",\"\"]},{\"sku\":\"b\",\"quantity\":2,\"tags\":[]},"
+                                   "{\"sku\":\"c\",\"quantity\":3}]}");
+    KENNEL_THEN_HANDLED();
+    KENNEL_EXPECT(strcmp(kennel_test_text("d", "1"),
+                         "{\"lines\":[{\"sku\":\"a\",\"quantity\":2,\"tags\":[\"x\",\"\"]},{\"sku\":\"b\",\"quantity\":4,"
+                         "\"tags\":[]},{\"sku\":\"c\",\"quantity\":6,\"tags\":null}],"
+                         "\"amounts\":[1,2,3,4,5,6,7,8,9223372036854775807,10]}") == 0);
+    static const char *const wrong[][2] = {
+        {"{\"lines\":{},\"amounts\":[]}", "lines: an array is expected, found an object"},
+        {"{\"lines\":null,\"amounts\":[]}", "lines: an array is expected, found null"},
+        {"{\"lines\":[{\"sku\":\"a\",\"quantity\":1},{\"sku\":\"b\",\"quantity\":\"2\"}],\"amounts\":[]}",
+         "lines[1].quantity: a whole number that fits 64 bits is expected, found string \"2\""},
+        {"{\"lines\":[{\"sku\":\"a\"}],\"amounts\":[]}", "lines[0].quantity is missing"},
+        {"{\"lines\":[],\"amounts\":[1,null]}", "amounts[1]: a whole number that fits 64 bits is expected, found null"},
+        {"{\"lines\":[]}", "amounts is missing"},
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        WHEN_RUN(copy_invoice, .json = wrong[i][0]);
+        KENNEL_THEN_REJECTS(wrong[i][1]);
+    }
+}
+
+static void copy_json(const kennel_event *event) {
+    kennel_json found = kennel_get_json("d", event->aggregate_id);
+    kennel_put_json("d", kennel_text_of("copy"), found);
+}
+
+static void json_of_any_form_is_kept_as_it_is(void) {
+    WHEN_RUN(copy_json, .json = NULL);
+    KENNEL_THEN_REJECTS("document d/copy cannot be written: it is none");
+    WHEN_RUN(copy_payload, .json = full);
+    WHEN_RUN(copy_json, .json = NULL);
+    KENNEL_THEN_HANDLED();
+    KENNEL_EXPECT(strcmp(kennel_test_text("d", "1"), kennel_test_text("d", "copy")) == 0);
+}
+
 static void parse_metadata(const kennel_event *event) {
     kennel_json_parse(event->metadata);
+}
+
+/* The same inside of a struct, where the shape does not say what it is. */
+static void decode_around_metadata(const kennel_event *event) {
+    one value;
+    kennel_decode(kennel_format("{\"a\":1,\"other\":%s}", event->metadata.data), &one_shape, &value);
 }
 
 static void text_that_is_no_json_is_rejected(void) {
@@ -103,10 +173,14 @@ static void text_that_is_no_json_is_rejected(void) {
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         WHEN_RUN(parse_metadata, .metadata = wrong[i]);
         KENNEL_THEN_REJECTS("the text is not JSON: ");
+        WHEN_RUN(decode_around_metadata, .metadata = wrong[i]);
+        KENNEL_THEN_REJECTS("the text does not fit one: ");
     }
     static const char *const right[] = {" {} ", "[ ]", "[1 , -0.5e+10]", "{ \"a\" : [ { } ] }", "\"\\u0000\"", "null"};
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         WHEN_RUN(parse_metadata, .metadata = right[i]);
+        KENNEL_THEN_HANDLED();
+        WHEN_RUN(decode_around_metadata, .metadata = right[i]);
         KENNEL_THEN_HANDLED();
     }
 }
@@ -200,6 +274,8 @@ const kennel_test json_tests[] = {
     KENNEL_TEST(a_struct_is_read_and_written_exactly),
     KENNEL_TEST(optional_fields_may_be_missing_or_null),
     KENNEL_TEST(a_payload_that_does_not_fit_is_rejected_with_a_reason),
+    KENNEL_TEST(lists_are_read_and_written),
+    KENNEL_TEST(json_of_any_form_is_kept_as_it_is),
     KENNEL_TEST(text_that_is_no_json_is_rejected),
     KENNEL_TEST(json_nests_as_deep_as_documents_do),
     KENNEL_TEST(values_are_walked_through),

@@ -1,4 +1,4 @@
-/* Structs from JSON, and JSON from structs, by their shape. */
+/* Structs from JSON by their shape, in one pass. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,20 +9,22 @@
 /* Of so many fields, which were read is noted on the stack. */
 #define FIELDS_FEW 64
 
-/* A path to the value at fault, from the inside out. */
+/* A path to the value at fault, from the inside out: a field, or an element of the list that the outer path is. */
 typedef struct path {
     const struct path *outer;
     const char *name;
+    size_t index;
 } path;
 
 static kennel_text path_shown(const path *at) {
     if (at == NULL) {
         return kennel_text_of("the value");
     }
-    if (at->outer == NULL) {
-        return kennel_text_of(at->name);
+    const char *outer = at->outer == NULL ? "" : path_shown(at->outer).data;
+    if (at->name == NULL) {
+        return kennel_format("%s[%zu]", outer, at->index);
     }
-    return kennel_format("%s.%s", path_shown(at->outer).data, at->name);
+    return kennel_format("%s%s%s", outer, at->outer == NULL ? "" : ".", at->name);
 }
 
 /* The text of a struct while it is read, in one pass. */
@@ -87,9 +89,9 @@ static const char *expected_of(const kennel_field *field, kennel_json_kind found
 
 static bool read_object(reading *from, const kennel_shape *shape, void *out, const path *at);
 
-static bool read_field(reading *from, const kennel_field *field, void *member, const path *at) {
-    bool is_null = from->state.at < from->state.end && *from->state.at == 'n';
-    if (field->type == KENNEL_TYPE_OBJECT && !(field->is_optional && is_null)) {
+/* Reads a value that is not a list. */
+static bool read_value(reading *from, const kennel_field *field, void *member, const path *at) {
+    if (field->type == KENNEL_TYPE_OBJECT) {
         return read_object(from, field->shape, member, at);
     }
     kennel_json json;
@@ -97,10 +99,45 @@ static bool read_field(reading *from, const kennel_field *field, void *member, c
         return false;
     }
     kennel_json_kind kind = kennel_json_kind_of(json);
-    if ((field->is_optional && is_null) || read_member(field->type, kind, json, member)) {
-        return true;
+    return read_member(field->type, kind, json, member) || misfit(from, at, expected_of(field, kind), json);
+}
+
+/* Makes room for one more element. */
+static void *next_element(kennel_items *list, size_t *capacity, size_t size) {
+    if (list->count == *capacity) {
+        *capacity = *capacity == 0 ? 8 : *capacity * 2;
+        void *grown = kennel_alloc(*capacity * size);
+        if (list->count > 0) {
+            memcpy(grown, list->items, list->count * size);
+        }
+        list->items = grown;
     }
-    return misfit(from, at, expected_of(field, kind), json);
+    return (char *)list->items + list->count++ * size;
+}
+
+static bool read_list(reading *from, const kennel_field *field, void *member, const path *at) {
+    kennel_scan_state *state = &from->state;
+    if (state->at >= state->end || *state->at != '[') {
+        kennel_json json;
+        return take(from, &json) && misfit(from, at, "an array", json);
+    }
+    size_t size = kennel_element_size(field), capacity = 0;
+    kennel_items list = {kennel_alloc(1), 0}; /* an empty list is not none */
+    for (bool more = kennel_scan_begin(state); more; more = kennel_scan_more(state, ']')) {
+        path element = {at, NULL, list.count};
+        if (!read_value(from, field, next_element(&list, &capacity, size), &element)) {
+            return false;
+        }
+    }
+    memcpy(member, &list, sizeof list);
+    return state->error == NULL;
+}
+
+static bool read_field(reading *from, const kennel_field *field, void *member, const path *at) {
+    if (field->is_optional && from->state.at < from->state.end && *from->state.at == 'n') {
+        return kennel_scan_value(&from->state);
+    }
+    return field->is_list ? read_list(from, field, member, at) : read_value(from, field, member, at);
 }
 
 /* The field of this name; the search begins where the last one ended, since fields mostly keep their order. */
@@ -120,7 +157,7 @@ static const kennel_field *field_named(const kennel_shape *shape, kennel_text na
 static bool find_missing(reading *from, const kennel_shape *shape, const bool *is_set, const path *at) {
     for (size_t i = 0; i < shape->field_count; i++) {
         if (!is_set[i] && !shape->fields[i].is_optional) {
-            path missing = {at, shape->fields[i].name};
+            path missing = {at, shape->fields[i].name, 0};
             from->problem = kennel_format("%s is missing", path_shown(&missing).data);
             return false;
         }
@@ -149,7 +186,7 @@ static bool read_object(reading *from, const kennel_shape *shape, void *out, con
             }
             continue;
         }
-        path inner = {at, field->name};
+        path inner = {at, field->name, 0};
         if (is_set[field - shape->fields]) {
             from->problem = kennel_format("%s is there twice", path_shown(&inner).data);
             return false;
@@ -173,45 +210,6 @@ bool kennel_shape_read(kennel_text text, const kennel_shape *shape, void *out, k
                    ? from.problem
                    : kennel_format("%s at byte %zu", from.state.error, (size_t)(from.state.at - text.data));
     return false;
-}
-
-static void write_object(kennel_writer *writer, const kennel_shape *shape, const void *value);
-
-static void write_member(kennel_writer *writer, const kennel_field *field, const void *member) {
-    bool is_none = field->type == KENNEL_TYPE_TEXT && ((const kennel_text *)member)->data == NULL;
-    if (field->type == KENNEL_TYPE_OBJECT) {
-        write_object(writer, field->shape, member);
-    } else if (field->is_optional && is_none) {
-        kennel_write_null(writer);
-    } else if (field->type == KENNEL_TYPE_TEXT) {
-        kennel_write_text(writer, *(const kennel_text *)member);
-    } else if (field->type == KENNEL_TYPE_INTEGER) {
-        kennel_write_integer(writer, *(const int64_t *)member);
-    } else if (field->type == KENNEL_TYPE_UNSIGNED) {
-        kennel_write_unsigned(writer, *(const uint64_t *)member);
-    } else if (field->type == KENNEL_TYPE_NUMBER) {
-        kennel_write_number(writer, *(const double *)member);
-    } else if (field->type == KENNEL_TYPE_BOOLEAN) {
-        kennel_write_boolean(writer, *(const bool *)member);
-    } else {
-        kennel_write_json(writer, *(const kennel_json *)member);
-    }
-}
-
-static void write_object(kennel_writer *writer, const kennel_shape *shape, const void *value) {
-    kennel_write_object(writer);
-    for (size_t i = 0; i < shape->field_count; i++) {
-        const kennel_field *field = &shape->fields[i];
-        kennel_write_name(writer, kennel_text_of(field->name));
-        write_member(writer, field, (const char *)value + field->offset);
-    }
-    kennel_write_object_end(writer);
-}
-
-kennel_text kennel_encode(const kennel_shape *shape, const void *value) {
-    kennel_writer writer = {0};
-    write_object(&writer, shape, value);
-    return kennel_written(&writer);
 }
 
 void kennel_decode(kennel_text text, const kennel_shape *shape, void *out) {
