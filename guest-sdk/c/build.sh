@@ -143,7 +143,7 @@ print_tools() {
 # Gives the name of an object that does not exist yet.
 next_object() {
     objects=$((objects + 1))
-    object="$folder/$objects.o"
+    object="$folder/$(printf %05d "$objects").o"
 }
 
 build_zig() {
@@ -159,7 +159,7 @@ build_one() {
     *.zig) build_zig "$1" ;;
     *.c)
         # shellcheck disable=SC2086
-        compile gcc -std=c11 $warnings $checks "$prefixes" -I "$sdk/include" ${CFLAGS:-} -c "$1" -o "$object"
+        compile gcc -std=gnu11 $warnings $checks "$prefixes" -I "$sdk/include" ${CFLAGS:-} -c "$1" -o "$object"
         ;;
     *)
         # shellcheck disable=SC2086
@@ -180,12 +180,13 @@ fi
 
 objects=0
 prefixes="-ffile-prefix-map=$PWD/="
-for source in "$sdk"/src/*.c "$sdk"/src/wasm/*.c; do
+# The parts of the C library come first: zig's linker looks for what is missing in the library at once.
+for source in "$sdk/src/wasm/output.c" "$sdk"/src/*.c "$sdk"/src/wasm/[!o]*.c; do
     next_object
     # Optimized together, they cost a third less. Not so assembler, what takes the place of parts of the C library, and
     # the `setjmp`: clang takes it for granted that no function in C throws, as soon as it sees one whole.
     case $source in
-    */call.c | */jump.c | */component_type.c | */stdlib.c | */undefined.c) options='' ;;
+    */call.c | */jump.c | */component_type.c | */output.c | */undefined.c) options='' ;;
     *) options=-flto ;;
     esac
     # shellcheck disable=SC2086

@@ -15,6 +15,6 @@ trap 'rm -rf "$folder"' EXIT
 
 # CFLAGS is a list of options.
 # shellcheck disable=SC2086
-"${CC:-cc}" -std=c11 -g -Wall -Wextra -Wno-missing-field-initializers -I "$sdk/include" ${CFLAGS:-} \
+"${CC:-cc}" -std=gnu11 -g -Wall -Wextra -Wno-missing-field-initializers -I "$sdk/include" ${CFLAGS:-} \
     "$sdk"/src/*.c "$sdk"/src/testing/*.c "$@" -o "$folder/tests"
 "$folder/tests"

@@ -2,10 +2,12 @@
  * The door to the host: the functions of the world `kennel:projection@0.1.0` in the canonical ABI of the component
  * model, by hand. `wit/world.wit` has the types; on wasm32 the structs of `kennel.h` do not have their layout.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "../call.h"
 #include "abi.h"
+#include "output.h"
 
 #define IMPORT(module, function)                                                                                       \
     __attribute__((import_module("kennel:projection/" module "@0.1.0"), import_name(function)))
@@ -129,6 +131,8 @@ __attribute__((export_name("handle"))) const abi_result *kennel_export_handle(co
     static abi_result result;
     kennel_event event = event_of(from);
     kennel_outcome outcome = kennel_call(&event, &result.failure.reason);
+    fflush(stdout);
+    kennel_end_output();
     result.is_error = outcome != KENNEL_HANDLED;
     result.failure.is_reject = outcome == KENNEL_REJECTED;
     kennel_call_end();

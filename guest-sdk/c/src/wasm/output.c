@@ -9,8 +9,12 @@
 #include <unistd.h>
 
 #include "../call.h"
+#include "output.h"
 
 #define LINE_BYTES_MAX 4096
+
+/* What `abort` says of the line before it. */
+#define LAST_BYTES_MAX 1024
 
 typedef struct stream {
     char line[LINE_BYTES_MAX];
@@ -19,20 +23,40 @@ typedef struct stream {
 
 static stream standard_output, standard_error;
 
-static void log_line(stream *to, kennel_level level) {
-    kennel_log(level, "%.*s", (int)to->length, to->line);
+/* The last line of standard error in this event. */
+static char last_error[LAST_BYTES_MAX];
+static size_t last_error_length;
+
+static void log_line(stream *to) {
+    if (to == &standard_error) {
+        last_error_length = to->length < LAST_BYTES_MAX ? to->length : LAST_BYTES_MAX;
+        memcpy(last_error, to->line, last_error_length);
+    }
+    kennel_log(to == &standard_error ? KENNEL_WARN : KENNEL_INFO, "%.*s", (int)to->length, to->line);
     to->length = 0;
 }
 
-static void print(stream *to, kennel_level level, const char *text, size_t length) {
+static void print(stream *to, const char *text, size_t length) {
     for (size_t i = 0; i < length; i++) {
         if (text[i] != '\n') {
             to->line[to->length++] = text[i];
         }
         if (text[i] == '\n' || to->length == LINE_BYTES_MAX) {
-            log_line(to, level);
+            log_line(to);
         }
     }
+}
+
+static void finish_line(stream *of) {
+    if (of->length > 0) {
+        log_line(of);
+    }
+}
+
+void kennel_end_output(void) {
+    finish_line(&standard_output);
+    finish_line(&standard_error);
+    last_error_length = 0;
 }
 
 ssize_t writev(int file, const struct iovec *pieces, int count) {
@@ -42,11 +66,8 @@ ssize_t writev(int file, const struct iovec *pieces, int count) {
     }
     ssize_t written = 0;
     for (int i = 0; i < count; i++) {
-        if (file == STDOUT_FILENO) {
-            print(&standard_output, KENNEL_INFO, (const char *)pieces[i].iov_base, pieces[i].iov_len);
-        } else {
-            print(&standard_error, KENNEL_WARN, (const char *)pieces[i].iov_base, pieces[i].iov_len);
-        }
+        print(file == STDOUT_FILENO ? &standard_output : &standard_error, (const char *)pieces[i].iov_base,
+              pieces[i].iov_len);
         written += (ssize_t)pieces[i].iov_len;
     }
     return written;
@@ -82,6 +103,19 @@ _Noreturn void __assert_fail(const char *expression, const char *file, int line,
     kennel_reject("assertion failed: %s (%s:%d, %s)", expression, file, line, function);
 }
 
+/* Programs mostly say on standard error why they abort, and so does the library of C++. */
 _Noreturn void abort(void) {
-    kennel_reject("abort was called");
+    finish_line(&standard_error);
+    if (last_error_length == 0) {
+        kennel_reject("abort was called");
+    }
+    kennel_reject("abort was called: %.*s", (int)last_error_length, last_error);
+}
+
+_Noreturn void _Exit(int status) {
+    kennel_reject("exit was called with status %d", status);
+}
+
+_Noreturn void exit(int status) {
+    _Exit(status);
 }
