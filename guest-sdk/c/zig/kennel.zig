@@ -64,21 +64,42 @@ pub fn names(comptime list: []const [*:0]const u8) [*c]const [*c]const u8 {
     }.all;
 }
 
-/// The shape of a struct: its members are `Text`, `i64`, `u64`, `f64`, `bool`, `Json` and structs. One with a default
-/// value may be missing or null, and is zero then.
+/// A member that is a list.
+pub fn List(comptime T: type) type {
+    return extern struct {
+        items: ?*anyopaque = null,
+        count: usize = 0,
+
+        pub const Element = T;
+
+        /// The elements stay where they are: they must live until the list is written.
+        pub fn of(elements: []T) @This() {
+            return .{ .items = elements.ptr, .count = elements.len };
+        }
+
+        pub fn slice(list: @This()) []T {
+            const first: [*]T = @ptrCast(@alignCast(list.items orelse return &.{}));
+            return first[0..list.count];
+        }
+    };
+}
+
+/// The shape of a struct: its members are `Text`, `i64`, `u64`, `f64`, `bool`, `Json`, structs, and lists of these. One
+/// with a default value may be missing or null, and is zero then.
 pub fn shape(comptime T: type) *const c.kennel_shape {
     const info = @typeInfo(T).@"struct";
     const made = struct {
         const fields: [info.field_names.len]c.kennel_field = blk: {
             var list: [info.field_names.len]c.kennel_field = undefined;
             for (&list, info.field_names, info.field_types, info.field_attrs) |*field, name, Field, attributes| {
-                const is_struct = Field != Text and Field != Json and @typeInfo(Field) == .@"struct";
+                const Value = if (isList(Field)) Field.Element else Field;
                 field.* = .{
                     .name = name,
-                    .type = kindOf(Field),
+                    .type = kindOf(Value),
                     .is_optional = attributes.default_value_ptr != null,
                     .offset = @offsetOf(T, name),
-                    .shape = if (is_struct) shape(Field) else null,
+                    .shape = if (kindOf(Value) == c.KENNEL_TYPE_OBJECT) shape(Value) else null,
+                    .is_list = isList(Field),
                 };
             }
             break :blk list;
@@ -91,6 +112,10 @@ pub fn shape(comptime T: type) *const c.kennel_shape {
         };
     };
     return &made.all;
+}
+
+fn isList(comptime Field: type) bool {
+    return @typeInfo(Field) == .@"struct" and @hasDecl(Field, "Element");
 }
 
 fn kindOf(comptime Field: type) c.kennel_type {
