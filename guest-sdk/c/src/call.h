@@ -8,10 +8,8 @@
 
 #include <string.h>
 
+#include "bounds.h"
 #include "host.h"
-
-/* What the host keeps of a reason. */
-#define KENNEL_REASON_BYTES_MAX 2048
 
 typedef enum kennel_outcome { KENNEL_HANDLED, KENNEL_RETRIED, KENNEL_REJECTED, KENNEL_TRAPPED } kennel_outcome;
 

@@ -2,10 +2,8 @@
 #ifndef KENNEL_JSON_SCAN_H
 #define KENNEL_JSON_SCAN_H
 
+#include "bounds.h"
 #include "kennel/json.h"
-
-/* Documents have no more levels. */
-#define KENNEL_LEVELS_MAX 1000
 
 typedef struct kennel_scan_state {
     const char *at;

@@ -7,9 +7,6 @@
 #include "json_scan.h"
 #include "shape.h"
 
-/* Lines of the log have no more bytes: the host cuts longer ones. */
-#define LINE_BYTES_MAX 4096
-
 static _Noreturn void reject_payload(const kennel_event *event, const char *why) {
     kennel_reject("the payload of %s (version %u) cannot be read: %s", event->event_type.data,
                   (unsigned)event->event_version, why);
@@ -121,13 +118,13 @@ void kennel_put_text(const char *collection, kennel_text key, kennel_text docume
 }
 
 void kennel_log(kennel_level level, const char *format, ...) {
-    static char line[LINE_BYTES_MAX + 4];
+    static char line[KENNEL_LINE_BYTES_MAX + 4];
     va_list arguments;
     va_start(arguments, format);
     int length = vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
     size_t kept = length < 0 ? 0 : (size_t)length < sizeof line ? (size_t)length : sizeof line - 1;
-    kennel_host_log(level, (kennel_text){line, kennel_make_utf8(line, kept, LINE_BYTES_MAX)});
+    kennel_host_log(level, (kennel_text){line, kennel_make_utf8(line, kept, KENNEL_LINE_BYTES_MAX)});
 }
 
 kennel_text kennel_config(const char *key) {

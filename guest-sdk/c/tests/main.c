@@ -23,9 +23,10 @@ void kennel_handle(const kennel_event *event) {
 int main(void) {
     kennel_test tests[200];
     size_t count = 0;
-    const kennel_test *const groups[] = {json_tests, model_tests, event_tests, kit_tests};
-    const size_t counts[] = {json_test_count, model_test_count, event_test_count, kit_test_count};
-    for (size_t i = 0; i < 4; i++) {
+    const kennel_test *const groups[] = {json_tests, model_tests, event_tests, kit_tests, contract_tests};
+    const size_t counts[] = {json_test_count, model_test_count, event_test_count, kit_test_count,
+                             contract_test_count};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
         memcpy(tests + count, groups[i], counts[i] * sizeof *tests);
         count += counts[i];
     }

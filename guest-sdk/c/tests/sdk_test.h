@@ -16,8 +16,8 @@ extern handler *handler_under_test;
         KENNEL_WHEN("Run", __VA_ARGS__);                                                                               \
     } while (0)
 
-extern const kennel_test json_tests[], model_tests[], event_tests[], kit_tests[];
-extern const size_t json_test_count, model_test_count, event_test_count, kit_test_count;
+extern const kennel_test json_tests[], model_tests[], event_tests[], kit_tests[], contract_tests[];
+extern const size_t json_test_count, model_test_count, event_test_count, kit_test_count, contract_test_count;
 
 /* Runs tests that fail on purpose. Gives how many did not complain as they should. */
 int check_complaints(void);

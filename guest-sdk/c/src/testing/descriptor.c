@@ -4,18 +4,9 @@
 #include "../json_scan.h"
 #include "memory.h"
 
-#define NAMES_MAX 1000
-#define NAME_BYTES_MAX 200
-#define COLLECTIONS_MAX 100
-#define COLUMNS_MAX 500
-#define INDEXES_MAX 100
-#define COLUMN_NAME_BYTES_MAX 48
-#define PATH_FIELDS_MAX 16
-#define INDEX_COLUMNS_MAX 16
-
 static bool is_name(const char *name, bool controls_are_allowed) {
     size_t length = name == NULL ? 0 : strlen(name);
-    if (length == 0 || length > NAME_BYTES_MAX || !kennel_is_utf8(name, length)) {
+    if (length == 0 || length > KENNEL_NAME_BYTES_MAX || !kennel_is_utf8(name, length)) {
         return false;
     }
     for (size_t i = 0; i < length && !controls_are_allowed; i++) {
@@ -30,12 +21,12 @@ static bool is_name(const char *name, bool controls_are_allowed) {
 
 static const char *names_fault(const char *list, const char *const *names) {
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        if (i == NAMES_MAX) {
-            return kennel_format("has more than %d %s", NAMES_MAX, list).data;
+        if (i == KENNEL_NAMES_MAX) {
+            return kennel_format("has more than %d %s", KENNEL_NAMES_MAX, list).data;
         }
         if (!is_name(names[i], false)) {
             return kennel_format("has \"%s\" in %s: use 1 to %d bytes without control characters", names[i], list,
-                                 NAME_BYTES_MAX)
+                                 KENNEL_NAME_BYTES_MAX)
                 .data;
         }
     }
@@ -57,17 +48,17 @@ static bool is_column_name(const char *name) {
     size_t length = strlen(name);
     bool begins_well = name[0] >= 'a' && name[0] <= 'z';
     bool has_others = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != length;
-    return begins_well && !has_others && length <= COLUMN_NAME_BYTES_MAX && !is_one_of(name, reserved);
+    return begins_well && !has_others && length <= KENNEL_COLUMN_NAME_BYTES_MAX && !is_one_of(name, reserved);
 }
 
 static bool is_path(const char *path) {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     size_t length = path == NULL ? 0 : strlen(path);
     kennel_scan_state state = {path, path + length, NULL};
-    if (length == 0 || length > NAME_BYTES_MAX || !kennel_is_utf8(path, length)) {
+    if (length == 0 || length > KENNEL_PATH_BYTES_MAX || !kennel_is_utf8(path, length)) {
         return false;
     }
-    for (int fields = 1; fields <= PATH_FIELDS_MAX; fields++) {
+    for (int fields = 1; fields <= KENNEL_PATH_FIELDS_MAX; fields++) {
         size_t bare = strspn(state.at, plain);
         if (bare > 0) {
             state.at += bare;
@@ -86,8 +77,8 @@ static bool is_path(const char *path) {
 
 static const char *columns_fault(const kennel_column *columns, size_t *count) {
     for (size_t i = 0; columns != NULL && columns[i].name != NULL; i++) {
-        if (++*count > COLUMNS_MAX) {
-            return kennel_format("has more than %d columns", COLUMNS_MAX).data;
+        if (++*count > KENNEL_COLUMNS_MAX) {
+            return kennel_format("has more than %d columns", KENNEL_COLUMNS_MAX).data;
         }
         if (!is_column_name(columns[i].name)) {
             return kennel_format("has a column that cannot be called \"%s\"", columns[i].name).data;
@@ -129,7 +120,7 @@ static const char *index_fault(const kennel_column *columns, const char *const *
             }
         }
     }
-    return count > 0 && count <= INDEX_COLUMNS_MAX ? NULL : "has an index without columns, or of more than 16";
+    return count > 0 && count <= KENNEL_INDEX_COLUMNS_MAX ? NULL : "has an index without columns, or of more than 16";
 }
 
 static bool are_equal(const char *const *left, const char *const *right) {
@@ -142,8 +133,8 @@ static bool are_equal(const char *const *left, const char *const *right) {
 
 static const char *indexes_fault(const kennel_collection *of, size_t *count) {
     for (size_t i = 0; of->indexes != NULL && of->indexes[i].columns != NULL; i++) {
-        if (++*count > INDEXES_MAX) {
-            return kennel_format("has more than %d indexes", INDEXES_MAX).data;
+        if (++*count > KENNEL_INDEXES_MAX) {
+            return kennel_format("has more than %d indexes", KENNEL_INDEXES_MAX).data;
         }
         const char *fault = index_fault(of->columns, of->indexes[i].columns);
         if (fault != NULL) {
@@ -161,8 +152,8 @@ static const char *indexes_fault(const kennel_collection *of, size_t *count) {
 static const char *collections_fault(const kennel_collection *collections) {
     size_t columns = 0, indexes = 0;
     for (size_t i = 0; collections != NULL && collections[i].name != NULL; i++) {
-        if (i == COLLECTIONS_MAX) {
-            return kennel_format("has more than %d collections", COLLECTIONS_MAX).data;
+        if (i == KENNEL_COLLECTIONS_MAX) {
+            return kennel_format("has more than %d collections", KENNEL_COLLECTIONS_MAX).data;
         }
         if (!is_name(collections[i].name, true)) {
             return "has a collection whose name is not 1 to 200 bytes of text";

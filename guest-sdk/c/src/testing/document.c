@@ -6,11 +6,6 @@
 #include "../json_scan.h"
 #include "memory.h"
 
-/* The bounds of wit/world.wit. */
-#define DOCUMENT_BYTES_MAX ((size_t)1 << 20)
-#define DIGITS_BEFORE_MAX 131072
-#define DIGITS_BEHIND_MAX 16383
-
 /* A number: its digits without the point, and how many of them are before it. */
 typedef struct decimal {
     bool is_negative;
@@ -56,7 +51,7 @@ typedef struct survey {
 
 static void survey_number(kennel_json number, survey *of) {
     decimal read = decimal_of(number);
-    if (read.before > DIGITS_BEFORE_MAX || read.written_behind > DIGITS_BEHIND_MAX) {
+    if (read.before > KENNEL_DIGITS_BEFORE_MAX || read.written_behind > KENNEL_DIGITS_BEHIND_MAX) {
         of->fault = "has a number with more than 131072 digits before or 16383 behind the decimal point";
         return;
     }
@@ -131,8 +126,8 @@ static void survey_value(kennel_json value, survey *of) {
 }
 
 const char *kit_document_fault(kennel_text document) {
-    if (document.length > DOCUMENT_BYTES_MAX) {
-        return kennel_format("has %zu bytes, more than %zu", document.length, DOCUMENT_BYTES_MAX).data;
+    if (document.length > KENNEL_DOCUMENT_BYTES_MAX) {
+        return kennel_format("has %zu bytes, more than %zu", document.length, KENNEL_DOCUMENT_BYTES_MAX).data;
     }
     if (!kennel_is_utf8(document.data, document.length)) {
         return "is not UTF-8";
@@ -145,7 +140,7 @@ const char *kit_document_fault(kennel_text document) {
     }
     survey found = {0, NULL};
     survey_value(value, &found);
-    if (found.fault == NULL && (int64_t)document.length + found.grown > (int64_t)DOCUMENT_BYTES_MAX) {
+    if (found.fault == NULL && (int64_t)document.length + found.grown > (int64_t)KENNEL_DOCUMENT_BYTES_MAX) {
         return "has more than 1048576 bytes once its numbers are written out";
     }
     return found.fault;

@@ -5,15 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The bounds of wit/world.wit. */
-#define COLLECTION_BYTES_MAX 200
-#define KEY_BYTES_MAX 1024
-#define KEYS_MAX 1000
-#define COLLECTIONS_MAX 500
-#define ANSWER_BYTES_MAX ((size_t)32 << 20)
-#define READ_BYTES_MAX ((size_t)64 << 20)
-#define CHANGE_BYTES_MAX ((size_t)32 << 20)
-
 /* What a document was before this event: no text if there was none. */
 typedef struct change {
     kennel_text collection;
@@ -27,7 +18,7 @@ static size_t document_count;
 static change *changes;
 static size_t change_count;
 
-static kennel_text touched[COLLECTIONS_MAX];
+static kennel_text touched[KENNEL_TOUCHED_MAX];
 static size_t touched_count, bytes_read, bytes_changed;
 
 static KENNEL_NORETURN void end_handler(const char *format, ...) {
@@ -143,27 +134,27 @@ static void check_name(const char *what, kennel_text name, size_t bytes_max) {
 }
 
 static void check_collection(kennel_text collection) {
-    check_name("collection name", collection, COLLECTION_BYTES_MAX);
+    check_name("collection name", collection, KENNEL_COLLECTION_BYTES_MAX);
     for (size_t i = 0; i < touched_count; i++) {
         if (kennel_text_equals(touched[i], collection)) {
             return;
         }
     }
-    if (touched_count == COLLECTIONS_MAX) {
-        kit_trap("invalid-call", "an event touches more than %d collections", COLLECTIONS_MAX);
+    if (touched_count == KENNEL_TOUCHED_MAX) {
+        kit_trap("invalid-call", "an event touches more than %d collections", KENNEL_TOUCHED_MAX);
     }
     touched[touched_count++] = kennel_call_copy(collection.data, collection.length);
 }
 
 static void check_names(kennel_text collection, kennel_text key) {
     check_collection(collection);
-    check_name("document key", key, KEY_BYTES_MAX);
+    check_name("document key", key, KENNEL_KEY_BYTES_MAX);
 }
 
 /* A copy for the handler of a text that it reads. */
 static kennel_text read_text(kennel_text text) {
     bytes_read += text.length;
-    if (bytes_read > READ_BYTES_MAX) {
+    if (bytes_read > KENNEL_READ_BYTES_MAX) {
         kit_trap("memory-limit", "an event reads more than 64 MiB of documents");
     }
     return kennel_call_copy(text.data, text.length);
@@ -179,7 +170,7 @@ static void change_to(kennel_text collection, kennel_text key, kennel_text text)
             break;
         }
     }
-    if (bytes_changed > CHANGE_BYTES_MAX) {
+    if (bytes_changed > KENNEL_CHANGE_BYTES_MAX) {
         kit_trap("memory-limit", "what an event changes takes more than 32 MiB, with what it replaces");
     }
     changes = (change *)grown(changes, change_count, sizeof *changes);
@@ -195,15 +186,15 @@ kennel_text kennel_host_get(kennel_text collection, kennel_text key) {
 
 kennel_text *kennel_host_get_many(kennel_text collection, const kennel_text *keys, size_t count) {
     check_collection(collection);
-    if (count > KEYS_MAX) {
-        kit_trap("invalid-call", "get-many of %zu keys: at most %d are possible", count, KEYS_MAX);
+    if (count > KENNEL_KEYS_MAX) {
+        kit_trap("invalid-call", "get-many of %zu keys: at most %d are possible", count, KENNEL_KEYS_MAX);
     }
     kennel_text *texts = (kennel_text *)kennel_alloc(count * sizeof *texts);
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++) {
         texts[i] = kennel_host_get(collection, keys[i]);
         bytes += texts[i].length;
-        if (bytes > ANSWER_BYTES_MAX) {
+        if (bytes > KENNEL_ANSWER_BYTES_MAX) {
             kit_trap("memory-limit", "get-many of documents with more than 32 MiB");
         }
     }
@@ -231,7 +222,7 @@ static bool has_prefix(kennel_text key, kennel_text prefix) {
 
 kennel_rows kennel_host_scan(kennel_text collection, kennel_text after, kennel_text prefix, uint32_t limit) {
     check_collection(collection);
-    size_t most = limit < KEYS_MAX ? limit : KEYS_MAX, bytes = 0;
+    size_t most = limit < KENNEL_KEYS_MAX ? limit : KENNEL_KEYS_MAX, bytes = 0;
     kennel_row *rows = (kennel_row *)kennel_alloc(most * sizeof *rows);
     size_t count = 0;
     for (size_t i = place_of(collection, prefix); i < document_count && count < most; i++) {
@@ -242,7 +233,7 @@ kennel_rows kennel_host_scan(kennel_text collection, kennel_text after, kennel_t
             continue;
         }
         bytes += documents[i].key.length + documents[i].text.length;
-        if (bytes > ANSWER_BYTES_MAX) {
+        if (bytes > KENNEL_ANSWER_BYTES_MAX) {
             kit_trap("memory-limit", "a scan of keys and documents with more than 32 MiB");
         }
         rows[count].key = kennel_call_copy(documents[i].key.data, documents[i].key.length);
@@ -253,7 +244,7 @@ kennel_rows kennel_host_scan(kennel_text collection, kennel_text after, kennel_t
 
 void kennel_host_increment(kennel_text collection, kennel_text key, kennel_text field, int64_t by) {
     check_names(collection, key);
-    check_name("field name", field, KEY_BYTES_MAX);
+    check_name("field name", field, KENNEL_FIELD_BYTES_MAX);
     const kit_document *found = kit_model_find(collection, key);
     kennel_text sum;
     const char *fault = kit_add(found == NULL ? kennel_text_of("{}") : found->text, field, by, &sum);

@@ -10,8 +10,6 @@
 #include "memory.h"
 #include "test_log.h"
 
-#define LINES_MAX 20
-
 typedef struct line {
     kennel_level level;
     kennel_text text;
@@ -31,7 +29,7 @@ static result last_result;
 static kennel_outcome outcome;
 static kennel_text reason;
 static bool failure_is_expected;
-static line lines[LINES_MAX];
+static line lines[KENNEL_LINES_MAX];
 static size_t line_count;
 static setting *settings;
 
@@ -60,7 +58,7 @@ static const char *story(void) {
 }
 
 void kennel_host_log(kennel_level level, kennel_text message) {
-    if (line_count < LINES_MAX) {
+    if (line_count < KENNEL_LINES_MAX) {
         lines[line_count++] = (line){level, kit_copy(message)};
     }
 }

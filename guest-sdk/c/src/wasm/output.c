@@ -11,13 +11,11 @@
 #include "../call.h"
 #include "output.h"
 
-#define LINE_BYTES_MAX 4096
-
 /* What `abort` says of the line before it. */
 #define LAST_BYTES_MAX 1024
 
 typedef struct stream {
-    char line[LINE_BYTES_MAX];
+    char line[KENNEL_LINE_BYTES_MAX];
     size_t length;
 } stream;
 
@@ -41,7 +39,7 @@ static void print(stream *to, const char *text, size_t length) {
         if (text[i] != '\n') {
             to->line[to->length++] = text[i];
         }
-        if (text[i] == '\n' || to->length == LINE_BYTES_MAX) {
+        if (text[i] == '\n' || to->length == KENNEL_LINE_BYTES_MAX) {
             log_line(to);
         }
     }

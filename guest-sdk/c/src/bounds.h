@@ -1,0 +1,40 @@
+/* The bounds of wit/world.wit, with which tests/contract_test.c compares them. */
+#ifndef KENNEL_BOUNDS_H
+#define KENNEL_BOUNDS_H
+
+#include <stddef.h>
+
+#define KENNEL_MEBIBYTE ((size_t)1 << 20)
+
+#define KENNEL_REASON_BYTES_MAX 2048
+#define KENNEL_LINE_BYTES_MAX 4096
+#define KENNEL_LINES_MAX 20
+
+/* Documents, and the calls that read and write them. */
+#define KENNEL_COLLECTION_BYTES_MAX 200
+#define KENNEL_KEY_BYTES_MAX 1024
+#define KENNEL_FIELD_BYTES_MAX 1024
+#define KENNEL_DOCUMENT_BYTES_MAX KENNEL_MEBIBYTE
+#define KENNEL_LEVELS_MAX 1000
+#define KENNEL_DIGITS_BEFORE_MAX 131072
+#define KENNEL_DIGITS_BEHIND_MAX 16383
+#define KENNEL_KEYS_MAX 1000
+#define KENNEL_ANSWER_BYTES_MAX (32 * KENNEL_MEBIBYTE)
+
+/* One event. */
+#define KENNEL_TOUCHED_MAX 500
+#define KENNEL_READ_BYTES_MAX (64 * KENNEL_MEBIBYTE)
+#define KENNEL_CHANGE_BYTES_MAX (32 * KENNEL_MEBIBYTE)
+
+/* The descriptor. */
+#define KENNEL_NAMES_MAX 1000
+#define KENNEL_NAME_BYTES_MAX 200
+#define KENNEL_COLLECTIONS_MAX 100
+#define KENNEL_COLUMNS_MAX 500
+#define KENNEL_INDEXES_MAX 100
+#define KENNEL_COLUMN_NAME_BYTES_MAX 48
+#define KENNEL_PATH_FIELDS_MAX 16
+#define KENNEL_PATH_BYTES_MAX 200
+#define KENNEL_INDEX_COLUMNS_MAX 16
+
+#endif
