@@ -95,7 +95,7 @@ find_zig() {
     return 1
 }
 
-say_what_is_missing() {
+say_missing() {
     if [ "$needs_zig" = yes ]; then
         echo "build.sh: zig 0.17 is missing, which Zig needs. Install one of these:"
     else
@@ -126,7 +126,7 @@ find_tools() {
     : >"$folder/tried"
     if [ "$needs_zig" = yes ] || ! find_clang; then
         if { [ -n "${CLANG:-}" ] && [ "$needs_zig" = no ]; } || ! find_zig; then
-            say_what_is_missing >&2
+            say_missing >&2
             exit 3
         fi
     fi
@@ -180,7 +180,7 @@ fi
 
 objects=0
 prefixes="-ffile-prefix-map=$PWD/="
-# The parts of the C library come first: zig's linker looks for what is missing in the library at once.
+# The parts of the C library come first: zig's linker searches the library for a missing name at once.
 for source in "$sdk/src/wasm/output.c" "$sdk"/src/*.c "$sdk"/src/wasm/[!o]*.c; do
     next_object
     # Optimized together, they cost a third less. Not so assembler, what takes the place of parts of the C library, and

@@ -72,7 +72,7 @@ pub fn List(comptime T: type) type {
 
         pub const Element = T;
 
-        /// The elements stay where they are: they must live until the list is written.
+        /// The elements stay where they are: they have to be there until the list is written.
         pub fn of(elements: []T) @This() {
             return .{ .items = elements.ptr, .count = elements.len };
         }
@@ -119,18 +119,17 @@ fn isList(comptime Field: type) bool {
 }
 
 fn kindOf(comptime Field: type) c.kennel_type {
-    return switch (Field) {
-        Text => c.KENNEL_TYPE_TEXT,
-        i64 => c.KENNEL_TYPE_INTEGER,
-        u64 => c.KENNEL_TYPE_UNSIGNED,
-        f64 => c.KENNEL_TYPE_NUMBER,
-        bool => c.KENNEL_TYPE_BOOLEAN,
-        Json => c.KENNEL_TYPE_JSON,
-        else => switch (@typeInfo(Field)) {
-            .@"struct" => c.KENNEL_TYPE_OBJECT,
-            else => @compileError("a document has no member of type " ++ @typeName(Field)),
-        },
-    };
+    switch (Field) {
+        Text => return c.KENNEL_TYPE_TEXT,
+        i64 => return c.KENNEL_TYPE_INTEGER,
+        u64 => return c.KENNEL_TYPE_UNSIGNED,
+        f64 => return c.KENNEL_TYPE_NUMBER,
+        bool => return c.KENNEL_TYPE_BOOLEAN,
+        Json => return c.KENNEL_TYPE_JSON,
+        else => {},
+    }
+    if (@typeInfo(Field) == .@"struct") return c.KENNEL_TYPE_OBJECT;
+    @compileError("a document has no member of type " ++ @typeName(Field));
 }
 
 /// The event's payload. The event is rejected if it does not fit.

@@ -60,7 +60,7 @@ pub(crate) fn words_are_those_of_the_field(house: &House) -> Vec<String> {
             complaints.push(format!("{path}: `{word}` in its name is now: {instead}"));
         }
         for (number, line) in numbered(text) {
-            let is_statement = house::has_extension(path, &["c", "go", "ts"]);
+            let is_statement = house::has_extension(path, &["c", "go", "ts", "zig"]);
             let line = if is_statement { line.trim_start().trim_start_matches("switch ") } else { line };
             if let Some((word, instead)) = old_word(line) {
                 complaints.push(format!("{path}:{number}: `{word}` is now: {instead}"));

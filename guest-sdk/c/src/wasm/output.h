@@ -1,4 +1,4 @@
-/* What is printed. */
+/* What a projection prints. */
 #ifndef KENNEL_OUTPUT_H
 #define KENNEL_OUTPUT_H
 
