@@ -26,6 +26,8 @@ quiet='-Wno-deprecated -Wno-unused-command-line-argument'
 warnings='-Wall -Wextra -Wno-missing-field-initializers'
 # Undefined behavior of the projection is checked, so that it rejects the event with file and line.
 checks='-fsanitize=undefined -fno-sanitize=function,vptr'
+# So are indexes of the containers of C++; the other modes end without a message.
+checks_cxx='-fno-exceptions -U_LIBCPP_HARDENING_MODE -D_LIBCPP_HARDENING_MODE=_LIBCPP_HARDENING_MODE_DEBUG'
 
 usage() {
     echo "usage: build.sh OUTPUT.wasm FILE..., or build.sh --tools FILE..." >&2
@@ -91,7 +93,7 @@ find_zig() {
         return 1
     fi
     can_compile && return 0
-    echo "  $zig: $(grep -m 1 -i error "$folder/why" || echo "it makes no WebAssembly with exceptions")" >>"$folder/tried"
+    echo "  $zig: $(grep -m 1 -i error "$folder/why" || echo 'it makes no exceptions')" >>"$folder/tried"
     return 1
 }
 
@@ -149,8 +151,8 @@ next_object() {
 build_zig() {
     [ -f "$folder/c.zig" ] ||
         "$zig" translate-c -target wasm32-wasi -lc -I "$sdk/include" "$sdk/include/kennel.h" >"$folder/c.zig"
-    "$zig" build-obj -target wasm32-wasi -lc -O ReleaseSafe -fno-stack-check -fno-stack-protector --name "root$objects" \
-        --dep kennel "-Mroot=$1" --dep c "-Mkennel=$sdk/zig/kennel.zig" "-Mc=$folder/c.zig" "-femit-bin=$object"
+    "$zig" build-obj -target wasm32-wasi -lc -O ReleaseSafe -fno-stack-check -fno-stack-protector \
+        --name "root$objects" --dep kennel "-Mroot=$1" --dep c "-Mkennel=$sdk/zig/kennel.zig" "-Mc=$folder/c.zig" "-femit-bin=$object"
 }
 
 build_one() {
@@ -163,8 +165,8 @@ build_one() {
         ;;
     *)
         # shellcheck disable=SC2086
-        compile g++ -std=c++20 -fno-exceptions $warnings $checks "$prefixes" -I "$sdk/include" ${CFLAGS:-} \
-            -c "$1" -o "$object"
+        compile g++ -std=c++20 $warnings $checks $checks_cxx "$prefixes" -I "$sdk/include" ${CFLAGS:-} -c "$1" \
+            -o "$object"
         ;;
     esac
 }
