@@ -3,6 +3,7 @@
  * model, by hand. `wit/world.wit` has the types; on wasm32 the structs of `kennel.h` do not have their layout.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "../call.h"
@@ -130,6 +131,7 @@ static kennel_event event_of(const abi_event *from) {
 __attribute__((export_name("handle"))) const abi_result *kennel_export_handle(const abi_event *from) {
     static abi_result result;
     kennel_event event = event_of(from);
+    srand((unsigned)event.position); /* the same numbers at a replay, whichever events this instance had before */
     kennel_outcome outcome = kennel_call(&event, &result.failure.reason);
     fflush(stdout);
     kennel_end_output();
