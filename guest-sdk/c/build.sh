@@ -152,7 +152,8 @@ build_zig() {
     [ -f "$folder/c.zig" ] ||
         "$zig" translate-c -target wasm32-wasi -lc -I "$sdk/include" "$sdk/include/kennel.h" >"$folder/c.zig"
     "$zig" build-obj -target wasm32-wasi -lc -O ReleaseSafe -fno-stack-check -fno-stack-protector \
-        --name "root$objects" --dep kennel "-Mroot=$1" --dep c "-Mkennel=$sdk/zig/kennel.zig" "-Mc=$folder/c.zig" "-femit-bin=$object"
+        --name "root$objects" "-femit-bin=$object" \
+        --dep kennel "-Mroot=$1" --dep c "-Mkennel=$sdk/zig/kennel.zig" "-Mc=$folder/c.zig"
 }
 
 build_one() {

@@ -134,8 +134,8 @@ struct timespec kennel_timespec(kennel_timestamp time);
 /* Milliseconds since the beginning of 1970, rounded down; at the ends of the range the nearest that there is. */
 int64_t kennel_unix_milliseconds(kennel_timestamp time);
 
-/* RFC 3339 in UTC, the same text in the SDKs of all languages: `2026-03-01T09:30:00Z`, with a fraction of 3, 6 or 9 digits
- * unless it is zero. Years beyond 9999 and below 0 have a sign. */
+/* RFC 3339 in UTC, the same text in the SDKs of all languages: `2026-03-01T09:30:00Z`, with a fraction of 3, 6 or 9
+ * digits unless it is zero. Years beyond 9999 and below 0 have a sign. */
 kennel_text kennel_rfc3339(kennel_timestamp time);
 
 /* --- Typed documents: how the members of a struct are called in JSON, in the order in which they are written --- */
@@ -155,7 +155,7 @@ struct kennel_shape;
 typedef struct kennel_field {
     const char *name;
     kennel_type type;
-    bool is_optional; /* may be missing or null: the member is zero then. Text, JSON and lists of none are written as null */
+    bool is_optional; /* may be missing or null: it is zero then. Text, JSON and lists of none are written as null */
     size_t offset;
     const struct kennel_shape *shape; /* of KENNEL_TYPE_OBJECT */
     bool is_list;                     /* of such values: the member is a KENNEL_LIST */

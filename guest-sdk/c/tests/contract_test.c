@@ -40,8 +40,11 @@ static const struct {
 
 /* The contract in one line, without the marks of comments. */
 static const char *contract(void) {
-    static char text[1 << 16];
-    FILE *file = fopen("../../wit/world.wit", "rb");
+    static char text[1 << 16], path[1024];
+    const char *folder_end = strrchr(__FILE__, '/');
+    snprintf(path, sizeof path, "%.*s../../../wit/world.wit", (int)(folder_end == NULL ? 0 : folder_end + 1 - __FILE__),
+             __FILE__);
+    FILE *file = fopen(path, "rb");
     size_t length = 0;
     for (int c; file != NULL && (c = fgetc(file)) != EOF && length + 1 < sizeof text;) {
         bool is_space = c == '\n' || c == ' ' || c == '/';
