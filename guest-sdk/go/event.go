@@ -1,9 +1,6 @@
 package projection
 
-import (
-	"fmt"
-	"time"
-)
+import "fmt"
 
 // Event is one immutable row of the event log. Whole numbers have all their 64 bits.
 type Event struct {
@@ -63,41 +60,4 @@ func Decode[T any](event *Event) (T, error) {
 
 func (event *Event) misfit(why error) error {
 	return fmt.Errorf("the payload of %s (version %d) cannot be read: %w", event.EventType, event.EventVersion, why)
-}
-
-// Timestamp is a moment, in UTC, exact to the nanosecond.
-type Timestamp struct {
-	// Seconds since the beginning of 1970, negative before it.
-	Seconds int64
-	// Nanoseconds from there on: less than a second.
-	Nanoseconds uint32
-}
-
-// The seconds between which time.Time computes without a wrap: some 146 thousand million years around 1970.
-const timeSecondsMax = 1 << 62
-
-// Time is the moment as Go's type for times, in UTC. It is exact to the nanosecond. A moment that time.Time cannot
-// hold, more than 2^62 seconds away from 1970, panics, and so rejects the event.
-func (t Timestamp) Time() time.Time {
-	if t.Seconds > timeSecondsMax || t.Seconds < -timeSecondsMax {
-		panic(fmt.Sprintf("the time %d s since 1970 is beyond what time.Time holds", t.Seconds))
-	}
-	return time.Unix(t.Seconds, int64(t.Nanoseconds)).UTC()
-}
-
-// TimestampOf is the moment of a time, exact to the nanosecond.
-func TimestampOf(t time.Time) Timestamp {
-	return Timestamp{Seconds: t.Unix(), Nanoseconds: uint32(t.Nanosecond())}
-}
-
-// Compare is negative if t is before other, 0 if they are equal and positive if t is after it.
-func (t Timestamp) Compare(other Timestamp) int {
-	switch {
-	case t == other:
-		return 0
-	case t.Seconds < other.Seconds || t.Seconds == other.Seconds && t.Nanoseconds < other.Nanoseconds:
-		return -1
-	default:
-		return 1
-	}
 }
