@@ -6,23 +6,37 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
+	"unsafe"
 )
 
 // decodeJSON reads one JSON text into a value. Numbers without a type of their own keep their digits.
 func decodeJSON(text []byte, into any) error {
+	if len(text) == 0 {
+		return errors.New("it is empty")
+	}
+	plan := planOf(reflect.TypeOf(into).Elem())
+	if err := unmarshal(text, into, plan.needs.numbers); err != nil {
+		return err
+	}
+	// A payload may have 64 MiB, of which a copy would take half of what an instance has.
+	return plan.checkStrictly(unsafe.String(unsafe.SliceData(text), len(text)))
+}
+
+func unmarshal(text []byte, into any, keepsNumbers bool) error {
+	if !keepsNumbers {
+		return json.Unmarshal(text, into)
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(into); err != nil {
-		if errors.Is(err, io.EOF) {
-			return errors.New("it is empty")
-		}
 		return err
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("it has more than one JSON value")
 	}
-	return checkStrictly(text, into)
+	return nil
 }
 
 // EncodeJSON is the JSON text of a value as encoding/json writes it, but with every character that JSON allows in a

@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 )
 
 type inner struct {
@@ -58,6 +59,79 @@ func TestDecodingRejectsWhatItCannotKeep(t *testing.T) {
 	} {
 		if _, err := decoded(text); err == nil || !strings.Contains(err.Error(), expected) {
 			t.Errorf("%s: %v does not contain %q", text, err, expected)
+		}
+	}
+}
+
+type embedding struct {
+	*embedding
+	embedded
+	Named embedded `json:"named"`
+	Kept  string
+}
+
+type embedded struct {
+	*embedding
+	Kept  string `kennel:"required"`
+	Inner string `kennel:"required"`
+}
+
+type loose struct {
+	Text   string
+	Texts  []string
+	Array  [2]int
+	Whole  map[string]int
+	Rows   [][]embedded
+	Any    any
+	Raw    json.RawMessage
+	Time   time.Time
+	Stamps []Timestamp
+	Maybe  []*int
+	Float  float32
+}
+
+// Everything here is read by encoding/json without an error.
+func TestWhatGoWouldChangeIsRejected(t *testing.T) {
+	read := func(text string) error { return decodeJSON([]byte(text), new(loose)) }
+	for text, expected := range map[string]string{
+		`null`:                           "it is null",
+		`{"texts":["a",null]}`:           "field `Texts[1]`: it is null",
+		`{"Array":[1]}`:                  "field `Array`: it has 1 elements instead of 2",
+		`{"Array":[1,2,3]}`:              "field `Array`: it has 3 elements instead of 2",
+		`{"Array":[1,null]}`:             "field `Array[1]`: it is null",
+		`{"Whole":{"a":1,"b\n":null}}`:   "field `Whole.b\n`: it is null",
+		`{"Whole":{"\ud800":1}}`:         "half of a surrogate pair (`\\ud800`)",
+		`{"Rows":[[],[null]]}`:           "field `Rows[1][0]`: it is null",
+		`{"Rows":[[{"Kept":"","x":1}]]}`: "missing field `Rows[0][0].Inner`",
+		`{"Text":"\uD800\ud800"}`:        "field `Text`: it contains half of a surrogate pair (`\\uD800`)",
+		`{"Any":{"a":["\udc00"]}}`:       "field `Any`: it contains half of a surrogate pair (`\\udc00`)",
+		`{"Float":16777217}`:             "field `Float`: a float32 would round 16777217",
+		`{"Float":16777217.00}`:          "field `Float`: a float32 would round 16777217.00",
+	} {
+		if err := read(text); err == nil || !strings.Contains(err.Error(), expected) {
+			t.Errorf("%s: %v does not contain %q", text, err, expected)
+		}
+	}
+	for _, text := range []string{
+		`{"Text":null,"Texts":null,"Whole":null,"Rows":[null],"Any":null,"Time":null,"Stamps":null,"Maybe":[null,1]}`,
+		`{"Raw":"\ud800","unknown":["\udc00",null],"Text":"\ud83d\udc36 \\ud800"}`,
+		`{"Float":0.1,"Any":[1e400,null,{"a":null}]}`, ` { "Texts" : [ ] , "Rows" : [ [ ] ] } `,
+	} {
+		if err := read(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+func TestFieldsOfEmbeddedStructsAreFieldsOfTheStruct(t *testing.T) {
+	read := func(text string) error { return decodeJSON([]byte(text), new(embedding)) }
+	for text, expected := range map[string]string{
+		`{"named":{"Kept":"","Inner":""}}`:            "missing field `Inner`",
+		`{"inner":"","named":{"Inner":"","kept":""}}`: "",
+		`{"Inner":"","Named":{"Inner":""}}`:           "missing field `named.Kept`",
+	} {
+		if err := read(text); (err == nil) != (expected == "") || err != nil && err.Error() != expected {
+			t.Errorf("%s: %v, not %q", text, err, expected)
 		}
 	}
 }

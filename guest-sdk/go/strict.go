@@ -1,189 +1,171 @@
 package projection
 
 import (
-	"encoding/json"
 	"fmt"
 	"math/big"
-	"reflect"
 	"strconv"
 	"strings"
-	"sync"
+
+	"kennel/projection/internal/jsontext"
 )
 
-// What encoding/json does silently and a projection must not: it leaves a field that is missing at zero, and rounds
-// whole numbers that a float cannot hold. The checks cost time only for types that have something to check.
+// What encoding/json does silently and a projection must not: it leaves at zero what is missing or null, rounds whole
+// numbers that a float cannot hold, drops elements that an array has no room for, and replaces halves of surrogate
+// pairs. The checks go through the text once more, as the plan of the type says, and make nothing of it.
 
-// plan says what to check in values of one type; nil means nothing.
-type plan struct {
-	// Of a struct.
-	fields []planField
-	// Of a slice, an array or a map: the plan of its elements.
-	element *plan
-	// Of a float: its number of bits.
-	floatBits int
+// strictError is a value that encoding/json would change.
+type strictError struct {
+	path, problem string
+	isMissing     bool
 }
 
-type planField struct {
-	name     string
-	required bool
-	plan     *plan
+// Error names the field.
+func (e *strictError) Error() string {
+	path := strings.TrimPrefix(e.path, ".")
+	switch {
+	case e.isMissing:
+		return "missing field `" + path + "`"
+	case path == "":
+		return e.problem
+	default:
+		return "field `" + path + "`: " + e.problem
+	}
 }
 
-var (
-	plans       sync.Map // reflect.Type to *plan
-	unmarshaler = reflect.TypeFor[json.Unmarshaler]()
-)
+func problem(format string, arguments ...any) *strictError {
+	return &strictError{problem: fmt.Sprintf(format, arguments...)}
+}
 
-// checkStrictly checks the JSON text that has been read into a value. It is known to be JSON.
-func checkStrictly(text []byte, into any) error {
-	plan := planOf(reflect.TypeOf(into).Elem())
-	if plan == nil {
+// in is the same error, seen from what the value is in.
+func (e *strictError) in(step string) *strictError {
+	e.path = step + e.path
+	return e
+}
+
+// checkStrictly checks a JSON text that has been read into a value of the plan's type.
+func (p *plan) checkStrictly(text string) error {
+	isNeeded := p.needs.always || p.needs.noNull && strings.Contains(text, jsontext.Null) ||
+		p.needs.wholePairs && (strings.Contains(text, `\ud`) || strings.Contains(text, `\uD`))
+	if !isNeeded {
 		return nil
 	}
-	var tree any
-	decoder := json.NewDecoder(strings.NewReader(string(text)))
-	decoder.UseNumber()
-	if err := decoder.Decode(&tree); err != nil {
-		return fmt.Errorf("%w", err)
+	if err := p.check(jsontext.Value(text)); err != nil {
+		return err
 	}
-	return plan.check(tree, "")
+	return nil
 }
 
-func planOf(of reflect.Type) *plan {
-	if known, found := plans.Load(of); found {
-		return known.(*plan)
-	}
-	made := makePlan(of, map[reflect.Type]*plan{})
-	plans.Store(of, made)
-	return made
-}
-
-// makePlan makes the plan of a type; of those that are being made it takes what there is, for types that contain
-// themselves.
-func makePlan(of reflect.Type, making map[reflect.Type]*plan) *plan {
-	if begun, found := making[of]; found {
-		return begun
-	}
-	if reflect.PointerTo(of).Implements(unmarshaler) {
-		return nil
-	}
-	made := new(plan)
-	making[of] = made
-	defer delete(making, of)
-	switch of.Kind() {
-	case reflect.Pointer:
-		return makePlan(of.Elem(), making)
-	case reflect.Float64, reflect.Float32:
-		made.floatBits = of.Bits()
-		return made
-	case reflect.Slice, reflect.Array, reflect.Map:
-		made.element = makePlan(of.Elem(), making)
-	case reflect.Struct:
-		made.addFields(of, making)
-	}
-	if made.element == nil && len(made.fields) == 0 {
-		return nil
-	}
-	return made
-}
-
-func (p *plan) addFields(of reflect.Type, making map[reflect.Type]*plan) {
-	for _, field := range reflect.VisibleFields(of) {
-		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		isInlined := field.Anonymous && name == ""
-		if isInlined || !field.IsExported() || name == "-" && options == "" {
-			continue
-		}
-		if name == "" {
-			name = field.Name
-		}
-		required := field.Tag.Get("kennel") == "required"
-		plan := makePlan(field.Type, making)
-		if required || plan != nil {
-			p.fields = append(p.fields, planField{name: name, required: required, plan: plan})
-		}
-	}
-}
-
-func (p *plan) check(value any, path string) error {
-	switch value := value.(type) {
-	case map[string]any:
-		for _, field := range p.fields {
-			if err := field.check(value, path); err != nil {
-				return err
-			}
-		}
-		return p.checkElements(value, path)
-	case []any:
-		if p.element == nil {
+func (p *plan) check(value string) *strictError {
+	switch {
+	case value == jsontext.Null:
+		if p.takesNull {
 			return nil
 		}
-		for i, element := range value {
-			if err := p.element.check(element, path+"["+strconv.Itoa(i)+"]"); err != nil {
-				return err
-			}
+		return problem("it is null")
+	case p.pointsTo != nil:
+		return p.pointsTo.check(value)
+	case p.hasText:
+		return checkPairs(value)
+	case value[0] == '{' && p.isStruct:
+		return p.checkFields(value)
+	case value[0] == '{' && p.element != nil:
+		return p.checkEntries(value)
+	case value[0] == '[' && p.element != nil:
+		return p.checkElements(value)
+	case p.floatBits > 0:
+		return checkFloat(value, p.floatBits)
+	default:
+		return nil
+	}
+}
+
+func (p *plan) checkFields(object string) *strictError {
+	isThere := make([]bool, len(p.fields))
+	for quoted, value := range jsontext.Members(object) {
+		at := p.fieldOf(jsontext.Unquoted(quoted))
+		if at < 0 {
+			continue
 		}
-	case json.Number:
-		if p.floatBits > 0 {
-			return checkFloat(value.String(), p.floatBits, path)
+		// Of two fields of one name the last counts.
+		isThere[at] = value != jsontext.Null
+		if !isThere[at] {
+			continue
+		}
+		if err := p.fields[at].plan.check(value); err != nil {
+			return err.in("." + p.fields[at].name)
+		}
+	}
+	for at, field := range p.fields {
+		if field.isRequired && !isThere[at] {
+			return &strictError{path: "." + field.name, isMissing: true}
 		}
 	}
 	return nil
 }
 
-func (p *plan) checkElements(object map[string]any, path string) error {
-	if p.element == nil {
-		return nil
+// fieldOf finds a field as encoding/json does: by its name, or else whatever the case of its letters.
+func (p *plan) fieldOf(name string) int {
+	folded := -1
+	for at, field := range p.fields {
+		if field.name == name {
+			return at
+		}
+		if folded < 0 && strings.EqualFold(field.name, name) {
+			folded = at
+		}
 	}
-	for name, element := range object {
-		if err := p.element.check(element, path+"."+name); err != nil {
-			return err
+	return folded
+}
+
+func (p *plan) checkEntries(object string) *strictError {
+	for quoted, value := range jsontext.Members(object) {
+		err := checkPairs(quoted)
+		if err == nil {
+			err = p.element.check(value)
+		}
+		if err != nil {
+			return err.in("." + jsontext.Unquoted(quoted))
 		}
 	}
 	return nil
 }
 
-func (f planField) check(object map[string]any, path string) error {
-	value, found := object[f.name]
-	if !found {
-		value = valueOfFold(object, f.name)
-	}
-	at := strings.TrimPrefix(path+"."+f.name, ".")
-	if value == nil {
-		if f.required {
-			return fmt.Errorf("missing field `%s`", at)
+func (p *plan) checkElements(array string) *strictError {
+	length := 0
+	for value := range jsontext.Elements(array) {
+		if err := p.element.check(value); err != nil {
+			return err.in("[" + strconv.Itoa(length) + "]")
 		}
-		return nil
+		length++
 	}
-	if f.plan == nil {
-		return nil
-	}
-	return f.plan.check(value, at)
-}
-
-// valueOfFold finds a field as encoding/json does: whatever the case of its letters.
-func valueOfFold(object map[string]any, name string) any {
-	for other, value := range object {
-		if strings.EqualFold(other, name) {
-			return value
-		}
+	if p.isArray && length != p.length {
+		return problem("it has %d elements instead of %d", length, p.length)
 	}
 	return nil
 }
 
-// checkFloat rejects a whole number that a float would round.
-func checkFloat(number string, bits int, path string) error {
-	if strings.ContainsAny(number, ".eE") {
+// checkPairs rejects what Go's text cannot hold.
+func checkPairs(value string) *strictError {
+	if escape := jsontext.HalfPair(value); escape != "" {
+		return problem("it contains half of a surrogate pair (`%s`), which is no character", escape)
+	}
+	return nil
+}
+
+// checkFloat rejects a whole number that a float would round. Of what is written with a fraction or an exponent nobody
+// expects that all digits are kept.
+func checkFloat(value string, bits int) *strictError {
+	digits, fraction, _ := strings.Cut(value, ".")
+	if strings.Trim(fraction, "0") != "" || strings.ContainsAny(digits, "eE") {
 		return nil
 	}
-	float, err := strconv.ParseFloat(number, bits)
-	if err != nil {
-		return fmt.Errorf("field `%s`: %w", path, err)
+	exact, isWhole := new(big.Int).SetString(digits, 10)
+	float, err := strconv.ParseFloat(digits, bits)
+	if !isWhole || err != nil {
+		return nil
 	}
-	exact, isWhole := new(big.Int).SetString(number, 10)
-	kept, _ := big.NewFloat(float).Int(nil)
-	if isWhole && kept.Cmp(exact) != 0 {
-		return fmt.Errorf("field `%s`: a float%d would round %s: use int64, big.Int or json.Number", path, bits, number)
+	if kept, _ := big.NewFloat(float).Int(nil); kept.Cmp(exact) != 0 {
+		return problem("a float%d would round %s: use int64, big.Int or json.Number", bits, value)
 	}
 	return nil
 }

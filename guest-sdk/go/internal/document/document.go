@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"kennel/projection/internal/jsontext"
 )
 
 // Bounds of the contract.
@@ -65,7 +67,7 @@ func (s *scan) depthFits() error {
 		case '}', ']':
 			depth--
 		case '"':
-			at = stringEnd(s.text, at) - 1
+			at = jsontext.StringEnd(s.text, at) - 1
 		}
 		if depth > depthMax {
 			return fmt.Errorf("is nested more than %d levels deep", depthMax)
@@ -124,7 +126,7 @@ func (s *scan) number() error {
 }
 
 func (s *scan) string() error {
-	end := stringEnd(s.text, s.at)
+	end := jsontext.StringEnd(s.text, s.at)
 	quoted := s.text[s.at:end]
 	s.at = end
 	if err := checkEscapes(quoted); err != nil {
@@ -135,7 +137,7 @@ func (s *scan) string() error {
 	}
 	if last := &s.open[len(s.open)-1]; last.expectsKey {
 		last.expectsKey = false
-		key := unquoted(quoted)
+		key := jsontext.Unquoted(quoted)
 		if last.keys[key] {
 			return fmt.Errorf("has an object with the key `%.60s` more than once, of which databases keep one", key)
 		}
@@ -146,60 +148,13 @@ func (s *scan) string() error {
 
 // checkEscapes looks for the character NUL and for halves of surrogate pairs in a JSON string.
 func checkEscapes(quoted string) error {
-	for at := 0; at < len(quoted); at++ {
-		if quoted[at] != '\\' {
-			continue
-		}
-		if quoted[at+1] != 'u' {
-			at++
-			continue
-		}
-		unit := codeUnit(quoted, at)
-		isPair := 0xd800 <= unit && unit < 0xdc00 && at+12 < len(quoted) && quoted[at+6] == '\\' &&
-			quoted[at+7] == 'u' && codeUnit(quoted, at+6)&^0x3ff == 0xdc00
-		switch {
-		case unit == 0:
-			return fmt.Errorf("contains the character NUL (\\u0000), which databases cannot hold in JSON")
-		case isPair:
-			at += 11
-		case unit&^0x7ff == 0xd800:
-			return fmt.Errorf("contains half of a surrogate pair (`%s`), which is no character", quoted[at:at+6])
-		default:
-			at += 5
-		}
+	if jsontext.HasNUL(quoted) {
+		return fmt.Errorf("contains the character NUL (\\u0000), which databases cannot hold in JSON")
+	}
+	if escape := jsontext.HalfPair(quoted); escape != "" {
+		return fmt.Errorf("contains half of a surrogate pair (`%s`), which is no character", escape)
 	}
 	return nil
-}
-
-// codeUnit is the number of the escape \uXXXX at an offset.
-func codeUnit(quoted string, at int) uint64 {
-	unit, _ := strconv.ParseUint(quoted[at+2:at+6], 16, 16)
-	return unit
-}
-
-// unquoted is what a JSON string means.
-func unquoted(quoted string) string {
-	if strings.IndexByte(quoted, '\\') < 0 {
-		return quoted[1 : len(quoted)-1]
-	}
-	var meaning string
-	if err := json.Unmarshal([]byte(quoted), &meaning); err != nil {
-		return quoted
-	}
-	return meaning
-}
-
-// stringEnd is the offset behind the string that begins at an offset; behind the text if it has no end.
-func stringEnd(text string, at int) int {
-	for at++; at < len(text); at++ {
-		switch text[at] {
-		case '"':
-			return at + 1
-		case '\\':
-			at++
-		}
-	}
-	return len(text)
 }
 
 // writtenBytes is how long a database makes a number, and whether it can hold it.

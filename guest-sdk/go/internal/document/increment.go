@@ -6,6 +6,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"kennel/projection/internal/jsontext"
 )
 
 // Why an amount cannot be added.
@@ -31,7 +33,7 @@ func Increment(document *string, field string, by int64) (string, error) {
 		return "", err
 	}
 	before := int64(0)
-	if value := text[place.begin:place.end]; place.isFound && value != "null" {
+	if value := text[place.begin:place.end]; place.isFound && value != jsontext.Null {
 		if before, err = whole(value); err != nil {
 			return "", err
 		}
@@ -68,21 +70,21 @@ type place struct {
 
 // find looks for a field at the top of an object. Of several the last counts.
 func find(text, field string) (place, error) {
-	at := afterSpace(text, 0)
+	at := jsontext.AfterSpace(text, 0)
 	if at == len(text) || text[at] != '{' {
 		return place{}, errNoObject
 	}
 	at++
 	found := place{begin: at, end: at, isFirst: true}
-	for at = afterSpace(text, at); text[at] != '}'; at = afterSpace(text, at) {
+	for at = jsontext.AfterSpace(text, at); text[at] != '}'; at = jsontext.AfterSpace(text, at) {
 		if text[at] == ',' {
-			at = afterSpace(text, at+1)
+			at = jsontext.AfterSpace(text, at+1)
 		}
-		nameEnd := stringEnd(text, at)
-		name := unquoted(text[at:nameEnd])
+		nameEnd := jsontext.StringEnd(text, at)
+		name := jsontext.Unquoted(text[at:nameEnd])
 		// Behind the colon.
-		begin := afterSpace(text, afterSpace(text, nameEnd)+1)
-		at = valueEnd(text, begin)
+		begin := jsontext.AfterSpace(text, jsontext.AfterSpace(text, nameEnd)+1)
+		at = jsontext.ValueEnd(text, begin)
 		if name == field {
 			found = place{begin: begin, end: at, isFound: true}
 		} else if !found.isFound {
@@ -90,43 +92,6 @@ func find(text, field string) (place, error) {
 		}
 	}
 	return found, nil
-}
-
-func afterSpace(text string, at int) int {
-	for at < len(text) && strings.IndexByte(" \t\n\r", text[at]) >= 0 {
-		at++
-	}
-	return at
-}
-
-// valueEnd is the offset behind the value that begins at an offset.
-func valueEnd(text string, at int) int {
-	for depth := 0; at < len(text); {
-		switch text[at] {
-		case '"':
-			at = stringEnd(text, at)
-		case '{', '[':
-			depth++
-			at++
-			continue
-		case '}', ']':
-			depth--
-			at++
-		case ',', ':', ' ', '\t', '\n', '\r':
-			at++
-			continue
-		default:
-			word := strings.IndexAny(text[at:], ",:]} \t\n\r")
-			if word < 0 {
-				return len(text)
-			}
-			at += word
-		}
-		if depth == 0 {
-			return at
-		}
-	}
-	return at
 }
 
 // whole is the value of a number that is whole, however it is written.
