@@ -46,12 +46,14 @@ func (f Failure) String() string {
 // Call hands an event to a projection and says how it failed, or nil. Whatever the handler returns or panics with
 // becomes a [Failure]. The host's calls come this way, and so do those of the test kit.
 func Call(projection Projection, event *Event, model ReadModel) (failure *Failure) {
+	open := &openModel{model: model}
 	defer func() {
+		open.isOver.Store(true)
 		if value := recover(); value != nil {
 			failure = failureOfPanic(value)
 		}
 	}()
-	if err := projection.Handle(event, model); err != nil {
+	if err := projection.Handle(event, open); err != nil {
 		return failureOf(err)
 	}
 	return nil

@@ -71,3 +71,6 @@ func Setting(key string) (value string, found bool) {
 	value, found = settings[key]
 	return value, found
 }
+
+// EndGoroutine panics: a test should not pass over a goroutine that does what it must not.
+func EndGoroutine(why string) { panic(why) }

@@ -3,6 +3,7 @@
 package sandbox
 
 import (
+	"runtime"
 	"strings"
 
 	"kennel/projection/internal/abi"
@@ -27,4 +28,10 @@ func Setting(key string) (value string, found bool) {
 		return *text, true
 	}
 	return "", false
+}
+
+// EndGoroutine ends the goroutine that calls, and logs why: the event that is handled meanwhile goes on.
+func EndGoroutine(why string) {
+	Log(Warn, why)
+	runtime.Goexit()
 }
