@@ -3,6 +3,7 @@
 package projection
 
 import (
+	"runtime"
 	"strings"
 	"structs"
 
@@ -103,7 +104,9 @@ func exportHandle(passed *hostEvent) *hostResult {
 		CreatedAt:        Timestamp{Seconds: passed.createdAt.seconds, Nanoseconds: passed.createdAt.nanoseconds},
 	}
 	abi.Release()
+	goroutines := runtime.NumGoroutine()
 	failure := Call(theProjection(), &event, hostReadModel{})
+	settle(goroutines)
 	result = hostResult{}
 	if failure == nil {
 		return &result
@@ -116,6 +119,17 @@ func exportHandle(passed *hostEvent) *hostResult {
 	}
 	result.failure.reason = abi.Lower(reason)
 	return &result
+}
+
+// Turns that goroutines get which a handler leaves behind. One that waits for something takes none.
+const turnsMax = 100
+
+// settle runs what the handler has left behind, as long as there are more goroutines than before: what they do then,
+// such as a panic, is this event's and not the next one's.
+func settle(before int) {
+	for turn := 0; runtime.NumGoroutine() > before && turn < turnsMax; turn++ {
+		runtime.Gosched()
+	}
 }
 
 //go:wasmexport describe
