@@ -290,6 +290,14 @@ func TestAScenarioFailsWhereAThenDoesNotHold(t *testing.T) {
 			func(t TB) { scenario(t).When(Event("Upsert")).ThenLogs(Error, "x") },
 			`no error line contains "x"`,
 		},
+		"another document each time": {
+			func(t TB) { New(t, &counting{}).When(Event("Count")) },
+			"first it was handled, then it was handled\ndocument d/1: first 1, then 2",
+		},
+		"another failure each time": {
+			func(t TB) { New(t, &counting{}).When(Event("Fail")) },
+			"first it was handled, then it was rejected\ndocument d/1: first 1, then unchanged",
+		},
 		"an invalid descriptor": {
 			func(t TB) { New(t, nameless{}) },
 			`the descriptor is invalid: the name "" is invalid`,
@@ -306,6 +314,27 @@ func TestAScenarioFailsWhereAThenDoesNotHold(t *testing.T) {
 			}
 		})
 	}
+}
+
+// counting keeps a number in memory, which a replay does not begin with.
+type counting struct {
+	commanded
+	handled int
+}
+
+func (c *counting) Handle(event *projection.Event, model projection.ReadModel) error {
+	c.handled++
+	if event.EventType == "Fail" && c.handled > 1 {
+		return errors.New("again")
+	}
+	return documents.Put(model, "1", c.handled)
+}
+
+func TestAnEventThatIsHandledOnceMayCount(t *testing.T) {
+	New(t, &counting{}).WithoutReplay().
+		Given(Event("Count"), Event("Count")).
+		When(Event("Count")).
+		ThenDocument("d", "1", 3)
 }
 
 // nameless has an empty descriptor.

@@ -58,6 +58,43 @@ func (m *ReadModel) RollBack() {
 	m.Commit()
 }
 
+// changes are the documents that were changed since the last commit, as they are now: nil if there is none.
+func (m *ReadModel) changes() map[[2]string]*string {
+	changes := map[[2]string]*string{}
+	for _, change := range m.undo {
+		var now *string
+		if text, isThere := m.collections[change.collection][change.key]; isThere {
+			now = &text
+		}
+		changes[[2]string{change.collection, change.key}] = now
+	}
+	return changes
+}
+
+// differenceTo says how the first document that is different differs from earlier changes, or nothing.
+func (m *ReadModel) differenceTo(earlier map[[2]string]*string) string {
+	now := m.changes()
+	keys := slices.AppendSeq(slices.Collect(maps.Keys(earlier)), maps.Keys(now))
+	slices.SortFunc(keys, func(a, b [2]string) int { return slices.Compare(a[:], b[:]) })
+	for _, key := range keys {
+		if before, after := written(earlier, key), written(now, key); before != after {
+			return fmt.Sprintf("\ndocument %s/%s: first %s, then %s", key[0], key[1], before, after)
+		}
+	}
+	return ""
+}
+
+func written(changes map[[2]string]*string, key [2]string) string {
+	switch text, isChanged := changes[key]; {
+	case !isChanged:
+		return "unchanged"
+	case text == nil:
+		return "deleted"
+	default:
+		return *text
+	}
+}
+
 // Broken says which rule was broken since the last commit, or nothing.
 func (m *ReadModel) Broken() string { return m.broken }
 

@@ -47,8 +47,17 @@ type Scenario struct {
 	settings   map[string]string
 	lines      []sandbox.Line
 	outcome    outcome
+	isReplayed bool
 	// Whether a Then has said that the last event fails.
 	failureIsExpected bool
+}
+
+// WithoutReplay has each event handled once. Otherwise each is handled twice, the first time without effect, and the test
+// fails if the second time comes to something else: a replay of the log has to give the same documents. A handler that
+// asks time.Now or crypto/rand needs this, for only the host answers them from the event.
+func (s *Scenario) WithoutReplay() *Scenario {
+	s.isReplayed = false
+	return s
 }
 
 // outcome is what became of the last event: of its parts one is set, or none if it was handled.
@@ -56,6 +65,20 @@ type outcome struct {
 	isOutOfScope bool
 	failure      *projection.Failure
 	broken       string
+}
+
+// kind says in a word what became of an event that arrived.
+func (o outcome) kind() string {
+	switch {
+	case o.broken != "":
+		return "made an invalid call"
+	case o.failure == nil:
+		return "was handled"
+	case o.failure.IsRetry:
+		return "was to be tried again"
+	default:
+		return "was rejected"
+	}
 }
 
 // New is a scenario with an empty log and an empty read model. It fails the test if the host would not deploy a
@@ -69,7 +92,9 @@ func New(t TB, tested projection.Projection) *Scenario {
 	if again := tested.Descriptor(); !reflect.DeepEqual(descriptor, again) {
 		t.Fatalf("the descriptor is another each time: first %+v, then %+v", descriptor, again)
 	}
-	return &Scenario{t: t, projection: tested, descriptor: descriptor, settings: map[string]string{}}
+	return &Scenario{
+		t: t, projection: tested, descriptor: descriptor, settings: map[string]string{}, isReplayed: true,
+	}
 }
 
 // WithSetting gives the deployment a setting, for projection.Setting.
@@ -209,20 +234,38 @@ func (s *Scenario) deliver(builder EventBuilder) {
 }
 
 func (s *Scenario) handle(event *projection.Event) {
-	var failure *projection.Failure
-	s.lines = sandbox.Run(maps.Clone(s.settings), func() {
-		failure = projection.Call(s.projection, event, &s.model)
-	})
-	s.outcome = outcome{failure: failure, broken: s.model.Broken()}
+	s.t.Helper()
+	s.attempt(event)
+	if s.isReplayed {
+		first, changes := s.outcome, s.model.changes()
+		s.model.RollBack()
+		s.attempt(event)
+		if difference := s.model.differenceTo(changes); difference != "" || first.kind() != s.outcome.kind() {
+			s.t.Fatalf("handled a second time the event came to something else, as in a replay: first it %s, then it %s%s\n"+
+				"Sort what `range` takes from a map, take numbers from event.Random and the time from event.CreatedAt",
+				first.kind(), s.outcome.kind(), difference)
+		}
+	}
 	if s.outcome == (outcome{}) {
 		s.model.Commit()
 		return
 	}
+	s.model.RollBack()
+}
+
+// attempt has the projection handle a copy of the event, which it may change.
+func (s *Scenario) attempt(event *projection.Event) {
+	given := *event
+	given.Payload.Bytes = slices.Clone(event.Payload.Bytes)
+	var failure *projection.Failure
+	s.lines = sandbox.Run(maps.Clone(s.settings), func() {
+		failure = projection.Call(s.projection, &given, &s.model)
+	})
+	s.outcome = outcome{failure: failure, broken: s.model.Broken()}
 	if s.outcome.broken != "" {
 		// On the host such a call does not return, so what the handler made of it does not count.
 		s.outcome.failure = nil
 	}
-	s.model.RollBack()
 }
 
 func (s *Scenario) expectFailure(holds bool, expected, text string) *Scenario {
