@@ -5,11 +5,7 @@
 //     from the moment it is paid until it is cancelled.
 package main
 
-import (
-	"math/bits"
-
-	"kennel/projection"
-)
+import "kennel/projection"
 
 // What the events carry. Fields that are not needed are left out.
 
@@ -128,14 +124,24 @@ func become(status status) func(*order) error {
 }
 
 func (o *order) add(item itemAdded) error {
-	price, priceFits := times(item.Quantity, item.UnitPriceCents)
-	total, totalFits := plus(o.TotalCents, price)
-	items, itemsFit := plus(o.Items, item.Quantity)
-	if !priceFits || !totalFits || !itemsFit {
-		return projection.Rejectf("the order is worth more than can be counted")
+	price, err := projection.Multiply(item.Quantity, item.UnitPriceCents)
+	if err != nil {
+		return tooMuch(err)
+	}
+	total, err := projection.Add(o.TotalCents, price)
+	if err != nil {
+		return tooMuch(err)
+	}
+	items, err := projection.Add(o.Items, item.Quantity)
+	if err != nil {
+		return tooMuch(err)
 	}
 	o.TotalCents, o.Items = total, items
 	return nil
+}
+
+func tooMuch(why error) error {
+	return projection.Rejectf("the order is worth more than can be counted: %w", why)
 }
 
 // spentCents is what the customer has spent on this order.
@@ -144,24 +150,4 @@ func (o *order) spentCents() int64 {
 		return o.TotalCents
 	}
 	return 0
-}
-
-// plus is the sum, and whether it fits.
-func plus(a, b int64) (int64, bool) {
-	sum := a + b
-	return sum, (sum >= a) == (b >= 0)
-}
-
-// times is the product, and whether it fits.
-func times(a, b int64) (int64, bool) {
-	high, low := bits.Mul64(uint64(a), uint64(b))
-	// What Mul64 adds for a sign bit that is no magnitude.
-	if a < 0 {
-		high -= uint64(b)
-	}
-	if b < 0 {
-		high -= uint64(a)
-	}
-	product := int64(low)
-	return product, int64(high) == product>>63
 }
