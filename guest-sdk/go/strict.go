@@ -9,9 +9,9 @@ import (
 	"kennel/projection/internal/jsontext"
 )
 
-// What encoding/json does silently and a projection must not: it leaves at zero what is missing or null, rounds whole
-// numbers that a float cannot hold, drops elements that an array has no room for, and replaces halves of surrogate
-// pairs. The checks go through the text once more, as the plan of the type says, and make nothing of it.
+// What encoding/json does silently and a projection must not: it leaves missing fields and nulls at zero, rounds
+// whole numbers that a float cannot hold, drops elements that an array has no room for, and replaces halves of
+// surrogate pairs. The checks go through the text once more, as the plan of the type says, and make nothing of it.
 
 // strictError is a value that encoding/json would change.
 type strictError struct {
@@ -152,8 +152,8 @@ func checkPairs(value string) *strictError {
 	return nil
 }
 
-// checkFloat rejects a whole number that a float would round. Of what is written with a fraction or an exponent nobody
-// expects that all digits are kept.
+// checkFloat rejects a whole number that a float would round. One that is written with a fraction or an
+// exponent may lose digits, as people expect of a float.
 func checkFloat(value string, bits int) *strictError {
 	digits, fraction, _ := strings.Cut(value, ".")
 	if strings.Trim(fraction, "0") != "" || strings.ContainsAny(digits, "eE") {
