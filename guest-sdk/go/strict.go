@@ -2,7 +2,6 @@ package projection
 
 import (
 	"fmt"
-	"math/big"
 	"strconv"
 	"strings"
 
@@ -159,12 +158,9 @@ func checkFloat(value string, bits int) *strictError {
 	if strings.Trim(fraction, "0") != "" || strings.ContainsAny(digits, "eE") {
 		return nil
 	}
-	exact, isWhole := new(big.Int).SetString(digits, 10)
 	float, err := strconv.ParseFloat(digits, bits)
-	if !isWhole || err != nil {
-		return nil
-	}
-	if kept, _ := big.NewFloat(float).Int(nil); kept.Cmp(exact) != 0 {
+	// Without digits behind the point, FormatFloat writes a whole number exactly.
+	if err == nil && strconv.FormatFloat(float, 'f', 0, 64) != digits {
 		return problem("a float%d would round %s: use int64, big.Int or json.Number", bits, value)
 	}
 	return nil
