@@ -2,14 +2,13 @@
 # Makes the files that are committed but not written by hand: the copy of the contract that the package carries, and the bindings
 # that componentize-py makes of it. Run it after a change of wit/world.wit.
 #
-#     pip install componentize-py==0.25.1
+#     pip install -r guest-sdk/python/build-requirements.txt
 #     guest-sdk/python/generate.sh
 set -eu
 
-COMPONENTIZE_PY_VERSION=0.25.1
-
 cd "$(dirname "$0")"
 package=src/kennel_projection
+COMPONENTIZE_PY_VERSION=$(sed -n 's/^componentize-py==\([^ ]*\).*/\1/p' build-requirements.txt)
 
 found=$(componentize-py --version)
 if [ "$found" != "componentize-py $COMPONENTIZE_PY_VERSION" ]; then
