@@ -3,6 +3,7 @@
 import re
 import unittest
 from pathlib import Path
+from typing import Any
 
 import kennel_projection
 from kennel_projection.testing import Scenario, document_rules, event, memory
@@ -42,7 +43,7 @@ class ContractTest(unittest.TestCase):
     def test_the_first_example_of_the_readme_is_short_and_works(self) -> None:
         examples = re.findall(r"```python\n(.*?)```", (FOLDER / "README.md").read_text(), re.DOTALL)
         self.assertLessEqual(len(examples[0].splitlines()), 20)
-        names: dict = {"__name__": __name__}
+        names: dict[str, Any] = {"__name__": __name__}
         exec(examples[0], names)
         (
             Scenario(names["Loyalty"])

@@ -6,9 +6,15 @@ are made by a later version of the host.
 
 from collections.abc import Iterable
 from enum import Enum
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    # ``Collection`` alone has plain JSON. Python itself has defaults since 3.13.
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    T = TypeVarWithDefault("T", default=Any)
+else:
+    T = TypeVar("T")
 
 
 class ColumnType(Enum):

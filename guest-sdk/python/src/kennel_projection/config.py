@@ -25,11 +25,12 @@ def parsed(key: str, read: Callable[[str], T]) -> T | None:
         return None
     call: Callable[[str], Any] = _flag if read is bool else read
     try:
-        return call(value)
+        result: T = call(value)
     except Exception as error:
         name = getattr(read, "__name__", repr(read))
         why = str(error) or type(error).__name__
         raise Reject(f"the setting {key} = {value!r} cannot be read as {name}: {why}") from error
+    return result
 
 
 def _flag(text: str) -> bool:

@@ -160,7 +160,7 @@ def _parsed(data_type: Any, what: str, parse: Callable[[str], Any]) -> _Read:
 
 
 def _list(read_item: _Read) -> _Read:
-    def read(value: Any) -> list:
+    def read(value: Any) -> list[Any]:
         if type(value) is not list:
             raise _expected("a list", value)
         return [_inside(f"[{number}]", read_item, item) for number, item in enumerate(value)]
@@ -168,13 +168,13 @@ def _list(read_item: _Read) -> _Read:
     return read
 
 
-def _tuple(arguments: tuple) -> _Read:
+def _tuple(arguments: tuple[Any, ...]) -> _Read:
     if len(arguments) == 2 and arguments[1] is Ellipsis:
         read_all = _list(reader(arguments[0]))
         return lambda value: tuple(read_all(value))
     readers = [reader(argument) for argument in arguments]
 
-    def read(value: Any) -> tuple:
+    def read(value: Any) -> tuple[Any, ...]:
         if type(value) is not list or len(value) != len(readers):
             raise _expected(f"a list of {len(readers)}", value)
         pairs = zip(readers, value, strict=True)
@@ -187,7 +187,7 @@ def _dict(key_type: Any, read_item: _Read) -> _Read:
     if key_type not in (str, int):
         raise TypeError(f"keys of JSON objects cannot be read as {_name(key_type)}: use str or int")
 
-    def read(value: Any) -> dict:
+    def read(value: Any) -> dict[Any, Any]:
         if type(value) is not dict:
             raise _expected("an object", value)
         items = {key: _inside(key, read_item, item) for key, item in value.items()}
@@ -208,7 +208,7 @@ def _inside(place: str, read: _Read, value: Any) -> Any:
         raise error.inside(place) from None
 
 
-def _union(members: tuple) -> _Read:
+def _union(members: tuple[Any, ...]) -> _Read:
     readers = [reader(member) for member in members if member is not types.NoneType]
     admits_none = types.NoneType in members
     names = " or ".join(_name(member) for member in members)
@@ -228,7 +228,7 @@ def _union(members: tuple) -> _Read:
     return read
 
 
-def _literal(values: tuple) -> _Read:
+def _literal(values: tuple[Any, ...]) -> _Read:
     def read(value: Any) -> Any:
         for each in values:
             if type(each) is type(value) and each == value:

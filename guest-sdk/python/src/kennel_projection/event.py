@@ -1,13 +1,19 @@
 """One event as it arrives, and its payload as the projection's own type."""
 
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from . import decoding, encoding
 from .failure import Reject
 from .timestamp import Timestamp
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    # ``Event`` alone is one with plain JSON. Python itself has defaults since 3.13.
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    T = TypeVarWithDefault("T", default=Any)
+else:
+    T = TypeVar("T")
 U = TypeVar("U")
 
 
@@ -56,7 +62,8 @@ class Event(Generic[T]):
         if not self._is_read:
             self._data = self.json(self._type)
             self._is_read = True
-        return self._data
+        data: T = self._data
+        return data
 
     @overload
     def json(self) -> Any: ...

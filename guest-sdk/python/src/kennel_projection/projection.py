@@ -101,7 +101,7 @@ def projection(
 
 def definition(cls: type) -> Definition:
     """What :func:`projection` found. Raises ``TypeError`` for a class that is none."""
-    found = getattr(cls, _DEFINITION, None)
+    found: Definition | None = getattr(cls, _DEFINITION, None)
     if found is None:
         raise TypeError(f"{cls.__qualname__} is no projection: decorate it with @projection(...)")
     return found
