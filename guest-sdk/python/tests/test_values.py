@@ -63,7 +63,7 @@ class EncodingTest(unittest.TestCase):
         for value, text in [
             ({"a": (1, 2.5), "b": {2: None, True: "x"}}, '{"a":[1,2.5],"b":{"2":null,"true":"x"}}'),
             ([Color.RED, Size.SMALL], '["red",1]'),
-            ([noon, date(2026, 3, 1)], '["2026-03-01T11:00:00.5Z","2026-03-01"]'),
+            ([noon, date(2026, 3, 1)], '["2026-03-01T11:00:00.500Z","2026-03-01"]'),
             (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
             ({1: Decimal("1E+3"), "k": [Color.RED, (True, None)]}, '{"1":1E+3,"k":["red",[true,null]]}'),
         ]:
@@ -155,7 +155,14 @@ class DecodingTest(unittest.TestCase):
             ('{"x":1}', dict[int, int], "expected whole numbers as keys"),
             ('"2026-03-01T09:30:00.123456789Z"', datetime, "finer than a datetime keeps: use Timestamp"),
             ('"2026-03-01"', Timestamp, "is no date and time as RFC 3339"),
-            ('"2026-02-30T00:00:00Z"', Timestamp, "day"),
+            ('"2026-02-30T00:00:00Z"', Timestamp, "is no day of the calendar"),
+            ('"2026-03-01T24:00:00Z"', Timestamp, "is no time of a day"),
+            ('"2016-12-31T23:59:60Z"', Timestamp, "is no time of a day"),
+            ('"2026-03-01T09:30:00+24:00"', Timestamp, "is no time of a day"),
+            ('"2026-03-01T09:30:00.1234567891Z"', Timestamp, "to the nanosecond at most"),
+            ('"10000-01-01T00:00:00Z"', Timestamp, "is no date and time as RFC 3339"),
+            ('"-292277022657-01-27T08:29:51Z"', Timestamp, "is beyond the moments that events can have"),
+            ('"+10000-01-01T00:00:00Z"', datetime, "not in the years 1 to 9999 of datetime: use Timestamp"),
         ]:
             with self.assertRaisesRegex(Misfit, expected):
                 read(text, data_type)
@@ -169,14 +176,30 @@ class TimestampTest(unittest.TestCase):
         for text, seconds, nanoseconds in [
             ("1970-01-01T00:00:00Z", 0, 0),
             ("2026-03-01T09:30:00.123456789Z", 1_772_357_400, 123_456_789),
-            ("1969-12-31T23:59:59.5Z", -1, 500_000_000),
+            ("1969-12-31T23:59:59.500Z", -1, 500_000_000),
+            ("1970-01-01T00:00:00.000010Z", 0, 10_000),
+            ("2000-02-29T00:00:00Z", 951_782_400, 0),
             ("0001-01-01T00:00:00Z", -62_135_596_800, 0),
+            ("0000-02-29T23:59:59Z", -62_162_035_201, 0),
+            ("-0001-12-31T23:59:59Z", -62_167_219_201, 0),
             ("9999-12-31T23:59:59.999999999Z", 253_402_300_799, 999_999_999),
+            ("+10000-01-01T00:00:00Z", 253_402_300_800, 0),
+            ("+292277026596-12-04T15:30:07.999999999Z", 2**63 - 1, 999_999_999),
+            ("-292277022657-01-27T08:29:52Z", -(2**63), 0),
         ]:
             moment = Timestamp(seconds, nanoseconds)
             self.assertEqual((str(moment), Timestamp.parse(text)), (text, moment))
             self.assertEqual(moment.unix_nanoseconds, seconds * 10**9 + nanoseconds)
+            self.assertEqual(moment.unix_milliseconds, moment.unix_nanoseconds // 10**6)
         self.assertLess(Timestamp(-1, 999_999_999), Timestamp(0))
+
+    def test_other_ways_to_write_a_time_are_read(self) -> None:
+        for text, expected in [
+            ("1970-01-01t02:00:01.0000001+02:00", Timestamp(1, 100)),
+            ("1970-01-01 00:00:01-00:30", Timestamp(1801)),
+            ("+1970-01-01T00:00:00z", Timestamp(0)),
+        ]:
+            self.assertEqual(Timestamp.parse(text), expected)
 
     def test_a_datetime_keeps_microseconds_and_says_where_it_ends(self) -> None:
         moment = Timestamp(-1, 123_456_789)

@@ -144,7 +144,10 @@ def _datetime(value: Any) -> datetime:
     moment = _timestamp(value)
     if moment.nanoseconds % 1000:
         raise Misfit(f"{_found(value)} is finer than a datetime keeps: use Timestamp")
-    return moment.to_datetime()
+    try:
+        return moment.to_datetime()
+    except OverflowError as error:
+        raise Misfit(f"{error}: use Timestamp") from None
 
 
 def _parsed(data_type: Any, what: str, parse: Callable[[str], Any]) -> _Read:
