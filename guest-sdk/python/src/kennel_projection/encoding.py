@@ -40,6 +40,8 @@ def parse(text: str) -> Any:
         raise
     except ValueError as error:
         raise NotJson(str(error)) from None
+    except RecursionError:
+        raise NotJson("it is nested more deeply than Python can read") from None
 
 
 def encode(value: Any) -> str:
@@ -47,13 +49,20 @@ def encode(value: Any) -> str:
     try:
         return _ENCODER.encode(value)
     except _HasDecimal:
-        parts: list[str] = []
-        _write(value, parts.append)
-        return "".join(parts)
+        return _encode_decimals(value)
     except NoJsonForm:
         raise
     except (ValueError, TypeError, RecursionError) as error:
         raise NoJsonForm(str(error)) from None
+
+
+def _encode_decimals(value: Any) -> str:
+    parts: list[str] = []
+    try:
+        _write(value, parts.append)
+    except RecursionError as error:
+        raise NoJsonForm(str(error)) from None
+    return "".join(parts)
 
 
 def checked_text(what: str, value: Any) -> str:
