@@ -41,7 +41,7 @@ class Number(str):
         return -1 if mantissa.startswith("-") else 1, significant, shift
 
 
-class Objekt(list[tuple[str, Any]]):
+class Members(list[tuple[str, Any]]):
     """An object of JSON, in its order."""
 
 
@@ -58,7 +58,7 @@ def deep() -> Iterator[None]:
 
 def read(text: str) -> Any:
     with deep():
-        return json.loads(text, parse_float=Number, parse_int=Number, object_pairs_hook=Objekt)
+        return json.loads(text, parse_float=Number, parse_int=Number, object_pairs_hook=Members)
 
 
 def shape(value: Any, spelled: Callable[[Number], object]) -> Any:
@@ -69,7 +69,7 @@ def shape(value: Any, spelled: Callable[[Number], object]) -> Any:
         each = rest.pop()
         if isinstance(each, Number):
             found.append(("number", spelled(each)))
-        elif isinstance(each, Objekt):
+        elif isinstance(each, Members):
             found.append(("object", tuple(key for key, _ in each)))
             rest.extend(item for _, item in each)
         elif isinstance(each, list):
@@ -183,7 +183,7 @@ class ConformanceTest(unittest.TestCase):
             player.play(line, position)
         self.compare(player, expected, read(text))
 
-    def compare(self, player: Player, expected: dict[str, Any], exact: Objekt) -> None:
+    def compare(self, player: Player, expected: dict[str, Any], exact: Members) -> None:
         spelled = Number.value if expected.get("compare") == "values" else str
         may_fail = {each["position"] for each in expected.get("exact_or_rejected", [])}
         fields = dict(exact)
