@@ -158,7 +158,7 @@ def componentize(componentize_py: ModuleType, module: str, python_path: list[str
             module_worlds=[],
             app_name=module,
             output_path=component,
-            # Without WASI the clock traps, and nothing is seen of what is printed.
+            # Without WASI the clock traps, and nothing that is printed is seen.
             stub_wasi=False,
             import_interface_names=[],
             export_interface_names=[],

@@ -109,7 +109,7 @@ class Player:
         except Exception as error:
             kind, message = "reject", reason(error)
         self.logs += [(event.position, level.value, text) for level, text in _native.take_log()]
-        # The host logs what is printed.
+        # The host logs lines that are printed.
         self.logs += [(event.position, "info", text) for text in printed.getvalue().splitlines()]
         if kind:
             self.failures[event.position] = (kind, message)
