@@ -179,6 +179,8 @@ def explained(text: str, module: str) -> str:
     hint = ""
     if "ModuleNotFoundError" in said:
         hint = "\nModules are those of the project and, in pure Python, of the virtual environment that is active."
+    if "ZoneInfoNotFoundError" in said:
+        hint = "\nTime zones are in the package tzdata: install it in a virtual environment, and activate that."
     return f"{module} cannot be loaded in a component:\n{said}{hint}"
 
 

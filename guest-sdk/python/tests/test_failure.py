@@ -85,6 +85,43 @@ class FailureTest(unittest.TestCase):
         self.assertRegex(text, r"\(\d{3} more of the same\)")
         self.assertLess(len(text), 1000)
 
+    def test_a_group_names_its_members(self) -> None:
+        def several() -> None:
+            raise ExceptionGroup("several", [ValueError("one"), KeyError("two")])
+
+        self.assertRegex(of(several), r"(?s)^ExceptionGroup: several .*\nwith ValueError: one\nwith KeyError: 'two'$")
+
+    def test_long_texts_are_cut_and_circles_end(self) -> None:
+        def long() -> None:
+            raise ValueError("x" * 20_000_000)
+
+        def rejected_at_length() -> None:
+            raise Reject("é" * 20_000_000)
+
+        def circle() -> None:
+            first, second = ValueError("first"), ValueError("second")
+            first.__cause__, second.__cause__ = second, first
+            raise first
+
+        self.assertTrue(of(long).startswith("ValueError: xxx"))
+        self.assertLessEqual(len(of(long)), 4096)
+        self.assertEqual(len(of(rejected_at_length)), 4096)
+        self.assertEqual(of(circle).count("because of"), 1)
+
+    def test_memory_that_ran_out_is_free_again_for_the_text(self) -> None:
+        released: list[bool] = []
+
+        class Block:
+            def __del__(self) -> None:
+                released.append(True)
+
+        def hungry() -> None:
+            block = Block()
+            raise MemoryError(type(block).__name__)
+
+        self.assertTrue(of(hungry).startswith("MemoryError: Block"))
+        self.assertTrue(released)
+
     def test_any_exception_has_a_text_that_the_host_can_take(self) -> None:
         def speechless() -> None:
             raise Unspeakable
@@ -92,7 +129,13 @@ class FailureTest(unittest.TestCase):
         def lone() -> None:
             raise ValueError("\ud800")
 
+        def badly_noted() -> None:
+            error = ValueError("noted")
+            error.__notes__ = [7, "a note"]  # type: ignore[list-item]
+            raise error
+
         self.assertIn("Unspeakable: (no text: RuntimeError)\n", of(speechless))
+        self.assertTrue(of(badly_noted).startswith("ValueError: noted\na note\n  at "))
         self.assertTrue(of(lone).startswith("ValueError: ?\n"))
         self.assertTrue(of(lambda: sys.exit(3)).startswith("SystemExit: 3"))
 

@@ -125,6 +125,7 @@ class Commanded:
         logger.addHandler(log.Handler())
         logger.warning("number %d", 7)
         log.info("\ud800")
+        log.info("long " * 1_000_000)
 
 
 def scenario() -> Scenario:
@@ -205,6 +206,7 @@ class ProjectionTest(unittest.TestCase):
             .when(event("Logging"))
             .then_logs(Level.WARN, "number 7")
             .then_logs(Level.INFO, "?")
+            .then_logs(Level.INFO, "long long")
         )
         scenario().when(event("Configured")).then_document("d", "1", None)
         expected = "the setting limit = 'x' cannot be read as int: invalid literal"

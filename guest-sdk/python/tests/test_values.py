@@ -11,7 +11,7 @@ from uuid import UUID
 
 from kennel_projection import Misfit, Timestamp
 from kennel_projection.decoding import fit, reader
-from kennel_projection.encoding import NoJsonForm, NotJson, encode, parse
+from kennel_projection.encoding import NoJsonForm, NotJson, checked_text, encode, parse
 
 
 class Color(Enum):
@@ -84,6 +84,17 @@ class EncodingTest(unittest.TestCase):
         ]:
             with self.assertRaisesRegex(NoJsonForm, expected):
                 encode(value)
+
+
+class TextTest(unittest.TestCase):
+    def test_text_that_the_host_cannot_take_is_named(self) -> None:
+        for value, error, expected in [
+            (7, TypeError, "a key has to be text, not int"),
+            ("a\ud800", ValueError, "a key has half of a surrogate pair"),
+            ("x" * 3_000_000, ValueError, "a key has 3000000 characters"),
+        ]:
+            with self.assertRaisesRegex(error, expected):
+                checked_text("a key", value)
 
 
 class ExactNumbersTest(unittest.TestCase):

@@ -5,6 +5,7 @@ from typing import Any
 
 from componentize_py_types import Err
 
+from . import _modules
 from ._bindings.imports import read_model as host
 from ._bindings.imports import types
 from ._chance import Chance
@@ -36,6 +37,7 @@ def export(cls: type, found: Any) -> None:
     if hasattr(module, _EXPORTS):
         raise TypeError(f"{cls.__module__} has two projections: a component has one")
     setattr(module, _EXPORTS, _exports(cls, found))
+    _modules.load_late()
     keep_sources()
 
 

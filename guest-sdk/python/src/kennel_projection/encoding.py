@@ -18,6 +18,8 @@ from .timestamp import Timestamp
 
 # A number of so many characters, one of them the point, has at most 15 digits, which a float always keeps.
 _SHORT = 16
+# No text that the host takes has so many, and far more than that it does not even read.
+_CHARACTERS_MAX = 2 * 1024 * 1024
 
 
 class NotJson(ValueError):
@@ -69,6 +71,8 @@ def checked_text(what: str, value: Any) -> str:
     """The value, if it is text that the host can take."""
     if not isinstance(value, str):
         raise TypeError(f"{what} has to be text, not {type(value).__name__}")
+    if len(value) > _CHARACTERS_MAX:
+        raise ValueError(f"{what} has {len(value)} characters, which is more than the host takes of any text")
     if not value.isascii():
         try:
             value.encode()

@@ -10,6 +10,9 @@ from enum import Enum
 
 from . import _host
 
+# The host keeps so many bytes of a line.
+_LINE_CHARACTERS_MAX = 4096
+
 
 class Level(Enum):
     """How much a line matters. Of an event that fails, the last line of level ``ERROR`` is reported with it."""
@@ -23,7 +26,7 @@ class Level(Enum):
 def write(level: Level, message: object) -> None:
     """Writes one line of the given level."""
     # Logging never fails: half of a surrogate pair becomes a question mark.
-    _host.log(level, str(message).encode(errors="replace").decode())
+    _host.log(level, str(message)[:_LINE_CHARACTERS_MAX].encode(errors="replace").decode())
 
 
 def debug(message: object) -> None:
