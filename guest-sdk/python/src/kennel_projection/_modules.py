@@ -1,6 +1,6 @@
 """The modules of a component: those of the projection and what it uses, and those that Python would load later.
 
-A component has no files when it runs, so that what is not loaded while it is built cannot be loaded any more.
+A component has no files when it runs: a module that is not loaded while it is built cannot be loaded any more.
 """
 
 import importlib
