@@ -200,6 +200,8 @@ def say(text: str) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Problem as problem:
+    except (Problem, OSError) as problem:
         say(str(problem))
         sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
