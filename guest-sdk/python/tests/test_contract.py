@@ -1,6 +1,9 @@
-"""The bounds of the test kit are those of the contract, the package carries it, and the README is true."""
+"""The bounds of the test kit are those of the contract, the package carries it, and README and template are true."""
 
+import os
 import re
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,12 @@ class ContractTest(unittest.TestCase):
             .when(event("PointsEarned", {"points": 1}, of="ada"))
             .then_document("members", "ada", {"points": 1000, "gold": True})
         )
+
+    def test_the_tests_of_a_new_project_pass(self) -> None:
+        path = dict(os.environ, PYTHONPATH=str(FOLDER / "src"), PYTHONDONTWRITEBYTECODE="1")
+        command = [sys.executable, "-m", "unittest"]
+        done = subprocess.run(command, cwd=FOLDER / "template", env=path, capture_output=True, text=True)
+        self.assertRegex(done.stderr, r"(?s)Ran 2 tests.*\nOK\n")
 
 
 if __name__ == "__main__":
