@@ -10,7 +10,10 @@ import type { Host, RawEvent, RawReadModel } from "./sys.js";
 export type AnyEvent<Events> = { [Type in keyof Events & string]: Event<Type, Events[Type]> }[keyof Events & string];
 
 /** A handler. What it throws fails the event, and undoes what this event has changed. */
-export type Handler<E, Documents> = (event: E, model: ReadModel<Documents>) => void;
+export type Handler<E, Documents> = {
+  // As a method it is compared in both directions, which definitions without types of their own need.
+  handle(event: E, model: ReadModel<Documents>): void;
+}["handle"];
 
 /** A projection as its developer defines it. */
 export interface ProjectionDefinition<Events, Documents> extends DescriptorParts {

@@ -38,6 +38,25 @@ const accounts = defineProjection<Events, Documents>({
   },
 });
 
+const untyped = defineProjection({
+  name: "untyped",
+  version: "1.0.0",
+  events: { Opened: decode.object({ owner: decode.text }) },
+  on: {
+    Opened(event, model) {
+      model.put("accounts", event.aggregateId, { owner: event.payload.owner });
+    },
+    Closed: (event, model) => model.delete("accounts", event.aggregateId),
+  },
+});
+
+test("types can be left out", () => {
+  scenario(untyped)
+    .given(event("Opened").of("a").json({ owner: "Ada" }))
+    .when(event("Closed").of("a"))
+    .thenNoDocument("accounts", "a");
+});
+
 test("events and documents are typed, and narrowed by the type of the event", () => {
   scenario(accounts)
     .given(event("Opened").of("a").json({ owner: "Ada" }))
