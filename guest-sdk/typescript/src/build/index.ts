@@ -9,17 +9,26 @@ import { type Plugin, rolldown } from "rolldown";
 
 import * as lineMap from "../line-map.js";
 import { linesOf, type SourceMap } from "./source-map.js";
+import { checkTypes } from "./types.js";
 
 /** The package, built: the folder above this file's. */
 const DIST = dirname(dirname(fileURLToPath(import.meta.url)));
 const ENTRY = "\0kennel-entry";
 const LINES = "__KENNEL_LINES__";
 
+/** How a component is built. */
+export interface BuildOptions {
+  /** Whether mistakes in types are errors, if the project has a `tsconfig.json`: yes if left out. */
+  check?: boolean;
+}
+
 /** The component of a TypeScript or JavaScript module. */
-export async function build(entry: string): Promise<Uint8Array> {
+export async function build(entry: string, { check = true }: BuildOptions = {}): Promise<Uint8Array> {
   const path = resolve(entry);
   if (!existsSync(path)) throw new Error(`there is no file ${entry}`);
-  const jsSource = await bundle(path);
+  const project = projectOf(path);
+  if (check) checkTypes(project);
+  const jsSource = await bundle(path, project);
   const { component } = await componentize({
     witPath: join(DIST, "..", "wit"),
     world: "projection",
@@ -29,8 +38,7 @@ export async function build(entry: string): Promise<Uint8Array> {
   return component;
 }
 
-async function bundle(entry: string): Promise<string> {
-  const project = projectOf(entry);
+async function bundle(entry: string, project: string): Promise<string> {
   const build = await rolldown({
     cwd: project,
     input: ENTRY,
