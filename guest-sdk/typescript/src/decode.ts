@@ -1,6 +1,7 @@
 //! Decoders: types that are checked when an event arrives. Any function from `unknown` is one, a schema's of another
 //! package too; these are for projections that need no more.
 
+import { Decimal, SAFE_MAX } from "./decimal.js";
 import type { Decoder } from "./event.js";
 import { int64 as toInt64, kindOf, type Whole } from "./int64.js";
 
@@ -22,6 +23,8 @@ export const boolean: Decoder<boolean> = (value) => {
 /** A number that a `number` holds; one with a fraction is the nearest that there is. */
 export const number: Decoder<number> = (value) => {
   if (typeof value === "number") return value;
+  const nearest = value instanceof Decimal ? value.toNumber() : NaN;
+  if (Math.abs(nearest) <= SAFE_MAX) return nearest;
   throw new TypeError(`expected a number up to 2^53, found ${show(value)}`);
 };
 
@@ -85,8 +88,13 @@ function within<T>(where: string, decoder: Decoder<T>, value: unknown): T {
 }
 
 function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  if (typeof value === "string") return JSON.stringify(cut(value));
   if (value === undefined) return "nothing";
+  if (value instanceof Decimal) return `the number ${cut(value.text)}`;
   const isPlain = typeof value === "number" || typeof value === "bigint" || typeof value === "boolean";
   return isPlain ? String(value) : kindOf(value);
+}
+
+function cut(text: string): string {
+  return text.length > 60 ? `${text.slice(0, 60)}...` : text;
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { json } from "kennel-projection";
+import { decode, json } from "kennel-projection";
 
 test("whole numbers beyond 2^53 are read and written exactly", () => {
   for (const [text, value] of [
@@ -28,10 +28,57 @@ test("whole numbers beyond 2^53 are read and written exactly", () => {
   }
 });
 
-test("a number that would be rounded is an error", () => {
-  for (const text of ["9007199254740992.5", "1e200000", "[12345678901234567890.1]"]) {
-    assert.throws(() => json.parse(text), RangeError, text);
+test("a fraction with more digits than a number keeps is a decimal", () => {
+  for (const text of [
+    "0.1234567890123456789",
+    "-9007199254740992.5",
+    "1.00000000000000000001",
+    "0.10000000000000000555",
+    "1e-400",
+    "12345678901234567e-17",
+    "-0.00000000000000000000000000000000000000000000000000001234567890123456789",
+  ]) {
+    const value = json.parse(`{"a":[${text}]}`) as { a: json.Decimal[] };
+    assert.ok(value.a[0] instanceof json.Decimal, text);
+    assert.equal(json.stringify(value), `{"a":[${text}]}`);
+    assert.equal(json.stringify(json.parse(text)), text);
+    assert.equal(value.a[0].toNumber(), Number(text));
+    assert.equal(`${value.a[0]}`, text);
+    assert.throws(() => Number(value.a[0]) + 1, /more digits than a number holds: toNumber\(\) rounds it/);
   }
+  for (const text of ["0.1", "0.30000000000000004", "1.10", "123456789012.34", "5e-324", "1.7976931348623157e-300"]) {
+    assert.equal(json.parse(text), Number(text));
+  }
+  assert.equal(decode.number(json.parse("0.1234567890123456789")), 0.12345678901234568);
+  assert.throws(() => decode.number(json.parse("9007199254740992.5")), /found the number 9007199254740992.5/);
+  assert.throws(() => decode.int64(json.parse("0.1234567890123456789")), /expected a whole number/);
+  assert.throws(() => new json.Decimal("1."), TypeError);
+});
+
+test("keys keep their order", () => {
+  for (const text of [
+    '{"b":1,"2":2,"1":{"1":0,"0":[{"x":1,"0":2}]},"":3}',
+    '{"__proto__":1,"10":2,"9":12345678901234567890}',
+    '{"2026-01":1,"a":2,"7":3}',
+  ]) {
+    assert.equal(json.stringify(json.parse(text)), text);
+  }
+  const changed = json.parse('{"b":1,"2":2,"1":3}') as Record<string, number>;
+  delete changed["2"];
+  Object.assign(changed, { a: 4, 0: 5, b: 6 });
+  assert.equal(json.stringify(changed), '{"b":6,"1":3,"0":5,"a":4}');
+  assert.equal(json.stringify(json.parse('{"b":1,"1":2,"b":3}')), '{"b":3,"1":2}');
+});
+
+test("text is read and written as deep as documents may be", () => {
+  const deep = `${"[".repeat(1000)}${"]".repeat(1000)}`;
+  assert.equal(json.stringify(json.parse(deep)), deep);
+  const words = `${'{"a":[true,false,null,"x",'.repeat(499)}1${"]}".repeat(499)}`;
+  assert.equal(json.stringify(json.parse(words)), words);
+});
+
+test("a number that would be rounded is an error", () => {
+  assert.throws(() => json.parse("1e200000"), RangeError);
   for (const value of [2 ** 53, -(2 ** 60), 1e300, NaN, Infinity]) {
     assert.throws(() => json.stringify({ total: value }), /"total"/, String(value));
   }

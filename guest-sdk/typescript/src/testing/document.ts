@@ -1,6 +1,6 @@
 //! The rules of the contract for the text of a document, and increments that leave every other byte as it was.
 
-import { endOfString, NUMBER } from "../json.js";
+import { endOfString, NUMBER } from "../json-reader.js";
 import { Trap } from "./trap.js";
 
 // The bounds of wit/world.wit.
