@@ -56,6 +56,11 @@ test("times are exact, and dates have milliseconds", () => {
     [1, 1_000, "1970-01-01T00:00:01.000001Z", 1000],
     [1, 999_999_999, "1970-01-01T00:00:01.999999999Z", 1999],
     [-1, 999_999_999, "1969-12-31T23:59:59.999999999Z", -1],
+    [951_782_400, 0, "2000-02-29T00:00:00Z", 951_782_400_000],
+    [-62_135_596_801, 0, "0000-12-31T23:59:59Z", -62_135_596_801_000],
+    [-62_167_219_201, 0, "-0001-12-31T23:59:59Z", -62_167_219_201_000],
+    [253_402_300_800, 0, "+10000-01-01T00:00:00Z", 253_402_300_800_000],
+    [-8_640_000_000_000, 0, "-271821-04-20T00:00:00Z", -8.64e15],
   ] as [number, number, string, number][]) {
     const time = new Timestamp(seconds, nanoseconds);
     assert.equal(time.toString(), text);
@@ -64,6 +69,7 @@ test("times are exact, and dates have milliseconds", () => {
   }
   const date = new Date("1969-07-20T20:17:40.123Z");
   assert.equal(Timestamp.fromDate(date).toDate().getTime(), date.getTime());
+  assert.equal(new Timestamp(2 ** 53 - 1).toString(), "+285428751-11-12T07:36:31Z");
   assert.throws(() => new Timestamp(1e14).toDate(), /beyond the range of Date/);
   assert.throws(() => new Timestamp(0, 1e9), RangeError);
   assert.throws(() => new Timestamp(0.5), RangeError);
