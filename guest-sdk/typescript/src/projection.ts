@@ -19,6 +19,8 @@ export type Handler<E, Documents> = {
 export interface ProjectionDefinition<Events, Documents> extends DescriptorParts {
   /** Checks payloads when they are read, by event type: see `decode`. Without one the payload is taken as it is. */
   events?: { [Type in keyof Events & string]?: Decoder<Events[Type]> };
+  /** Checks documents when they are read, by collection: see `decode`. Without one a document is taken as it is. */
+  documents?: { [Collection in keyof Documents & string]?: Decoder<Documents[Collection]> };
   /** Handlers by event type. */
   on?: { [Type in keyof Events & string]?: Handler<Event<Type, Events[Type]>, Documents> };
   /** The handler of all events that have none in `on`. */
@@ -40,7 +42,7 @@ export interface RunOptions {
   isFatal?: (thrown: unknown) => boolean;
 }
 
-const KEYS = ["name", "version", "scope", "partitioning", "collections", "events", "on", "handle"];
+const KEYS = ["name", "version", "scope", "partitioning", "collections", "events", "documents", "on", "handle"];
 
 /**
  * Defines a projection.
@@ -54,6 +56,7 @@ export function defineProjection<Events = Record<string, any>, Documents = Recor
   type AnyHandler = Handler<Event, Documents>;
   const on = new Map(Object.entries(definition.on ?? {})) as Map<string, AnyHandler>;
   const decoders = new Map(Object.entries(definition.events ?? {})) as Map<string, Decoder<unknown>>;
+  const documents = new Map(Object.entries(definition.documents ?? {})) as Map<string, Decoder<unknown>>;
   const fallback = definition.handle as AnyHandler | undefined;
   if (on.size === 0 && fallback === undefined)
     throw new TypeError("a projection has handlers: give it `on` or `handle`");
@@ -65,7 +68,7 @@ export function defineProjection<Events = Record<string, any>, Documents = Recor
   function handle(raw: RawEvent, host: Host): void {
     if (model === undefined || modelOf !== host.readModel) {
       modelOf = host.readModel;
-      model = new ReadModel<Documents>(modelOf);
+      model = new ReadModel<Documents>(modelOf, documents);
     }
     const event = new Event(raw, decoders.get(raw.eventType));
     const handler = on.get(event.type) ?? fallback;

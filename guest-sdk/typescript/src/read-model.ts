@@ -2,6 +2,7 @@
 //!
 //! Nothing is cached here: the host keeps the changes of a batch in memory and serves reads from them.
 
+import type { Decoder } from "./event.js";
 import { exact, int64, kindOf, type Whole } from "./int64.js";
 import { parse, stringify } from "./json.js";
 import type { RawReadModel } from "./sys.js";
@@ -18,6 +19,9 @@ export interface ScanOptions {
 
 type Name<Documents> = keyof Documents & string;
 
+/** Functions that check documents when they are read, by collection. */
+export type Decoders = ReadonlyMap<string, Decoder<unknown>>;
+
 /** Divides a large increment: the part above these bits and the part in them are both exact as a `number`. */
 const LOW_BITS = 2n ** 32n;
 
@@ -30,22 +34,24 @@ const LOW_BITS = 2n ** 32n;
  */
 export class ReadModel<Documents = Record<string, any>> {
   readonly #raw: RawReadModel;
+  readonly #decoders: Decoders;
 
   /** For the package itself. */
-  constructor(raw: RawReadModel) {
+  constructor(raw: RawReadModel, decoders: Decoders = new Map()) {
     this.#raw = raw;
+    this.#decoders = decoders;
   }
 
   /** The document, or `undefined`. */
   get<C extends Name<Documents>>(collection: C, key: string): Documents[C] | undefined {
     const text = this.getText(collection, key);
-    return text === undefined ? undefined : (decode(collection, key, text) as Documents[C]);
+    return text === undefined ? undefined : this.#decode(collection, key, text);
   }
 
   /** Many documents at once, in the order of the keys: one round trip at most. At most 1,000 keys. */
   getMany<C extends Name<Documents>>(collection: C, keys: readonly string[]): (Documents[C] | undefined)[] {
     return this.getManyText(collection, keys).map((text, at) =>
-      text === undefined ? undefined : (decode(collection, keys[at] as string, text) as Documents[C]),
+      text === undefined ? undefined : this.#decode(collection, keys[at] as string, text),
     );
   }
 
@@ -79,7 +85,19 @@ export class ReadModel<Documents = Record<string, any>> {
     change: (document: Documents[C]) => Documents[C] | void,
   ): void {
     const found = this.get(collection, key);
-    this.#change(collection, key, found ?? (parse(stringify(initial)) as Documents[C]), change);
+    this.#change(collection, key, found === undefined ? copy(initial) : found, change);
+  }
+
+  #decode<C extends Name<Documents>>(collection: C, key: string, text: string): Documents[C] {
+    try {
+      const value = parse(text);
+      const decoder = this.#decoders.get(collection);
+      return (decoder === undefined ? value : decoder(value)) as Documents[C];
+    } catch (error) {
+      throw new DocumentError(`document ${collection}/${key} cannot be read: ${(error as Error).message}`, {
+        cause: error,
+      });
+    }
   }
 
   #change<C extends Name<Documents>>(
@@ -103,7 +121,7 @@ export class ReadModel<Documents = Record<string, any>> {
   /** Documents with their keys, in the order of the keys' bytes. There are no more if fewer than `limit` come. */
   scan<C extends Name<Documents>>(collection: C, options: ScanOptions = {}): [key: string, document: Documents[C]][] {
     const rows = this.scanText(collection, options);
-    return rows.map(([key, text]) => [key, decode(collection, key, text) as Documents[C]]);
+    return rows.map(([key, text]) => [key, this.#decode(collection, key, text)]);
   }
 
   /**
@@ -171,12 +189,8 @@ export function checkSync(result: unknown, what: string): void {
   if (isPromise) throw new TypeError(`${what} returned a promise: write it without async and await`);
 }
 
-function decode(collection: string, key: string, text: string): unknown {
-  try {
-    return parse(text);
-  } catch (error) {
-    throw new DocumentError(`document ${collection}/${key} cannot be read: ${(error as Error).message}`);
-  }
+function copy<T>(value: T): T {
+  return parse(stringify(value)) as T;
 }
 
 function checkText(text: string): void {
