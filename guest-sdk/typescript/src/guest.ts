@@ -4,11 +4,12 @@ import { get } from "kennel:projection/config@0.1.0";
 import { log } from "kennel:projection/log@0.1.0";
 import readModel from "kennel:projection/read-model@0.1.0";
 
+import { consoleOf } from "./console.js";
 import type { Descriptor } from "./descriptor.js";
 import { mapStack, read } from "./line-map.js";
 import type { Projection } from "./projection.js";
 import { generator } from "./random.js";
-import { type Host, type Level, type RawEvent, setHost } from "./sys.js";
+import { type Host, type RawEvent, setHost } from "./sys.js";
 
 /** What the component exports. */
 export interface Exports {
@@ -21,9 +22,14 @@ export function serve(projection: Projection, lines: string): Exports {
   if (typeof projection?.run !== "function") {
     throw new TypeError("the module has no projection: export default defineProjection({...})");
   }
-  const host: Host = { readModel, log, setting: get };
+  const host: Host = {
+    readModel,
+    // The contract has characters only, no halves of them.
+    log: (level, message) => log(level, message.toWellFormed()),
+    setting: (key) => get(key.toWellFormed()),
+  };
   setHost(host);
-  Object.assign(globalThis, { console: consoleOf(host) });
+  Object.assign(globalThis, { console: consoleOf(host.log) });
   const options = {
     mapStack: (stack: string) => mapStack(stack, read(lines)),
     isFatal: isOutOfMemory,
@@ -42,12 +48,4 @@ export function serve(projection: Projection, lines: string): Exports {
 /** Lack of memory ends the instance, and the host names it: what the engine would do next is not defined. */
 function isOutOfMemory(thrown: unknown): boolean {
   return thrown instanceof Error && thrown.name === "InternalError" && thrown.message === "out of memory";
-}
-
-function consoleOf(host: Host): Record<string, (...values: unknown[]) => void> {
-  const line =
-    (level: Level) =>
-    (...values: unknown[]) =>
-      host.log(level, values.map(String).join(" "));
-  return { debug: line("debug"), log: line("info"), info: line("info"), warn: line("warn"), error: line("error") };
 }

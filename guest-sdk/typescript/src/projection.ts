@@ -82,10 +82,19 @@ export function defineProjection<Events = Record<string, any>, Documents = Recor
       handle(raw, host);
       return undefined;
     } catch (thrown) {
-      if (options.isFatal?.(thrown) === true) throw thrown;
+      if (isFatal(thrown, options)) throw thrown;
       return failureOf(thrown, options.mapStack);
     }
   }
 
   return { descriptor, run };
+}
+
+function isFatal(thrown: unknown, options: RunOptions): boolean {
+  try {
+    return options.isFatal?.(thrown) === true;
+  } catch {
+    // It throws when it is looked at.
+    return false;
+  }
 }

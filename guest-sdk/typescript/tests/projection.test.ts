@@ -14,6 +14,8 @@ const tally: Decoder<Tally> = (value) => {
   return { count };
 };
 
+class OwnError extends Error {}
+
 const commanded = defineProjection<Record<string, any>, { d: any; copies: number[] }>({
   name: "commanded",
   version: "1.0.0",
@@ -58,6 +60,19 @@ const commanded = defineProjection<Record<string, any>, { d: any; copies: number
     Throw: () => {
       throw "text";
     },
+    HalfFail: () => {
+      throw new Error("half \ud800 of a pair");
+    },
+    OwnFail: () => {
+      throw new OwnError("one", { cause: new AggregateError([new OwnError("two"), "three"], "both") });
+    },
+    Obscure: () => {
+      throw new Proxy(new Error(), {
+        getPrototypeOf: () => {
+          throw new Error("no");
+        },
+      });
+    },
     BadDocument: (_, model) => model.put("d", "1", { deep: [1, NaN] }),
     BadKey: (_, model) => void model.get("d", undefined as never),
     HalfKey: (_, model) => void model.get("d", "\ud800"),
@@ -74,6 +89,11 @@ const commanded = defineProjection<Record<string, any>, { d: any; copies: number
       model.put("d", "1", config.parsed("limit", Number) ?? null);
     },
     Random: (_, model) => model.put("d", "1", Math.random()),
+    Print: () => {
+      console.log("one", { two: [2n] }, null, undefined, new RangeError("three"));
+      console.trace("four");
+      log.error({ five: 5 });
+    },
     Flood: () => {
       for (let line = 1; line <= 21; line += 1) log.info(`line ${line} ${"x".repeat(5000)}`);
     },
@@ -99,6 +119,34 @@ test("documents are written, changed and removed", () => {
     .thenCollection("d", { 1: { count: 1 } })
     .when(event("Upsert"))
     .thenCollection("d", { 1: { count: 2 } });
+});
+
+test("documents that do not fit are errors, null is one like any other", () => {
+  const checked = defineProjection<Record<string, any>, { d: { count: number } | null }>({
+    name: "checked",
+    version: "1.0.0",
+    documents: { d: tally },
+    on: {
+      Put: (e, model) => model.putText("d", "1", e.text ?? ""),
+      Get: (_, model) => void model.get("d", "1"),
+      GetMany: (_, model) => void model.getMany("d", ["1"]),
+      Scan: (_, model) => void model.scan("d"),
+      Upsert: (_, model) => model.upsert("d", "1", { count: 0 }, (found) => ({ count: (found?.count ?? 0) + 1 })),
+    },
+  });
+  for (const type of ["Get", "GetMany", "Scan", "Upsert"]) {
+    scenario(checked)
+      .given(event("Put").json({ nam: 1 }))
+      .when(event(type))
+      .thenRejects("DocumentError: document d/1 cannot be read: count is missing");
+    scenario(checked).when(event(type)).thenHandled();
+  }
+  const untyped = defineProjection({
+    name: "untyped",
+    version: "1.0.0",
+    on: { Upsert: (e, model) => model.upsert("d", "1", null, (found) => (found === null ? e.payload : "seen")) },
+  });
+  scenario(untyped).given(event("Upsert").json(null)).when(event("Upsert").json(1)).thenDocument("d", "1", 1);
 });
 
 test("payloads are read as JSON, checked, and as bytes", () => {
@@ -127,6 +175,12 @@ test("a failed event leaves no trace, and its reason has type, message, stack an
     kept().when(event("Fail")).thenRejects("projection.test"),
     kept().when(event("Fail")).thenRejects("caused by Error: the root\n    at "),
     kept().when(event("Throw")).thenRejects("a value that is no Error was thrown: text"),
+    kept().when(event("HalfFail")).thenRejects("Error: half \ufffd of a pair\n    at "),
+    kept().when(event("OwnFail")).thenRejects("OwnError: one\n    at "),
+    kept().when(event("OwnFail")).thenRejects("caused by AggregateError: both\n    at "),
+    kept().when(event("OwnFail")).thenRejects("one of them OwnError: two\n    at "),
+    kept().when(event("OwnFail")).thenRejects("one of them a value that is no Error was thrown: three"),
+    kept().when(event("Obscure")).thenRejects("something was thrown that cannot be described"),
     kept()
       .when(event("BadDocument"))
       .thenRejects('DocumentError: document d/1 has no JSON form: NaN in "1" has no JSON form'),
@@ -152,6 +206,11 @@ test("settings and log lines are seen", () => {
     .withSetting("limit", "many")
     .when(event("Configured"))
     .thenRejects('the setting limit = "many" cannot be read');
+  scenario(commanded)
+    .when(event("Print"))
+    .thenLogs("info", 'one {"two":[2]} null undefined RangeError: three')
+    .thenLogs("debug", "four")
+    .thenLogs("error", '{"five":5}');
   const flood = scenario(commanded)
     .when(event("Flood"))
     .thenLogs("info", `line 20 ${"x".repeat(4088)}`);

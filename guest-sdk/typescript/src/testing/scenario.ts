@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { consoleOf } from "../console.js";
 import type { Descriptor } from "../descriptor.js";
 import type { Failure } from "../failure.js";
 import { parse, stringify } from "../json.js";
@@ -169,8 +170,10 @@ export class Scenario {
       log: (level, message) => this.#logLine(level, message),
       setting: (key) => this.#settings.get(key) ?? null,
     };
+    const { console } = globalThis;
     const { random } = Math;
     setHost(host);
+    Object.assign(globalThis, { console: consoleOf(host.log, console) });
     Math.random = generator(event.position);
     try {
       const failure = this.#projection.run(event, host, { isFatal: (thrown) => thrown instanceof Trap });
@@ -180,6 +183,7 @@ export class Scenario {
       if (error instanceof Trap) return { kind: "trapped", trap: error };
       throw error;
     } finally {
+      Object.assign(globalThis, { console });
       Math.random = random;
       setHost(undefined);
     }
@@ -187,7 +191,7 @@ export class Scenario {
 
   #logLine(level: Level, message: string): void {
     if (this.#lines.length === LINES_MAX) return;
-    const line = Buffer.from(message).subarray(0, LINE_BYTES_MAX).toString();
+    const line = Buffer.from(message.toWellFormed()).subarray(0, LINE_BYTES_MAX).toString();
     this.#lines.push([level, line]);
   }
 
