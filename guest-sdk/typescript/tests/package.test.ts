@@ -40,7 +40,10 @@ test("the templates pin the packages that this package is tested with", () => {
       devDependencies,
     ]);
     assert.equal(link?.resolved, "sdk");
-    assert.ok(Object.values(installed).every(({ resolved }) => resolved === undefined), "a registry is named");
+    assert.ok(
+      Object.values(installed).every(({ resolved }) => resolved === undefined),
+      "a registry is named",
+    );
     const described = json(`${template}/package.json`) as LockFile["packages"][string];
     assert.deepEqual(root?.dependencies, described.dependencies);
     assert.deepEqual(root?.devDependencies, described.devDependencies);
