@@ -4,6 +4,7 @@
 //! The engine does the work all the same wherever it alters nothing: that is many times as fast.
 
 import { SAFE_MAX } from "./decimal.js";
+import { mayHaveLongFraction } from "./fractions.js";
 import { kindOf } from "./int64.js";
 import { isReordered, read } from "./json-reader.js";
 import { write } from "./json-writer.js";
@@ -13,16 +14,13 @@ export { Decimal } from "./decimal.js";
 /** How deep a value is looked at before it is handled the slow way, which goes as deep as documents may be. */
 const DEPTH_MAX = 50;
 
-/** More digits than a `number` surely keeps, or an exponent that may leave its range. */
-const LONG_NUMBER = /[0-9][0-9.]{16}|[0-9][eE]-/;
-
 /**
  * The value of JSON text. A whole number beyond 2^53 - 1 becomes a `bigint`, however it is written; a number with a
  * fraction that has more digits than a `number` keeps becomes a `Decimal`.
  */
 export function parse(text: string): unknown {
   const value: unknown = JSON.parse(text);
-  return isAltered(value, 0) || mayHaveLongNumber(text) ? read(text) : value;
+  return isAltered(value, 0) || mayHaveLongFraction(text) ? read(text) : value;
 }
 
 /** Whether the engine may have altered what it read: rounded a large number, or moved a key. */
@@ -32,26 +30,19 @@ function isAltered(value: unknown, depth: number): boolean {
   if (value === null || typeof value !== "object") return false;
   if (depth === DEPTH_MAX) return true;
   if (Array.isArray(value)) return value.some((element) => isAltered(element, depth + 1));
-  let isFirst = true;
-  for (const name in value) {
-    // Keys that the engine moves are the first.
-    if (isFirst && isDigit(name)) return true;
-    isFirst = false;
+  const names = Object.keys(value);
+  if (beginsWithDigit(names[0])) return true;
+  for (let at = 0; at < names.length; at += 1) {
     // Most members are strings, and a call takes longer than this.
-    const member = (value as Record<string, unknown>)[name];
+    const member = (value as Record<string, unknown>)[names[at] as string];
     if (typeof member !== "string" && isAltered(member, depth + 1)) return true;
   }
   return false;
 }
 
-function isDigit(name: string): boolean {
-  const code = name.charCodeAt(0);
-  return code >= 48 && code <= 57;
-}
-
-function mayHaveLongNumber(text: string): boolean {
-  const mayHaveFraction = text.includes(".") || text.includes("e-") || text.includes("E-");
-  return mayHaveFraction && LONG_NUMBER.test(text);
+/** Whether a key is one that the engine moves to the front. Such keys are the first. */
+function beginsWithDigit(name: string | undefined): boolean {
+  return name !== undefined && name >= "0" && name < ":";
 }
 
 /**
@@ -74,11 +65,10 @@ function isPlain(value: unknown, depth: number): boolean {
 function isPlainComposite(value: object, depth: number): boolean {
   if (Array.isArray(value)) return value.every((element) => isPlain(element, depth));
   if (Object.getPrototypeOf(value) !== Object.prototype) return false;
-  let isFirst = true;
-  for (const name in value) {
-    if (isFirst && isDigit(name) && isReordered(value)) return false;
-    isFirst = false;
-    const member = (value as Record<string, unknown>)[name];
+  const names = Object.keys(value);
+  if (beginsWithDigit(names[0]) && isReordered(value)) return false;
+  for (let at = 0; at < names.length; at += 1) {
+    const member = (value as Record<string, unknown>)[names[at] as string];
     if (typeof member !== "string" && !isPlain(member, depth)) return false;
   }
   return true;

@@ -49,6 +49,12 @@ test("a fraction with more digits than a number keeps is a decimal", () => {
   for (const text of ["0.1", "0.30000000000000004", "1.10", "123456789012.34", "5e-324", "1.7976931348623157e-300"]) {
     assert.equal(json.parse(text), Number(text));
   }
+  for (let from = 65_480; from < 65_560; from += 1) {
+    const text = `["${"x".repeat(from)}",0.1234567890123456789,12345678901234567e-17]`;
+    assert.equal(json.stringify(json.parse(text)), text);
+  }
+  const dotted = { version: "1.".repeat(100_000), id: "6a0e-4d0b-5e-4000", at: "2026-03-01T09:30:00.123456789Z" };
+  assert.deepEqual(json.parse(JSON.stringify(dotted)), dotted);
   assert.equal(decode.number(json.parse("0.1234567890123456789")), 0.12345678901234568);
   assert.throws(() => decode.number(json.parse("9007199254740992.5")), /found the number 9007199254740992.5/);
   assert.throws(() => decode.int64(json.parse("0.1234567890123456789")), /expected a whole number/);
