@@ -10,6 +10,7 @@ mod deploy;
 mod deployments;
 mod diff;
 mod documents;
+mod file;
 mod follow;
 mod generations;
 mod inspect;
@@ -24,6 +25,7 @@ mod run;
 mod signals;
 mod source;
 mod status;
+mod test;
 mod values;
 mod watch;
 mod workers;
@@ -168,6 +170,8 @@ enum Configured {
     Generations(generations::Generations),
     /// Shows what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
+    /// Runs a component on given events, without a store, and compares what it writes
+    Test(test::Test),
     /// Publishes a component in an OCI registry
     Push(push::Push),
     /// Fetches a component from an OCI registry
@@ -199,6 +203,7 @@ impl Cli {
         let config = Config::load(self.global.config.as_deref())?;
         let (level, format) = match &command {
             Configured::Run(run) => ("info", run.log_format(&config)),
+            Configured::Test(_) => (test::LOG, LogFormat::Text),
             _ => ("warn", LogFormat::Text),
         };
         telemetry::start(level, format);
@@ -227,6 +232,7 @@ impl Cli {
                 Configured::Workers(command) => command.execute(&config).await,
                 Configured::Generations(command) => command.execute(&config).await,
                 Configured::Inspect(command) => command.execute().await,
+                Configured::Test(command) => command.execute().await,
                 Configured::Push(command) => command.execute().await,
                 Configured::Pull(command) => command.execute().await,
                 Configured::Bench(command) => command.execute(&config).await,

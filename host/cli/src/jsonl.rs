@@ -2,7 +2,11 @@
 
 mod misfit;
 
-use serde::Deserialize;
+use std::io::{BufRead, BufReader, Read};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -11,6 +15,22 @@ use kennel_core::document::check_payload;
 use kennel_core::event::NewEvent;
 use kennel_core::limits;
 use kennel_core::timestamp::Timestamp;
+
+/// What the events are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// To be appended to a log.
+    Append,
+    /// To be handled in a test: payloads may be bytes that are no JSON.
+    Test,
+}
+
+/// An event for a test, with the position that its line gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    pub event: NewEvent,
+    pub position: Option<u64>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,8 +44,11 @@ struct Line<'a> {
     event_type: String,
     #[serde(default)]
     event_version: Option<u32>,
-    #[serde(borrow)]
-    payload: &'a RawValue,
+    /// `null` is a payload.
+    #[serde(borrow, default, deserialize_with = "present")]
+    payload: Option<&'a RawValue>,
+    #[serde(default)]
+    payload_base64: Option<String>,
     #[serde(borrow, default)]
     metadata: Option<&'a RawValue>,
     #[serde(default)]
@@ -36,14 +59,71 @@ struct Line<'a> {
     causation_id: Option<String>,
     #[serde(default)]
     created_at: Option<String>,
-    /// Accepted so that an export of a log can be appended to another: positions are given out anew.
-    #[serde(default, rename = "global_position")]
-    _global_position: Option<u64>,
+    /// Accepted so that an export of a log can be appended to another, which gives out positions anew.
+    #[serde(default)]
+    global_position: Option<u64>,
+}
+
+fn present<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'a RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 /// Reads one event. The error is a message without the line's number.
 pub fn parse(text: &str) -> Result<NewEvent, String> {
-    let line: Line<'_> = serde_json::from_str(text).map_err(|error| explain(text, &error))?;
+    Ok(read(text, Purpose::Append)?.event)
+}
+
+/// Reads one event for a test. The error is a message without the line's number.
+pub fn parse_sample(text: &str) -> Result<Sample, String> {
+    read(text, Purpose::Test)
+}
+
+/// Longest line that is read: the most that an event may have, and as much again for characters written as escapes.
+const LINE_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
+
+/// What `parse` makes of the lines of an input, by line number; `None` for an empty line. Ends with the first line that
+/// is wrong.
+pub fn lines<T>(
+    input: impl Read,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> impl Iterator<Item = (u64, Result<Option<T>, String>)> {
+    let mut input = BufReader::with_capacity(1 << 20, input);
+    let mut failed = false;
+    (1..).map_while(move |number| {
+        if failed {
+            return None;
+        }
+        let line = match next_line(&mut input) {
+            Ok(line) => line?,
+            Err(reason) => {
+                failed = true;
+                return Some((number, Err(reason)));
+            }
+        };
+        // Some editors begin a file with a byte order mark, which is no part of its text.
+        let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
+        let parsed = if line.trim().is_empty() { Ok(None) } else { parse(line).map(Some) };
+        failed = parsed.is_err();
+        Some((number, parsed))
+    })
+}
+
+/// The next line without its end, or none at the end of the input.
+fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
+    let mut line = Vec::new();
+    let read = input.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
+    if read.map_err(|error| error.to_string())? == 0 {
+        return Ok(None);
+    }
+    if line.len() > LINE_BYTES_MAX {
+        return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
+    }
+    let line = String::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned())?;
+    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn read(text: &str, purpose: Purpose) -> Result<Sample, String> {
+    let line: Line<'_> = serde_json::from_str(text).map_err(|error| explain(text, purpose, &error))?;
     for (field, value) in [
         ("bounded_context", &line.bounded_context),
         ("aggregate_type", &line.aggregate_type),
@@ -60,7 +140,19 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
     let event_id = Uuid::parse_str(&line.event_id)
         .map_err(|_| format!("`event_id` is not a UUID: `{}`", limits::excerpt(&line.event_id)))?;
     let created_at = line.created_at.as_deref().map(time).transpose()?;
-    check_payload(line.payload.get()).map_err(|unfit| format!("event {event_id}: `payload` {unfit}"))?;
+    let payload = match (line.payload, line.payload_base64, purpose) {
+        (Some(payload), None, _) => {
+            check_payload(payload.get()).map_err(|unfit| format!("event {event_id}: `payload` {unfit}"))?;
+            payload.get().as_bytes().to_vec()
+        }
+        (None, Some(text), Purpose::Test) => BASE64
+            .decode(text)
+            .map_err(|error| format!("event {event_id}: `payload_base64` is not base64: {error}"))?,
+        (Some(_), Some(_), Purpose::Test) => {
+            return Err("it has both `payload` and `payload_base64`: leave one of them out".to_owned());
+        }
+        _ => return Err(misfit::find(text, purpose).unwrap_or_else(|| "missing: `payload`".to_owned())),
+    };
     let event = NewEvent {
         bounded_context: line.bounded_context,
         aggregate_type: line.aggregate_type,
@@ -69,7 +161,7 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
         event_id,
         event_type: line.event_type,
         event_version: line.event_version.unwrap_or(1),
-        payload: line.payload.get().as_bytes().to_vec(),
+        payload,
         metadata: line.metadata.map(|metadata| metadata.get().to_owned()).filter(|text| text != "null"),
         trace_id: line.trace_id,
         correlation_id: line.correlation_id,
@@ -77,7 +169,7 @@ pub fn parse(text: &str) -> Result<NewEvent, String> {
         created_at,
     };
     event.check().map_err(|reason| format!("event {event_id}: {reason}"))?;
-    Ok(event)
+    Ok(Sample { event, position: line.global_position })
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {
@@ -90,7 +182,7 @@ fn time(text: &str) -> Result<Timestamp, String> {
 }
 
 /// The error in terms of the log's fields: serde names Rust's types and no field.
-fn explain(text: &str, error: &serde_json::Error) -> String {
+fn explain(text: &str, purpose: Purpose, error: &serde_json::Error) -> String {
     let message = error.to_string();
     let what = message.rsplit_once(" at line ").map_or(message.as_str(), |(what, _)| what);
     let column = error.column();
@@ -98,7 +190,7 @@ fn explain(text: &str, error: &serde_json::Error) -> String {
         Category::Eof => {
             format!("the JSON ends too early, at column {column}: an event has to stand on one line")
         }
-        Category::Data => misfit::find(text).unwrap_or_else(|| format!("{what} (column {column})")),
+        Category::Data => misfit::find(text, purpose).unwrap_or_else(|| format!("{what} (column {column})")),
         Category::Syntax | Category::Io => format!("not valid JSON: {what} at column {column}"),
     }
 }

@@ -7,6 +7,7 @@
 //! | [`remote`] | operations on projections through the API of a host |
 //! | [`wire`] | opens stores and starts the runtime as the command does |
 //! | [`jsonl`] | events as lines of JSON |
+//! | [`expectations`] | what a test expects of a projection, and how what was found differs |
 //! | [`nearest`] | suggestions for misspelt words |
 //! | [`oci`] | components in OCI registries |
 //! | [`exactly_once`] | was every event handled exactly once? |
@@ -17,6 +18,7 @@ pub mod cli;
 pub mod config;
 pub mod exactly_once;
 pub mod exit;
+pub mod expectations;
 pub mod jsonl;
 pub mod nearest;
 pub mod oci;

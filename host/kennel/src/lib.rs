@@ -33,6 +33,7 @@
 //! | [`control`] | operations on projections |
 //! | [`settings`] | what the operator sets for a projection |
 //! | [`activate`] | has a projection run a component that a program brings with it |
+//! | [`rehearsal`] | a component on given events, without a store |
 //! | [`wire`] | the only place that names concrete stores and runtimes |
 //! | [`json`] | how the bodies of operations are read |
 //!
@@ -43,6 +44,7 @@ pub mod activate;
 pub mod control;
 pub mod json;
 pub mod orchestrator;
+pub mod rehearsal;
 pub mod settings;
 pub mod wire;
 

@@ -5,7 +5,7 @@
 //! what has been imported. Running the same import again is safe, because known event ids are skipped.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek as _};
+use std::io::{ErrorKind, Read, Seek as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -121,7 +121,7 @@ impl Append {
     fn check(&self, file: &File) -> anyhow::Result<u64> {
         let bar = output::progress("checking", None);
         let mut count = 0;
-        for (number, parsed) in events(file) {
+        for (number, parsed) in jsonl::lines(file, jsonl::parse) {
             if let Err(reason) = parsed {
                 return Err(malformed(&self.name(), number, &reason, 0));
             }
@@ -131,37 +131,6 @@ impl Append {
         bar.finish_and_clear();
         Ok(count)
     }
-}
-
-/// Longest line that is read: the most that an event may have, and as much again for characters written as escapes.
-const LINE_BYTES_MAX: usize = 2 * limits::EVENT_BYTES_MAX;
-
-/// The events of an input by line number; `None` for an empty line. Ends with the first line that is wrong.
-fn events(input: impl Read) -> impl Iterator<Item = (u64, Result<Option<NewEvent>, String>)> {
-    let mut input = BufReader::with_capacity(1 << 20, input);
-    (1..).map_while(move |number| {
-        let line = match next_line(&mut input) {
-            Ok(line) => line?,
-            Err(reason) => return Some((number, Err(reason))),
-        };
-        // Some editors begin a file with a byte order mark, which is no part of its text.
-        let line = if number == 1 { line.trim_start_matches('\u{feff}') } else { &line };
-        Some((number, if line.trim().is_empty() { Ok(None) } else { jsonl::parse(line).map(Some) }))
-    })
-}
-
-/// The next line without its end, or none at the end of the input.
-fn next_line(input: &mut impl BufRead) -> Result<Option<String>, String> {
-    let mut line = Vec::new();
-    let read = input.take(LINE_BYTES_MAX as u64 + 1).read_until(b'\n', &mut line);
-    if read.map_err(|error| error.to_string())? == 0 {
-        return Ok(None);
-    }
-    if line.len() > LINE_BYTES_MAX {
-        return Err(format!("the line is longer than {LINE_BYTES_MAX} bytes"));
-    }
-    let line = String::from_utf8(line).map_err(|_| "the line is not UTF-8 text".to_owned())?;
-    Ok(Some(line.trim_end_matches(['\r', '\n']).to_owned()))
 }
 
 /// An import under way.
@@ -175,7 +144,7 @@ struct Import<'a> {
 impl Import<'_> {
     async fn run(&mut self, input: Box<dyn Read>, bar: &ProgressBar) -> anyhow::Result<()> {
         let mut chunk = Chunk { first: 1, ..Chunk::default() };
-        for (number, parsed) in events(input) {
+        for (number, parsed) in jsonl::lines(input, jsonl::parse) {
             match parsed {
                 Ok(event) => chunk.push(number, event),
                 Err(reason) => {

@@ -3,7 +3,7 @@
 //! Whether this host can run it is not asked: that is what `kennel inspect` and `kennel deploy` do.
 
 use std::fs;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -11,6 +11,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use super::file::unfinished;
 use super::output;
 use crate::exit::ExitKind;
 use crate::oci::{self, OciError, Pulled, Reference, TransferWatch};
@@ -100,27 +101,13 @@ fn save(bytes: &[u8], file: &Path, force: bool) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(cannot(error)),
     }
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut whole = unfinished(folder).map_err(cannot)?;
-    whole.write_all(bytes).and_then(|()| whole.as_file().sync_all()).map_err(cannot)?;
+    let whole = unfinished(file, bytes).map_err(cannot)?;
     let kept = if force { whole.persist(file) } else { whole.persist_noclobber(file) };
     match kept {
         Ok(_) => Ok(()),
         Err(failed) if failed.error.kind() == ErrorKind::AlreadyExists => Err(taken(file)),
         Err(failed) => Err(cannot(failed.error)),
     }
-}
-
-/// A file without its final name, that others may read as far as the user's mask lets them.
-fn unfinished(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".kennel-pull-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt as _;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
-    builder.tempfile_in(folder)
 }
 
 fn taken(file: &Path) -> anyhow::Error {

@@ -10,6 +10,7 @@ use crate::digest::Digest;
 use crate::event::Event;
 use crate::failure::FailureKind;
 use crate::grant::NeededGrant;
+use crate::named::named;
 use crate::projection::Descriptor;
 
 /// Why a component does not run.
@@ -56,13 +57,14 @@ pub enum CallFailure {
     Crowded,
 }
 
-/// Severity of a line in a projection's log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    Debug,
-    Info,
-    Warn,
-    Error,
+named! {
+    /// Severity of a line in a projection's log.
+    LogLevel, "a level" {
+        Debug = "debug",
+        Info = "info",
+        Warn = "warn",
+        Error = "error",
+    }
 }
 
 /// What a guest sees of the host while it handles a batch. Calls come one at a time.

@@ -84,6 +84,13 @@ impl MemoryStore {
         drop(state);
         Ok(PendingAppend { store: self.clone(), events: pending, appended })
     }
+
+    /// Leaves the positions below `next` empty for ever, as writers do that roll back: the next event comes there,
+    /// unless the log is beyond it already.
+    pub fn leave_gap(&self, next: Position) {
+        let mut state = self.state();
+        state.last_position = state.last_position.max(next.before());
+    }
 }
 
 fn heads_of<'a>(state: &State, events: &'a [NewEvent]) -> HashMap<Aggregate<'a>, i64> {

@@ -1,0 +1,87 @@
+//! Writes the file that expects what was found: settings, documents, failures and lines in a fixed order, a document a
+//! line. What was written by hand and is still right stays.
+
+use std::collections::BTreeMap;
+
+use kennel_core::failure::FailureKind;
+use serde::Serialize;
+
+use super::compare::{Found, FoundFailure, is_expected, missing_lines};
+use super::text::{laid_out, quoted};
+use super::{Documents, Expectations, ExpectedFailure, ExpectedLine};
+
+/// Longest text of a new failure.
+const TEXT_BYTES_MAX: usize = 200;
+
+/// What is expected from now on. With `all_lines`, all lines of the log are; else those that were expected and occur.
+#[must_use]
+pub fn updated(before: Expectations, found: &Found, all_lines: bool) -> Expectations {
+    let failure = |found: &FoundFailure| {
+        let known = before.failures.iter().find(|expected| is_expected(expected, found));
+        known.cloned().unwrap_or_else(|| ExpectedFailure {
+            position: found.position,
+            kind: found.kind,
+            contains: telling(found).into_iter().collect(),
+        })
+    };
+    let failures = found.failures.iter().map(failure).collect();
+    let missing = missing_lines(&before.logs, &found.logs);
+    let logs = match all_lines {
+        true => found.logs.clone(),
+        false => before.logs.into_iter().filter(|line| !missing.contains(line)).collect(),
+    };
+    Expectations { config: before.config, documents: Some(found.documents.clone()), failures, logs }
+}
+
+/// The part of a message that is worth expecting: the first line of what the projection itself has said. What the host
+/// says of a trap or a limit has addresses and numbers that change with every build.
+fn telling(found: &FoundFailure) -> Option<String> {
+    let own = matches!(found.kind, FailureKind::Reject | FailureKind::Retry);
+    let first = found.message.lines().next().filter(|line| own && !line.is_empty())?;
+    Some(kennel_core::limits::cut(first, TEXT_BYTES_MAX).to_owned())
+}
+
+/// The text of the file.
+#[must_use]
+pub fn render(expectations: &Expectations) -> String {
+    let Expectations { config, documents, failures, logs } = expectations;
+    let mut parts = Vec::new();
+    if !config.is_empty() {
+        parts.push(format!("  \"config\": {}", laid_out(&json(config), 2, 12)));
+    }
+    if let Some(documents) = documents {
+        parts.push(format!("  \"documents\": {}", render_documents(documents)));
+    }
+    if !failures.is_empty() {
+        parts.push(format!("  \"failures\": {}", render_list(failures)));
+    }
+    if !logs.is_empty() {
+        parts.push(format!("  \"logs\": {}", render_list::<ExpectedLine>(logs)));
+    }
+    if parts.is_empty() { "{}\n".to_owned() } else { format!("{{\n{}\n}}\n", parts.join(",\n")) }
+}
+
+fn render_documents(documents: &Documents) -> String {
+    let document = |(key, text): (&String, &String)| {
+        let key = quoted(key);
+        let column = 6 + key.chars().count() + 2;
+        format!("      {key}: {}", laid_out(text, 6, column))
+    };
+    let collection = |(name, documents): (&String, &BTreeMap<String, String>)| {
+        let documents: Vec<String> = documents.iter().map(document).collect();
+        format!("    {}: {{\n{}\n    }}", quoted(name), documents.join(",\n"))
+    };
+    let filled = documents.iter().filter(|(_, documents)| !documents.is_empty());
+    let collections: Vec<String> = filled.map(collection).collect();
+    if collections.is_empty() { "{}".to_owned() } else { format!("{{\n{}\n  }}", collections.join(",\n")) }
+}
+
+fn render_list<T: Serialize>(entries: &[T]) -> String {
+    let entries: Vec<String> =
+        entries.iter().map(|one| format!("    {}", laid_out(&json(one), 4, 4))).collect();
+    format!("[\n{}\n  ]", entries.join(",\n"))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
