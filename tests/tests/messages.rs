@@ -264,6 +264,55 @@ fn events_that_contradict_the_log() {
 }
 
 /// Runs `append --from -` with this input; what it printed, its exit code, and the log's head afterwards.
+#[test]
+fn tests_that_cannot_be_run() {
+    let mut rejections = Rejections::on(Kennel::default());
+    let test = ["test", "audit-log.wasm"];
+    rejections.case(&["test"]);
+    rejections.with_file("a.wasm", "no component", &["test", "missing.wasm"]);
+    rejections.with_file("b.wasm", "", &["test"]);
+    rejections.with_file("events.jsonl", log(2, 1), &["test", "a.wasm"]);
+    let guest = std::fs::read(guest("audit-log")).expect("the guest is there");
+    rejections.with_file("audit-log.wasm", guest, &["test", "audit-log.wasm", "--events", "missing.jsonl"]);
+    rejections.case(&["test", "audit-log.wasm", "--events", "."]);
+
+    let changed = |changes: &[serde_json::Value]| {
+        let events = (1..).zip(changes).map(|(number, changes)| event(number, changes));
+        events.collect::<String>()
+    };
+    let position = |position: u64| json!({"global_position": position});
+    for changes in [
+        vec![json!({}), json!({"payload": null, "payload_base64": "AA=="})],
+        vec![json!({"zzz": 1})],
+        vec![json!({"event_id": uuid::Uuid::nil()}), json!({"event_id": uuid::Uuid::nil()})],
+        vec![json!({"aggregate_version": 2})],
+        vec![position(1), json!({})],
+        vec![json!({}), position(2)],
+        vec![position(2), position(2)],
+        vec![position(0)],
+        vec![position(u64::MAX)],
+    ] {
+        rejections.with_file("events.jsonl", changed(&changes), &test);
+    }
+    rejections.with_file("events.jsonl", "\n{\n", &test);
+    rejections.with_file("events.jsonl", b"\xff\n", &test);
+
+    rejections.with_file("events.jsonl", log(2, 1), &["test", "audit-log.wasm", "--expect", "missing.json"]);
+    rejections.with_file("expected.json", " ", &test);
+    for text in ["[]", "{\n  \"document\": {}\n}", "{\"failures\": [{\"position\": 1, \"kind\": \"fails\"}]}"]
+    {
+        rejections.with_file("expected.json", text, &[&test[..], &["--update"]].concat());
+    }
+    rejections.case(&["test", "audit-log.wasm", "--expect", "."]);
+    rejections.case(&["test", "audit-log.wasm", "--expect", "no/folder.json", "--update"]);
+    rejections.with_file("expected.json", "{}", &["test", "audit-log.wasm", "--junit", "no/report.xml"]);
+    rejections.case(&["test", "audit-log.wasm", "--set", "currency"]);
+    rejections.case(&["test", "audit-log.wasm", "--batch", "0"]);
+    insta::with_settings!({filters => vec![(r"\d+(\.\d+)? (µs|ms|MiB)", "[n]"), (r"(?m)^ .*\[n\]$", " [times]")]}, {
+        insta::assert_snapshot!(rejections.text);
+    });
+}
+
 fn piped(kennel: &Kennel, input: &str) -> String {
     let mut command = kennel.command(&["append", "--from", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("kennel starts");

@@ -71,8 +71,12 @@ impl Expectations {
         let text = text.trim_start_matches('\u{feff}');
         if text.trim().is_empty() {
             return Err(
-                "it is empty: write {} for a test that expects no failure, or run `--update`".to_owned()
+                "it is empty: write {} to expect nothing but that no event fails, or have --update fill it"
+                    .to_owned(),
             );
+        }
+        if !text.trim_start().starts_with('{') {
+            return Err("expectations are a JSON object, such as {\"documents\": {}}".to_owned());
         }
         serde_json::from_str(text).map_err(|error| {
             let message = error.to_string();

@@ -322,4 +322,40 @@ mod tests {
             assert_eq!(parse(&text).unwrap_err(), expected, "{text}");
         }
     }
+
+    #[test]
+    fn events_of_tests_may_have_positions_and_payloads_that_are_no_json() {
+        let binary = |changes: serde_json::Value| {
+            let mut event: serde_json::Value = serde_json::from_str(&event(changes)).unwrap();
+            event.as_object_mut().unwrap().remove("payload");
+            event.to_string()
+        };
+        let bytes = binary(serde_json::json!({"payload_base64": "/wA=", "global_position": 7}));
+        let Sample { event: parsed, position } = parse_sample(&bytes).unwrap();
+        assert_eq!((parsed.payload, position), (vec![255, 0], Some(7)));
+        let none =
+            parse_sample(&event(serde_json::json!({"global_position": null, "payload": null}))).unwrap();
+        assert_eq!((none.event.payload, none.position), (b"null".to_vec(), None));
+        for (text, expected) in [
+            (binary(serde_json::json!({})), "missing: `payload`"),
+            (
+                event(serde_json::json!({"payload_base64": ""})),
+                "it has both `payload` and `payload_base64`: leave one of them out",
+            ),
+            (
+                binary(serde_json::json!({"payload_base64": "/wA"})),
+                "event 00000000-0000-0000-0000-000000000001: `payload_base64` is not base64: Invalid padding",
+            ),
+            (binary(serde_json::json!({"payload_base64": 1})), "`payload_base64` takes text, not 1"),
+            (
+                event(serde_json::json!({"zzz": 1})),
+                "unknown field `zzz`; `kennel test --help` lists the fields; fields of your own belong in `payload` or `metadata`",
+            ),
+        ] {
+            assert_eq!(parse_sample(&text).unwrap_err(), expected, "{text}");
+        }
+        let unknown = "unknown field `payload_base64`; did you mean `payload`?";
+        assert_eq!(parse(&bytes).unwrap_err(), unknown);
+        assert_eq!(parse(&event(serde_json::json!({"payload_base64": "/wA="}))).unwrap_err(), unknown);
+    }
 }

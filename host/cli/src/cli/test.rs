@@ -1,5 +1,5 @@
-//! `kennel test`: runs a component on given events, without a store, and compares what it has written with what is
-//! expected.
+//! `kennel test`: runs a component on given events, without a store, and compares what it has written with the
+//! expectations.
 
 mod junit;
 mod project;
@@ -27,7 +27,7 @@ use crate::wire;
 use kennel::control::ControlError;
 use report::Report;
 
-/// What is logged: the lines of guests and the failures of events are part of what is printed.
+/// The log. It leaves out the lines of guests and the failures of events: they are part of the output.
 pub(super) const LOG: &str = "warn,kennel::guest=off,kennel_engine=error";
 /// Bytes of events that are held in memory.
 const EVENTS_BYTES_MAX: usize = 1 << 30;
@@ -49,7 +49,7 @@ Events are lines of JSON with the fields of `kennel append`. They have the posit
 `global_position` if each has one. Here `payload_base64` may take the place of `payload`, for bytes that are no JSON. An event \
 without `created_at` is of 1970-01-01T00:00:00Z.
 
-What is expected, each part of which may be left out:
+The expectations, each part of which may be left out:
   {\"config\": {\"greeting\": \"hello\"},
    \"documents\": {\"orders\": {\"order-1\": {\"customer\": \"ada\", \"items\": 2}}},
    \"failures\": [{\"position\": 3, \"kind\": \"reject\", \"contains\": [\"order-9\"]}],
@@ -61,7 +61,7 @@ among others. Kinds are retry, reject, trap, invalid-call, time-limit, memory-li
 
 Exit code 8 means that something differs, 4 that the component, the events or the expectations cannot be used.";
 
-/// Runs a component on given events, without a store, and compares what it writes with what is expected.
+/// Runs a component on given events, without a store, and compares what it writes with the expectations.
 ///
 /// It runs as a host runs it. An event that fails is undone and noted, and the next one goes on: it is not tried again.
 #[derive(Debug, Args)]
@@ -108,20 +108,25 @@ struct Files {
 impl Test {
     pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
         let outcome = self.test().await;
-        if let Some(junit) = &self.junit {
-            let text = match &outcome {
-                Ok(report) => junit::render(report),
-                Err(error) => junit::render_error(&output::chain(error)),
-            };
-            file::replace(junit, text.as_bytes()).map_err(|error| cannot("write", junit, &error))?;
-        }
+        // Written first: printing may end this process, if its reader has gone away.
+        let written = self.write_junit(&outcome);
         let report = outcome?;
         if self.json {
-            report.print_json()?
+            report.print_json()?;
         } else {
-            report.print(self.logs)?
+            report.print(self.logs)?;
         }
+        written?;
         Ok(if report.has_passed() { ExitCode::SUCCESS } else { ExitCode::from(ExitKind::Halted.code()) })
+    }
+
+    fn write_junit(&self, outcome: &anyhow::Result<Report>) -> anyhow::Result<()> {
+        let Some(junit) = &self.junit else { return Ok(()) };
+        let text = match outcome {
+            Ok(report) => junit::render(report),
+            Err(error) => junit::render_error(&output::chain(error)),
+        };
+        file::replace(junit, text.as_bytes()).map_err(|error| cannot("write", junit, &error))
     }
 
     async fn test(&self) -> anyhow::Result<Report> {
@@ -163,14 +168,16 @@ impl Test {
     /// The expectations; none if there is no file, and none has to be there.
     fn expectations(&self, file: &Path) -> anyhow::Result<Option<Expectations>> {
         let bytes = match read(file) {
+            Ok(bytes) if self.update && bytes.trim_ascii().is_empty() => return Ok(None),
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound && (self.update || self.expect.is_none()) => {
                 return Ok(None);
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let file = file.display();
-                return Err(ExitKind::Input
-                    .error(format!("cannot read {file}: {error}; --update writes what is found there")));
+                return Err(ExitKind::Input.error(format!(
+                    "cannot read {file}: {error}; --update writes what the events come to there"
+                )));
             }
             Err(error) => return Err(cannot("read", file, &error)),
         };
@@ -178,7 +185,7 @@ impl Test {
         Ok(Some(parsed.map_err(|reason| ExitKind::Input.error(format!("{}: {reason}", file.display())))?))
     }
 
-    /// Writes what was found; returns what is expected from now on.
+    /// Writes what was found; returns the expectations from now on.
     fn update(&self, before: Expectations, report: &Report) -> anyhow::Result<Expectations> {
         let after = updated(before, report.found(), self.logs);
         let file = report.expect();

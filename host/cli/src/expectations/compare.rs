@@ -109,14 +109,14 @@ impl Differences {
         self.documents.is_empty() && self.failures.is_empty() && self.logs.is_empty()
     }
 
-    /// What was found against what is expected.
+    /// What was found against the expectations.
     #[must_use]
     pub fn between(expected: &Expectations, found: &Found) -> Self {
         let documents = expected.documents.as_ref();
         Self {
             documents: documents.map(|expected| of_documents(expected, &found.documents)).unwrap_or_default(),
             failures: of_failures(&expected.failures, &found.failures),
-            logs: missing_lines(&expected.logs, &found.logs),
+            logs: sorted_lines(&expected.logs, &found.logs).1,
         }
     }
 }
@@ -224,17 +224,23 @@ pub(super) fn is_expected(expected: &ExpectedFailure, found: &FoundFailure) -> b
     expected.position == found.position && expected.kind == found.kind && lacking(expected, found).is_empty()
 }
 
-/// The lines that are not found after those before them.
-pub(super) fn missing_lines(expected: &[ExpectedLine], found: &[ExpectedLine]) -> Vec<ExpectedLine> {
+/// The lines that occur after those before them, and those that do not.
+pub(super) fn sorted_lines(
+    expected: &[ExpectedLine],
+    found: &[ExpectedLine],
+) -> (Vec<ExpectedLine>, Vec<ExpectedLine>) {
     let mut rest = found;
-    let mut missing = Vec::new();
+    let (mut occurring, mut missing) = (Vec::new(), Vec::new());
     for line in expected {
         match rest.iter().position(|found| is_line(line, found)) {
-            Some(index) => rest = &rest[index + 1..],
+            Some(index) => {
+                rest = &rest[index + 1..];
+                occurring.push(line.clone());
+            }
             None => missing.push(line.clone()),
         }
     }
-    missing
+    (occurring, missing)
 }
 
 fn is_line(expected: &ExpectedLine, found: &ExpectedLine) -> bool {

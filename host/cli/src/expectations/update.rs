@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use kennel_core::failure::FailureKind;
 use serde::Serialize;
 
-use super::compare::{Found, FoundFailure, is_expected, missing_lines};
-use super::text::{laid_out, quoted};
+use super::compare::{Found, FoundFailure, is_expected, sorted_lines};
+use super::text::{laid_out, on_one_line, quoted};
 use super::{Documents, Expectations, ExpectedFailure, ExpectedLine};
 
 /// Longest text of a new failure.
 const TEXT_BYTES_MAX: usize = 200;
 
-/// What is expected from now on. With `all_lines`, all lines of the log are; else those that were expected and occur.
+/// The expectations from now on. With `all_lines`, all lines of the log are; else those that were expected and occur.
 #[must_use]
 pub fn updated(before: Expectations, found: &Found, all_lines: bool) -> Expectations {
     let failure = |found: &FoundFailure| {
@@ -25,10 +25,9 @@ pub fn updated(before: Expectations, found: &Found, all_lines: bool) -> Expectat
         })
     };
     let failures = found.failures.iter().map(failure).collect();
-    let missing = missing_lines(&before.logs, &found.logs);
     let logs = match all_lines {
         true => found.logs.clone(),
-        false => before.logs.into_iter().filter(|line| !missing.contains(line)).collect(),
+        false => sorted_lines(&before.logs, &found.logs).0,
     };
     Expectations { config: before.config, documents: Some(found.documents.clone()), failures, logs }
 }
@@ -77,8 +76,7 @@ fn render_documents(documents: &Documents) -> String {
 }
 
 fn render_list<T: Serialize>(entries: &[T]) -> String {
-    let entries: Vec<String> =
-        entries.iter().map(|one| format!("    {}", laid_out(&json(one), 4, 4))).collect();
+    let entries: Vec<String> = entries.iter().map(|one| format!("    {}", on_one_line(&json(one)))).collect();
     format!("[\n{}\n  ]", entries.join(",\n"))
 }
 

@@ -26,7 +26,7 @@ pub struct LogLine {
     pub message: String,
 }
 
-/// What is known of the handling of one event.
+/// The handling of one event.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub event_type: Arc<str>,

@@ -34,7 +34,7 @@ pub(super) fn component(folder: &Path) -> anyhow::Result<PathBuf> {
         several => {
             let names: Vec<_> = several.iter().filter_map(|path| path.file_name()?.to_str()).collect();
             Err(ExitKind::Input
-                .error(format!("there are several components in {shown}: name one of {}", names.join(", "))))
+                .error(format!("there are several components in {shown}: name one of them: {}", names.join(", "))))
         }
     }
 }

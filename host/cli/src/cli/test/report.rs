@@ -190,7 +190,7 @@ impl Report {
             Verdict::Nothing => {
                 self.print_found()?;
                 output::note(format!(
-                    "nothing says what is expected: --update writes what was found to {file}, and --expect names another file"
+                    "there are no expectations: --update writes what was found to {file}, and --expect names another file"
                 ));
                 Ok(())
             }
