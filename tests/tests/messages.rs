@@ -308,7 +308,7 @@ fn tests_that_cannot_be_run() {
     rejections.with_file("expected.json", "{}", &["test", "audit-log.wasm", "--junit", "no/report.xml"]);
     rejections.case(&["test", "audit-log.wasm", "--set", "currency"]);
     rejections.case(&["test", "audit-log.wasm", "--batch", "0"]);
-    insta::with_settings!({filters => vec![(r"\d+(\.\d+)? (µs|ms|MiB)", "[n]"), (r"(?m)^ .*\[n\]$", " [times]")]}, {
+    insta::with_settings!({filters => vec![(r"\d+(\.\d+)? (µs|ms|MiB)", "[n]"), (r"(?m)^ .*\[n\]$", " [times]"), (r"(P50|P99|MAX|AT) +", "$1 ")]}, {
         insta::assert_snapshot!(rejections.text);
     });
 }

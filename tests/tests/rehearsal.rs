@@ -242,12 +242,16 @@ fn different() -> Kennel {
 }
 
 /// What differs from run to run.
-const FILTERS: [(&str, &str); 5] = [
+const FILTERS: [(&str, &str); 6] = [
     (r"\d+(\.\d+)? (µs|ms|s)\b", "[time]"),
     (r"\d+(\.\d+)? MiB", "[memory]"),
-    (r#"(microseconds|memory_bytes_max|memory_bytes_peak|digest)": [^,\n]+"#, r#"$1": "[hidden]""#),
+    (
+        r#"(microseconds|slowest_position|memory_bytes_max|memory_bytes_peak|digest)": [^,\n]+"#,
+        r#"$1": "[hidden]""#,
+    ),
     (r"\[time\] +", "[time] "),
-    (r"(P50|P99|MAX) +", "$1 "),
+    (r"\[time\] \d+ +\[memory\]", "[time] [position] [memory]"),
+    (r"(P50|P99|MAX|AT) +", "$1 "),
 ];
 
 #[test]

@@ -10,6 +10,8 @@ use tempfile::NamedTempFile;
 /// as the user's mask lets them.
 pub(super) fn unfinished(file: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Its error names no unfinished file, which no user knows.
+    fs::metadata(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".kennel-");
     #[cfg(unix)]
@@ -17,17 +19,10 @@ pub(super) fn unfinished(file: &Path, bytes: &[u8]) -> io::Result<NamedTempFile>
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut whole = builder.tempfile_in(folder).map_err(|error| unnamed(&error))?;
+    let mut whole = builder.tempfile_in(folder)?;
     whole.write_all(bytes)?;
     whole.as_file().sync_all()?;
     Ok(whole)
-}
-
-/// The error without the name of the unfinished file, which no user knows.
-fn unnamed(error: &io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|named| named.source()?.downcast_ref::<io::Error>());
-    let code = cause.unwrap_or(error).raw_os_error();
-    code.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 /// Writes a file, in place of one that is there. One with this content stays as it is. Where a device or a pipe is, it

@@ -163,13 +163,14 @@ fn of_values(pointer: &str, expected: &str, found: &str, differences: &mut Vec<F
     };
     let form = match (Parts::of(expected), Parts::of(found)) {
         (Parts::Fields(expected), Parts::Fields(found)) => {
-            let named =
-                |fields: &[(String, &'_ str)], name: &str| fields.iter().position(|(known, _)| known == name);
+            let [expected_by_name, found_by_name] = [&expected, &found].map(by_name);
             for (name, value) in &expected {
-                part(name, Some(value), named(&found, name).map(|index| found[index].1));
+                part(name, Some(value), found_by_name.get(name.as_str()).copied());
             }
-            for (name, value) in found.iter().filter(|(name, _)| named(&expected, name).is_none()) {
-                part(name, None, Some(value));
+            for (name, value) in &found {
+                if !expected_by_name.contains_key(name.as_str()) {
+                    part(name, None, Some(value));
+                }
             }
             let names = |fields: &[(String, &str)]| -> Vec<String> {
                 fields.iter().map(|(name, _)| name.clone()).collect()
@@ -187,6 +188,10 @@ fn of_values(pointer: &str, expected: &str, found: &str, differences: &mut Vec<F
     if differences.len() == before {
         differences.push(difference(pointer.to_owned(), Some(expected), Some(found), form));
     }
+}
+
+fn by_name<'a>(fields: &'a Vec<(String, &'a str)>) -> BTreeMap<&'a str, &'a str> {
+    fields.iter().map(|(name, value)| (name.as_str(), *value)).collect()
 }
 
 fn difference(

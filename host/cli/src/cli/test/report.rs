@@ -232,9 +232,10 @@ impl Report {
         let rows = times.iter().map(|one| {
             let memory = mebibytes(one.memory_bytes_max as u64);
             let [p50, p99, max] = [one.p50, one.p99, one.max].map(times::shown);
-            vec![one.event_type.clone(), output::thousands(one.calls as u64), p50, p99, max, memory]
+            let at = one.slowest_position.to_string();
+            vec![one.event_type.clone(), output::thousands(one.calls as u64), p50, p99, max, at, memory]
         });
-        output::table(&["EVENT TYPE", "EVENTS", "P50", "P99", "MAX", "MEMORY"], rows.collect())?;
+        output::table(&["EVENT TYPE", "EVENTS", "P50", "P99", "MAX", "AT", "MEMORY"], rows.collect())?;
         if more > 0 {
             output::line(format!("and {more} other types"))?;
         }

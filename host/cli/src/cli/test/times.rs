@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kennel::rehearsal::Calls;
+use kennel::rehearsal::{Call, Calls};
+use kennel_core::position::Position;
 use serde::Serialize;
 
 /// The calls for one type of event.
@@ -17,24 +18,34 @@ pub(super) struct Times {
     pub(super) p99: Duration,
     #[serde(rename = "max_microseconds", serialize_with = "microseconds")]
     pub(super) max: Duration,
+    /// The position of the event that took longest.
+    pub(super) slowest_position: u64,
     /// The most memory that an instance had used by the end of one of them.
     pub(super) memory_bytes_max: usize,
 }
 
 /// The calls of a rehearsal by type of event, in the order of their names.
 pub(super) fn of(calls: &Calls) -> Vec<Times> {
-    let mut by_type: BTreeMap<&str, (Vec<Duration>, usize)> = BTreeMap::new();
-    for (_, call) in calls.iter() {
-        let (took, memory) = by_type.entry(&call.event_type).or_default();
-        took.push(call.took);
-        *memory = (*memory).max(call.memory_bytes);
+    let mut by_type: BTreeMap<&str, Vec<(Position, &Call)>> = BTreeMap::new();
+    for (position, call) in calls.iter() {
+        by_type.entry(&call.event_type).or_default().push((position, call));
     }
-    let times = by_type.into_iter().map(|(event_type, (mut took, memory_bytes_max))| {
+    let times = by_type.into_iter().map(|(event_type, calls)| {
+        let memory_bytes_max = calls.iter().map(|(_, call)| call.memory_bytes).max().unwrap_or_default();
+        let mut took: Vec<_> = calls.into_iter().map(|(position, call)| (call.took, position)).collect();
         took.sort_unstable();
         let at = |percent: usize| took.get((took.len() * percent / 100).min(took.len() - 1)).copied();
-        let [p50, p99, max] = [50, 99, 100].map(|percent| at(percent).unwrap_or_default());
-        let event_type = event_type.to_owned();
-        Times { event_type, calls: took.len(), p50, p99, max, memory_bytes_max }
+        let [(p50, _), (p99, _), (max, slowest)] =
+            [50, 99, 100].map(|percent| at(percent).unwrap_or_default());
+        Times {
+            event_type: event_type.to_owned(),
+            calls: took.len(),
+            p50,
+            p99,
+            max,
+            slowest_position: slowest.get(),
+            memory_bytes_max,
+        }
     });
     times.collect()
 }
