@@ -22,6 +22,10 @@ use super::{Capabilities, Capability, Holder};
 /// positions rise, whichever events share an instance.
 const EVENT_NANOS_LOG2: u32 = 32;
 
+/// The bits of a position that count. Guests take the clock for a signed number: beyond these it begins anew instead
+/// of becoming negative, once in two thousand million positions.
+const POSITION_MASK: u64 = (1 << (63 - EVENT_NANOS_LOG2)) - 1;
+
 /// What the clocks show.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Clock {
@@ -63,7 +67,7 @@ impl Clock {
     }
 
     fn monotonic_nanos(self) -> u64 {
-        (self.position << EVENT_NANOS_LOG2) | self.elapsed_nanos
+        ((self.position & POSITION_MASK) << EVENT_NANOS_LOG2) | self.elapsed_nanos
     }
 
     fn pass(&mut self, nanos: u64) {
@@ -134,6 +138,17 @@ mod tests {
         assert!(
             first.monotonic_nanos() < Clock::at(Position::new(8), Timestamp::default()).monotonic_nanos()
         );
+    }
+
+    #[test]
+    fn the_monotonic_clock_is_never_negative() {
+        for position in [1, (1 << 31) - 1, 1 << 31, u64::from(u32::MAX), (1 << 63) - 1] {
+            let mut clock = Clock::at(Position::new(position), Timestamp::default());
+            let start = clock.monotonic_nanos();
+            clock.pass(u64::MAX);
+            assert!(i64::try_from(clock.monotonic_nanos()).is_ok(), "{position}");
+            assert!(clock.monotonic_nanos() > start, "{position}");
+        }
     }
 
     #[test]
