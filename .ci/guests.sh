@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 #
-# Builds every Rust guest in examples/ into target/guests/NAME.wasm.
+# Builds every Rust guest in examples/, and the conformance guest of the Rust SDK, into target/guests/NAME.wasm.
 #
 # A guest needs Rust's standard library for wasm. This script takes the first way that works:
 #
@@ -147,6 +147,6 @@ case $(choose_way) in
   *) exit 1 ;;
 esac
 # Guests are libraries for wasm; the programs that embed Kennel are not.
-for manifest in */Cargo.toml; do
-  if grep -q cdylib "$manifest"; then install_guest "${manifest%/Cargo.toml}"; fi
+for manifest in */Cargo.toml ../guest-sdk/rust/conformance/Cargo.toml; do
+  if grep -q cdylib "$manifest"; then install_guest "$(basename "${manifest%/Cargo.toml}")"; fi
 done
