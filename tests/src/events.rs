@@ -1,4 +1,4 @@
-//! Events for tests, as lines of JSON.
+//! Events for tests, as lines of JSON and as rows of the log.
 
 use std::fmt::Write as _;
 
@@ -46,17 +46,7 @@ pub fn orders(orders: u64) -> String {
     let mut number = 1_000_000;
     for step in 0..6 {
         for order in 1..=orders {
-            let (event_type, payload) = match step {
-                0 => (
-                    "OrderPlaced",
-                    json!({"customer": format!("customer-{}", order % 10), "currency": "EUR"}),
-                ),
-                1..=3 => {
-                    ("ItemAdded", json!({"sku": "sku-1", "quantity": step, "unit_price_cents": 100 + order}))
-                }
-                4 => ("OrderPaid", json!({})),
-                _ => ("OrderShipped", json!({})),
-            };
+            let (event_type, payload) = order_step(order, step);
             number += 1;
             let id = format!("order-{order}");
             writeln!(text, "{}", line(number, "Sales", ("Order", &id), event_type, &payload))
@@ -64,4 +54,45 @@ pub fn orders(orders: u64) -> String {
         }
     }
     text
+}
+
+/// An event as a row of the log. Nothing in it needs quotes.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub context: &'static str,
+    /// Its type and id.
+    pub aggregate: (&'static str, String),
+    pub version: u64,
+    pub event_type: &'static str,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// Orders that are under way at the same time.
+const ORDERS_AT_ONCE: u64 = 300;
+
+/// Event number `number`, from 0, of a log of orders without end: each is placed, filled, paid and shipped, in turn with
+/// others.
+#[must_use]
+pub fn order_row(number: u64) -> Row {
+    let (round, step) = (number / (6 * ORDERS_AT_ONCE), number / ORDERS_AT_ONCE % 6);
+    let order = round * ORDERS_AT_ONCE + number % ORDERS_AT_ONCE;
+    let (event_type, payload) = order_step(order, step);
+    Row {
+        context: "Sales",
+        aggregate: ("Order", format!("order-{order}")),
+        version: step + 1,
+        event_type,
+        payload: payload.to_string(),
+    }
+}
+
+/// One of the six events of an order.
+fn order_step(order: u64, step: u64) -> (&'static str, Value) {
+    match step {
+        0 => ("OrderPlaced", json!({"customer": format!("customer-{}", order % 10), "currency": "EUR"})),
+        1..=3 => ("ItemAdded", json!({"sku": "sku-1", "quantity": step, "unit_price_cents": 100 + order})),
+        4 => ("OrderPaid", json!({})),
+        _ => ("OrderShipped", json!({})),
+    }
 }

@@ -7,7 +7,7 @@
 //! | [`confined`] | a process that has only so much memory |
 //! | [`database`] | SQL on the database of a store, whichever it is |
 //! | [`disk`] | a small disk that can be filled |
-//! | [`events`] | events as lines of JSON |
+//! | [`events`] | events as lines of JSON and as rows of the log |
 //! | [`exactly_once`] | was every event handled exactly once and in order? |
 //! | [`fixture`] | a store of either kind, the processes that run it, and several versions of one guest |
 //! | [`http`] | plain requests |

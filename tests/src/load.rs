@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::binary::now;
 use crate::database::Database;
+use crate::events::Row;
 
 /// How often some are appended.
 const EVERY: Duration = Duration::from_millis(10);
@@ -26,7 +27,13 @@ impl Load {
     /// Appends so many events a second, each to another aggregate than the one before. At most one load at a
     /// time, or one after another beginning after `before` events of those before it.
     #[must_use]
-    pub fn start(mut database: Database, per_second: u64, before: u64) -> Self {
+    pub fn start(database: Database, per_second: u64, before: u64) -> Self {
+        Self::of(happened, database, per_second, before)
+    }
+
+    /// Appends the events that `row` makes of their numbers.
+    #[must_use]
+    pub fn of(row: fn(u64) -> Row, mut database: Database, per_second: u64, before: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let writer = std::thread::spawn(move || {
@@ -36,7 +43,7 @@ impl Load {
                     u64::try_from(began.elapsed().as_millis()).expect("a short test") * per_second / 1000;
                 if due > sent {
                     let count = (due - sent).min(AT_ONCE_MAX);
-                    append(&mut database, before + sent, count);
+                    append(&mut database, row, before + sent, count);
                     sent += count;
                 }
                 pause(EVERY);
@@ -85,20 +92,32 @@ pub fn backlog(database: &mut Database, events: u64) {
     ));
 }
 
+/// An event of which nothing matters but that it is there.
+fn happened(number: u64) -> Row {
+    let (aggregate, version) = (number % AGGREGATES, number / AGGREGATES + 1);
+    Row {
+        context: "Load",
+        aggregate: ("Order", format!("load-{aggregate}")),
+        version,
+        event_type: "Happened",
+        payload: "{}".to_owned(),
+    }
+}
+
 /// Appends the events with these numbers in one transaction.
-fn append(database: &mut Database, first: u64, count: u64) {
+fn append(database: &mut Database, row: fn(u64) -> Row, first: u64, count: u64) {
     let binary = if matches!(database, Database::Postgres(_)) { "BYTEA" } else { "BLOB" };
     let mut sql =
         "INSERT INTO events (bounded_context, aggregate_type, aggregate_id, aggregate_version, event_id,
         event_type, event_version, payload) VALUES"
             .to_owned();
     for number in first..first + count {
-        let (aggregate, version) = (number % AGGREGATES, number / AGGREGATES + 1);
+        let Row { context, aggregate: (aggregate_type, aggregate), version, event_type, payload } = row(number);
         let separator = if number == first { "" } else { "," };
         write!(
             sql,
-            "{separator} ('Load', 'Order', 'load-{aggregate}', {version},
-            '00000000-0000-4000-8000-{number:012x}', 'Happened', 1, CAST('{{}}' AS {binary}))"
+            "{separator} ('{context}', '{aggregate_type}', '{aggregate}', {version},
+            '00000000-0000-4000-8000-{number:012x}', '{event_type}', 1, CAST('{payload}' AS {binary}))"
         )
         .expect("a string can be written to");
     }

@@ -1,0 +1,76 @@
+//! The guests of the SDKs: where they are, and which are missing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use kennel_tests::binary::repository;
+
+/// The languages that have an SDK, in the order in which the swaps go through them. `make test` builds their guests with
+/// `kennel build`, those of Rust with `make guests`.
+const LANGUAGES: [(&str, &str); 5] = [
+    ("rust", "target/guests"),
+    ("typescript", "target/guests/typescript"),
+    ("python", "target/guests/python"),
+    ("go", "target/guests/go"),
+    ("c", "target/guests/c"),
+];
+
+/// A language whose guests are there.
+#[derive(Clone, Debug)]
+pub(crate) struct Language {
+    pub(crate) name: &'static str,
+    /// The guest that plays `guest-sdk/conformance`.
+    pub(crate) conformance: PathBuf,
+    /// The example that every SDK has.
+    pub(crate) order_summary: PathBuf,
+}
+
+impl Language {
+    pub(crate) fn conformance(&self) -> &str {
+        text(&self.conformance)
+    }
+
+    pub(crate) fn order_summary(&self) -> &str {
+        text(&self.order_summary)
+    }
+
+    pub(crate) fn is_rust(&self) -> bool {
+        self.name == LANGUAGES[0].0
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a UTF-8 path")
+}
+
+/// The languages whose guests are there, Rust first. The others are reported, and in CI the test fails.
+///
+/// # Panics
+///
+/// When those of Rust are missing, or any in CI.
+#[expect(clippy::print_stderr, reason = "a language that is not tested has to be named")]
+pub(crate) fn languages() -> Vec<Language> {
+    static ONCE: Once = Once::new();
+    let (present, missing): (Vec<_>, Vec<_>) = LANGUAGES.iter().map(language).partition(Result::is_ok);
+    let missing: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
+    if !missing.is_empty() {
+        let missing = missing.join("\n");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{missing}");
+        ONCE.call_once(|| eprintln!("{missing}"));
+    }
+    let present: Vec<Language> = present.into_iter().filter_map(Result::ok).collect();
+    assert!(present.first().is_some_and(Language::is_rust), "`make guests` builds the guests of Rust");
+    present
+}
+
+fn language((name, folder): &(&'static str, &str)) -> Result<Language, String> {
+    let folder = repository().join(folder);
+    let [conformance, order_summary] =
+        ["conformance", "order-summary"].map(|guest| folder.join(format!("{guest}.wasm")));
+    for guest in [&conformance, &order_summary] {
+        if !guest.exists() {
+            return Err(format!("NOT RUN: {name}, because {} is missing: `make test` builds it", text(guest)));
+        }
+    }
+    Ok(Language { name, conformance, order_summary })
+}
