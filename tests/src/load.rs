@@ -112,7 +112,8 @@ fn append(database: &mut Database, row: fn(u64) -> Row, first: u64, count: u64) 
         event_type, event_version, payload) VALUES"
             .to_owned();
     for number in first..first + count {
-        let Row { context, aggregate: (aggregate_type, aggregate), version, event_type, payload } = row(number);
+        let Row { context, aggregate: (aggregate_type, aggregate), version, event_type, payload } =
+            row(number);
         let separator = if number == first { "" } else { "," };
         write!(
             sql,

@@ -3,20 +3,24 @@
 //! | module | duty |
 //! | --- | --- |
 //! | [`text`] | JSON as text: without white space, laid out, in parts |
+//! | [`values`] | JSON text that is the same for the same values |
+//! | [`choice`] | where more than one outcome is right |
 //! | [`compare`] | what differs from what was found |
 //! | [`update`] | the file that expects what was found |
 //!
 //! Documents stay text from the file to the comparison: the order of keys and the digits of numbers count.
 
+pub mod choice;
 pub mod compare;
 pub mod text;
 pub mod update;
+pub mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use kennel_core::failure::FailureKind;
+use choice::{ExactOrRejected, Kinds};
 use kennel_core::port::LogLevel;
 use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -29,12 +33,17 @@ pub type Documents = BTreeMap<String, BTreeMap<String, String>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Expectations {
+    /// When two documents are the same.
+    pub compare: Comparison,
     /// What the guest reads through the `config` import.
     #[serde(deserialize_with = "config")]
     pub config: BTreeMap<String, String>,
     /// All documents; without it they are not compared.
     #[serde(deserialize_with = "documents")]
     pub documents: Option<Documents>,
+    /// Documents that are as given, or missing because their event was rejected; not among `documents`, nor are their
+    /// events among `failures`.
+    pub exact_or_rejected: Vec<ExactOrRejected>,
     /// All events that fail; without it none may.
     #[serde(deserialize_with = "failures")]
     pub failures: Vec<ExpectedFailure>,
@@ -42,12 +51,23 @@ pub struct Expectations {
     pub logs: Vec<ExpectedLine>,
 }
 
+/// When two documents are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Comparison {
+    /// Their texts are, white space apart.
+    #[default]
+    Text,
+    /// Their numbers and strings have the same values, and their fields the same order.
+    Values,
+}
+
 /// An event that fails.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedFailure {
     pub position: u64,
-    pub kind: FailureKind,
+    pub kind: Kinds,
     /// Texts that occur in its message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contains: Vec<String>,

@@ -69,7 +69,10 @@ fn language((name, folder): &(&'static str, &str)) -> Result<Language, String> {
         ["conformance", "order-summary"].map(|guest| folder.join(format!("{guest}.wasm")));
     for guest in [&conformance, &order_summary] {
         if !guest.exists() {
-            return Err(format!("NOT RUN: {name}, because {} is missing: `make test` builds it", text(guest)));
+            return Err(format!(
+                "NOT RUN: {name}, because {} is missing: `make test` builds it",
+                text(guest)
+            ));
         }
     }
     Ok(Language { name, conformance, order_summary })

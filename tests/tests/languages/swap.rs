@@ -55,7 +55,11 @@ fn check(fixture: &Fixture) {
     for collection in ["orders", "customers"] {
         let [swapped, replayed] = [NAME, REPLAY]
             .map(|projection| fixture.kennel.ok(&["documents", projection, collection, "--json"]));
-        assert!(swapped == replayed, "{collection} differ from a replay: {}", difference(&swapped, &replayed));
+        assert!(
+            swapped == replayed,
+            "{collection} differ from a replay: {}",
+            difference(&swapped, &replayed)
+        );
     }
     assert_eq!(database.head(), events);
     assert_eq!(totals(&mut database), expected_totals(events), "orders, items, cents, placed, spent");

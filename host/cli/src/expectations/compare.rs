@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::text::Parts;
-use super::{Documents, Expectations, ExpectedFailure, ExpectedLine};
+use super::choice::settled;
+use super::text::{Parts, compact};
+use super::values::canonical;
+use super::{Comparison, Documents, Expectations, ExpectedFailure, ExpectedLine};
 
 /// What a component has done, as far as a test can expect it.
 #[derive(Debug, Default, Serialize)]
@@ -82,13 +84,19 @@ pub struct FailureDifference {
     pub lacks: Vec<String>,
 }
 
-/// The text of a value of JSON.
+/// The text of a value of JSON, without white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Json(pub String);
 
 impl Serialize for Json {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         raw(&self.0)?.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(compact(raw.get())))
     }
 }
 
@@ -112,13 +120,24 @@ impl Differences {
     /// What was found against the expectations.
     #[must_use]
     pub fn between(expected: &Expectations, found: &Found) -> Self {
-        let documents = expected.documents.as_ref();
+        let (documents, failures) = settled(expected, found);
+        let compared = |documents: Documents| match expected.compare {
+            Comparison::Text => of_documents(&documents, &found.documents),
+            Comparison::Values => of_documents(&by_value(&documents), &by_value(&found.documents)),
+        };
         Self {
-            documents: documents.map(|expected| of_documents(expected, &found.documents)).unwrap_or_default(),
-            failures: of_failures(&expected.failures, &found.failures),
+            documents: documents.map(compared).unwrap_or_default(),
+            failures: of_failures(&failures, &found.failures),
             logs: sorted_lines(&expected.logs, &found.logs).1,
         }
     }
+}
+
+fn by_value(documents: &Documents) -> Documents {
+    let canonical = |documents: &BTreeMap<String, String>| {
+        documents.iter().map(|(key, text)| (key.clone(), canonical(text))).collect()
+    };
+    documents.iter().map(|(name, documents)| (name.clone(), canonical(documents))).collect()
 }
 
 fn of_documents(expected: &Documents, found: &Documents) -> Vec<DocumentDifference> {
@@ -212,7 +231,7 @@ fn of_failures(expected: &[ExpectedFailure], found: &[FoundFailure]) -> Vec<Fail
         let (expected, found) = (expected.get(&position).copied(), found.get(&position).copied());
         let lacks = expected.zip(found).map(|(expected, found)| lacking(expected, found)).unwrap_or_default();
         let is_as_expected =
-            matches!((expected, found), (Some(a), Some(b)) if a.kind == b.kind && lacks.is_empty());
+            matches!((expected, found), (Some(a), Some(b)) if a.kind.contains(b.kind) && lacks.is_empty());
         let (expected, found) = (expected.cloned(), found.cloned());
         (!is_as_expected).then_some(FailureDifference { position, expected, found, lacks })
     });
@@ -226,7 +245,9 @@ fn lacking(expected: &ExpectedFailure, found: &FoundFailure) -> Vec<String> {
 
 /// Whether a failure is as it was expected.
 pub(super) fn is_expected(expected: &ExpectedFailure, found: &FoundFailure) -> bool {
-    expected.position == found.position && expected.kind == found.kind && lacking(expected, found).is_empty()
+    expected.position == found.position
+        && expected.kind.contains(found.kind)
+        && lacking(expected, found).is_empty()
 }
 
 /// The lines that occur after those before them, and those that do not.

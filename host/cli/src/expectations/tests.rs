@@ -47,7 +47,8 @@ fn an_error_in_a_file_is_reported_with_its_place() {
         ("[]", r#"expectations are a JSON object, such as {"documents": {}}"#),
         (
             "{\n \"document\": {}}",
-            "line 2, column 11: unknown field `document`, expected one of `config`, `documents`, `failures`, `logs`",
+            "line 2, column 11: unknown field `document`, expected one of `compare`, `config`, `documents`, \
+             `exact_or_rejected`, `failures`, `logs`",
         ),
         (r#"{"config": {"a": 1}}"#, "line 1, column 18: invalid type: integer `1`, expected a string"),
         ("{\"documents\": {\"c\": {\"k\": 1,\n\"k\": 2}}}", "line 2, column 3: `k` comes more than once"),
@@ -58,6 +59,10 @@ fn an_error_in_a_file_is_reported_with_its_place() {
             "line 1, column 80: `failures` has position 1 more than once",
         ),
         (r#"{"failures": [{"kind": "trap"}]}"#, "line 1, column 30: missing field `position`"),
+        (
+            r#"{"failures": [{"position": 1, "kind": []}]}"#,
+            "line 1, column 40: invalid length 0, expected a kind of failure, or a list of them",
+        ),
         (
             r#"{"failures": [{"position": 1, "kind": "fails"}]}"#,
             "line 1, column 45: unknown variant `fails`, expected one of `retry`, `reject`, `trap`, `time-limit`, \
@@ -233,4 +238,55 @@ fn long_values_have_a_line_for_each_part() {
     assert_eq!(compact(&laid_out(&text, 7, 30)), text);
     let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
     assert_eq!(compact(&laid_out(&deep, 0, 0)), deep);
+}
+
+#[test]
+fn values_may_be_spelled_in_any_way_if_the_file_says_so() {
+    let by_text = expectations(r#"{"documents": {"c": {"k": {"a": 1.0, "b": "ä"}}}}"#);
+    let by_value = expectations(r#"{"compare": "values", "documents": {"c": {"k": {"a": 1.0, "b": "ä"}}}}"#);
+    for (text, same_text, same_values) in [
+        (r#"{"a":1.0,"b":"ä"}"#, true, true),
+        (r#"{"a":1,"b":"\u00e4"}"#, false, true),
+        (r#"{"b":"ä","a":1.0}"#, false, false),
+        (r#"{"a":1.0000000000000000000001,"b":"ä"}"#, false, false),
+    ] {
+        let found = found(&format!(r#"{{"c": {{"k": {text}}}}}"#));
+        assert_eq!(Differences::between(&by_text, &found).is_empty(), same_text, "{text}");
+        assert_eq!(Differences::between(&by_value, &found).is_empty(), same_values, "{text}");
+    }
+    assert!(render(&by_value).starts_with("{\n  \"compare\": \"values\",\n"));
+}
+
+#[test]
+fn a_document_is_exact_or_its_event_was_rejected() {
+    let text = r#"{
+  "documents": {},
+  "exact_or_rejected": [
+    {"position": 1, "collection": "c", "key": "k", "document": 0.12345678901234567890}
+  ],
+  "failures": [
+    {"position": 2, "kind": ["trap", "reject"]}
+  ]
+}
+"#;
+    let expected = expectations(text);
+    let outcome = |documents: &str, first: &[FailureKind]| {
+        let mut failures: Vec<_> = first.iter().map(|kind| failure(1, *kind, "no")).collect();
+        failures.push(failure(2, FailureKind::Reject, "no"));
+        let found = Found { failures, ..found(documents) };
+        assert_eq!(render(&updated(expected.clone(), &found, false)), text, "an update leaves the choice");
+        let differences = Differences::between(&expected, &found);
+        (differences.documents.len(), differences.failures.len())
+    };
+    let (exact, rounded) =
+        (r#"{"c": {"k": 0.12345678901234567890}}"#, r#"{"c": {"k": 0.12345678901234568}}"#);
+    assert_eq!(outcome(exact, &[]), (0, 0));
+    assert_eq!(outcome("{}", &[FailureKind::Reject]), (0, 0));
+    assert_eq!(outcome(rounded, &[]), (1, 0));
+    assert_eq!(outcome("{}", &[]), (1, 0), "neither");
+    assert_eq!(outcome(exact, &[FailureKind::Reject]), (1, 0), "both");
+    assert_eq!(outcome("{}", &[FailureKind::Trap]), (1, 1), "only a rejection says that it cannot be held");
+    let none = expectations(r#"{"failures": [{"position": 1, "kind": ["trap", "retry"]}]}"#);
+    let failures = vec![failure(1, FailureKind::Reject, "no")];
+    assert_eq!(Differences::between(&none, &Found { failures, ..Found::default() }).failures.len(), 1);
 }

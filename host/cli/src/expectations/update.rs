@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use kennel_core::failure::FailureKind;
 use serde::Serialize;
 
+use super::choice::apart_from;
 use super::compare::{Found, FoundFailure, is_expected, sorted_lines};
 use super::text::{laid_out, on_one_line, quoted};
-use super::{Documents, Expectations, ExpectedFailure, ExpectedLine};
+use super::{Comparison, Documents, Expectations, ExpectedFailure, ExpectedLine};
 
 /// Longest text of a new failure.
 const TEXT_BYTES_MAX: usize = 200;
@@ -20,16 +21,17 @@ pub fn updated(before: Expectations, found: &Found, all_lines: bool) -> Expectat
         let known = before.failures.iter().find(|expected| is_expected(expected, found));
         known.cloned().unwrap_or_else(|| ExpectedFailure {
             position: found.position,
-            kind: found.kind,
+            kind: found.kind.into(),
             contains: telling(found).into_iter().collect(),
         })
     };
-    let failures = found.failures.iter().map(failure).collect();
+    let (documents, others) = apart_from(&before.exact_or_rejected, found);
+    let failures = others.iter().map(failure).collect();
     let logs = match all_lines {
         true => found.logs.clone(),
         false => sorted_lines(&before.logs, &found.logs).0,
     };
-    Expectations { config: before.config, documents: Some(found.documents.clone()), failures, logs }
+    Expectations { documents: Some(documents), failures, logs, ..before }
 }
 
 /// The part of a message that is worth expecting: the first line of what the projection itself has said. What the host
@@ -43,13 +45,19 @@ fn telling(found: &FoundFailure) -> Option<String> {
 /// The text of the file.
 #[must_use]
 pub fn render(expectations: &Expectations) -> String {
-    let Expectations { config, documents, failures, logs } = expectations;
+    let Expectations { compare, config, documents, exact_or_rejected, failures, logs } = expectations;
     let mut parts = Vec::new();
+    if *compare != Comparison::default() {
+        parts.push(format!("  \"compare\": {}", json(compare)));
+    }
     if !config.is_empty() {
         parts.push(format!("  \"config\": {}", laid_out(&json(config), 2, 12)));
     }
     if let Some(documents) = documents {
         parts.push(format!("  \"documents\": {}", render_documents(documents)));
+    }
+    if !exact_or_rejected.is_empty() {
+        parts.push(format!("  \"exact_or_rejected\": {}", render_list(exact_or_rejected)));
     }
     if !failures.is_empty() {
         parts.push(format!("  \"failures\": {}", render_list(failures)));

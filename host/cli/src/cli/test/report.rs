@@ -358,7 +358,7 @@ pub(super) fn render_failure(difference: &FailureDifference) -> String {
         (Some(expected), None) => {
             format!("the event at position {position} does not fail; expected {}", expected.kind)
         }
-        (Some(expected), Some(found)) if expected.kind == found.kind => {
+        (Some(expected), Some(found)) if expected.kind.contains(found.kind) => {
             let lacks: Vec<String> = lacks.iter().map(|text| format!("{text:?}")).collect();
             format!("without {}: {}", lacks.join(" and "), render_found(found))
         }
