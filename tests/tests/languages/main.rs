@@ -2,17 +2,25 @@
 //!
 //! | module | what it tests |
 //! | --- | --- |
-//! | [`guests`] | nothing: where the guests are |
+//! | [`conformance`] | the guests play the groups of `guest-sdk/conformance`, on all stores |
+//! | [`containment`] | endless loops, memory and recursion without end, and what is thrown |
 //! | [`plateau`] | memory over many events, and documents that are the same to the byte |
 //! | [`swap`] | one projection goes through all languages under load |
+//!
+//! Where the guests are is in [`guests`]; the groups are read by [`groups`], made by [`large`], and played by [`play`].
 //!
 //! The guests of other languages than Rust are built by `make test`. Where they are missing the tests say so, and fail
 //! in CI.
 
 #![expect(clippy::print_stdout, reason = "tables and figures are what these tests are for")]
 
+mod conformance;
+mod containment;
+mod groups;
 mod guests;
+mod large;
 mod plateau;
+mod play;
 mod swap;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -58,33 +58,8 @@ pub(crate) fn record(event: &Event, model: &mut dyn ReadModel) -> Result<(), Fai
         created_at: Moment {
             seconds: event.created_at.seconds,
             nanoseconds: event.created_at.nanoseconds,
-            rfc3339: rfc3339(event.created_at),
+            rfc3339: event.created_at.to_rfc3339(),
         },
     };
     model.put("arrivals", &event.event_id, &arrival)
-}
-
-/// The moment as RFC 3339 writes it, in UTC. Years and days by Howard Hinnant's `civil_from_days`.
-pub(crate) fn rfc3339(moment: Timestamp) -> String {
-    let (days, second) = (moment.seconds.div_euclid(86_400), moment.seconds.rem_euclid(86_400));
-    let days = days + 719_468;
-    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let year = match year {
-        0..=9999 => format!("{year:04}"),
-        _ => format!("{year:+05}"),
-    };
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = match moment.nanoseconds {
-        0 => String::new(),
-        n if n % 1_000_000 == 0 => format!(".{:03}", n / 1_000_000),
-        n if n % 1_000 == 0 => format!(".{:06}", n / 1_000),
-        n => format!(".{n:09}"),
-    };
-    format!("{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
 }

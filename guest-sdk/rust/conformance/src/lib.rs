@@ -1,15 +1,15 @@
 //! The conformance guest of the Rust SDK: does what the events of `guest-sdk/conformance` say, whose README has the
 //! table of their types.
 //!
-//! Documents that the events bring along are `RawValue`s, the type of serde_json that keeps every digit and the order of
-//! keys.
+//! Documents that the events bring along are `RawValue`s, which keep every digit and the order of keys: `Value` sorts
+//! keys and rounds long decimals.
 
 mod arrival;
 mod misdeed;
 
 use kennel_guest::prelude::*;
+use kennel_guest::{RawValue, serde_json};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 /// The projection.
 #[derive(Debug, Default)]
@@ -263,7 +263,7 @@ fn setting(asked: &Setting, model: &mut dyn ReadModel) -> Result<(), Failure> {
 /// There is neither a clock nor chance: a projection in Rust uses the event's time.
 fn chance(event: &Event, model: &mut dyn ReadModel) -> Result<(), Failure> {
     let Chance { into } = event.json()?;
-    let now = arrival::rfc3339(event.created_at);
+    let now = event.created_at.to_rfc3339();
     model.put("chance", &into, &json!({"now": now, "random": ""}))
 }
 

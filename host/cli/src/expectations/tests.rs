@@ -4,6 +4,7 @@ use super::compare::{Differences, DocumentDifference, FieldDifference, Form, Fou
 use super::text::{compact, laid_out, on_one_line};
 use super::update::{render, updated};
 use super::*;
+use kennel_core::failure::FailureKind;
 
 fn expectations(text: &str) -> Expectations {
     Expectations::parse(text.as_bytes()).expect("expectations")

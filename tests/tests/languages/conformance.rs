@@ -1,0 +1,153 @@
+//! The conformance guests play all groups of `guest-sdk/conformance`, without a store and on both databases, in batches
+//! of one event and of a thousand. What has to be contained is left to `containment`, on a store.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::thread;
+
+use kennel_cli::expectations::compare::Found;
+use kennel_test_support::postgres::Cluster;
+use kennel_tests::binary::Kennel;
+use kennel_tests::database::Database;
+use kennel_tests::replicas::Session;
+
+use crate::groups::{CONTAINMENT, Group, groups};
+use crate::guests::{Language, languages};
+use crate::play::{
+    Outcome, in_order_of_names, on_a_store, on_sqlite, outcome, sorted_documents, values, without_a_store,
+};
+
+/// Groups that are played at the same time: most of them wait for a process, or for the pause before another attempt.
+const AT_ONCE: usize = 3;
+const BATCHES: [usize; 2] = [1000, 1];
+
+/// Where a group is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Test,
+    Sqlite,
+    Postgres,
+}
+
+/// What came of each group, by language and place.
+#[derive(Debug, Default)]
+struct Results {
+    outcomes: Mutex<BTreeMap<(&'static str, Place), Vec<(String, Outcome)>>>,
+}
+
+#[test]
+fn the_guests_of_all_languages_do_the_same() {
+    let _alone = crate::alone();
+    let languages = languages();
+    let scratch = tempfile::tempdir().expect("a folder for the test");
+    let groups = groups(scratch.path());
+    let cluster = Cluster::start();
+    let results = Results::default();
+    compile(&languages);
+    let work = Mutex::new(groups.iter());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some(group) = work.lock().expect("no thread panics").next() else { break };
+                    play(group, &languages, &cluster, &results);
+                }
+            });
+        }
+    });
+    results.print(&languages);
+    results.judge();
+}
+
+/// Compiles all guests, one after the other, so that all others find them in the cache.
+fn compile(languages: &[Language]) {
+    let kennel = Kennel::default();
+    for language in languages {
+        kennel.ok(&["deploy", language.name, language.conformance()]);
+    }
+}
+
+fn play(group: &Group, languages: &[Language], cluster: &Cluster, results: &Results) {
+    for language in languages {
+        results.add(language, Place::Test, group, without_a_store(language, group));
+    }
+    if group.has_positions() || group.name == CONTAINMENT {
+        return;
+    }
+    play_on_sqlite(group, languages, results);
+    if !group.has_nanoseconds() {
+        play_on_postgres(group, languages, cluster, results);
+    }
+}
+
+/// In batches of either size, which must come to the same. Not as two projections of one store: the name of a projection
+/// is part of what its random numbers depend on.
+fn play_on_sqlite(group: &Group, languages: &[Language], results: &Results) {
+    let expected = values(&group.expected);
+    let [all_at_once, one_by_one] = BATCHES.map(|batch| {
+        let kennel = Kennel::default();
+        let mut played = on_sqlite(&kennel, group, languages, batch);
+        languages.iter().map(|language| played.found(language.name)).collect::<Vec<Found>>()
+    });
+    for (language, (found, other)) in languages.iter().zip(all_at_once.iter().zip(&one_by_one)) {
+        let mut outcome = outcome(&expected, found);
+        if found.documents != other.documents {
+            outcome.differences.push(format!("other batches, other documents: {:#?}", other.documents));
+        }
+        results.add(language, Place::Sqlite, group, outcome);
+    }
+}
+
+fn play_on_postgres(group: &Group, languages: &[Language], cluster: &Cluster, results: &Results) {
+    let url = cluster.create_database();
+    let kennel = Kennel::on(&url);
+    kennel.ok(&["migrate"]);
+    let name = url.rsplit('/').next().expect("a database");
+    let database = Database::Postgres(Box::new(Session::open(cluster, name)));
+    let mut played = on_a_store(&kennel, &url, database, group, languages, BATCHES[0]);
+    let expected = in_order_of_names(&group.expected);
+    for language in languages {
+        let found = played.found(language.name);
+        let documents = sorted_documents(&found.documents);
+        results.add(language, Place::Postgres, group, outcome(&expected, &Found { documents, ..found }));
+    }
+}
+
+impl Results {
+    fn add(&self, language: &Language, place: Place, group: &Group, outcome: Outcome) {
+        let mut outcomes = self.outcomes.lock().expect("no thread panics");
+        outcomes.entry((language.name, place)).or_default().push((group.name.clone(), outcome));
+    }
+
+    /// A line for each language: groups that passed of those that were played.
+    fn print(&self, languages: &[Language]) {
+        let outcomes = self.outcomes.lock().expect("no thread panics");
+        let (test, sqlite, postgres) = ("kennel test", "SQLite", "PostgreSQL");
+        println!("{:<12} {:>12} {test:>12} {sqlite:>8} {postgres:>11} rejected", "language", "bytes");
+        for language in languages {
+            let size = std::fs::metadata(&language.conformance).map_or(0, |file| file.len());
+            let passed = |place: Place| {
+                let of = &outcomes[&(language.name, place)];
+                let passed = of.iter().filter(|(_, outcome)| outcome.differences.is_empty()).count();
+                format!("{passed}/{}", of.len())
+            };
+            let [test, sqlite, postgres] = [Place::Test, Place::Sqlite, Place::Postgres].map(passed);
+            let of_test = &outcomes[&(language.name, Place::Test)];
+            let rejected: usize = of_test.iter().map(|(_, outcome)| outcome.rejected).sum();
+            println!("{:<12} {size:>12} {test:>12} {sqlite:>8} {postgres:>11} {rejected:>8}", language.name);
+        }
+        println!("rejected: of the values that a language cannot hold exactly, those that it rejects");
+    }
+
+    fn judge(&self) {
+        let outcomes = self.outcomes.lock().expect("no thread panics");
+        let mut failed = Vec::new();
+        for ((language, place), of) in &*outcomes {
+            for (group, outcome) in of.iter().filter(|(_, outcome)| !outcome.differences.is_empty()) {
+                let shown: String = outcome.differences.join("\n").chars().take(4000).collect();
+                failed.push(format!("{language}, {group} by {place:?}:\n{shown}"));
+            }
+        }
+        assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+    }
+}
