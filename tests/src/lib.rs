@@ -11,6 +11,7 @@
 //! | [`exactly_once`] | was every event handled exactly once and in order? |
 //! | [`fixture`] | a store of either kind, the processes that run it, and several versions of one guest |
 //! | [`http`] | plain requests |
+//! | [`languages`] | the guests of all SDKs |
 //! | [`load`] | events that are appended at a steady rate |
 //! | [`metrics`] | a running process and what its `/metrics` says |
 //! | [`programs`] | where servers are that tests start |
@@ -30,6 +31,7 @@ pub mod events;
 pub mod exactly_once;
 pub mod fixture;
 pub mod http;
+pub mod languages;
 pub mod load;
 pub mod metrics;
 pub mod programs;

@@ -1,7 +1,6 @@
 //! The conformance guests play all groups of `guest-sdk/conformance`, without a store and on both databases, in batches
 //! of one event and of a thousand. What has to be contained is left to `containment`, on a store.
 
-use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::thread;
 
@@ -9,31 +8,39 @@ use kennel_cli::expectations::compare::Found;
 use kennel_test_support::postgres::Cluster;
 use kennel_tests::binary::Kennel;
 use kennel_tests::database::Database;
+use kennel_tests::languages::{Language, languages};
 use kennel_tests::replicas::Session;
 
 use crate::groups::{CONTAINMENT, Group, groups};
-use crate::guests::{Language, languages};
 use crate::play::{
     Outcome, in_order_of_names, on_a_store, on_sqlite, outcome, sorted_documents, values, without_a_store,
 };
 
 /// Groups that are played at the same time: most of them wait for a process, or for the pause before another attempt.
 const AT_ONCE: usize = 3;
+/// Characters that are shown of what differs in a group.
+const SHOWN_CHARS: usize = 4000;
 const BATCHES: [usize; 2] = [1000, 1];
 
 /// Where a group is played.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Test,
     Sqlite,
     Postgres,
 }
 
-/// What came of each group, by language and place.
-#[derive(Debug, Default)]
-struct Results {
-    outcomes: Mutex<BTreeMap<(&'static str, Place), Vec<(String, Outcome)>>>,
+/// A group that was played.
+#[derive(Debug)]
+struct Record {
+    language: &'static str,
+    place: Place,
+    group: String,
+    outcome: Outcome,
 }
+
+#[derive(Debug, Default)]
+struct Results(Mutex<Vec<Record>>);
 
 #[test]
 fn the_guests_of_all_languages_do_the_same() {
@@ -115,39 +122,39 @@ fn play_on_postgres(group: &Group, languages: &[Language], cluster: &Cluster, re
 
 impl Results {
     fn add(&self, language: &Language, place: Place, group: &Group, outcome: Outcome) {
-        let mut outcomes = self.outcomes.lock().expect("no thread panics");
-        outcomes.entry((language.name, place)).or_default().push((group.name.clone(), outcome));
+        let record = Record { language: language.name, place, group: group.name.clone(), outcome };
+        self.0.lock().expect("no thread panics").push(record);
     }
 
     /// A line for each language: groups that passed of those that were played.
     fn print(&self, languages: &[Language]) {
-        let outcomes = self.outcomes.lock().expect("no thread panics");
+        let records = self.0.lock().expect("no thread panics");
         let (test, sqlite, postgres) = ("kennel test", "SQLite", "PostgreSQL");
         println!("{:<12} {:>12} {test:>12} {sqlite:>8} {postgres:>11} rejected", "language", "bytes");
         for language in languages {
             let size = std::fs::metadata(&language.conformance).map_or(0, |file| file.len());
+            let of = |place: Place| {
+                let records = records.iter();
+                records.filter(move |record| (record.language, record.place) == (language.name, place))
+            };
             let passed = |place: Place| {
-                let of = &outcomes[&(language.name, place)];
-                let passed = of.iter().filter(|(_, outcome)| outcome.differences.is_empty()).count();
-                format!("{passed}/{}", of.len())
+                let passed = of(place).filter(|record| record.outcome.differences.is_empty()).count();
+                format!("{passed}/{}", of(place).count())
             };
             let [test, sqlite, postgres] = [Place::Test, Place::Sqlite, Place::Postgres].map(passed);
-            let of_test = &outcomes[&(language.name, Place::Test)];
-            let rejected: usize = of_test.iter().map(|(_, outcome)| outcome.rejected).sum();
+            let rejected: usize = of(Place::Test).map(|record| record.outcome.rejected).sum();
             println!("{:<12} {size:>12} {test:>12} {sqlite:>8} {postgres:>11} {rejected:>8}", language.name);
         }
-        println!("rejected: of the values that a language cannot hold exactly, those that it rejects");
+        println!("rejected: of the values that a language may not be able to hold, those that it rejects");
     }
 
     fn judge(&self) {
-        let outcomes = self.outcomes.lock().expect("no thread panics");
-        let mut failed = Vec::new();
-        for ((language, place), of) in &*outcomes {
-            for (group, outcome) in of.iter().filter(|(_, outcome)| !outcome.differences.is_empty()) {
-                let shown: String = outcome.differences.join("\n").chars().take(4000).collect();
-                failed.push(format!("{language}, {group} by {place:?}:\n{shown}"));
-            }
-        }
+        let records = self.0.lock().expect("no thread panics");
+        let failed = records.iter().filter(|record| !record.outcome.differences.is_empty()).map(|record| {
+            let shown: String = record.outcome.differences.join("\n").chars().take(SHOWN_CHARS).collect();
+            format!("{}, {} by {:?}:\n{shown}", record.language, record.group, record.place)
+        });
+        let failed: Vec<String> = failed.collect();
         assert!(failed.is_empty(), "{}", failed.join("\n\n"));
     }
 }

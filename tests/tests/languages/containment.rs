@@ -2,10 +2,10 @@
 //! other events are handled.
 
 use kennel_tests::binary::Kennel;
+use kennel_tests::languages::{Language, languages};
 use serde_json::Value;
 
 use crate::groups::containment;
-use crate::guests::{Language, languages};
 use crate::play::{on_sqlite, outcome, values};
 
 /// What the message of a failure has, whatever the language.

@@ -7,7 +7,7 @@
 //! | [`plateau`] | memory over many events, and documents that are the same to the byte |
 //! | [`swap`] | one projection goes through all languages under load |
 //!
-//! Where the guests are is in [`guests`]; the groups are read by [`groups`], made by [`large`], and played by [`play`].
+//! The groups are read by [`groups`], made by [`large`], and played by [`play`].
 //!
 //! The guests of other languages than Rust are built by `make test`. Where they are missing the tests say so, and fail
 //! in CI.
@@ -17,7 +17,6 @@
 mod conformance;
 mod containment;
 mod groups;
-mod guests;
 mod large;
 mod plateau;
 mod play;

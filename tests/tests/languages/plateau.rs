@@ -7,10 +7,9 @@ use std::time::Duration;
 use kennel_tests::binary::{Kennel, now, wait_until};
 use kennel_tests::database::Database;
 use kennel_tests::events::orders;
+use kennel_tests::languages::{Language, languages};
 use kennel_tests::metrics::Served;
 use tempfile::TempDir;
-
-use crate::guests::{Language, languages};
 
 const NAME: &str = "orders";
 /// Six events each.

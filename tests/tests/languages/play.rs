@@ -9,12 +9,12 @@ use kennel_cli::expectations::{Comparison, Documents, Expectations};
 use kennel_store::{ConnectOptions, connect};
 use kennel_tests::binary::Kennel;
 use kennel_tests::database::Database;
+use kennel_tests::languages::Language;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::groups::Group;
-use crate::guests::Language;
 
 /// What differs, and how many of the events that may be rejected were.
 #[derive(Debug)]

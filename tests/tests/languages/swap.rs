@@ -7,10 +7,9 @@ use kennel_tests::binary::wait_until;
 use kennel_tests::database::Database;
 use kennel_tests::events::order_row;
 use kennel_tests::fixture::{Fixture, digest, timed};
+use kennel_tests::languages::{Language, languages};
 use kennel_tests::load::Load;
 use kennel_tests::metrics::Served;
-
-use crate::guests::{Language, languages};
 
 const NAME: &str = "orders";
 /// The projection that handles the same log again, by one language alone.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Once;
 
-use kennel_tests::binary::repository;
+use crate::binary::repository;
 
 /// The languages that have an SDK, in the order in which the swaps go through them. `make test` builds their guests with
 /// `kennel build`, those of Rust with `make guests`.
@@ -17,24 +17,31 @@ const LANGUAGES: [(&str, &str); 5] = [
 
 /// A language whose guests are there.
 #[derive(Clone, Debug)]
-pub(crate) struct Language {
-    pub(crate) name: &'static str,
+pub struct Language {
+    /// As `kennel new --lang` names it.
+    pub name: &'static str,
     /// The guest that plays `guest-sdk/conformance`.
-    pub(crate) conformance: PathBuf,
+    pub conformance: PathBuf,
     /// The example that every SDK has.
-    pub(crate) order_summary: PathBuf,
+    pub order_summary: PathBuf,
 }
 
 impl Language {
-    pub(crate) fn conformance(&self) -> &str {
+    /// The conformance guest as an argument.
+    #[must_use]
+    pub fn conformance(&self) -> &str {
         text(&self.conformance)
     }
 
-    pub(crate) fn order_summary(&self) -> &str {
+    /// The example as an argument.
+    #[must_use]
+    pub fn order_summary(&self) -> &str {
         text(&self.order_summary)
     }
 
-    pub(crate) fn is_rust(&self) -> bool {
+    /// Whether it is the first of all.
+    #[must_use]
+    pub fn is_rust(&self) -> bool {
         self.name == LANGUAGES[0].0
     }
 }
@@ -48,8 +55,9 @@ fn text(path: &Path) -> &str {
 /// # Panics
 ///
 /// When those of Rust are missing, or any in CI.
+#[must_use]
 #[expect(clippy::print_stderr, reason = "a language that is not tested has to be named")]
-pub(crate) fn languages() -> Vec<Language> {
+pub fn languages() -> Vec<Language> {
     static ONCE: Once = Once::new();
     let (present, missing): (Vec<_>, Vec<_>) = LANGUAGES.iter().map(language).partition(Result::is_ok);
     let missing: Vec<String> = missing.into_iter().filter_map(Result::err).collect();
