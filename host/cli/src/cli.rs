@@ -2,6 +2,7 @@
 
 mod append;
 mod bench;
+mod build;
 mod compile;
 mod components;
 mod control;
@@ -168,6 +169,8 @@ enum Configured {
     Workers(workers::Workers),
     /// Lists how the division of the work has changed
     Generations(generations::Generations),
+    /// Builds the component of a project
+    Build(build::Build),
     /// Shows what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
     /// Runs a component on given events, without a store, and compares what it writes
@@ -231,6 +234,7 @@ impl Cli {
                 Configured::Status(command) => command.execute(&config).await,
                 Configured::Workers(command) => command.execute(&config).await,
                 Configured::Generations(command) => command.execute(&config).await,
+                Configured::Build(command) => command.execute().await,
                 Configured::Inspect(command) => command.execute().await,
                 Configured::Test(command) => command.execute().await,
                 Configured::Push(command) => command.execute().await,

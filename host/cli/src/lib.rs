@@ -10,6 +10,7 @@
 //! | [`expectations`] | what a test expects of a projection, and how what was found differs |
 //! | [`nearest`] | suggestions for misspelt words |
 //! | [`oci`] | components in OCI registries |
+//! | `project` | projects of projections: their templates, and how they are built |
 //! | [`exactly_once`] | was every event handled exactly once? |
 //! | [`telemetry`] | the log |
 //! | [`exit`] | exit codes, a documented part of the command's interface |
@@ -22,6 +23,7 @@ pub mod expectations;
 pub mod jsonl;
 pub mod nearest;
 pub mod oci;
+pub(crate) mod project;
 pub mod remote;
 pub mod telemetry;
 pub mod wire;

@@ -96,7 +96,9 @@ pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, Runt
 /// The subcommand of `kennel` in which the compiler serves.
 const COMPILE: &str = "compile";
 
-fn cache_dir() -> Option<PathBuf> {
+/// The folder for what is kept from one command to the next.
+#[must_use]
+pub fn cache_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let cache = set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?;
     set("KENNEL_CACHE").or_else(|| Some(cache.join("kennel")))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use kennel_core::collection::{Collection, Column};
-use kennel_core::port::{ComponentError, Fault};
+use kennel_core::port::{ComponentError, Fault, Runtime};
 use kennel_core::projection::Descriptor;
 use kennel_core::text::escaped;
 use serde::Serialize;
@@ -33,23 +33,8 @@ pub(super) struct Inspect {
 impl Inspect {
     pub(super) async fn execute(self) -> anyhow::Result<ExitCode> {
         let bytes = source::read_component(&self.file)?;
-        let mut inspection = inspect(&bytes);
-        let mut descriptor = None;
-        if inspection.runnable {
-            // The types fit; whether it compiles and can describe itself shows only when it does.
-            match wire::runtime()?.prepare(bytes.into()).await {
-                Ok(component) => descriptor = Some(component.descriptor().clone()),
-                // Whether it can run is not known then.
-                Err(error @ ComponentError { fault: Fault::Host, .. }) => {
-                    return Err(rendered(ControlError::Unsupported(error), &self.file.display()));
-                }
-                Err(error) => {
-                    inspection.runnable = false;
-                    inspection.problems.push(error.to_string());
-                }
-            }
-        }
-        let report = Report { inspection, descriptor };
+        let report = report(bytes, &*wire::runtime()?).await;
+        let report = report.map_err(|error| rendered(error, &self.file.display()))?;
         if self.json {
             output::json(&report)?;
         } else {
@@ -60,8 +45,29 @@ impl Inspect {
     }
 }
 
+/// Looks at a component, and whether it compiles and can describe itself, which shows only when it does. An error means
+/// that this is not known.
+pub(super) async fn report(bytes: Vec<u8>, runtime: &dyn Runtime) -> Result<Report, ControlError> {
+    let mut inspection = inspect(&bytes);
+    let mut descriptor = None;
+    if inspection.runnable {
+        match runtime.prepare(bytes.into()).await {
+            Ok(component) => descriptor = Some(component.descriptor().clone()),
+            Err(error @ ComponentError { fault: Fault::Host, .. }) => {
+                return Err(ControlError::Unsupported(error));
+            }
+            Err(error) => {
+                inspection.runnable = false;
+                inspection.problems.push(error.to_string());
+            }
+        }
+    }
+    Ok(Report { inspection, descriptor })
+}
+
+/// What has been found out about a component.
 #[derive(Serialize)]
-struct Report {
+pub(super) struct Report {
     #[serde(flatten)]
     inspection: Inspection,
     /// What the component says of itself, if it can run here.
@@ -69,6 +75,17 @@ struct Report {
 }
 
 impl Report {
+    /// The digest of the component.
+    pub(super) fn digest(&self) -> &str {
+        &self.inspection.digest
+    }
+
+    /// Why this host cannot run it, in a sentence; nothing if it can.
+    pub(super) fn problems(&self) -> Option<String> {
+        let Inspection { runnable, problems, .. } = &self.inspection;
+        (!runnable).then(|| format!("this host cannot run it:\n  - {}", problems.join("\n  - ")))
+    }
+
     fn print(&self) -> anyhow::Result<()> {
         let inspection = &self.inspection;
         let kind = match inspection.kind {
