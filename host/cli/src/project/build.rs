@@ -46,12 +46,10 @@ struct Build<'a> {
     profile: Profile,
     /// Where to leave the component, or the core module that the host makes one of.
     out: &'a Path,
-    /// A folder for what is needed on the way.
-    scratch: &'a Path,
 }
 
 impl Build<'_> {
-    /// Tells people which compiler is at work, and returns its name with the version.
+    /// Shows which compiler is at work, and returns its name with the version.
     fn begin(&self, tool: impl std::fmt::Display) -> String {
         self.tools.note(&format!("building {} with {tool}", self.project.name));
         tool.to_string()
@@ -66,15 +64,13 @@ pub(crate) async fn build(project: &Project, tools: &Tools<'_>, profile: Profile
         format!("cannot make a folder in {}; name another one with TMPDIR", std::env::temp_dir().display())
     })?;
     let out = scratch.path().join("component.wasm");
-    let build = Build { project, tools, profile, out: &out, scratch: scratch.path() };
+    let build = Build { project, tools, profile, out: &out };
     let tool = match project.language {
         Language::Rust => rust::build(&build).await?,
         Language::TypeScript | Language::JavaScript => typescript::build(&build).await?,
         Language::Python => python::build(&build).await?,
         Language::Go => go::build(&build).await?,
-        Language::C => c::build(&build).await?,
-        Language::Cpp => c::build_cpp(&build).await?,
-        Language::Zig => c::build_zig(&build).await?,
+        Language::C | Language::Cpp | Language::Zig => c::build(&build).await?,
     };
     let component = std::fs::read(&out).map_err(|error| {
         ExitKind::Input.error(format!("{tool} left no component of {}: {error}", project.folder.display()))

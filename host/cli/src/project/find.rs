@@ -99,12 +99,12 @@ fn language(folder: &Path) -> Option<Language> {
         Some(Language::Go)
     } else if has("pyproject.toml") || has_source(&["py"]) {
         Some(Language::Python)
+    } else if has_source(&["zig"]) {
+        Some(Language::Zig)
     } else if has_source(CPP) {
         Some(Language::Cpp)
     } else if has_source(&["c"]) {
         Some(Language::C)
-    } else if has_source(&["zig"]) {
-        Some(Language::Zig)
     } else {
         None
     }
@@ -230,7 +230,7 @@ mod tests {
             (&[("shop.c", ""), ("shop_test.c", "")], Language::C, "shop-orders"),
             (&[("src/shop.c", "")], Language::C, "shop-orders"),
             (&[("shop.cpp", ""), ("json.c", "")], Language::Cpp, "shop-orders"),
-            (&[("shop.zig", ""), ("build.zig", "")], Language::Zig, "shop-orders"),
+            (&[("shop.zig", ""), ("build.zig", ""), ("json.c", "")], Language::Zig, "shop-orders"),
         ] {
             let (_parent, folder) = folder(files);
             let found = Project::find(&folder).unwrap();

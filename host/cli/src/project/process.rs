@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Output, Stdio};
 
 use tokio::process::Command;
 
@@ -39,11 +39,16 @@ pub(crate) async fn answer(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
+/// What comes of a question to a tool, which is not shown.
+pub(crate) async fn outcome(command: &mut Command) -> anyhow::Result<Output> {
+    command.output().await.map_err(|error| cannot_start(command, &error))
+}
+
 fn cannot_start(command: &Command, error: &std::io::Error) -> anyhow::Error {
     ExitKind::Input.error(format!("cannot start {}: {error}", shown(command)))
 }
 
-fn failed(command: &Command, status: std::process::ExitStatus) -> anyhow::Error {
+fn failed(command: &Command, status: ExitStatus) -> anyhow::Error {
     ExitKind::Input.error(format!("{} failed ({status}); its messages are above", shown(command)))
 }
 

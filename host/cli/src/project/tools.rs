@@ -21,7 +21,6 @@ pub(crate) struct Tools<'a> {
 /// A tool that was found.
 #[derive(Clone, Debug)]
 pub(crate) struct Tool {
-    pub(crate) name: &'static str,
     pub(crate) version: Version,
     pub(crate) program: PathBuf,
 }
@@ -56,9 +55,11 @@ impl<'a> Tools<'a> {
         let mut unfit = None;
         for &name in names {
             for program in on_path(name) {
-                let printed = process::answer(process::command(&program, Path::new("/")).arg(asked)).await;
+                // So that Go answers for itself, and fetches no other.
+                let mut command = process::command(&program, Path::new("/"));
+                let printed = process::answer(command.arg(asked).env("GOTOOLCHAIN", "local")).await;
                 match printed.as_deref().and_then(Version::find) {
-                    Some(version) if accepted(version) => return Ok(Tool { name, version, program }),
+                    Some(version) if accepted(version) => return Ok(Tool { version, program }),
                     Some(version) => unfit = unfit.or(Some((name, version))),
                     // A stand-in of a version manager that has no such tool.
                     None => {}
@@ -100,8 +101,8 @@ impl Need {
 
     fn sentence(&self, unfit: Option<(&'static str, Version)>) -> String {
         match unfit {
-            Some((name, version)) => format!("{} is needed, and {name} {version} is installed", self.title),
-            None => format!("{} is needed, and is not installed", self.title),
+            Some((name, version)) => format!("this needs {}; {name} {version} is installed", self.title),
+            None => format!("this needs {}, which is not installed", self.title),
         }
     }
 }

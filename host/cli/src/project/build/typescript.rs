@@ -1,9 +1,10 @@
-//! TypeScript and JavaScript: the SDK bundles the sources and puts them into an engine. It is compiled first if it has to be.
+//! TypeScript and JavaScript: the SDK bundles the sources and puts them into an engine. It is compiled first.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
+use anyhow::Context as _;
+use serde_json::Value;
 use tokio::process::Command;
 
 use super::{Build, lock};
@@ -21,6 +22,7 @@ const NEED: Need = Need {
 
 /// The command of the SDK, as it is compiled.
 const BUILDER: &str = "dist/build/cli.js";
+const COMPILER: &str = "node_modules/typescript/bin/tsc";
 
 /// Node.js and npm.
 struct Node {
@@ -33,26 +35,33 @@ struct Node {
 }
 
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
-    let project = build.project;
+    let (project, tools) = (build.project, build.tools);
     let entry = project.entry(&project.sources(&["ts", "mts", "js", "mjs"]))?;
-    let node = Node::find(build.tools).await?;
+    let node = Node::find(tools).await?;
     let tool = build.begin(format!("node {}", node.version));
-    node.install(build.tools, &project.folder).await?;
-    let installed = project.folder.join("node_modules/kennel-projection");
-    let sdk = match project.sdk(&["package.json", "src/build/cli.ts"]) {
-        Some(sdk) => sdk,
-        None if installed.join(BUILDER).is_file() => installed,
-        None => {
-            return Err(ExitKind::Missing.error(format!(
+    // Several projects may share an SDK and its packages.
+    let sdk = project.sdk(&["package.json", "src/build/cli.ts"]);
+    let _lock = match &sdk {
+        Some(sdk) => Some(lock(sdk).await?),
+        None => None,
+    };
+    node.install(tools, &project.folder).await?;
+    let builder = match sdk {
+        Some(sdk) => {
+            node.compile(&sdk).await?;
+            sdk.join(BUILDER)
+        }
+        None => upwards(&project.folder, &format!("node_modules/kennel-projection/{BUILDER}")).ok_or_else(|| {
+            ExitKind::Missing.error(format!(
                 "{} has no SDK: `npm install kennel-projection` adds it, `kennel new` makes a project that has it in `sdk`",
                 project.folder.display()
-            )));
-        }
+            ))
+        })?,
     };
-    node.compile(build.tools, &sdk).await?;
     let mut command = node.command(&project.folder);
-    command.arg(sdk.join(BUILDER)).arg("build").arg(entry).arg("--out").arg(build.out);
-    // What it prints is the temporary name of the component.
+    let entry = entry.strip_prefix(&project.folder).unwrap_or(&entry);
+    command.arg(builder).arg("build").arg(entry).arg("--out").arg(build.out);
+    // It prints the name of the component, which is a temporary one.
     process::output(&mut command).await?;
     Ok(tool)
 }
@@ -76,60 +85,54 @@ impl Node {
     }
 
     fn command(&self, folder: &Path) -> Command {
-        let mut command = process::command(&self.node, folder);
-        command.env("PATH", &self.path);
-        command
+        self.clean(process::command(&self.node, folder))
     }
 
     fn npm(&self, folder: &Path) -> Command {
-        let mut command = process::command(&self.npm.0, folder);
-        command.args(&self.npm.1).env("PATH", &self.path);
+        let mut command = self.clean(process::command(&self.npm.0, folder));
+        command.args(&self.npm.1);
         command
     }
 
-    /// Installs the packages that a folder's own files name, unless they are installed.
-    async fn install(&self, tools: &Tools<'_>, folder: &Path) -> anyhow::Result<()> {
-        let lock_file = folder.join("package-lock.json");
-        let subcommand = if lock_file.is_file() {
-            "ci"
-        } else if has_dependencies(folder) {
-            "install"
-        } else {
-            return Ok(());
+    /// Options that are meant for servers would leave out the compiler, or change what it does.
+    fn clean(&self, mut command: Command) -> Command {
+        command.env("PATH", &self.path).env_remove("NODE_OPTIONS").env_remove("NODE_ENV");
+        command
+    }
+
+    /// Installs the packages of a project, unless they are installed. They are named by the lock file of the project, or of
+    /// the folders around it: of the workspace, or of the SDK.
+    async fn install(&self, tools: &Tools<'_>, project: &Path) -> anyhow::Result<()> {
+        let (folder, subcommand) = match upwards(project, "package-lock.json") {
+            Some(file) => (file.parent().unwrap_or(project).to_owned(), "ci"),
+            None if has_dependencies(project) => (project.to_owned(), "install"),
+            None => return Ok(()),
         };
-        // npm writes this one when everything else is in its place.
-        let installed = modified(&folder.join("node_modules/.package-lock.json"));
-        let declared = modified(&lock_file).max(modified(&folder.join("package.json")));
-        if installed.is_some() && installed >= declared {
+        if is_installed(&folder) {
             return Ok(());
         }
         tools.note(&format!("npm {subcommand} in {}", folder.display()));
-        let mut npm = self.npm(folder);
-        npm.args([subcommand, "--no-audit", "--no-fund", "--loglevel=error"]);
-        if tools.offline {
-            npm.arg("--offline");
-        }
-        process::run(&mut npm).await
+        let mut npm = self.npm(&folder);
+        npm.args([subcommand, "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"]);
+        npm.arg(if tools.offline { "--offline" } else { "--prefer-offline" });
+        process::run(&mut npm).await.with_context(|| {
+            format!(
+                "the packages of {} cannot be installed; the first build needs the network",
+                folder.display()
+            )
+        })
     }
 
-    /// Compiles the SDK, unless it is newer than its sources. Several projects may share one.
-    async fn compile(&self, tools: &Tools<'_>, sdk: &Path) -> anyhow::Result<()> {
-        let builder = modified(&sdk.join(BUILDER));
-        let is_current = builder.is_some() && builder >= newest(&sdk.join("src"));
-        let needed: &[&str] = if is_current { &["rolldown"] } else { &["rolldown", "typescript"] };
-        let is_prepared = |sdk: &Path| needed.iter().all(|package| is_installed(sdk, package));
-        if is_current && is_prepared(sdk) {
-            return Ok(());
-        }
-        let _lock = lock(sdk).await?;
-        if !is_prepared(sdk) {
-            self.install(tools, sdk).await?;
-        }
-        if is_current {
-            return Ok(());
-        }
-        tools.note("compiling the SDK");
-        process::run(self.npm(sdk).args(["run", "--silent", "build"])).await
+    /// Compiles the SDK.
+    async fn compile(&self, sdk: &Path) -> anyhow::Result<()> {
+        let compiler = upwards(sdk, COMPILER).ok_or_else(|| {
+            ExitKind::Input.error(format!(
+                "the compiler of TypeScript is missing, with which the SDK in {} is compiled: `npm install --save-dev \
+                 typescript` adds it",
+                sdk.display()
+            ))
+        })?;
+        process::run(self.command(sdk).arg(compiler).args(["-p", "."])).await
     }
 }
 
@@ -139,26 +142,36 @@ fn before(program: &Path, path: OsString) -> OsString {
     std::env::join_paths(folders).unwrap_or(path)
 }
 
-/// Whether a module in `folder` finds this package: in its own folder, or in one around it.
-fn is_installed(folder: &Path, package: &str) -> bool {
-    folder.ancestors().any(|folder| folder.join("node_modules").join(package).join("package.json").is_file())
+/// The file with this name in a folder or the nearest one around it that has it.
+fn upwards(folder: &Path, name: &str) -> Option<PathBuf> {
+    folder.ancestors().map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+fn json(file: &Path) -> Option<Value> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
 }
 
 fn has_dependencies(folder: &Path) -> bool {
-    let Ok(text) = std::fs::read_to_string(folder.join("package.json")) else { return false };
-    let package: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let package = json(&folder.join("package.json")).unwrap_or_default();
     let lists = [&package["dependencies"], &package["devDependencies"]];
-    lists.into_iter().filter_map(serde_json::Value::as_object).any(|list| !list.is_empty())
+    lists.into_iter().filter_map(Value::as_object).any(|list| !list.is_empty())
 }
 
-fn modified(file: &Path) -> Option<SystemTime> {
-    std::fs::metadata(file).and_then(|found| found.modified()).ok()
-}
-
-/// When the files below a folder were last changed.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter_map(|path| if path.is_dir() { newest(&path) } else { modified(&path) }).max()
+/// Whether the packages are installed that a folder's lock file, or else its package.json, names. Times say nothing: a
+/// clone changes them.
+fn is_installed(folder: &Path) -> bool {
+    // npm writes this one when everything else is in its place.
+    let Some(installed) = json(&folder.join("node_modules/.package-lock.json")) else { return false };
+    let Some(wanted) = json(&folder.join("package-lock.json")) else { return true };
+    let Some(wanted) = wanted["packages"].as_object() else { return false };
+    let is_set = |entry: &Value, flag: &str| entry[flag].as_bool().unwrap_or(false);
+    let needed = wanted.iter().filter(|(path, entry)| {
+        // The others are for other machines, or lie in the project itself.
+        path.contains("node_modules/") && !is_set(entry, "optional") && !is_set(entry, "devOptional")
+    });
+    needed.into_iter().all(|(path, entry)| {
+        installed["packages"].get(path).is_some_and(|found| found["version"] == entry["version"])
+    })
 }
 
 #[cfg(test)]
@@ -166,15 +179,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_is_found_in_the_folders_around() {
+    fn packages_are_installed_if_those_of_the_lock_file_are() {
         let folder = tempfile::tempdir().unwrap();
-        let sdk = folder.path().join("sdk");
-        std::fs::create_dir_all(folder.path().join("node_modules/rolldown")).unwrap();
-        std::fs::create_dir_all(&sdk).unwrap();
-        assert!(!is_installed(&sdk, "rolldown"), "half of it is none");
-        std::fs::write(folder.path().join("node_modules/rolldown/package.json"), "{}").unwrap();
-        assert!(is_installed(&sdk, "rolldown"));
-        assert!(!is_installed(&sdk, "typescript"));
+        let folder = folder.path();
+        let write = |name: &str, text: &str| std::fs::write(folder.join(name), text).unwrap();
+        std::fs::create_dir(folder.join("node_modules")).unwrap();
+        let lock = r#"{"packages":{
+            "":{"name":"shop","version":"2.0.0"},
+            "node_modules/rolldown":{"version":"1.3.2"},
+            "node_modules/for-other-machines":{"version":"1.0.0","optional":true},
+            "node_modules/kennel-projection":{"resolved":"sdk","link":true},
+            "sdk":{"version":"0.1.0"}}}"#;
+        write("package-lock.json", lock);
+        assert!(!is_installed(folder), "nothing is");
+        let link = r#""node_modules/kennel-projection":{"resolved":"sdk","link":true}"#;
+        for (installed, expected) in [
+            (format!(r#"{{"packages":{{"node_modules/rolldown":{{"version":"1.3.2"}},{link}}}}}"#), true),
+            (format!(r#"{{"packages":{{"node_modules/rolldown":{{"version":"1.3.1"}},{link}}}}}"#), false),
+            (r#"{"packages":{"node_modules/rolldown":{"version":"1.3.2"}}}"#.to_owned(), false),
+            ("{".to_owned(), false),
+        ] {
+            write("node_modules/.package-lock.json", &installed);
+            assert_eq!(is_installed(folder), expected, "{installed}");
+        }
     }
 
     #[test]

