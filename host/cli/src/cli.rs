@@ -17,6 +17,7 @@ mod generations;
 mod inspect;
 mod lifecycle;
 mod migrate;
+mod new;
 mod operations;
 mod output;
 mod pull;
@@ -169,6 +170,8 @@ enum Configured {
     Workers(workers::Workers),
     /// Lists how the division of the work has changed
     Generations(generations::Generations),
+    /// Makes the project of a projection, in the language of your choice
+    New(new::New),
     /// Builds the component of a project
     Build(build::Build),
     /// Shows what a component is, and whether this host can run it
@@ -234,6 +237,7 @@ impl Cli {
                 Configured::Status(command) => command.execute(&config).await,
                 Configured::Workers(command) => command.execute(&config).await,
                 Configured::Generations(command) => command.execute(&config).await,
+                Configured::New(command) => command.execute(),
                 Configured::Build(command) => command.execute().await,
                 Configured::Inspect(command) => command.execute().await,
                 Configured::Test(command) => command.execute().await,

@@ -25,6 +25,11 @@ pub(crate) enum Language {
 }
 
 impl Language {
+    /// Those that have a template.
+    #[cfg(test)]
+    pub(crate) const TEMPLATES: [Self; 6] =
+        [Self::Rust, Self::TypeScript, Self::JavaScript, Self::Python, Self::Go, Self::C];
+
     /// The name, as people write it.
     pub(crate) const fn title(self) -> &'static str {
         match self {
