@@ -9,6 +9,7 @@ mod control;
 mod demo;
 mod deploy;
 mod deployments;
+mod dev;
 mod diff;
 mod documents;
 mod file;
@@ -174,6 +175,8 @@ enum Configured {
     New(new::New),
     /// Builds the component of a project
     Build(build::Build),
+    /// Builds, tests and runs a project whenever it changes
+    Dev(dev::Dev),
     /// Shows what a component is, and whether this host can run it
     Inspect(inspect::Inspect),
     /// Runs a component on given events, without a store, and compares what it writes
@@ -209,7 +212,7 @@ impl Cli {
         let config = Config::load(self.global.config.as_deref())?;
         let (level, format) = match &command {
             Configured::Run(run) => ("info", run.log_format(&config)),
-            Configured::Test(_) => (test::LOG, LogFormat::Text),
+            Configured::Test(_) | Configured::Dev(_) => (test::LOG, LogFormat::Text),
             _ => ("warn", LogFormat::Text),
         };
         telemetry::start(level, format);
@@ -239,6 +242,7 @@ impl Cli {
                 Configured::Generations(command) => command.execute(&config).await,
                 Configured::New(command) => command.execute(),
                 Configured::Build(command) => command.execute().await,
+                Configured::Dev(command) => Box::pin(command.execute()).await,
                 Configured::Inspect(command) => command.execute().await,
                 Configured::Test(command) => command.execute().await,
                 Configured::Push(command) => command.execute().await,

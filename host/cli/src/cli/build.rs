@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
+use kennel_core::digest::Digest;
 use serde::Serialize;
 
 use super::signals::Signals;
-use super::{inspect, output};
+use super::{file, inspect, output};
 use crate::exit::ExitKind;
 use crate::project::build::{Built, Profile, build};
 use crate::project::find::Project;
@@ -81,36 +82,59 @@ impl Build {
         let note = |text: &str| output::note(text);
         let tools = Tools::new(self.offline, &note);
         let profile = if self.debug { Profile::Debug } else { Profile::Release };
-        let Built { component, tool, took } = build(&project, &tools, profile).await?;
-        let file = self.output.clone().unwrap_or_else(|| project.component());
-        write(&file, &component)?;
-        let bytes = component.len();
-        let checked = inspect::report(component, &*wire::runtime()?).await;
-        let report = checked.map_err(|error| super::control::rendered(error, &file.display()))?;
-        if let Some(problems) = report.problems() {
-            return Err(ExitKind::Input.error(format!("{} is built, but {problems}", file.display())));
-        }
+        let built = checked(&project, &tools, profile, self.output.as_deref()).await?;
         if self.json {
             output::json(&Report {
-                file: &file,
+                file: &built.file,
                 name: &project.name,
                 language: project.language,
-                tool: &tool,
-                bytes,
-                digest: report.digest(),
-                seconds: took.as_secs_f64(),
+                tool: &built.tool,
+                bytes: built.component.len(),
+                digest: &Digest::of(&built.component).to_string(),
+                seconds: built.took.as_secs_f64(),
             })?;
         } else {
-            output::line(summary(&file, bytes, took))?;
+            output::line(built.summary())?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// A component that was built, in a line.
-pub(super) fn summary(file: &Path, bytes: usize, took: Duration) -> String {
-    let size = output::thousands(bytes as u64);
-    format!("{}: {size} bytes, built in {:.1} s", short(file), took.as_secs_f64())
+/// A component that was built, written, and can run here.
+pub(super) struct Checked {
+    pub(super) component: Vec<u8>,
+    file: PathBuf,
+    tool: String,
+    took: Duration,
+}
+
+/// Builds a project, writes its component, and sees whether this host can run it.
+pub(super) async fn checked(
+    project: &Project,
+    tools: &Tools<'_>,
+    profile: Profile,
+    output: Option<&Path>,
+) -> anyhow::Result<Checked> {
+    let Built { component, tool, took } = build(project, tools, profile).await?;
+    let file = output.map_or_else(|| project.component(), Path::to_owned);
+    file::replace(&file, &component).map_err(|error| {
+        let file = file.display();
+        ExitKind::Input.error(format!("cannot write {file}: {error}; -o names another file"))
+    })?;
+    let report = inspect::report(component.clone(), &*wire::runtime()?).await;
+    let report = report.map_err(|error| super::control::rendered(error, &file.display()))?;
+    match report.problems() {
+        None => Ok(Checked { component, file, tool, took }),
+        Some(problems) => Err(ExitKind::Input.error(format!("{} is built, but {problems}", file.display()))),
+    }
+}
+
+impl Checked {
+    /// It, in a line.
+    pub(super) fn summary(&self) -> String {
+        let size = output::thousands(self.component.len() as u64);
+        format!("{}: {size} bytes, built in {:.1} s", short(&self.file), self.took.as_secs_f64())
+    }
 }
 
 /// A path, from the folder in which the command runs if it is there.
@@ -118,23 +142,4 @@ fn short(file: &Path) -> String {
     let here = std::env::current_dir().ok();
     let below = here.and_then(|here| file.strip_prefix(here).ok().map(Path::to_owned));
     below.unwrap_or_else(|| file.to_owned()).display().to_string()
-}
-
-/// Writes a component. Those who read it see the old one or the new one, and no half of either.
-pub(super) fn write(file: &Path, component: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::PermissionsExt as _;
-    let cannot = |error: std::io::Error| {
-        ExitKind::Input.error(format!("cannot write {}: {error}; -o names another file", file.display()))
-    };
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let permissions = std::fs::Permissions::from_mode(0o644);
-    let mut written = tempfile::Builder::new()
-        .prefix(".kennel-")
-        .permissions(permissions)
-        .tempfile_in(folder)
-        .map_err(cannot)?;
-    written.write_all(component).map_err(cannot)?;
-    written.persist(file).map_err(|error| cannot(error.error))?;
-    Ok(())
 }

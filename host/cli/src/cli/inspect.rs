@@ -75,11 +75,6 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The digest of the component.
-    pub(super) fn digest(&self) -> &str {
-        &self.inspection.digest
-    }
-
     /// Why this host cannot run it, in a sentence; nothing if it can.
     pub(super) fn problems(&self) -> Option<String> {
         let Inspection { runnable, problems, .. } = &self.inspection;

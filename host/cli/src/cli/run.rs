@@ -195,7 +195,8 @@ fn serve(
     Ok(())
 }
 
-fn rendered(error: OrchestratorError) -> anyhow::Error {
+/// The error of an orchestrator, with its exit code.
+pub(super) fn rendered(error: OrchestratorError) -> anyhow::Error {
     let kind = match error {
         OrchestratorError::Store(error) => return error.into(),
         OrchestratorError::Metrics(_) | OrchestratorError::Runtime(_) => return error.into(),

@@ -120,6 +120,28 @@ impl Test {
         Ok(if report.has_passed() { ExitCode::SUCCESS } else { ExitCode::from(ExitKind::Halted.code()) })
     }
 
+    /// The test of the component of a project, with the events and the expectations in its folder.
+    pub(super) fn of_project(folder: &Path, component: &Path, settings: Vec<(String, String)>) -> Self {
+        Self {
+            component: Some(component.to_owned()),
+            events: Some(plain(folder.join("events.jsonl"))),
+            expect: None,
+            update: false,
+            settings,
+            batch: None,
+            logs: false,
+            junit: None,
+            json: false,
+        }
+    }
+
+    /// Runs the test and prints how its outcome compares with the expectations; whether it fits them.
+    pub(super) async fn passes(&self) -> anyhow::Result<bool> {
+        let report = self.test().await?;
+        report.print_verdict()?;
+        Ok(report.has_passed())
+    }
+
     fn write_junit(&self, outcome: &anyhow::Result<Report>) -> anyhow::Result<()> {
         let Some(junit) = &self.junit else { return Ok(()) };
         let text = match outcome {

@@ -14,7 +14,8 @@ use kennel_core::name::ProjectionName;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use self::files::{Files, Stamp};
+use self::files::Files;
+pub(super) use self::files::Stamp;
 use super::control::ControlArgs;
 use super::deploy::reported;
 use super::output;

@@ -52,14 +52,15 @@ fn failed(command: &Command, status: ExitStatus) -> anyhow::Error {
     ExitKind::Input.error(format!("{} failed ({status}); its messages are above", shown(command)))
 }
 
-/// The name of the program with its first argument, which is a subcommand for most.
+/// The name of the program or of the script that it runs, with its first argument if that is a subcommand.
 fn shown(command: &Command) -> String {
     let command = command.as_std();
-    let name = Path::new(command.get_program()).file_name().unwrap_or(command.get_program());
-    let first = command.get_args().next().map(OsStr::to_string_lossy);
-    let first = first.filter(|first| first.chars().all(|c| c.is_ascii_alphabetic()));
-    match first {
-        Some(first) => format!("`{} {first}`", name.to_string_lossy()),
-        None => format!("`{}`", name.to_string_lossy()),
+    let name = |path: &OsStr| Path::new(path).file_name().unwrap_or(path).to_string_lossy().into_owned();
+    match command.get_args().next() {
+        Some(script) if Path::new(script).is_absolute() => format!("`{}`", name(script)),
+        Some(word) if word.to_string_lossy().chars().all(|c| c.is_ascii_alphabetic()) => {
+            format!("`{} {}`", name(command.get_program()), word.to_string_lossy())
+        }
+        _ => format!("`{}`", name(command.get_program())),
     }
 }

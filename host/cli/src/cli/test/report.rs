@@ -185,6 +185,11 @@ impl Report {
             }
         }
         output::line("")?;
+        self.print_verdict()
+    }
+
+    /// Prints how it compares with what is expected.
+    pub(super) fn print_verdict(&self) -> anyhow::Result<()> {
         let file = escaped(&self.expect().display().to_string()).into_owned();
         match &self.verdict {
             Verdict::Nothing => {

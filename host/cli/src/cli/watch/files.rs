@@ -19,7 +19,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// By what a change shows without reading the file. The time of its last change in any respect is part of it, since
 /// copying can bring along the time at which its content was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(in crate::cli) struct Stamp {
     inode: u64,
     bytes: u64,
     written: (i64, i64),

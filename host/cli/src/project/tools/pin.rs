@@ -1,6 +1,6 @@
 //! Tools that Kennel fetches: packages of the index of Python packages, each at one version and with the hashes of its files.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -116,6 +116,16 @@ pub(crate) async fn lock(path: &Path) -> std::io::Result<File> {
         Ok(file)
     });
     locked.await.map_err(std::io::Error::other)?
+}
+
+/// As [`lock`], of a folder, without waiting: nothing if another process has it.
+pub(crate) fn try_lock(folder: &Path) -> std::io::Result<Option<File>> {
+    let file = File::open(folder)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 #[cfg(test)]
