@@ -54,7 +54,7 @@ fn main() -> io::Result<()> {
     std::fs::write(out.join("embedded.rs"), list)
 }
 
-/// Collects a file, or what is in a folder. What tools leave there is none of it.
+/// Collects a file, or all files of a folder. Those that tools leave there are none of them.
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     if !path.is_dir() {
         // One that is missing is seen when it appears.

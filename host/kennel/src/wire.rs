@@ -96,7 +96,7 @@ pub fn start_runtime(compiler: Option<PathBuf>) -> Result<Arc<dyn Runtime>, Runt
 /// The subcommand of `kennel` in which the compiler serves.
 const COMPILE: &str = "compile";
 
-/// The folder for what is kept from one command to the next.
+/// The folder for files that later commands use again.
 #[must_use]
 pub fn cache_dir() -> Option<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -26,7 +26,7 @@ Examples:
 The language follows from the files in the folder: Cargo.toml (Rust), package.json (TypeScript, JavaScript), go.mod (Go), \
 pyproject.toml or *.py (Python), *.c (C), *.cpp (C++), *.zig (Zig). The tools of the language are those on PATH, if they \
 are new enough; else Go, Node.js, componentize-py, and Zig for C, are fetched once, at pinned versions, into the folder `tools` of \
-Kennel's cache (KENNEL_CACHE). If that is not possible either, the message says which command gets what is missing.
+Kennel's cache (KENNEL_CACHE). If that is not possible either, the message names the command that gets the missing tool.
 
 Exit code 4 means that the compiler found errors or that this host cannot run the component, 7 that a tool is missing.";
 

@@ -38,7 +38,7 @@ Examples:
 It builds the project as `kennel build` does, tests the component as `kennel test` does with events.jsonl and \
 expected.json, and deploys it to a host of its own with the events of events.jsonl, whose store is .kennel/dev.db in the \
 project's folder. Then it waits for a file to change, and does all that again: either the errors of the compiler are on \
-screen, or how the documents differ from what is expected, or the new documents. Each change builds the read model anew. A \
+screen, or how the documents differ from the expected ones, or the new documents. Each change builds the read model anew. A \
 component that cannot be built or that fails its test is not deployed: the one before it keeps running.
 
 Events that are added to events.jsonl are handled at once. An event that fails is set aside, as `dead-letter` has it. The store \

@@ -282,7 +282,7 @@ mod tests {
         let own = folder.join("c/sdk");
         std::fs::create_dir_all(own.join("include")).unwrap();
         let project = Project::find(&folder.join("c")).unwrap();
-        assert_eq!(project.sdk(files), Some(folder.clone()), "half of one is none");
+        assert_eq!(project.sdk(files), Some(folder), "half of one is none");
         std::fs::write(own.join("build.sh"), "").unwrap();
         std::fs::write(own.join("include/kennel.h"), "").unwrap();
         assert_eq!(project.sdk(files), Some(own));

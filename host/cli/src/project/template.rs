@@ -66,7 +66,7 @@ impl NewFile {
         for part in below.split('/') {
             path.push(if DOTTED.contains(&part) { format!(".{part}") } else { name.replaced(part) });
         }
-        // What is no text has no placeholders.
+        // Placeholders are in texts alone.
         let content = match std::str::from_utf8(content) {
             Ok(text) => name.replaced(text).into_bytes(),
             Err(_) => content.to_vec(),

@@ -17,7 +17,7 @@ const UNWATCHED: [&str; 4] = ["wasm", "md", "pyc", "lock"];
 pub(super) struct Changes {
     /// Something that the component is built of.
     pub(super) sources: bool,
-    /// Events, or what is expected of them.
+    /// Events, or expectations.
     pub(super) events: bool,
 }
 
@@ -38,7 +38,7 @@ impl Sources {
         Self { folder: folder.to_owned(), last: known.clone(), known }
     }
 
-    /// Looks at the files. Once they differ from what is known, and have looked the same twice, returns what has changed and
+    /// Looks at the files. Once they differ from the known ones, and have looked the same twice, returns what has changed and
     /// its names.
     pub(super) fn changed(&mut self) -> Option<(Changes, String)> {
         let now = look(&self.folder);

@@ -188,7 +188,7 @@ impl Report {
         self.print_verdict()
     }
 
-    /// Prints how it compares with what is expected.
+    /// Prints how it compares with the expectations.
     pub(super) fn print_verdict(&self) -> anyhow::Result<()> {
         let file = escaped(&self.expect().display().to_string()).into_owned();
         match &self.verdict {

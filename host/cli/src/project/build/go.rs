@@ -14,7 +14,7 @@ const NEED: Need = Need {
     remedies: &["https://go.dev/dl (macOS: brew install go; Debian with backports: apt-get install golang)"],
 };
 
-/// Flags that are meant for other programs would break a guest; these change what is built.
+/// Flags that are meant for other programs would break a guest; these change the code that is built.
 const FLAGS: [&str; 3] = ["GOEXPERIMENT", "GOWASM", "GODEBUG"];
 
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {

@@ -44,7 +44,7 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     if tools.offline {
         command.env("PIP_NO_INDEX", "1");
     }
-    // Without the folder it takes what is installed, and says so where that is nothing.
+    // Without the folder it takes the installed one, and says so where there is none.
     if let Some(cache) = cache.filter(|cache| !tools.offline || has_package(cache)) {
         command.arg("--tools").arg(cache);
     }
