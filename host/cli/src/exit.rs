@@ -9,7 +9,7 @@
 //! | 4 | the input is wrong: a component that cannot run here, an event that does not parse |
 //! | 5 | taken (a name, a port, a store that another process runs), or in conflict with the state of the projection |
 //! | 6 | the configuration is wrong |
-//! | 7 | something requested does not exist |
+//! | 7 | something requested does not exist, or a tool that a build needs is missing |
 //! | 8 | a projection is halted, or a comparison has found a difference or came too early |
 
 use std::process::ExitCode;

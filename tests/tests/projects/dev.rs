@@ -16,7 +16,7 @@ const PROJECT: &str = "shop-orders";
 struct Developer {
     kennel: Kennel,
     running: Running,
-    /// How much of what is on screen has been seen.
+    /// How many bytes of the screen have been seen.
     seen: usize,
 }
 

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::watch::Stamp;
 
-/// Folders that tools fill, at any depth. Those with a dot in front are left out as well.
-const APART: [&str; 8] =
-    ["node_modules", "target", "dist", "build", "__pycache__", "zig-out", "zig-cache", "vendor"];
+/// Folders that tools fill, at any depth. Those with a dot in front are left out as well, and `build` at the top.
+const APART: [&str; 5] = ["node_modules", "target", "dist", "__pycache__", "zig-out"];
 /// Files that tools write when they build, and prose.
 const UNWATCHED: [&str; 4] = ["wasm", "md", "pyc", "lock"];
 
@@ -83,10 +82,11 @@ fn look_into(folder: &Path, below: &Path, found: &mut BTreeMap<PathBuf, Stamp>) 
             continue;
         }
         if metadata.is_dir() {
+            let is_made = APART.contains(&&*name) || path == Path::new("build");
             let is_environment = entry.path().join("pyvenv.cfg").is_file();
             // A link to a folder may lead around in a circle.
             let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-            if !APART.contains(&&*name) && !is_environment && !is_link {
+            if !is_made && !is_environment && !is_link {
                 look_into(folder, &path, found);
             }
         } else if !is_unwatched(&path) {

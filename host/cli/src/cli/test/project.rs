@@ -3,15 +3,18 @@
 use std::path::{Path, PathBuf};
 
 use crate::exit::ExitKind;
+use crate::project::find::Project;
 
-/// The component in a project folder: the one that is named like the folder, else the only one.
+/// The component in a project folder: the one that `kennel build` leaves, else the one that is named like the folder, else
+/// the only one.
 pub(super) fn component(folder: &Path) -> anyhow::Result<PathBuf> {
     let cannot = |error: std::io::Error| {
         ExitKind::Input.error(format!("cannot read the folder {}: {error}", folder.display()))
     };
     let name = folder.canonicalize().map_err(cannot)?;
-    let name = name.file_name().map(|name| folder.join(name).with_extension("wasm"));
-    if let Some(named) = name.filter(|named| named.is_file()) {
+    let of_folder = name.file_name().map(|name| folder.join(name).with_extension("wasm"));
+    let of_project = Project::find(folder).ok().map(|project| folder.join(format!("{}.wasm", project.name)));
+    if let Some(named) = of_project.into_iter().chain(of_folder).find(|named| named.is_file()) {
         return Ok(named);
     }
     let mut found = Vec::new();
