@@ -6,13 +6,12 @@ set -euo pipefail
 # shellcheck source=.ci/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-for language in c go python typescript; do
-  mkdir -p "target/guests/$language"
-  for project in conformance examples/order-summary; do
-    guest=target/guests/$language/${project##*/}.wasm
-    if "$KENNEL_BINARY" build "guest-sdk/$language/$project" --output "$guest"; then continue; fi
-    rm -f "$guest"
-    [[ ${CI:-} != true ]] || die "$guest cannot be built: see above; CI must run the tests of every language"
-    printf '%s\n' "$guest cannot be built: its tests are left out"
-  done
+for folder in guest-sdk/{c,go,python,typescript}/{conformance,examples/order-summary} guest-sdk/c/examples/order-summary-{cpp,zig}; do
+  language=${folder#guest-sdk/}
+  guest=target/guests/${language%%/*}/${folder##*/}.wasm
+  mkdir -p "${guest%/*}"
+  if "$KENNEL_BINARY" build "$folder" --output "$guest"; then continue; fi
+  rm -f "$guest"
+  [[ ${CI:-} != true ]] || die "$guest cannot be built: see above; CI must run the tests of every language"
+  printf '%s\n' "$guest cannot be built: its tests are left out"
 done

@@ -50,11 +50,13 @@ run_natively() {
   (cd "$1" && PYTHONDONTWRITEBYTECODE=1 bash -c "$3") || failed=true
 }
 use_tools_of_kennel
-run_natively guest-sdk/c cc './test.sh tests/*.c'
+run_natively guest-sdk/c cc './test.sh tests/*.c && tests/readme.sh'
 run_natively guest-sdk/c/examples/order-summary cc '../../test.sh *.c'
+run_natively guest-sdk/c/examples/order-summary-cpp c++ '../../test.sh *.cpp ../order-summary/order_summary_test.c'
 run_natively guest-sdk/python python3 'PYTHONPATH=src python3 -m unittest discover -s tests'
 run_natively guest-sdk/python/examples/order-summary python3 'PYTHONPATH=../../src python3 -m unittest'
-run_natively guest-sdk/go go 'go vet ./... && go test ./...'
+# shellcheck disable=SC2016 # bash -c expands it
+run_natively guest-sdk/go go 'test -z "$(gofmt -l .)" && go vet ./... && go test ./...'
 run_natively guest-sdk/typescript npm 'npm ci --no-audit --no-fund --prefer-offline && npm test'
 
 # "test result: ok. 12 passed; 0 failed; 1 ignored; ..." once per test binary.
