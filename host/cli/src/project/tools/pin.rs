@@ -40,7 +40,9 @@ impl Pin {
                 format!("name a folder in KENNEL_CACHE: Kennel then fetches {specification} into it");
             return Err(Absent::Remedy(remedy));
         };
-        let folder = cache.join(specification.replace("==", "-"));
+        // Machines of several kinds may share a cache.
+        let (system, processor) = (std::env::consts::OS, std::env::consts::ARCH);
+        let folder = cache.join(format!("{}-{system}-{processor}", specification.replace("==", "-")));
         if folder.is_dir() {
             return Ok(folder);
         }
