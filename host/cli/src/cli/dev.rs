@@ -146,10 +146,14 @@ impl Session<'_> {
         let mut config = read_config(&self.dev.folder.join(EXPECTED))?;
         config.extend(self.dev.settings.iter().cloned());
         let host = match self.host.take() {
-            Some(host) if host.can_take(&events) => host,
+            Some(host) if !host.has_ended() && host.can_take(&events) => host,
             other => {
                 if let Some(host) = other {
-                    output::note("events were changed or removed: the log is made anew");
+                    output::note(if host.has_ended() {
+                        "the local host has ended: another is started"
+                    } else {
+                        "events were changed or removed: the log is made anew"
+                    });
                     host.stop().await;
                 }
                 LocalHost::start(&self.store, &project.name).await?

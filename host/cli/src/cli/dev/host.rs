@@ -102,9 +102,14 @@ impl LocalHost {
         let _ = tokio::time::timeout(ENDS_WITHIN, self.store.close()).await;
     }
 
-    /// Whether the log becomes these events by appending, and the host still works.
+    /// Whether it ended by itself, as when its store was removed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.working.is_finished()
+    }
+
+    /// Whether the log becomes these events by appending.
     pub(super) fn can_take(&self, events: &[NewEvent]) -> bool {
-        !self.working.is_finished() && events.starts_with(&self.events)
+        events.starts_with(&self.events)
     }
 
     /// Appends the events that are not in the log yet.
@@ -156,7 +161,7 @@ impl LocalHost {
     /// Waits until the projection has handled the whole log.
     async fn wait(&self) -> anyhow::Result<()> {
         loop {
-            if self.working.is_finished() {
+            if self.has_ended() {
                 return Err(
                     ExitKind::Store.error("the local host has ended; it starts again with the next change")
                 );
