@@ -21,38 +21,38 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn rust() {
-    journey("rust", &[("cargo", &["test", "--quiet"])]);
+    journey("rust", "src/lib.rs", &[("cargo", &["test", "--quiet"])]);
 }
 
 #[test]
 fn typescript() {
-    journey("typescript", &[("npm", &["test"])]);
+    journey("typescript", "src/shop-orders.ts", &[("npm", &["test"])]);
 }
 
 #[test]
 fn javascript() {
-    journey("javascript", &[("npm", &["test"])]);
+    journey("javascript", "src/shop-orders.js", &[("npm", &["test"])]);
 }
 
 #[test]
 fn python() {
-    journey("python", &[("python3", &["-m", "unittest"])]);
+    journey("python", "shop_orders.py", &[("python3", &["-m", "unittest"])]);
 }
 
 #[test]
 fn go() {
-    journey("go", &[("go", &["test", "./..."]), ("go", &["vet", "./..."])]);
+    journey("go", "main.go", &[("go", &["test", "./..."]), ("go", &["vet", "./..."])]);
 }
 
 #[test]
 fn c() {
-    journey("c", &[("sh", &["-c", "sdk/test.sh *.c"])]);
+    journey("c", "shop_orders.c", &[("sh", &["-c", "sdk/test.sh *.c"])]);
 }
 
 /// Makes a project, tests it natively, builds it, tests the component, deploys it, and runs the events. The project's
-/// own native tests run after the build, which fetches what they need as well.
+/// own native tests run after the build, which fetches what they need as well. In the end an error comes into a source.
 #[expect(clippy::print_stderr, reason = "the times are for people")]
-fn journey(language: &str, native: &[(&str, &[&str])]) {
+fn journey(language: &str, source: &str, native: &[(&str, &[&str])]) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let kennel = workplace();
     let project = "shop-orders";
@@ -93,6 +93,18 @@ fn journey(language: &str, native: &[(&str, &[&str])]) {
     let again = kennel.ok(&["build", project, "--offline", "--json"]);
     let again: Value = serde_json::from_str(&again).expect("kennel prints JSON");
     assert_eq!((&again["name"], &again["language"]), (&project.into(), &language.into()));
+    says_what_the_compiler_says(&kennel, project, source);
+}
+
+/// Breaks a source: what its compiler says of it is shown.
+fn says_what_the_compiler_says(kennel: &Kennel, project: &str, source: &str) {
+    let file = kennel.folder().join(project).join(source);
+    let text = std::fs::read_to_string(&file).expect("a source");
+    std::fs::write(&file, format!("{text}\n)\n")).expect("a source");
+    let printed = kennel.run(&["build", project, "--offline"]);
+    assert_eq!(printed.code, Some(4), "{}", printed.stderr);
+    let name = source.rsplit('/').next().unwrap_or_default();
+    assert!(printed.stderr.contains(name), "{name} is not in\n{}", printed.stderr);
 }
 
 /// Events as lines of JSON, and the documents that they come to.

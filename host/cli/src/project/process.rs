@@ -26,7 +26,9 @@ pub(crate) async fn run(command: &mut Command) -> anyhow::Result<()> {
 /// Runs a tool and returns what it prints to standard output; its messages are shown.
 pub(crate) async fn output(command: &mut Command) -> anyhow::Result<String> {
     command.stdout(Stdio::piped()).stderr(Stdio::inherit());
-    let output = command.output().await.map_err(|error| cannot_start(command, &error))?;
+    let tool = command.spawn().map_err(|error| cannot_start(command, &error))?;
+    // `output` of a command of tokio would take its messages, too.
+    let output = tool.wait_with_output().await.map_err(|error| cannot_start(command, &error))?;
     if !output.status.success() {
         return Err(failed(command, output.status));
     }
