@@ -6,6 +6,8 @@ componentize-py does the work, at the version that build-requirements.txt pins, 
 other: the installed one, or with ``--tools DIR`` the one that is kept there and fetched once. The modules are copied to
 a folder of their own first, because componentize-py searches whole folders, virtual environments in them included, and
 leaves bytecode behind.
+
+Exit codes: 0 made, 1 the projection or a file is wrong, 2 wrong usage, 3 componentize-py is missing.
 """
 
 from __future__ import annotations
@@ -34,6 +36,14 @@ NO_MODULES = {"build", "dist", "node_modules", "sdk"}
 
 class Problem(Exception):
     """What keeps the component from being made, and what to do about it."""
+
+    status = 1
+
+
+class Missing(Problem):
+    """componentize-py is missing, and cannot be fetched."""
+
+    status = 3
 
 
 def main() -> None:
@@ -78,7 +88,7 @@ def tool(tools: str | None) -> ModuleType:
     except (importlib.metadata.PackageNotFoundError, ImportError):
         pass
     if tools is None:
-        raise Problem(
+        raise Missing(
             f"componentize-py {VERSION} is not installed for {sys.executable}; install it with\n"
             f"    {sys.executable} -m pip install componentize-py=={VERSION}"
         )
@@ -104,7 +114,7 @@ def fetch(folder: str) -> None:
         command += ["--only-binary=:all:", "--require-hashes", "--target", target, "-r", REQUIREMENTS]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         if done.returncode != 0:
-            raise Problem(
+            raise Missing(
                 f"componentize-py {VERSION} could not be fetched:\n{done.stdout.strip()}\n"
                 "The command was\n    " + " ".join(command) + "\n"
                 "Where pip is missing: python3 -m ensurepip, or apt-get install python3-pip"
@@ -202,6 +212,6 @@ if __name__ == "__main__":
         main()
     except (Problem, OSError) as problem:
         say(str(problem))
-        sys.exit(1)
+        sys.exit(getattr(problem, "status", 1))
     except KeyboardInterrupt:
         sys.exit(130)

