@@ -45,7 +45,7 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
         Some(sdk) => Some(lock(sdk).await?),
         None => None,
     };
-    node.install(tools, &project.folder).await?;
+    node.install(tools, &project.folder, sdk.as_deref()).await?;
     let builder = match sdk {
         Some(sdk) => {
             node.compile(&sdk).await?;
@@ -100,11 +100,10 @@ impl Node {
         command
     }
 
-    /// Installs the packages of a project, unless they are installed. They are named by the lock file of the project, or of
-    /// the folders around it: of the workspace, or of the SDK.
-    async fn install(&self, tools: &Tools<'_>, project: &Path) -> anyhow::Result<()> {
-        let (folder, subcommand) = match upwards(project, "package-lock.json") {
-            Some(file) => (file.parent().unwrap_or(project).to_owned(), "ci"),
+    /// Installs the packages of a project, unless they are installed.
+    async fn install(&self, tools: &Tools<'_>, project: &Path, sdk: Option<&Path>) -> anyhow::Result<()> {
+        let (folder, subcommand) = match locked(project, sdk) {
+            Some(folder) => (folder.to_owned(), "ci"),
             None if has_dependencies(project) => (project.to_owned(), "install"),
             None => return Ok(()),
         };
@@ -145,6 +144,19 @@ fn before(program: &Path, path: OsString) -> OsString {
 /// The file with this name in a folder or the nearest one around it that has it.
 fn upwards(folder: &Path, name: &str) -> Option<PathBuf> {
     folder.ancestors().map(|folder| folder.join(name)).find(|file| file.is_file())
+}
+
+/// The folder whose lock file names the packages of a project: its own, or the nearest one around it that is the SDK or
+/// a workspace with the SDK. The packages of any other are not this project's to install anew.
+fn locked<'a>(project: &'a Path, sdk: Option<&Path>) -> Option<&'a Path> {
+    project.ancestors().find(|folder| {
+        let file = folder.join("package-lock.json");
+        let names_sdk = || {
+            let lock = json(&file).unwrap_or_default();
+            lock["packages"].get("node_modules/kennel-projection").is_some()
+        };
+        file.is_file() && (*folder == project || sdk == Some(folder) || names_sdk())
+    })
 }
 
 fn json(file: &Path) -> Option<Value> {
@@ -202,6 +214,25 @@ mod tests {
             write("node_modules/.package-lock.json", &installed);
             assert_eq!(is_installed(folder), expected, "{installed}");
         }
+    }
+
+    #[test]
+    fn the_lock_file_of_an_unrelated_folder_is_none_of_the_projects() {
+        let home = tempfile::tempdir().unwrap();
+        let (home, project) = (home.path(), home.path().join("work/shop"));
+        std::fs::create_dir_all(&project).unwrap();
+        let lock = |folder: &Path, packages: &str| {
+            let text = format!(r#"{{"packages":{{{packages}}}}}"#);
+            std::fs::write(folder.join("package-lock.json"), text).unwrap();
+        };
+        lock(home, r#""node_modules/cowsay":{"version":"1.6.0"}"#);
+        assert_eq!(locked(&project, None), None);
+        assert_eq!(locked(&project, Some(home)), Some(home), "it is the SDK");
+        let work = home.join("work");
+        lock(&work, r#""node_modules/kennel-projection":{"version":"0.1.0"}"#);
+        assert_eq!(locked(&project, Some(home)), Some(&*work), "a workspace");
+        lock(&project, "");
+        assert_eq!(locked(&project, None), Some(&*project));
     }
 
     #[test]
