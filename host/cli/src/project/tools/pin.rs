@@ -76,8 +76,11 @@ impl Pin {
             return Ok(());
         }
         tools.note(&format!("fetching {specification} into {}", cache.display()));
-        let fetched =
-            tempfile::Builder::new().prefix(".fetching-").tempdir_in(cache).with_context(unusable)?;
+        let name = format!(".fetching-{specification}");
+        // While the lock is held, one that is there was left by a process that was killed.
+        remove(&cache.join(&name)).with_context(unusable)?;
+        let mut fetched = tempfile::Builder::new();
+        let fetched = fetched.prefix(&name).rand_bytes(0).tempdir_in(cache).with_context(unusable)?;
         let (list, target) = (fetched.path().join("requirements.txt"), fetched.path().join("package"));
         std::fs::write(&list, self.requirements).with_context(unusable)?;
         let mut pip = process::command(python, fetched.path());
@@ -87,9 +90,20 @@ impl Pin {
             .arg(&list)
             .arg("--target")
             .arg(&target)
-            .env("PIP_ROOT_USER_ACTION", "ignore");
+            .env("PIP_ROOT_USER_ACTION", "ignore")
+            // Rules for packages of the user's own, with which pip would take no --target.
+            .env("PIP_USER", "0")
+            .env("PIP_REQUIRE_VIRTUALENV", "0");
         process::run(&mut pip).await.with_context(|| format!("cannot fetch {specification}"))?;
         std::fs::rename(&target, folder).with_context(unusable)
+    }
+}
+
+/// Removes a folder, if it is there.
+fn remove(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
