@@ -13,7 +13,7 @@ use kennel_core::timestamp::Timestamp;
 
 use self::host::LocalHost;
 use self::sources::{Changes, Sources};
-use super::signals::Signals;
+use super::signals::{FORCED, Signals};
 use super::test::Test;
 use super::{build, output, values};
 use crate::exit::ExitKind;
@@ -76,7 +76,10 @@ impl Dev {
         }
         output::note("stopping");
         if let Some(host) = session.host.take() {
-            host.stop().await;
+            tokio::select! {
+                () = host.stop() => {}
+                () = signals.next() => return Ok(ExitCode::from(FORCED)),
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
