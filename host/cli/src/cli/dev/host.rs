@@ -55,6 +55,8 @@ pub(super) struct LocalHost {
 struct Shown {
     documents: BTreeMap<(String, String), String>,
     failures: BTreeSet<String>,
+    /// Whether there may be more of them.
+    is_partial: bool,
 }
 
 impl LocalHost {
@@ -194,8 +196,9 @@ impl LocalHost {
         print_some(&failures)?;
         let (documents, failed) = (now.documents.len(), now.failures.len());
         let same = if self.shown == now { ", as before" } else { "" };
+        let least = if now.is_partial { "at least " } else { "" };
         output::line(format!(
-            "{}: {} events, {documents} documents, {failed} failed{same}",
+            "{}: {} events, {least}{documents} documents, {failed} failed{same}",
             self.name,
             output::thousands(self.events.len() as u64)
         ))?;
@@ -209,12 +212,14 @@ impl LocalHost {
         for collection in self.store.collections(deployment.read_model).await? {
             let documents =
                 self.store.scan(deployment.read_model, &collection, None, "", DOCUMENTS_MAX).await?;
+            shown.is_partial |= documents.len() == DOCUMENTS_MAX;
             for found in documents {
                 let path = (collection.to_string(), found.key);
                 shown.documents.insert(path, found.stored.document.to_string());
             }
         }
         let letters = self.store.dead_letters(deployment.read_model, DOCUMENTS_MAX).await?;
+        shown.is_partial |= letters.len() == DOCUMENTS_MAX;
         shown.failures = letters.into_iter().map(|letter| render(&letter.failure)).collect();
         Ok(shown)
     }
