@@ -12,7 +12,7 @@ pub(super) fn component(folder: &Path) -> anyhow::Result<PathBuf> {
         ExitKind::Input.error(format!("cannot read the folder {}: {error}", folder.display()))
     };
     let name = folder.canonicalize().map_err(cannot)?;
-    let of_folder = name.file_name().map(|name| folder.join(name).with_extension("wasm"));
+    let of_folder = name.file_name().map(|name| folder.join(format!("{}.wasm", name.display())));
     let of_project = Project::find(folder).ok().map(|project| folder.join(format!("{}.wasm", project.name)));
     if let Some(named) = of_project.into_iter().chain(of_folder).find(|named| named.is_file()) {
         return Ok(named);
