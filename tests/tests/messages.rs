@@ -263,7 +263,6 @@ fn events_that_contradict_the_log() {
     insta::assert_snapshot!(rejections.text);
 }
 
-/// Runs `append --from -` with this input; what it printed, its exit code, and the log's head afterwards.
 #[test]
 fn tests_that_cannot_be_run() {
     let mut rejections = Rejections::on(Kennel::default());
@@ -313,6 +312,7 @@ fn tests_that_cannot_be_run() {
     });
 }
 
+/// Runs `append --from -` with this input; what it printed, its exit code, and the log's head afterwards.
 fn piped(kennel: &Kennel, input: &str) -> String {
     let mut command = kennel.command(&["append", "--from", "-"]);
     let mut child = command.stdin(Stdio::piped()).spawn().expect("kennel starts");

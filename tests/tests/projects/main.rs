@@ -21,10 +21,7 @@ fn workplace() -> Kennel {
 
 /// The cache of the `kennel` command.
 fn cache() -> PathBuf {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("KENNEL_CACHE")
-        .or_else(|| Some(set("XDG_CACHE_HOME").or_else(|| Some(set("HOME")?.join(".cache")))?.join("kennel")))
-        .expect("HOME is set")
+    kennel::wire::cache_dir().expect("HOME is set")
 }
 
 /// Builds a project. Whether it is built: where a tool is missing, it is not, which is a fault in CI alone.
