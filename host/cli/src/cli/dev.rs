@@ -14,7 +14,7 @@ use kennel_core::timestamp::Timestamp;
 use self::host::LocalHost;
 use self::sources::{Changes, Sources};
 use super::signals::{FORCED, Signals};
-use super::test::Test;
+use super::test::{EVENTS, EXPECTED, Test};
 use super::{build, output, values};
 use crate::exit::ExitKind;
 use crate::expectations::Expectations;
@@ -25,8 +25,6 @@ use crate::project::tools::{Tools, pin};
 
 /// How often the files are looked at. A change counts once they have looked the same twice.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const EVENTS: &str = "events.jsonl";
-const EXPECTED: &str = "expected.json";
 /// Where the store of the local host is, in the project's folder.
 const FOLDER: &str = ".kennel";
 

@@ -29,6 +29,9 @@ use report::Report;
 
 /// The log. It leaves out the lines of guests and the failures of events: they are part of the output.
 pub(super) const LOG: &str = "warn,kennel::guest=off,kennel_engine=error";
+/// The events of a project, and what they must come to.
+pub(super) const EVENTS: &str = "events.jsonl";
+pub(super) const EXPECTED: &str = "expected.json";
 /// Bytes of events that are held in memory.
 const EVENTS_BYTES_MAX: usize = 1 << 30;
 /// Largest file of expectations.
@@ -124,7 +127,7 @@ impl Test {
     pub(super) fn of_project(folder: &Path, component: &Path, settings: Vec<(String, String)>) -> Self {
         Self {
             component: Some(component.to_owned()),
-            events: Some(plain(folder.join("events.jsonl"))),
+            events: Some(plain(folder.join(EVENTS))),
             expect: None,
             update: false,
             settings,
@@ -181,8 +184,8 @@ impl Test {
         let is_folder = given.is_dir();
         let component = if is_folder { project::component(&given)? } else { given.clone() };
         let folder = if is_folder { given } else { PathBuf::from(".") };
-        let events = self.events.clone().unwrap_or_else(|| plain(folder.join("events.jsonl")));
-        let beside = events.parent().unwrap_or(Path::new("")).join("expected.json");
+        let events = self.events.clone().unwrap_or_else(|| plain(folder.join(EVENTS)));
+        let beside = events.parent().unwrap_or(Path::new("")).join(EXPECTED);
         let expect = self.expect.clone().unwrap_or(beside);
         Ok(Files { component: plain(component), events, expect })
     }
