@@ -24,7 +24,7 @@ const EVENT_TYPE: &str = "ItemAdded";
 /// The best of so many runs counts: what else the machine does only adds.
 const RUNS: usize = 3;
 
-/// What is needed of what `kennel test` prints.
+/// The part of what `kennel test` prints that is needed.
 #[derive(Deserialize)]
 struct Report {
     times: Vec<Times>,

@@ -16,7 +16,7 @@ const MESSAGES: [(&str, &[&str]); 3] = [
     ("Recurse", &["stack|recursion"]),
 ];
 
-/// What is thrown arrives as one of these kinds, with its type, its message and where it was thrown.
+/// An exception arrives as one of these kinds, with its type, its message and where it was thrown.
 fn thrown(language: &Language) -> (&'static [&'static str], &'static [&'static str]) {
     match language.name {
         // Where the standard library cannot unwind, a panic aborts, and what it says goes ahead by the log.
@@ -30,7 +30,7 @@ fn thrown(language: &Language) -> (&'static [&'static str], &'static [&'static s
 }
 
 #[test]
-fn what_has_no_end_and_what_is_thrown_is_named_and_contained() {
+fn endless_work_and_exceptions_are_named_and_contained() {
     let _alone = crate::alone();
     let languages = languages();
     let group = containment();

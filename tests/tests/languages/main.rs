@@ -3,7 +3,7 @@
 //! | module | what it tests |
 //! | --- | --- |
 //! | [`conformance`] | the guests play the groups of `guest-sdk/conformance`, on all stores |
-//! | [`containment`] | endless loops, memory and recursion without end, and what is thrown |
+//! | [`containment`] | endless loops, memory and recursion without end, and exceptions |
 //! | [`plateau`] | memory over many events, and documents that are the same to the byte |
 //! | [`swap`] | one projection goes through all languages under load |
 //!

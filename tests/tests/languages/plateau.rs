@@ -19,8 +19,11 @@ const EVENTS: u64 = 6 * ORDERS;
 const BATCH: u64 = 10_000;
 /// From here on nothing may grow.
 const WARM_UP: u64 = 50_000;
-/// What the host may grow by after that: allocators do not give back all that they could.
-const HOST_GROWTH_MAX: u64 = 8 << 20;
+/// What the host may grow by after that. Its allocator and the cache of the database have not settled by then; a host
+/// that kept half a kilobyte of each event would be seen.
+const HOST_GROWTH_MAX: u64 = 20 << 20;
+/// Positions from one sample to the next, at least.
+const SAMPLE_EVERY: u64 = 5_000;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Memory at a position, in bytes.
@@ -81,15 +84,23 @@ fn handle(log: &Log, language: &Language) -> (Kennel, Vec<Sample>, f64) {
     let began = now();
     let process = Served::start(&kennel, &["--workers", "1"]);
     let mut samples: Vec<Sample> = Vec::new();
-    wait_until("the log is handled", PATIENCE, || {
+    let mut position = 0;
+    wait_until("the log is handled, or never will be", 2 * PATIENCE, || {
         let positions = database.positions(NAME);
-        let position = positions.iter().map(|[_, position]| *position).min().unwrap_or(0);
-        if position > samples.last().map_or(0, |sample| sample.position) {
+        position = positions.iter().map(|[_, position]| *position).min().unwrap_or(0);
+        let last = samples.last().map_or(0, |sample| sample.position);
+        if position >= last + SAMPLE_EVERY || position == EVENTS && position > last {
             samples.push(sample(&process, position));
         }
-        position == EVENTS
+        position == EVENTS || is_halted(&mut database) || began.elapsed() > PATIENCE
     });
+    assert_eq!(position, EVENTS, "{}: {samples:?}, {:#}", language.name, kennel.status(NAME));
     (kennel, samples, began.elapsed().as_secs_f64())
+}
+
+fn is_halted(database: &mut Database) -> bool {
+    let deployment = database.own("deployment");
+    database.rows(&format!("SELECT state FROM {deployment}")).iter().any(|state| state == "halted")
 }
 
 fn sample(process: &Served, position: u64) -> Sample {
@@ -124,11 +135,14 @@ fn judge(language: &Language, samples: &[Sample]) {
     let warm: Vec<&Sample> = samples.iter().filter(|sample| sample.position >= WARM_UP).collect();
     let (first, last) = (warm[0], warm[warm.len() - 1]);
     assert!(last.position > first.position, "{}: {samples:?}", language.name);
-    assert_eq!(last.guest, first.guest, "the memory of the guest in {} grows: {samples:?}", language.name);
-    let highest = warm.iter().map(|sample| sample.host).max().unwrap_or_default();
+    let name = language.name;
+    // A collector does not run at the same moment in each batch.
     assert!(
-        last.host <= first.host + HOST_GROWTH_MAX || last.host < highest,
-        "the memory of the host grows with {}: {samples:?}",
-        language.name
+        last.guest <= first.guest + first.guest / 8,
+        "the memory of the guest in {name} grows: {samples:?}"
+    );
+    assert!(
+        last.host <= first.host + HOST_GROWTH_MAX,
+        "the memory of the host grows with {name}: {samples:?}"
     );
 }

@@ -42,7 +42,7 @@ pub(crate) fn without_a_store(language: &Language, group: &Group) -> Outcome {
     Outcome { differences, rejected: rejected(&group.expected, has_failed) }
 }
 
-/// What is needed of what `kennel test` prints. Its documents may have numbers that no type here holds.
+/// The part of what `kennel test` prints that is needed. Its documents may have numbers that no type here holds.
 #[derive(Deserialize)]
 struct Report {
     passed: bool,

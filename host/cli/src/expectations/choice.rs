@@ -1,6 +1,7 @@
 //! Where more than one outcome is right: a failure of one kind or another, and a document that is exact unless its event
 //! was rejected. Languages differ in what they can hold.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use kennel_core::failure::FailureKind;
@@ -8,7 +9,7 @@ use serde::de::value::StrDeserializer;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::compare::{Found, FoundFailure, Json};
+use super::text::Json;
 use super::{Documents, Expectations, ExpectedFailure};
 
 /// The kinds of failure that an event may end in: one, or a list.
@@ -80,13 +81,15 @@ impl<'de> Deserialize<'de> for Kinds {
     }
 }
 
-/// What is expected once it is known which events were rejected that may be: all documents, if they are compared, and
+/// The expectations once it is known which events were rejected, by position: all documents, if they are compared, and
 /// all failures.
-pub(super) fn settled(expected: &Expectations, found: &Found) -> (Option<Documents>, Vec<ExpectedFailure>) {
+pub(super) fn settled(
+    expected: &Expectations,
+    rejected: &BTreeSet<u64>,
+) -> (Option<Documents>, Vec<ExpectedFailure>) {
     let (mut documents, mut failures) = (expected.documents.clone(), expected.failures.clone());
     for one in &expected.exact_or_rejected {
-        let failure = found.failures.iter().find(|failure| failure.position == one.position);
-        if failure.is_some_and(|failure| failure.kind == FailureKind::Reject) {
+        if rejected.contains(&one.position) {
             let kind = Kinds::from(FailureKind::Reject);
             failures.push(ExpectedFailure { position: one.position, kind, contains: Vec::new() });
         } else {
@@ -96,18 +99,6 @@ pub(super) fn settled(expected: &Expectations, found: &Found) -> (Option<Documen
                 .or_default()
                 .insert(one.key.clone(), one.document.0.clone());
         }
-    }
-    (documents, failures)
-}
-
-/// What was found beside those documents and their events.
-pub(super) fn apart_from(choices: &[ExactOrRejected], found: &Found) -> (Documents, Vec<FoundFailure>) {
-    let (mut documents, mut failures) = (found.documents.clone(), found.failures.clone());
-    for one in choices {
-        if let Some(collection) = documents.get_mut(&one.collection) {
-            collection.remove(&one.key);
-        }
-        failures.retain(|failure| failure.position != one.position);
     }
     (documents, failures)
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::value::RawValue;
+use kennel_core::failure::FailureKind;
+use serde::{Serialize, Serializer};
 
 use super::choice::settled;
-use super::text::{Parts, compact};
+use super::text::{Json, Parts};
 use super::values::canonical;
 use super::{Comparison, Documents, Expectations, ExpectedFailure, ExpectedLine};
 
@@ -26,7 +26,7 @@ pub struct FoundFailure {
     pub position: u64,
     pub event_type: String,
     pub aggregate_id: String,
-    pub kind: kennel_core::failure::FailureKind,
+    pub kind: FailureKind,
     pub message: String,
 }
 
@@ -84,26 +84,6 @@ pub struct FailureDifference {
     pub lacks: Vec<String>,
 }
 
-/// The text of a value of JSON, without white space.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Json(pub String);
-
-impl Serialize for Json {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        raw(&self.0)?.serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Json {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Box::<RawValue>::deserialize(deserializer).map(|raw| Self(compact(raw.get())))
-    }
-}
-
-fn raw<E: serde::ser::Error>(text: &str) -> Result<Box<RawValue>, E> {
-    RawValue::from_string(text.to_owned()).map_err(E::custom)
-}
-
 fn documents<S: Serializer>(documents: &Documents, serializer: S) -> Result<S::Ok, S::Error> {
     let json = |documents: &BTreeMap<String, String>| -> BTreeMap<String, Json> {
         documents.iter().map(|(key, text)| (key.clone(), Json(text.clone()))).collect()
@@ -120,7 +100,13 @@ impl Differences {
     /// What was found against the expectations.
     #[must_use]
     pub fn between(expected: &Expectations, found: &Found) -> Self {
-        let (documents, failures) = settled(expected, found);
+        let rejected: BTreeSet<u64> = found
+            .failures
+            .iter()
+            .filter(|one| one.kind == FailureKind::Reject)
+            .map(|one| one.position)
+            .collect();
+        let (documents, failures) = settled(expected, &rejected);
         let compared = |documents: Documents| match expected.compare {
             Comparison::Text => of_documents(&documents, &found.documents),
             Comparison::Values => of_documents(&by_value(&documents), &by_value(&found.documents)),

@@ -1,7 +1,7 @@
 //! What a file of expectations says, what differs from it, and what an update makes of it.
 
-use super::compare::{Differences, DocumentDifference, FieldDifference, Form, Found, FoundFailure, Json};
-use super::text::{compact, laid_out, on_one_line};
+use super::compare::{Differences, DocumentDifference, FieldDifference, Form, Found, FoundFailure};
+use super::text::{Json, compact, laid_out, on_one_line};
 use super::update::{render, updated};
 use super::*;
 use kennel_core::failure::FailureKind;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kennel_core::failure::FailureKind;
 use serde::Serialize;
 
-use super::choice::apart_from;
+use super::choice::ExactOrRejected;
 use super::compare::{Found, FoundFailure, is_expected, sorted_lines};
 use super::text::{laid_out, on_one_line, quoted};
 use super::{Comparison, Documents, Expectations, ExpectedFailure, ExpectedLine};
@@ -32,6 +32,18 @@ pub fn updated(before: Expectations, found: &Found, all_lines: bool) -> Expectat
         false => sorted_lines(&before.logs, &found.logs).0,
     };
     Expectations { documents: Some(documents), failures, logs, ..before }
+}
+
+/// What was found beside the documents that are exact or missing, and their events.
+fn apart_from(choices: &[ExactOrRejected], found: &Found) -> (Documents, Vec<FoundFailure>) {
+    let (mut documents, mut failures) = (found.documents.clone(), found.failures.clone());
+    for one in choices {
+        if let Some(collection) = documents.get_mut(&one.collection) {
+            collection.remove(&one.key);
+        }
+        failures.retain(|failure| failure.position != one.position);
+    }
+    (documents, failures)
 }
 
 /// The part of a message that is worth expecting: the first line of what the projection itself has said. What the host

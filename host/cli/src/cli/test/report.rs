@@ -13,9 +13,9 @@ use super::Files;
 use super::times::{self, Times};
 use crate::cli::output;
 use crate::expectations::compare::{
-    Differences, DocumentDifference, FailureDifference, FieldDifference, Form, Found, FoundFailure, Json,
+    Differences, DocumentDifference, FailureDifference, FieldDifference, Form, Found, FoundFailure,
 };
-use crate::expectations::text::on_one_line;
+use crate::expectations::text::{Json, on_one_line};
 use crate::expectations::{Expectations, ExpectedLine};
 
 /// Most documents, failures and lines that are shown of each kind, and most fields of a document.
