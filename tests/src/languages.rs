@@ -71,6 +71,29 @@ pub fn languages() -> Vec<Language> {
     present
 }
 
+/// The example in languages that use the SDK of C, as far as it is there.
+///
+/// # Panics
+///
+/// When one is missing in CI.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a language that is not tested has to be named")]
+pub fn examples_with_the_sdk_of_c() -> Vec<String> {
+    let examples = ["order-summary-cpp", "order-summary-zig"];
+    let files = examples.map(|name| repository().join(format!("target/guests/c/{name}.wasm")));
+    let (present, missing): (Vec<_>, Vec<_>) =
+        files.iter().map(|file| text(file)).partition(|file| Path::new(file).exists());
+    for file in missing {
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{}", not_run(file));
+        eprintln!("{}", not_run(file));
+    }
+    present.into_iter().map(str::to_owned).collect()
+}
+
+fn not_run(file: &str) -> String {
+    format!("NOT RUN: {file} is missing: `make test` builds it")
+}
+
 fn language((name, folder): &(&'static str, &str)) -> Result<Language, String> {
     let folder = repository().join(folder);
     let [conformance, order_summary] =

@@ -20,6 +20,7 @@
 //! | [`reader`] | an application that queries a read model all the time |
 //! | [`registry`] | a throw-away registry of OCI artifacts |
 //! | [`replicas`] | processes that share one database, watched with plain SQL |
+//! | [`report`] | figures that a test prints |
 //! | [`sim`] | whole engines in virtual time, with faults, from a seed |
 
 pub mod binary;
@@ -40,4 +41,5 @@ pub mod random;
 pub mod reader;
 pub mod registry;
 pub mod replicas;
+pub mod report;
 pub mod sim;

@@ -10,6 +10,7 @@ use kennel_tests::binary::Kennel;
 use kennel_tests::database::Database;
 use kennel_tests::languages::{Language, languages};
 use kennel_tests::replicas::Session;
+use kennel_tests::report;
 
 use crate::groups::{CONTAINMENT, Group, groups};
 use crate::play::{
@@ -130,7 +131,10 @@ impl Results {
     fn print(&self, languages: &[Language]) {
         let records = self.0.lock().expect("no thread panics");
         let (test, sqlite, postgres) = ("kennel test", "SQLite", "PostgreSQL");
-        println!("{:<12} {:>12} {test:>12} {sqlite:>8} {postgres:>11} rejected", "language", "bytes");
+        report::line(format_args!(
+            "{:<12} {:>12} {test:>12} {sqlite:>8} {postgres:>11} rejected",
+            "language", "bytes"
+        ));
         for language in languages {
             let size = std::fs::metadata(&language.conformance).map_or(0, |file| file.len());
             let of = |place: Place| {
@@ -143,9 +147,14 @@ impl Results {
             };
             let [test, sqlite, postgres] = [Place::Test, Place::Sqlite, Place::Postgres].map(passed);
             let rejected: usize = of(Place::Test).map(|record| record.outcome.rejected).sum();
-            println!("{:<12} {size:>12} {test:>12} {sqlite:>8} {postgres:>11} {rejected:>8}", language.name);
+            report::line(format_args!(
+                "{:<12} {size:>12} {test:>12} {sqlite:>8} {postgres:>11} {rejected:>8}",
+                language.name
+            ));
         }
-        println!("rejected: of the values that a language may not be able to hold, those that it rejects");
+        report::line(
+            "rejected: of the values that a language may not be able to hold, those that it rejects",
+        );
     }
 
     fn judge(&self) {

@@ -3,6 +3,7 @@
 
 use kennel_tests::binary::Kennel;
 use kennel_tests::languages::{Language, languages};
+use kennel_tests::report;
 use serde_json::Value;
 
 use crate::groups::containment;
@@ -36,14 +37,17 @@ fn endless_work_and_exceptions_are_named_and_contained() {
     let group = containment();
     let kennel = Kennel::default();
     let mut played = on_sqlite(&kennel, &group, &languages, 1000);
-    println!("{:<12} {:<12} {:<12} {:<12} {:<12}", "language", "Loop", "Allocate", "Recurse", "Throw");
+    report::line(format_args!(
+        "{:<12} {:<12} {:<12} {:<12} {:<12}",
+        "language", "Loop", "Allocate", "Recurse", "Throw"
+    ));
     for language in &languages {
         let kinds: Vec<&str> = played.letters(language.name).iter().map(kind).collect();
-        println!(
+        report::line(format_args!(
             "{:<12} {}",
             language.name,
             kinds.iter().map(|kind| format!("{kind:<13}")).collect::<String>()
-        );
+        ));
     }
     for language in &languages {
         // Nothing is left of the events that failed, and all others were handled: the documents say so.

@@ -5,6 +5,7 @@
 //! | [`conformance`] | the guests play the groups of `guest-sdk/conformance`, on all stores |
 //! | [`containment`] | endless loops, memory and recursion without end, and exceptions |
 //! | [`plateau`] | memory over many events, and documents that are the same to the byte |
+//! | [`header_of_c`] | C++ and Zig come to the same documents with the header of C |
 //! | [`swap`] | one projection goes through all languages under load |
 //!
 //! The groups are read by [`groups`], made by [`large`], and played by [`play`].
@@ -12,11 +13,10 @@
 //! The guests of other languages than Rust are built by `make test`. Where they are missing the tests say so, and fail
 //! in CI.
 
-#![expect(clippy::print_stdout, reason = "tables and figures are what these tests are for")]
-
 mod conformance;
 mod containment;
 mod groups;
+mod header_of_c;
 mod large;
 mod plateau;
 mod play;

@@ -9,6 +9,7 @@ use kennel_tests::database::Database;
 use kennel_tests::events::orders;
 use kennel_tests::languages::{Language, languages};
 use kennel_tests::metrics::Served;
+use kennel_tests::report;
 use tempfile::TempDir;
 
 const NAME: &str = "orders";
@@ -124,11 +125,11 @@ fn report(language: &Language, samples: &[Sample], seconds: f64) {
         format!("{}: {} + {}", sample.position, mib(sample.host), sample.guest.div_ceil(1 << 20))
     };
     let all: Vec<String> = samples.iter().map(at).collect();
-    println!(
+    report::line(format_args!(
         "{}: {EVENTS} events in {seconds:.1} s; MiB of the host and of the guest at position {}",
         language.name,
         all.join(", ")
-    );
+    ));
 }
 
 fn judge(language: &Language, samples: &[Sample]) {

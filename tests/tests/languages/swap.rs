@@ -10,6 +10,7 @@ use kennel_tests::fixture::{Fixture, digest, timed};
 use kennel_tests::languages::{Language, languages};
 use kennel_tests::load::Load;
 use kennel_tests::metrics::Served;
+use kennel_tests::report;
 
 const NAME: &str = "orders";
 /// The projection that handles the same log again, by one language alone.
@@ -47,7 +48,11 @@ fn check(fixture: &Fixture) {
     }
     let events = load.end();
     wait_until("everything is handled", SOON, || database.lag(NAME) == 0);
-    println!("{}: {events} events; up to each deployment {}", fixture.kind(), report.join(", "));
+    report::line(format_args!(
+        "{}: {events} events; up to each deployment {}",
+        fixture.kind(),
+        report.join(", ")
+    ));
 
     fixture.kennel.ok(&["deploy", REPLAY, languages[0].order_summary()]);
     wait_until("the replay has caught up", SOON, || database.lag(REPLAY) == 0);

@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kennel_tests::binary::{Kennel, now};
+use kennel_tests::report;
 use serde_json::Value;
 
 use super::{builds, ok, workplace};
@@ -51,7 +52,6 @@ fn c() {
 
 /// Makes a project, tests it natively, builds it, tests the component, deploys it, and runs the events. The project's
 /// own native tests run after the build, which fetches what they need as well. In the end an error comes into a source.
-#[expect(clippy::print_stderr, reason = "the times are for people")]
 fn journey(language: &str, source: &str, native: &[(&str, &[&str])]) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let kennel = workplace();
@@ -86,7 +86,7 @@ fn journey(language: &str, source: &str, native: &[(&str, &[&str])]) {
     assert_eq!(documents(&kennel, project, "orders"), orders, "{language}");
     assert_eq!(documents(&kennel, project, "customers"), customers, "{language}");
     let shown = times.iter().map(|(what, time)| format!("{what} {:.1} s", time.as_secs_f64()));
-    eprintln!("{language}: {}", shown.collect::<Vec<_>>().join(", "));
+    report::line(format_args!("{language}: {}", shown.collect::<Vec<_>>().join(", ")));
     let whole: Duration = times.iter().map(|(_, time)| *time).sum();
     assert!(whole < WITHIN, "{language}: {whole:?}");
     // A second time nothing is installed or fetched.
