@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_asked_for_is_answered() {
+    async fn the_answer_is_the_output_of_the_tool() {
         let sh = |script: &str| {
             let mut command = command("sh", Path::new("/"));
             command.args(["-c", script]);
