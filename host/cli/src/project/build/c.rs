@@ -12,6 +12,9 @@ use crate::project::language::Language;
 use crate::project::process::{self, TOOLS_ARE_MISSING};
 use crate::project::tools::pin::{self, Absent};
 
+/// Headers and libraries of this machine, which are none for WebAssembly.
+const PATHS: [&str; 4] = ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"];
+
 pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     let project = build.project;
     let sdk = project.sdk(&["build.sh", "include/kennel.h"]).ok_or_else(|| {
@@ -57,6 +60,12 @@ impl Script<'_> {
         let folder = &self.build.project.folder;
         let mut command = process::command("/bin/sh", folder);
         command.arg(&self.file);
+        PATHS.iter().for_each(|path| {
+            command.env_remove(path);
+        });
+        // A script that is killed cannot remove its files.
+        let scratch = self.build.out.parent().filter(|scratch| scratch.is_dir());
+        command.envs(scratch.map(|scratch| ("TMPDIR", scratch)));
         // Below the folder of the project, so that what the compiler says is short.
         let sources = self.sources.iter().map(|source| source.strip_prefix(folder).unwrap_or(source));
         command.arg(first).args(sources);
