@@ -39,7 +39,8 @@ project's folder. Then it waits for a file to change, and does all that again: e
 screen, or how the documents differ from the expected ones, or the new documents. Each change builds the read model anew. A \
 component that cannot be built or that fails its test is not deployed: the one before it keeps running.
 
-Events that are added to events.jsonl are handled at once. An event that fails is set aside, as `dead-letter` has it. The store \
+Events that are added to events.jsonl are handled without a build, once expected.json expects what they come to: \
+`kennel test --update` in another terminal writes it. An event that fails is set aside, as `dead-letter` has it. The store \
 is made anew at each start; until then other commands can look at it: \
 `kennel status --store sqlite:.kennel/dev.db`. Ctrl-C ends it.";
 
