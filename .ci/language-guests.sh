@@ -10,8 +10,11 @@ for folder in guest-sdk/{c,go,python,typescript}/{conformance,examples/order-sum
   language=${folder#guest-sdk/}
   guest=target/guests/${language%%/*}/${folder##*/}.wasm
   mkdir -p "${guest%/*}"
-  if "$KENNEL_BINARY" build "$folder" --output "$guest"; then continue; fi
+  code=0
+  "$KENNEL_BINARY" build "$folder" --output "$guest" || code=$?
+  [[ $code -ne 0 ]] || continue
   rm -f "$guest"
-  [[ ${CI:-} != true ]] || die "$guest cannot be built: see above; CI must run the tests of every language"
+  # 7: a tool is missing.
+  [[ $code -eq 7 && ${CI:-} != true ]] || die "$guest cannot be built: see above"
   printf '%s\n' "$guest cannot be built: its tests are left out"
 done

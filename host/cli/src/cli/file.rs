@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 /// as the user's mask lets them.
 pub(super) fn unfinished(file: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Its error names no unfinished file, which no user knows.
+    // So that the error of a folder that is not there is its own.
     fs::metadata(folder)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".kennel-");
@@ -19,10 +19,18 @@ pub(super) fn unfinished(file: &Path, bytes: &[u8]) -> io::Result<NamedTempFile>
         use std::os::unix::fs::PermissionsExt as _;
         builder.permissions(fs::Permissions::from_mode(0o666));
     }
-    let mut whole = builder.tempfile_in(folder)?;
+    let mut whole = builder.tempfile_in(folder).map_err(unnamed)?;
     whole.write_all(bytes)?;
     whole.as_file().sync_all()?;
     Ok(whole)
+}
+
+/// The error without the name of the unfinished file, which no user knows, where its kind says all.
+fn unnamed(error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ (io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => kind.into(),
+        _ => error,
+    }
 }
 
 /// Writes a file, in place of one that is there. One with this content stays as it is. Where a device or a pipe is, it

@@ -28,12 +28,7 @@ impl Project {
             let hint = "the folder of a project is expected";
             return Err(ExitKind::Input.error(format!("{} is a file: {hint}", given.display())));
         }
-        let language = language(&folder).ok_or_else(|| {
-            ExitKind::Input.error(format!(
-                "{} is no project: it has none of {RECOGNIZED}. `kennel new NAME --lang LANGUAGE` makes one",
-                given.display()
-            ))
-        })?;
+        let language = language(&folder).ok_or_else(|| no_project(given, &folder))?;
         let of_folder = folder.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = declared_name(&folder, language)?.or(of_folder).unwrap_or_else(|| "projection".to_owned());
         Ok(Self { folder, language, name })
@@ -82,6 +77,18 @@ impl Project {
     pub(crate) fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.folder).unwrap_or(path).display().to_string()
     }
+}
+
+/// The error for a folder without a project in it. One above it may be meant.
+fn no_project(given: &Path, folder: &Path) -> anyhow::Error {
+    let is_project = |folder: &Path| folder.join("sdk").is_dir() && language(folder).is_some();
+    let around = folder.ancestors().skip(1).find(|around| is_project(around));
+    let hint = match around {
+        Some(around) => format!("{} is one", around.display()),
+        None => "`kennel new NAME --lang LANGUAGE` makes one".to_owned(),
+    };
+    let given = given.display();
+    ExitKind::Input.error(format!("{given} is no project: it has none of {RECOGNIZED}. {hint}"))
 }
 
 /// The language of the project in a folder. What declares a project goes before mere sources.
@@ -151,8 +158,20 @@ fn declared_name(folder: &Path, language: Language) -> anyhow::Result<Option<Str
             Ok(go_module(&text))
         }
         Language::Python => toml("pyproject.toml", "project"),
-        Language::C | Language::Cpp | Language::Zig => Ok(None),
+        // Nothing declares it, and a folder may be called anything once it is checked out: the only source has the name.
+        Language::C => Ok(only_source(folder, &["c"])),
+        Language::Cpp => Ok(only_source(folder, CPP)),
+        Language::Zig => Ok(only_source(folder, &["zig"])),
     }
+}
+
+/// The name of the only source of a folder, written as names of projects are.
+fn only_source(folder: &Path, extensions: &[&str]) -> Option<String> {
+    let own = files(folder, extensions);
+    let sources = if own.is_empty() { files(&folder.join("src"), extensions) } else { own };
+    let [source] = &sources[..] else { return None };
+    let stem = source.file_stem()?.to_string_lossy().replace('_', "-");
+    (!["main", "root"].contains(&&*stem)).then_some(stem)
 }
 
 /// The last part of the path of a Go module, but for a major version: `shop` of `example.com/shop/v2`.
@@ -227,10 +246,12 @@ mod tests {
             (&[("main.go", "package main")], Language::Go, "shop-orders"),
             (&[("pyproject.toml", "[project]\nname = \"orders\"")], Language::Python, "orders"),
             (&[("orders.py", "")], Language::Python, "shop-orders"),
-            (&[("shop.c", ""), ("shop_test.c", "")], Language::C, "shop-orders"),
-            (&[("src/shop.c", "")], Language::C, "shop-orders"),
-            (&[("shop.cpp", ""), ("json.c", "")], Language::Cpp, "shop-orders"),
-            (&[("shop.zig", ""), ("build.zig", ""), ("json.c", "")], Language::Zig, "shop-orders"),
+            (&[("shop.c", ""), ("shop_test.c", "")], Language::C, "shop"),
+            (&[("src/paid_orders.c", "")], Language::C, "paid-orders"),
+            (&[("shop.c", ""), ("json.c", "")], Language::C, "shop-orders"),
+            (&[("main.c", "")], Language::C, "shop-orders"),
+            (&[("shop.cpp", ""), ("json.c", "")], Language::Cpp, "shop"),
+            (&[("shop.zig", ""), ("build.zig", ""), ("json.c", "")], Language::Zig, "shop"),
         ] {
             let (_parent, folder) = folder(files);
             let found = Project::find(&folder).unwrap();
@@ -251,6 +272,9 @@ mod tests {
             let error = Project::find(&folder).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+        let (_parent, around) = folder(&[("shop.c", ""), ("sdk/kennel.h", ""), ("notes/a.txt", "")]);
+        let error = Project::find(&around.join("notes")).unwrap_err().to_string();
+        assert!(error.ends_with(&format!(". {} is one", around.display())), "{error}");
         let error = Project::find(Path::new("/nowhere/at/all")).unwrap_err().to_string();
         assert!(error.starts_with("cannot read /nowhere/at/all"), "{error}");
     }
