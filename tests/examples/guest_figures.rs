@@ -55,9 +55,9 @@ fn main() {
         let Report { times, first, memory_bytes_peak } = measure(&language);
         let times = times.iter().find(|times| times.event_type == EVENT_TYPE).expect("there are such events");
         println!(
-            "| {} | {} | {build} | {deploy:.1} s | {:.0} µs | {:.0} µs | {:.1} ms | {} |",
+            "| {} | {} kB | {build} | {deploy:.1} s | {:.0} µs | {:.0} µs | {:.1} ms | {} |",
             language.name,
-            mebibytes(size),
+            size.div_ceil(1000),
             times.p50_microseconds,
             times.p99_microseconds,
             (first.instance_microseconds + first.event_microseconds) / 1000.0,
