@@ -89,7 +89,7 @@ static const char *expected_of(const kennel_field *field, kennel_json_kind found
 
 static bool read_object(reading *from, const kennel_shape *shape, void *out, const path *at);
 
-/* Reads a value that is not a list. */
+/* Reads a value that is not a list, or an element of one. */
 static bool read_value(reading *from, const kennel_field *field, void *member, const path *at) {
     if (field->type == KENNEL_TYPE_OBJECT) {
         return read_object(from, field->shape, member, at);

@@ -6,14 +6,14 @@
 
 static void write_object(kennel_writer *writer, const kennel_shape *shape, const void *value);
 
-/* Writes a member that is not a list. */
+/* Writes a member that is not a list, or an element of one. */
 static void write_value(kennel_writer *writer, const kennel_field *field, const void *member) {
     switch (field->type) {
     case KENNEL_TYPE_OBJECT:
         write_object(writer, field->shape, member);
         break;
     case KENNEL_TYPE_TEXT:
-        if (field->is_optional && ((const kennel_text *)member)->data == NULL) {
+        if (field->is_optional && !field->is_list && ((const kennel_text *)member)->data == NULL) {
             kennel_write_null(writer);
         } else {
             kennel_write_text(writer, *(const kennel_text *)member);

@@ -141,6 +141,19 @@ static void lists_are_read_and_written(void) {
     }
 }
 
+/* An optional list may be null, its elements not: what was written could not be read again. */
+static void put_texts_of_none(const kennel_event *event) {
+    kennel_text tags[] = {{NULL, 0}, kennel_text_of("x")};
+    line value = {.sku = kennel_text_of("a"), .tags = {tags, 2}};
+    kennel_put("d", event->aggregate_id, &line_shape, &value);
+    kennel_require("d", event->aggregate_id, &line_shape, &value);
+}
+
+static void a_text_of_none_in_a_list_is_empty(void) {
+    WHEN_RUN(put_texts_of_none, .json = NULL);
+    KENNEL_THEN_DOCUMENT("d", "1", "{\"sku\":\"a\",\"quantity\":0,\"tags\":[\"\",\"x\"]}");
+}
+
 static void copy_json(const kennel_event *event) {
     kennel_json found = kennel_get_json("d", event->aggregate_id);
     kennel_put_json("d", kennel_text_of("copy"), found);
@@ -275,6 +288,7 @@ const kennel_test json_tests[] = {
     KENNEL_TEST(optional_fields_may_be_missing_or_null),
     KENNEL_TEST(a_payload_that_does_not_fit_is_rejected_with_a_reason),
     KENNEL_TEST(lists_are_read_and_written),
+    KENNEL_TEST(a_text_of_none_in_a_list_is_empty),
     KENNEL_TEST(json_of_any_form_is_kept_as_it_is),
     KENNEL_TEST(text_that_is_no_json_is_rejected),
     KENNEL_TEST(json_nests_as_deep_as_documents_do),
