@@ -276,11 +276,13 @@ static void act_throw(const kennel_event *event, kennel_text payload) {
     abort();
 }
 
-/* Does what an event, or one step of it, says. */
-static void act(kennel_text type, const kennel_event *event, kennel_text payload) {
+typedef void act_of_step(const kennel_event *event, kennel_text payload);
+
+/* What an event, or one step of it, asks for; NULL if its type is none of these. */
+static act_of_step *step_named(kennel_text type) {
     static const struct {
         const char *type;
-        void (*act)(const kennel_event *event, kennel_text payload);
+        act_of_step *act;
     } acts[] = {
         {"Put", act_put},       {"PutText", act_put_text},     {"Copy", act_copy},   {"Collect", act_collect},
         {"Scan", act_scan},     {"Delete", act_delete},        {"Count", act_count}, {"Increment", act_increment},
@@ -289,11 +291,10 @@ static void act(kennel_text type, const kennel_event *event, kennel_text payload
     };
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (kennel_text_is(type, acts[i].type)) {
-            acts[i].act(event, payload);
-            return;
+            return acts[i].act;
         }
     }
-    kennel_reject("%s is no step", type.data);
+    return NULL;
 }
 
 static void act_steps(const kennel_event *event) {
@@ -303,7 +304,11 @@ static void act_steps(const kennel_event *event) {
         kennel_text text = {asked.steps.items[i].data, asked.steps.items[i].length};
         step one;
         kennel_decode(text, &step_shape, &one);
-        act(one.type, event, text);
+        act_of_step *act = step_named(one.type);
+        if (act == NULL) {
+            kennel_reject("%s is no step", one.type.data);
+        }
+        act(event, text);
     }
 }
 
@@ -321,8 +326,6 @@ static void act_print(const kennel_event *event) {
 }
 
 void kennel_handle(const kennel_event *event) {
-    static const char *const of_steps[] = {"Put",   "PutText", "Copy", "Collect", "Scan",  "Delete", "Increment",
-                                           "Count", "Typed",   "Log",  "Reject",  "Retry", "Throw"};
     static const struct {
         const char *type;
         void (*act)(const kennel_event *event);
@@ -330,12 +333,11 @@ void kennel_handle(const kennel_event *event) {
         {"Arrived", record_arrival}, {"Steps", act_steps}, {"Setting", act_setting},        {"Print", act_print},
         {"Chance", record_chance},   {"Loop", loop},       {"Allocate", allocate_forever}, {"Recurse", recurse},
     };
-    for (size_t i = 0; i < sizeof of_steps / sizeof of_steps[0]; i++) {
-        if (kennel_text_is(event->event_type, of_steps[i])) {
-            kennel_payload_json(event);
-            act(event->event_type, event, event->payload);
-            return;
-        }
+    act_of_step *act = step_named(event->event_type);
+    if (act != NULL) {
+        kennel_payload_json(event);
+        act(event, event->payload);
+        return;
     }
     for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++) {
         if (kennel_text_is(event->event_type, acts[i].type)) {
