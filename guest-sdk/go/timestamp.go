@@ -89,7 +89,8 @@ func ParseTimestamp(text string) (Timestamp, error) {
 		rest, era = inFirstEra(text)
 	}
 	parsed, err := time.Parse(time.RFC3339Nano, rest)
-	if err != nil {
+	// What Go takes beyond RFC 3339: an hour of one digit, and a comma for the point.
+	if err != nil || rest[len("2026-03-01T09")] != ':' || strings.Contains(rest, ",") {
 		return Timestamp{}, noTimestamp(text)
 	}
 	before, err := Multiply(era, eraSeconds)
