@@ -88,6 +88,7 @@ type loose struct {
 	Stamps []Timestamp
 	Maybe  []*int
 	Float  float32
+	Quoted float64 `json:",string"`
 }
 
 // Everything here is read by encoding/json without an error.
@@ -107,6 +108,7 @@ func TestWhatGoWouldChangeIsRejected(t *testing.T) {
 		`{"Any":{"a":["\udc00"]}}`:       "field `Any`: it contains half of a surrogate pair (`\\udc00`)",
 		`{"Float":16777217}`:             "field `Float`: a float32 would round 16777217",
 		`{"Float":16777217.00}`:          "field `Float`: a float32 would round 16777217.00",
+		`{"Quoted":"9007199254740993"}`:  "field `Quoted`: a float64 would round \"9007199254740993\"",
 	} {
 		if err := read(text); err == nil || !strings.Contains(err.Error(), expected) {
 			t.Errorf("%s: %v does not contain %q", text, err, expected)
@@ -115,7 +117,7 @@ func TestWhatGoWouldChangeIsRejected(t *testing.T) {
 	for _, text := range []string{
 		`{"Text":null,"Texts":null,"Whole":null,"Rows":[null],"Any":null,"Time":null,"Stamps":null,"Maybe":[null,1]}`,
 		`{"Raw":"\ud800","unknown":["\udc00",null],"Text":"\ud83d\udc36 \\ud800"}`,
-		`{"Float":0.1,"Any":[1e400,null,{"a":null}]}`, ` { "Texts" : [ ] , "Rows" : [ [ ] ] } `,
+		`{"Float":0.1,"Quoted":"0.1","Any":[1e400,null,{"a":null}]}`, ` { "Texts" : [ ] , "Rows" : [ [ ] ] } `,
 	} {
 		if err := read(text); err != nil {
 			t.Errorf("%s: %v", text, err)

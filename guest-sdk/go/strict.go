@@ -154,7 +154,8 @@ func checkPairs(value string) *strictError {
 // checkFloat rejects a whole number that a float would round. One that is written with a fraction or an
 // exponent may lose digits, as people expect of a float.
 func checkFloat(value string, bits int) *strictError {
-	digits, fraction, _ := strings.Cut(value, ".")
+	// In quotes if the tag of the field says `string`.
+	digits, fraction, _ := strings.Cut(strings.Trim(value, `"`), ".")
 	if strings.Trim(fraction, "0") != "" || strings.ContainsAny(digits, "eE") {
 		return nil
 	}
