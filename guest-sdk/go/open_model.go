@@ -33,9 +33,13 @@ func (m *openModel) Increment(collection, key, field string, by int64) {
 	m.open("Increment").Increment(collection, key, field, by)
 }
 
-// open is the model, or ends the goroutine that calls.
+// open is the model. After its event it rejects the event whose handler calls, and ends any other goroutine.
 func (m *openModel) open(call string) ReadModel {
-	if m.isOver.Load() {
+	switch {
+	case !m.isOver.Load():
+	case isHandling():
+		panic(call + " of the read model of an earlier event: call the one that Handle is given")
+	default:
 		sandbox.EndGoroutine("a goroutine outlived the event that started it: its call of " + call + " was dropped. " +
 			"Wait for all goroutines before Handle returns")
 	}

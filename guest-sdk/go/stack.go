@@ -63,6 +63,21 @@ func panicStack() string {
 // callName is the frame at which the developer's code ends.
 const callName = "kennel/projection.Call"
 
+// isHandling says whether the goroutine that calls is at work in [Call], and none that a handler has started.
+func isHandling() bool {
+	counters := make([]uintptr, 64)
+	for runtime.Callers(0, counters) == len(counters) {
+		counters = make([]uintptr, 2*len(counters))
+	}
+	frames := runtime.CallersFrames(counters[:runtime.Callers(0, counters)])
+	for {
+		frame, more := frames.Next()
+		if frame.Function == callName || !more {
+			return frame.Function == callName
+		}
+	}
+}
+
 // shortPath is the file with its folder: enough to find it, and the same on every machine.
 func shortPath(file string) string {
 	return path.Join(path.Base(path.Dir(file)), path.Base(file))
