@@ -123,8 +123,8 @@ static void lists_are_read_and_written(void) {
                                    "{\"sku\":\"c\",\"quantity\":3}]}");
     KENNEL_THEN_HANDLED();
     KENNEL_EXPECT(strcmp(kennel_test_text("d", "1"),
-                         "{\"lines\":[{\"sku\":\"a\",\"quantity\":2,\"tags\":[\"x\",\"\"]},{\"sku\":\"b\",\"quantity\":4,"
-                         "\"tags\":[]},{\"sku\":\"c\",\"quantity\":6,\"tags\":null}],"
+                         "{\"lines\":[{\"sku\":\"a\",\"quantity\":2,\"tags\":[\"x\",\"\"]},{\"sku\":\"b\","
+                         "\"quantity\":4,\"tags\":[]},{\"sku\":\"c\",\"quantity\":6,\"tags\":null}],"
                          "\"amounts\":[1,2,3,4,5,6,7,8,9223372036854775807,10]}") == 0);
     static const char *const wrong[][2] = {
         {"{\"lines\":{},\"amounts\":[]}", "lines: an array is expected, found an object"},

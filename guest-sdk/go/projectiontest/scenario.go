@@ -52,9 +52,9 @@ type Scenario struct {
 	failureIsExpected bool
 }
 
-// WithoutReplay has each event handled once. Otherwise each is handled twice, the first time without effect, and the test
-// fails if the second time comes to something else: a replay of the log has to give the same documents. A handler that
-// asks time.Now or crypto/rand needs this, for only the host answers them from the event.
+// WithoutReplay has each event handled once. Otherwise each is handled twice, the first time without effect, and the
+// test fails if the second time comes to something else: a replay of the log has to give the same documents. A handler
+// that asks time.Now or crypto/rand needs this, for only the host answers them from the event.
 func (s *Scenario) WithoutReplay() *Scenario {
 	s.isReplayed = false
 	return s

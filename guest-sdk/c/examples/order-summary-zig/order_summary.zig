@@ -29,7 +29,10 @@ const columns = [_]kennel.c.kennel_column{
     .{},
 };
 const indexes = [_]kennel.c.kennel_index{ .{ .columns = kennel.names(&.{ "customer", "status" }) }, .{} };
-const collections = [_]kennel.c.kennel_collection{ .{ .name = "orders", .columns = &columns, .indexes = &indexes }, .{} };
+const collections = [_]kennel.c.kennel_collection{
+    .{ .name = "orders", .columns = &columns, .indexes = &indexes },
+    .{},
+};
 
 const descriptor: kennel.Descriptor = .{
     .name = "order-summary",
@@ -62,8 +65,12 @@ fn place(event: *const kennel.Event) void {
     // Customers are shared by many orders, and so by many workers. An increment reads nothing and never conflicts.
     kennel.increment("customers", placed.customer, "orders", 1);
     kennel.increment("customers", placed.customer, "spent_cents", 0);
-    const order: Order = .{ .customer = placed.customer, .status = kennel.text("placed"), .items = 0, .total_cents = 0 };
-    kennel.put("orders", event.aggregate_id, order);
+    kennel.put("orders", event.aggregate_id, Order{
+        .customer = placed.customer,
+        .status = kennel.text("placed"),
+        .items = 0,
+        .total_cents = 0,
+    });
 }
 
 fn add(event: *const kennel.Event) void {
