@@ -80,6 +80,8 @@ class EncodingTest(unittest.TestCase):
             (b"x", "a value of type bytes"),
             (datetime(2026, 3, 1), "no time zone"),
             ({(1, 2): Decimal(1)}, "keys must be str"),
+            ([Decimal(1), float("nan")], "not JSON compliant"),
+            ([Decimal(1), datetime(2026, 3, 1)], "no time zone"),
             (loop, "Circular"),
         ]:
             with self.assertRaisesRegex(NoJsonForm, expected):
@@ -136,7 +138,7 @@ class DecodingTest(unittest.TestCase):
             ('["a",1,2]', tuple[str, int, int], ("a", 1, 2)),
             ("[1,2]", tuple[int, ...], (1, 2)),
             ("[1]", Sequence[int], [1]),
-            ('{"7":"x"}', dict[int, str], {7: "x"}),
+            ('{"7":"x","-1":"y","0":"z"}', dict[int, str], {7: "x", -1: "y", 0: "z"}),
             ('{"a":null}', Mapping[str, int | None], {"a": None}),
             ('"a"', int | str, "a"),
             ('"red"', Color, Color.RED),
@@ -164,6 +166,8 @@ class DecodingTest(unittest.TestCase):
             ("[]", int | str, "expected int or str, found a list"),
             ("[1]", tuple[int, int], "expected a list of 2, found a list"),
             ('{"x":1}', dict[int, int], "expected whole numbers as keys"),
+            ('{"1":1,"01":2}', dict[int, int], "expected whole numbers as keys"),
+            ('{"-0":1}', dict[int, int], "expected whole numbers as keys"),
             ('"2026-03-01T09:30:00.123456789Z"', datetime, "finer than a datetime keeps: use Timestamp"),
             ('"2026-03-01"', Timestamp, "is no date and time as RFC 3339"),
             ('"2026-02-30T00:00:00Z"', Timestamp, "is no day of the calendar"),

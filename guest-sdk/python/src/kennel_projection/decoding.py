@@ -5,6 +5,7 @@ ignored; a field that it has must be there unless it has a default or may be Non
 """
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,8 @@ from .encoding import fields_of
 from .timestamp import Timestamp
 
 _Read = Callable[[Any], Any]
+# Written so, no two keys are the same number, and each is written again as it was.
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 
 
 class Misfit(ValueError):
@@ -196,10 +199,12 @@ def _dict(key_type: Any, read_item: _Read) -> _Read:
         items = {key: _inside(key, read_item, item) for key, item in value.items()}
         if key_type is str:
             return items
+        if not all(map(_WHOLE.fullmatch, items)):
+            raise Misfit("expected whole numbers as keys, in digits and without zeros before them")
         try:
             return {int(key): item for key, item in items.items()}
-        except ValueError:
-            raise Misfit("expected whole numbers as keys") from None
+        except ValueError as error:
+            raise Misfit(f"a key cannot be read: {error}") from None
 
     return read
 

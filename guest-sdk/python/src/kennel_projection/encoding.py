@@ -1,7 +1,7 @@
 """Values to JSON text and back, with exact numbers.
 
-Whole numbers have any length, as Python's have. A number with a fraction becomes a ``float`` if that keeps its value,
-and a ``Decimal`` if it does not; a ``Decimal`` is written with all its digits. Nothing is rounded.
+Whole numbers have at most the 4,300 digits that Python reads. A number with a fraction becomes a ``float`` if that keeps
+its value, and a ``Decimal`` if it does not; a ``Decimal`` is written with all its digits. Nothing is rounded.
 """
 
 import dataclasses
@@ -62,7 +62,9 @@ def _encode_decimals(value: Any) -> str:
     parts: list[str] = []
     try:
         _write(value, parts.append)
-    except RecursionError as error:
+    except NoJsonForm:
+        raise
+    except (ValueError, RecursionError) as error:
         raise NoJsonForm(str(error)) from None
     return "".join(parts)
 
