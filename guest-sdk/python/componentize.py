@@ -13,6 +13,7 @@ Exit codes: 0 made, 1 the projection or a file is wrong, 2 wrong usage, 3 compon
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -129,6 +130,7 @@ def fetch(folder: str) -> None:
 
 def copy(source: str, target: str) -> None:
     """Copies what may be a module or belong to one."""
+    source = os.path.abspath(source)
 
     def ignored(folder: str, names: list[str]) -> list[str]:
         return [name for name in names if is_ignored(folder, name)]
@@ -138,8 +140,16 @@ def copy(source: str, target: str) -> None:
         if name.startswith(".") or name == "__pycache__" or (folder == source and name in NO_MODULES):
             return True
         if os.path.isdir(path):
-            return os.path.isfile(os.path.join(path, "pyvenv.cfg"))
+            return os.path.isfile(os.path.join(path, "pyvenv.cfg")) or leads_back(folder, path)
         return not os.path.isfile(path) or os.path.getsize(path) > COPIED_BYTES_MAX
+
+    def leads_back(folder: str, path: str) -> bool:
+        # A link to a folder that the link itself is in would be followed without end.
+        real = os.path.realpath(path)
+        around = [folder]
+        while around[-1] != os.path.dirname(around[-1]):
+            around.append(os.path.dirname(around[-1]))
+        return os.path.islink(path) and real in map(os.path.realpath, around)
 
     shutil.copytree(source, target, ignore=ignored)
 
@@ -199,8 +209,13 @@ def place(component: str, output: str) -> None:
     output = os.path.abspath(output)
     os.makedirs(os.path.dirname(output), exist_ok=True)
     beside = output + ".part"
-    shutil.copyfile(component, beside)
-    os.replace(beside, output)
+    try:
+        shutil.copyfile(component, beside)
+        os.replace(beside, output)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.remove(beside)
+        raise
 
 
 def say(text: str) -> None:

@@ -48,6 +48,25 @@ class ComponentizeTest(unittest.TestCase):
         copied = [path for path in (self.folder / "copy").rglob("*") if path.is_file()]
         self.assertEqual(sorted(str(path.relative_to(self.folder / "copy")) for path in copied), kept)
 
+    def test_links_are_followed_but_to_folders_that_they_are_in(self) -> None:
+        self.write("a/x.py", "b/y.py")
+        project = self.folder / "project"
+        for link, leads in [("a/top", ".."), ("a/b", "../b"), ("b/a", "../a"), ("out", "../.."), ("gone.py", "none.py")]:
+            (project / link).symlink_to(leads)
+        (self.folder / "shared").mkdir()
+        (self.folder / "shared" / "z.py").touch()
+        (project / "shared").symlink_to("../shared")
+        componentize.copy(str(project), str(self.folder / "copy"))
+        copied = sorted(str(path.relative_to(self.folder / "copy")) for path in (self.folder / "copy").rglob("*.py"))
+        self.assertEqual(copied, ["a/b/y.py", "a/x.py", "b/a/x.py", "b/y.py", "shared/z.py"])
+
+    def test_a_component_that_cannot_be_placed_leaves_nothing(self) -> None:
+        self.write("made.wasm", "out.wasm/x")
+        project = self.folder / "project"
+        with self.assertRaises(OSError):
+            componentize.place(str(project / "made.wasm"), str(project / "out.wasm"))
+        self.assertEqual(sorted(path.name for path in project.iterdir()), ["made.wasm", "out.wasm"])
+
     def test_an_error_is_shown_without_the_stack_of_the_toolchain(self) -> None:
         said = 'Traceback (most recent call last):\n  File "/0/a.py", line 1, in f\n  File "/1/b.py", line 2\nOops: x'
         text = componentize.explained(f"{said}\n\n\nCaused by:\n    Oops: x\n\nStack backtrace:\n   0: main", "a")
