@@ -8,8 +8,11 @@ import { consoleOf } from "./console.js";
 import type { Descriptor } from "./descriptor.js";
 import { mapStack, read } from "./line-map.js";
 import type { Projection } from "./projection.js";
-import { generator } from "./random.js";
+import { beginRandom, random } from "./random.js";
 import { type Host, type RawEvent, setHost } from "./sys.js";
+
+// The build loads this module before those of the projection.
+Math.random = random;
 
 /** What the component exports. */
 export interface Exports {
@@ -37,7 +40,7 @@ export function serve(projection: Projection, lines: string): Exports {
   return {
     describe: () => projection.descriptor,
     handle(event) {
-      Math.random = generator(event.position);
+      beginRandom(event.position);
       const failure = projection.run(event, host, options);
       // The bindings return a thrown failure as the error of the result.
       if (failure !== undefined) throw failure;

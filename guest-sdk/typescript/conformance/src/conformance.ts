@@ -14,6 +14,9 @@ import {
   Retry,
 } from "kennel-projection";
 
+// As a module would that keeps hold of it when it is loaded.
+const { random } = Math;
+
 type Documents = Record<string, any> & { counts: Decoded<typeof counts>; typed: Decoded<typeof typed> };
 type Model = ReadModel<Documents>;
 
@@ -105,7 +108,7 @@ const actions = new Map<string, Action>(
     }),
     Print: action({ message: text }, ({ message }) => console.log(message)),
     Chance: action({ into: text }, ({ into }, _, model) => {
-      model.put("chance", into, { now: new Date().toISOString(), random: String(Math.random()) });
+      model.put("chance", into, { now: new Date().toISOString(), random: String(random()) });
     }),
     Loop: (_payload, event, model) => {
       attempt(event, model);

@@ -78,8 +78,8 @@ function joint(entry: string): Plugin {
     resolveId: (id) => (id === ENTRY ? id : (own[id] ?? null)),
     load: (id) =>
       id === ENTRY
-        ? `import projection from ${JSON.stringify(entry)};
-import { serve } from "kennel-projection/guest";
+        ? `import { serve } from "kennel-projection/guest";
+import projection from ${JSON.stringify(entry)};
 export const { describe, handle } = serve(projection, ${JSON.stringify(LINES)});`
         : null,
   };
