@@ -9,10 +9,25 @@ import type { Descriptor } from "./descriptor.js";
 import { mapStack, read } from "./line-map.js";
 import type { Projection } from "./projection.js";
 import { beginRandom, random } from "./random.js";
-import { type Host, type RawEvent, setHost } from "./sys.js";
+import { type Host, type Level, type RawEvent, setHost } from "./sys.js";
 
-// The build loads this module before those of the projection.
+const host: Host = {
+  readModel,
+  // The contract has characters only, no halves of them.
+  log: (level, message) => log(level, message.toWellFormed()),
+  setting: (key) => get(key.toWellFormed()),
+};
+
+// The build loads this module before those of the projection, which may keep hold of these when they are loaded.
 Math.random = random;
+Object.assign(globalThis, { console: consoleOf(logLine) });
+
+/** Whether the projection is loaded: until then there is no host, and what modules print is dropped. */
+let isLoaded = false;
+
+function logLine(level: Level, message: string): void {
+  if (isLoaded) host.log(level, message);
+}
 
 /** What the component exports. */
 export interface Exports {
@@ -25,14 +40,8 @@ export function serve(projection: Projection, lines: string): Exports {
   if (typeof projection?.run !== "function") {
     throw new TypeError("the module has no projection: export default defineProjection({...})");
   }
-  const host: Host = {
-    readModel,
-    // The contract has characters only, no halves of them.
-    log: (level, message) => log(level, message.toWellFormed()),
-    setting: (key) => get(key.toWellFormed()),
-  };
   setHost(host);
-  Object.assign(globalThis, { console: consoleOf(host.log) });
+  isLoaded = true;
   const options = {
     mapStack: (stack: string) => mapStack(stack, read(lines)),
     isFatal: isOutOfMemory,
