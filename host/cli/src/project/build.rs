@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::process::Command;
 use tokio::time::Instant;
 
 use super::find::Project;
@@ -53,6 +54,13 @@ impl Build<'_> {
     fn begin(&self, tool: impl std::fmt::Display) -> String {
         self.tools.note(&format!("building {} with {tool}", self.project.name));
         tool.to_string()
+    }
+
+    /// Has a tool put its own files where they are removed with the build: one that is killed cannot do so.
+    fn keep_files_of(&self, tool: &mut Command) {
+        if let Some(scratch) = self.out.parent().filter(|scratch| scratch.is_dir()) {
+            tool.env("TMPDIR", scratch);
+        }
     }
 }
 

@@ -63,9 +63,7 @@ impl Script<'_> {
         PATHS.iter().for_each(|path| {
             command.env_remove(path);
         });
-        // A script that is killed cannot remove its files.
-        let scratch = self.build.out.parent().filter(|scratch| scratch.is_dir());
-        command.envs(scratch.map(|scratch| ("TMPDIR", scratch)));
+        self.build.keep_files_of(&mut command);
         // Below the folder of the project, so that what the compiler says is short.
         let sources = self.sources.iter().map(|source| source.strip_prefix(folder).unwrap_or(source));
         command.arg(first).args(sources);

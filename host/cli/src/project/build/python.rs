@@ -40,6 +40,7 @@ pub(super) async fn build(build: &Build<'_>) -> anyhow::Result<String> {
     let mut command = process::command(&python.program, &project.folder);
     command.arg(sdk.join("componentize.py")).args(["--module", &module, "--project"]).arg(&project.folder);
     command.arg("--output").arg(build.out).env("PYTHONDONTWRITEBYTECODE", "1");
+    build.keep_files_of(&mut command);
     let cache = pin::cache();
     if tools.offline {
         command.env("PIP_NO_INDEX", "1");
