@@ -53,12 +53,12 @@ class ComponentizeTest(unittest.TestCase):
         project = self.folder / "project"
         for link, leads in [("a/top", ".."), ("a/b", "../b"), ("b/a", "../a"), ("out", "../.."), ("gone.py", "none.py")]:
             (project / link).symlink_to(leads)
-        (self.folder / "shared").mkdir()
-        (self.folder / "shared" / "z.py").touch()
-        (project / "shared").symlink_to("../shared")
+        (self.folder / "common").mkdir()
+        (self.folder / "common" / "z.py").touch()
+        (project / "common").symlink_to("../common")
         componentize.copy(str(project), str(self.folder / "copy"))
         copied = sorted(str(path.relative_to(self.folder / "copy")) for path in (self.folder / "copy").rglob("*.py"))
-        self.assertEqual(copied, ["a/b/y.py", "a/x.py", "b/a/x.py", "b/y.py", "shared/z.py"])
+        self.assertEqual(copied, ["a/b/y.py", "a/x.py", "b/a/x.py", "b/y.py", "common/z.py"])
 
     def test_a_component_that_cannot_be_placed_leaves_nothing(self) -> None:
         self.write("made.wasm", "out.wasm/x")

@@ -17,7 +17,6 @@ use super::signals::{FORCED, Signals};
 use super::test::{EVENTS, EXPECTED, Test};
 use super::{build, output, values};
 use crate::exit::ExitKind;
-use crate::expectations::Expectations;
 use crate::jsonl;
 use crate::project::build::Profile;
 use crate::project::find::Project;
@@ -137,16 +136,14 @@ impl Session<'_> {
             self.built = Some(checked.component);
         }
         let Some(component) = self.built.clone() else { return Ok(()) };
-        if project.folder.join(EXPECTED).is_file() && project.folder.join(EVENTS).is_file() {
-            let test = Test::of_project(&self.dev.folder, &project.component(), self.dev.settings.clone());
-            if !test.passes().await? {
-                output::note("this is not deployed; `kennel test --update` has it expected from now on");
-                return Ok(());
-            }
+        let test = Test::of_project(&self.dev.folder, &project.component(), self.dev.settings.clone());
+        let is_tested = [EXPECTED, EVENTS].iter().all(|name| project.folder.join(name).is_file());
+        if is_tested && !test.passes().await? {
+            output::note("this is not deployed; `kennel test --update` has it expected from now on");
+            return Ok(());
         }
         let events = read_events(&self.dev.folder.join(EVENTS))?;
-        let mut config = read_config(&self.dev.folder.join(EXPECTED))?;
-        config.extend(self.dev.settings.iter().cloned());
+        let config = test.guest_config()?;
         let host = match self.host.take() {
             Some(host) if !host.has_ended() && host.can_take(&events) => host,
             other => {
@@ -189,15 +186,4 @@ fn read_events(file: &Path) -> anyhow::Result<Vec<NewEvent>> {
         }));
     }
     Ok(events)
-}
-
-/// The settings that expectations are about.
-fn read_config(file: &Path) -> anyhow::Result<std::collections::BTreeMap<String, String>> {
-    let bytes = match std::fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Default::default()),
-        Err(error) => return Err(ExitKind::Input.error(format!("cannot read {}: {error}", file.display()))),
-    };
-    let parsed = Expectations::parse(&bytes);
-    Ok(parsed.map_err(|reason| ExitKind::Input.error(format!("{}: {reason}", file.display())))?.config)
 }

@@ -6,6 +6,7 @@ mod project;
 mod report;
 mod times;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -145,6 +146,19 @@ impl Test {
         Ok(report.has_passed())
     }
 
+    /// The settings that the guest has in this test.
+    pub(super) fn guest_config(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let expected = self.expectations(&self.files()?.expect)?;
+        Ok(self.config(expected.as_ref()))
+    }
+
+    /// The settings of the expectations, but for those that were given.
+    fn config(&self, expected: Option<&Expectations>) -> BTreeMap<String, String> {
+        let mut config = expected.map(|expected| expected.config.clone()).unwrap_or_default();
+        config.extend(self.settings.iter().cloned());
+        config
+    }
+
     fn write_junit(&self, outcome: &anyhow::Result<Report>) -> anyhow::Result<()> {
         let Some(junit) = &self.junit else { return Ok(()) };
         let text = match outcome {
@@ -159,8 +173,7 @@ impl Test {
         let expected = self.expectations(&files.expect)?;
         let component = source::read_component(&files.component)?;
         let rehearsal = read_events(&files.events)?;
-        let mut config = expected.as_ref().map(|expected| expected.config.clone()).unwrap_or_default();
-        config.extend(self.settings.iter().cloned());
+        let config = self.config(expected.as_ref());
         let mut settings = Settings { config: config.clone(), ..Settings::default() };
         settings.batch = self.batch.unwrap_or(settings.batch);
         let bar = output::progress("testing", Some(rehearsal.events()));
